@@ -1,0 +1,62 @@
+import Foundation
+
+/// Files that are either wholly there or not there at all.
+public enum AtomicFile {
+  /// Writes `chunks` one after the other to a temporary name beside `url`, syncs, and renames it over `url`.
+  ///
+  /// A kill at any moment leaves the old file or the new one. On failure the temporary file is removed.
+  /// - Throws: `PipelineError` of kind `.cannotCreate` where the folder does not take a new file, and
+  ///   `.inputOutput` where writing fails half-way (a full disk).
+  public static func write(_ chunks: some Sequence<UnsafeRawBufferPointer>, to url: URL) throws(PipelineError) {
+    let path = url.path
+    let temporary = path + ".\(getpid()).partial"
+    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else {
+      throw PipelineError(.cannotCreate, "cannot write \(path): \(lastSystemError())")
+    }
+    func abandon() -> PipelineError {
+      let error = PipelineError(.inputOutput, "writing \(path) failed: \(lastSystemError()); nothing was changed")
+      close(descriptor)
+      unlink(temporary)
+      return error
+    }
+    for chunk in chunks {
+      var rest = chunk
+      while let base = rest.baseAddress, rest.count > 0 {
+        let count = Foundation.write(descriptor, base, rest.count)
+        if count < 0 && errno == EINTR { continue }
+        guard count > 0 else { throw abandon() }
+        rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+      }
+    }
+    guard fsync(descriptor) == 0 else { throw abandon() }
+    close(descriptor)
+    guard rename(temporary, path) == 0 else {
+      let error = PipelineError(.cannotCreate, "cannot replace \(path): \(lastSystemError())")
+      unlink(temporary)
+      throw error
+    }
+  }
+
+  /// Writes one block of bytes; see ``write(_:to:)-(Sequence,_)``.
+  public static func write(_ data: Data, to url: URL) throws(PipelineError) {
+    // `withUnsafeBytes` does not carry typed throws.
+    let result: Result<Void, PipelineError> = data.withUnsafeBytes { bytes in
+      do throws(PipelineError) { return .success(try write([bytes], to: url)) } catch { return .failure(error) }
+    }
+    try result.get()
+  }
+
+  /// Creates a folder and the folders above it.
+  /// - Throws: `PipelineError` of kind `.cannotCreate`.
+  public static func createDirectory(_ url: URL) throws(PipelineError) {
+    do {
+      try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+    } catch {
+      throw PipelineError(.cannotCreate, "cannot create the folder \(url.path): \(lastSystemError())")
+    }
+  }
+
+  /// The C library's words for `errno`.
+  static func lastSystemError() -> String { String(cString: strerror(errno)) }
+}

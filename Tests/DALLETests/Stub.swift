@@ -1,0 +1,4 @@
+import Testing
+@testable import DALLE
+
+@Test func stub() {}

@@ -1,0 +1,4 @@
+import Testing
+@testable import Priors
+
+@Test func stub() {}

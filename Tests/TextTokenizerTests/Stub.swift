@@ -1,0 +1,4 @@
+import Testing
+@testable import TextTokenizer
+
+@Test func stub() {}
