@@ -1,1 +1,183 @@
+// libpng reports errors by longjmp, which Swift cannot take part in. Each function here is one complete
+// conversation with libpng that returns 0 on success and otherwise leaves a line in `message`.
+#ifndef DALLE_CPNG_SHIM_H
+#define DALLE_CPNG_SHIM_H
+
 #include <png.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DALLE_PNG_MESSAGE_BYTES = 200 };
+
+/// What the callbacks below need to find again.
+typedef struct {
+  const uint8_t *bytes;
+  size_t count;
+  size_t position;
+  char *message;
+} dalle_png_source;
+
+/// A block of memory that grows while a picture is written; the caller frees `bytes`.
+typedef struct {
+  uint8_t *bytes;
+  size_t count;
+  size_t capacity;
+  char *message;
+} dalle_png_sink;
+
+/// One text chunk to write: Latin-1 as tEXt, or UTF-8 as iTXt.
+typedef struct {
+  char *key;
+  char *text;
+  int is_utf8;
+} dalle_png_text;
+
+static inline void dalle_png_set_message(char *message, const char *text) {
+  strncpy(message, text, DALLE_PNG_MESSAGE_BYTES - 1);
+  message[DALLE_PNG_MESSAGE_BYTES - 1] = 0;
+}
+
+static inline void dalle_png_fail(png_structp png, png_const_charp text) {
+  dalle_png_set_message((char *)png_get_error_ptr(png), text);
+  longjmp(png_jmpbuf(png), 1);
+}
+
+static inline void dalle_png_ignore_warning(png_structp png, png_const_charp text) {
+  (void)png;
+  (void)text;
+}
+
+static inline void dalle_png_read_bytes(png_structp png, png_bytep target, size_t count) {
+  dalle_png_source *source = (dalle_png_source *)png_get_io_ptr(png);
+  if (count > source->count - source->position) png_error(png, "the file ends early");
+  memcpy(target, source->bytes + source->position, count);
+  source->position += count;
+}
+
+static inline void dalle_png_write_bytes(png_structp png, png_bytep from, size_t count) {
+  dalle_png_sink *sink = (dalle_png_sink *)png_get_io_ptr(png);
+  if (count > sink->capacity - sink->count) {
+    size_t capacity = 2 * sink->capacity + count;
+    uint8_t *bytes = (uint8_t *)realloc(sink->bytes, capacity);
+    if (!bytes) png_error(png, "out of memory");
+    sink->bytes = bytes;
+    sink->capacity = capacity;
+  }
+  memcpy(sink->bytes + sink->count, from, count);
+  sink->count += count;
+}
+
+static inline void dalle_png_flush(png_structp png) { (void)png; }
+
+/// Decodes to 8-bit RGBA (not premultiplied), whatever the file's bit depth and kind of color.
+/// `rgba` holds 4 * width * height bytes, where width and height are those of the file's header.
+static inline int dalle_png_decode(
+    const uint8_t *bytes, size_t count, uint32_t width, uint32_t height, uint8_t *rgba, char *message) {
+  dalle_png_source source = {bytes, count, 0, message};
+  png_bytep *volatile rows = NULL;
+  png_structp png =
+      png_create_read_struct(PNG_LIBPNG_VER_STRING, message, dalle_png_fail, dalle_png_ignore_warning);
+  png_infop info = png ? png_create_info_struct(png) : NULL;
+  if (!info) {
+    png_destroy_read_struct(&png, NULL, NULL);
+    dalle_png_set_message(message, "out of memory");
+    return 1;
+  }
+  if (setjmp(png_jmpbuf(png))) {
+    free((void *)rows);
+    png_destroy_read_struct(&png, &info, NULL);
+    return 1;
+  }
+  png_set_read_fn(png, &source, dalle_png_read_bytes);
+  png_read_info(png, info);
+  if (png_get_image_width(png, info) != width || png_get_image_height(png, info) != height)
+    png_error(png, "the header is damaged");
+  png_set_expand(png);
+  png_set_scale_16(png);
+  png_set_gray_to_rgb(png);
+  png_set_add_alpha(png, 0xff, PNG_FILLER_AFTER);
+  png_set_interlace_handling(png);
+  png_read_update_info(png, info);
+  if (png_get_rowbytes(png, info) != 4 * (size_t)width) png_error(png, "an unknown kind of PNG");
+  rows = (png_bytep *)malloc(height * sizeof(png_bytep));
+  if (!rows) png_error(png, "out of memory");
+  for (uint32_t y = 0; y < height; y++) rows[y] = rgba + 4 * (size_t)width * y;
+  png_read_image(png, (png_bytepp)rows);
+  png_read_end(png, NULL);
+  free((void *)rows);
+  png_destroy_read_struct(&png, &info, NULL);
+  return 0;
+}
+
+/// Hands every text chunk to `handle`, in the order of the file.
+static inline int dalle_png_read_text(
+    const uint8_t *bytes, size_t count, void *context,
+    void (*handle)(void *context, const char *key, const char *text, int is_utf8), char *message) {
+  dalle_png_source source = {bytes, count, 0, message};
+  png_structp png =
+      png_create_read_struct(PNG_LIBPNG_VER_STRING, message, dalle_png_fail, dalle_png_ignore_warning);
+  png_infop info = png ? png_create_info_struct(png) : NULL;
+  if (!info) {
+    png_destroy_read_struct(&png, NULL, NULL);
+    dalle_png_set_message(message, "out of memory");
+    return 1;
+  }
+  if (setjmp(png_jmpbuf(png))) {
+    png_destroy_read_struct(&png, &info, NULL);
+    return 1;
+  }
+  png_set_read_fn(png, &source, dalle_png_read_bytes);
+  // The pixels are skipped, which libpng would otherwise call an error.
+  png_set_benign_errors(png, 1);
+  png_read_info(png, info);
+  png_read_end(png, info);
+  png_textp texts = NULL;
+  int text_count = 0;
+  png_get_text(png, info, &texts, &text_count);
+  for (int i = 0; i < text_count; i++) {
+    int is_utf8 = texts[i].compression >= PNG_ITXT_COMPRESSION_NONE;
+    handle(context, texts[i].key, texts[i].text ? texts[i].text : "", is_utf8);
+  }
+  png_destroy_read_struct(&png, &info, NULL);
+  return 0;
+}
+
+/// Encodes 8-bit RGB. The caller frees `sink->bytes`, on failure too.
+static inline int dalle_png_encode(
+    const uint8_t *rgb, uint32_t width, uint32_t height, int compression_level, const dalle_png_text *texts,
+    int text_count, dalle_png_sink *sink, char *message) {
+  png_structp png =
+      png_create_write_struct(PNG_LIBPNG_VER_STRING, message, dalle_png_fail, dalle_png_ignore_warning);
+  png_infop info = png ? png_create_info_struct(png) : NULL;
+  if (!info) {
+    png_destroy_write_struct(&png, NULL);
+    dalle_png_set_message(message, "out of memory");
+    return 1;
+  }
+  if (setjmp(png_jmpbuf(png))) {
+    png_destroy_write_struct(&png, &info);
+    return 1;
+  }
+  png_set_write_fn(png, sink, dalle_png_write_bytes, dalle_png_flush);
+  png_set_compression_level(png, compression_level);
+  png_set_IHDR(
+      png, info, width, height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+      PNG_FILTER_TYPE_DEFAULT);
+  for (int i = 0; i < text_count; i++) {
+    png_text text;
+    memset(&text, 0, sizeof text);
+    text.compression = texts[i].is_utf8 ? PNG_ITXT_COMPRESSION_NONE : PNG_TEXT_COMPRESSION_NONE;
+    text.key = texts[i].key;
+    text.text = texts[i].text;
+    png_set_text(png, info, &text, 1);
+  }
+  png_write_info(png, info);
+  for (uint32_t y = 0; y < height; y++) png_write_row(png, (png_const_bytep)(rgb + 3 * (size_t)width * y));
+  png_write_end(png, NULL);
+  png_destroy_write_struct(&png, &info);
+  return 0;
+}
+
+#endif
