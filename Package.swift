@@ -6,6 +6,7 @@ let oneDNN = BuildSettingCondition.when(traits: ["OneDNN"])
 
 let package = Package(
   name: "DALLE",
+  platforms: [.macOS(.v15)],
   products: [
     .library(name: "DALLE", targets: ["DALLE"]),
     .executable(name: "dalle-cli", targets: ["dalle-cli"]),

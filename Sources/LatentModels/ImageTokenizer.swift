@@ -1,0 +1,68 @@
+import Foundation
+import NN
+import TensorCore
+
+/// Stage 1: a model that turns pictures into a grid of discrete tokens and back.
+///
+/// VQ-VAE and the discrete VAE are two ways to learn one; stage 2 and everything around it know this protocol only.
+/// Pictures are [B, S, S, 3] with values in [0, 1]; tokens are B·side² numbers, row-major over the grid.
+public protocol ImageTokenizer: Module, Sendable {
+  /// What one shard of a batch leaves behind for ``finishStep(_:step:seed:)``, besides its gradients.
+  associatedtype Statistics
+
+  /// S, pixels a side.
+  var pictureSize: Int { get }
+  /// Tokens a side of the grid.
+  var gridSide: Int { get }
+  /// The number of different tokens.
+  var codeCount: Int { get }
+
+  /// - Returns: B·side² tokens, each below ``codeCount``.
+  func encode(_ pictures: Tensor) -> [Int32]
+  /// - Returns: [B, S, S, 3], values mostly within [0, 1], not clamped.
+  func decode(_ tokens: [Int32]) -> Tensor
+
+  /// The training loss of one shard, a scalar on the current tape.
+  /// - Parameters:
+  ///   - pictures: [B, S, S, 3] in [0, 1].
+  ///   - precision: the type of the operands of products.
+  func loss(_ pictures: Tensor, precision: ElementType) -> TokenizerLoss<Statistics>
+
+  /// Changes what no gradient changes, after an optimizer step, from the statistics of all shards in their order.
+  func finishStep(_ statistics: [Statistics], step: Int, seed: UInt64)
+}
+
+/// What an image tokenizer's forward pass in training gives.
+public struct TokenizerLoss<Statistics> {
+  /// The mean over the shard's pictures, a scalar.
+  public let total: Tensor
+  /// The mean squared error a pixel channel, for pixels in [0, 1].
+  public let meanSquaredError: Float
+  /// The tokens chosen, to see how many are in use.
+  public let tokens: [Int32]
+  public let statistics: Statistics
+}
+
+/// How evenly tokens are used.
+public struct CodebookUse: Sendable, Equatable {
+  /// exp(entropy) of the tokens' distribution (van den Oord et al. 2017): the number of codes that would be used as well
+  /// if all were used evenly.
+  public let perplexity: Double
+  /// The number of codes that occur at all.
+  public let used: Int
+  public let total: Int
+
+  public init(counts: [Int]) {
+    let sum = Double(counts.reduce(0, +))
+    let entropy = counts.reduce(0.0) { $1 == 0 ? $0 : $0 - Double($1) / sum * log(Double($1) / sum) }
+    perplexity = exp(entropy)
+    used = counts.count { $0 > 0 }
+    total = counts.count
+  }
+
+  public init(tokens: some Sequence<Int32>, codeCount: Int) {
+    var counts = [Int](repeating: 0, count: codeCount)
+    for token in tokens { counts[Int(token)] += 1 }
+    self.init(counts: counts)
+  }
+}

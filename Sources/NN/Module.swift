@@ -1,0 +1,73 @@
+import TensorCore
+
+/// Something with parameters. The parameters of a module are found in its stored properties, and the path of property
+/// names is a parameter's name: `blocks.3.attention.output.weight`. Those names are the keys of a checkpoint.
+public protocol Module {}
+
+extension Module {
+  /// All parameters with their names, in the order in which the properties are declared.
+  public func namedParameters() -> [(name: String, parameter: Parameter)] { named(Parameter.self) }
+
+  /// All buffers with their names, likewise.
+  public func namedBuffers() -> [(name: String, buffer: Buffer)] { named(Buffer.self) }
+
+  /// Everything that a checkpoint holds of this module.
+  public func namedTensors() -> [(name: String, tensor: Tensor)] {
+    namedParameters().map { ($0, $1.value) } + namedBuffers().map { ($0, $1.value) }
+  }
+
+  private func named<Leaf>(_ type: Leaf.Type) -> [(String, Leaf)] {
+    var found: [(String, Leaf)] = []
+    func visit(_ value: Any, _ path: String) {
+      switch value {
+      case let leaf as Leaf: found.append((path, leaf))
+      case let modules as [any Module]:
+        for (i, module) in modules.enumerated() { visit(module, "\(path).\(i)") }
+      case let module as any Module:
+        for child in Mirror(reflecting: module).children {
+          guard let label = child.label else { continue }
+          visit(child.value, path.isEmpty ? label : "\(path).\(label)")
+        }
+      default:
+        let mirror = Mirror(reflecting: value)
+        if mirror.displayStyle == .optional, let wrapped = mirror.children.first { visit(wrapped.value, path) }
+      }
+    }
+    visit(self, "")
+    return found
+  }
+
+  public func parameters() -> [Parameter] { namedParameters().map(\.parameter) }
+
+  /// The number of trained numbers.
+  public var parameterCount: Int { parameters().reduce(0) { $0 + $1.count } }
+}
+
+/// The value of `loss(model)` and its gradients, one for each of `model.parameters()`.
+public func valueAndGrad<Model: Module>(
+  _ model: Model, _ loss: (Model) throws -> Tensor
+) rethrows -> (value: Tensor, gradients: [Tensor]) {
+  try valueAndGradient(parameters: model.parameters()) { try loss(model) }
+}
+
+/// Draws initial weights; each call takes the next stream of a seed.
+public struct Initializer {
+  private let seed: UInt64
+  private var stream: UInt64 = 0x1217
+
+  public init(seed: UInt64) { self.seed = seed }
+
+  /// Normal with mean 0.
+  public mutating func normal(_ shape: [Int], deviation: Float) -> Tensor {
+    stream += 1
+    return Tensor.normal(shape, seed: seed, stream: stream) * deviation
+  }
+
+  /// Uniform in ±√(3/fanIn)·gain: variance gain²/fanIn (He et al. 2015 with gain √2, LeCun et al. 1998 with gain 1).
+  public mutating func uniform(_ shape: [Int], fanIn: Int, gain: Float = 1) -> Tensor {
+    stream += 1
+    let bound = gain * (3 / Float(fanIn)).squareRoot()
+    let values = Tensor.uniform(shape, seed: seed, stream: stream)
+    return values * (2 * bound) - Tensor(repeating: bound, shape: shape)
+  }
+}

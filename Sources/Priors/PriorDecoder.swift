@@ -1,0 +1,185 @@
+import NN
+import TensorCore
+
+/// Draws pictures from a ``TransformerPrior`` token by token with a key/value cache.
+///
+/// All sequences of a call advance together, so that each weight is read once a step for all of them, and the threads
+/// of the team share out the outputs of every product. Nothing a sequence computes depends on the other sequences or on
+/// the number of threads: picture i of a seed is the same bits in any company.
+public final class PriorDecoder {
+  private struct Block {
+    let norm1, norm2: LayerNorm
+    let queryKeyValue, attentionOutput, hidden, output: PackedWeight
+
+    init(_ block: TransformerBlock) {
+      (norm1, norm2) = (block.norm1, block.norm2)
+      queryKeyValue = PackedWeight(block.attention.queryKeyValue)
+      attentionOutput = PackedWeight(block.attention.output)
+      hidden = PackedWeight(block.mlp.hidden)
+      output = PackedWeight(block.mlp.output)
+    }
+  }
+
+  private let prior: TransformerPrior
+  private let configuration: TransformerPrior.Configuration
+  private let blocks: [Block]
+  private let imageHead: PackedWeight
+  /// [imageLength, width]
+  private let imagePositions: Tensor
+  private let team: ThreadTeam
+
+  public init(_ prior: TransformerPrior, team: ThreadTeam) {
+    self.prior = prior
+    self.team = team
+    configuration = prior.configuration
+    blocks = prior.blocks.map(Block.init)
+    imageHead = PackedWeight(prior.imageHead)
+    imagePositions = gridEmbedding(rows: prior.rowPosition.weight(), columns: prior.columnPosition.weight())
+  }
+
+  /// A picture to draw.
+  public struct Request: Sendable {
+    /// The caption's tokens, at most `textLength`.
+    public var text: [Int32]
+    public var seed: UInt64
+    /// The number of the picture among those of the seed.
+    public var number: Int
+
+    public init(text: [Int32], seed: UInt64, number: Int) {
+      self.text = text
+      self.seed = seed
+      self.number = number
+    }
+  }
+
+  /// Draws one picture for each request.
+  /// - Parameter progress: told after each image token how many are there.
+  /// - Returns: `imageLength` tokens for each request.
+  public func draw(
+    _ requests: [Request], options: SamplingOptions, progress: (Int) -> Void = { _ in }
+  ) -> [[Int32]] {
+    guard !requests.isEmpty else { return [] }
+    let c = configuration
+    // With guidance each picture has a second sequence without a caption.
+    let isGuided = options.guidance != 1
+    let texts = requests.map(\.text) + (isGuided ? requests.map { _ in [] } : [])
+    let state = State(c, sequences: texts.count, threads: team.count)
+    let embeddedTexts = prior.embedded(texts: texts)
+
+    var tokens = requests.map { _ in [Int32](repeating: 0, count: c.imageLength) }
+    for sequence in texts.indices {
+      for position in 0..<c.textLength {
+        let row = sequence * c.textLength + position
+        DecodingStep.copyRow(embeddedTexts, row, into: state.x, row)
+        state.places[row] = (sequence, position)
+      }
+    }
+    var rows = texts.count * c.textLength
+    for index in 0..<c.imageLength {
+      team.run { thread in forward(state, rows: rows, thread: thread) }
+      let logits = state.logits.scalars
+      for (i, request) in requests.enumerated() {
+        var random = Philox(seed: request.seed, stream: 0x5A << 56 | UInt64(request.number), counter: UInt64(index))
+        let conditional = logits[i * c.imageVocabulary..<(i + 1) * c.imageVocabulary]
+        var guided = Array(conditional)
+        if isGuided {
+          let start = (requests.count + i) * c.imageVocabulary
+          for k in 0..<c.imageVocabulary {
+            guided[k] = logits[start + k] + options.guidance * (guided[k] - logits[start + k])
+          }
+        }
+        tokens[i][index] = options.draw(guided, uniform: random.uniform())
+      }
+      progress(index + 1)
+      // The token drawn is the next input of all its sequences.
+      rows = texts.count
+      for sequence in texts.indices {
+        let token = tokens[sequence % requests.count][index]
+        DecodingStep.addRows(
+          prior.imageEmbedding.weight.value, Int(token), imagePositions, index, into: state.x, row: sequence)
+        state.places[sequence] = (sequence, c.textLength + index)
+      }
+    }
+    return tokens
+  }
+
+  /// What the threads share while drawing, and each one's scratch memory.
+  private final class State: @unchecked Sendable {
+    let x, queryKeyValue, attended, hidden, last, logits: Tensor
+    let normalized, statistics, scores: [Tensor]
+    let cache: KeyValueCache
+    let sequences: Int
+    /// The sequence and position of each row of `x`.
+    var places: [(sequence: Int, position: Int)]
+
+    init(_ c: TransformerPrior.Configuration, sequences: Int, threads: Int) {
+      let rows = sequences * c.textLength
+      self.sequences = sequences
+      x = .zeros([rows, c.width])
+      queryKeyValue = .zeros([rows, 3 * c.width])
+      attended = .zeros([rows, c.width])
+      hidden = .zeros([rows, 4 * c.width])
+      last = .zeros([sequences, c.width])
+      logits = .zeros([sequences, c.imageVocabulary])
+      normalized = (0..<threads).map { _ in .zeros([rows, c.width]) }
+      statistics = (0..<threads).map { _ in .zeros([2 * rows]) }
+      scores = (0..<threads).map { _ in .zeros([c.sequenceLength]) }
+      cache = KeyValueCache(layers: c.layers, sequences: sequences, length: c.sequenceLength, width: c.width)
+      places = Array(repeating: (0, 0), count: rows)
+    }
+  }
+
+  /// One thread's part of the model on the rows of `state.x`; leaves the logits of each sequence's last row.
+  private func forward(_ state: State, rows: Int, thread: Int) {
+    let (heads, x, qkv) = (configuration.heads, state.x, state.queryKeyValue)
+    let normalized = state.normalized[thread]
+    func normalize(_ norm: LayerNorm, _ input: Tensor, rows: Int) {
+      DecodingStep.layerNorm(
+        input, rows: rows, gain: norm.weight.value, bias: norm.bias.value, into: normalized,
+        statistics: state.statistics[thread])
+    }
+    for (layer, block) in blocks.enumerated() {
+      normalize(block.norm1, x, rows: rows)
+      var mine = block.queryKeyValue.share(of: thread, in: team)
+      block.queryKeyValue.multiply(normalized, rows: rows, into: qkv, range: mine)
+      for row in 0..<rows {
+        let place = state.places[row]
+        state.cache.store(
+          qkv, row: row, range: mine, layer: layer, sequence: place.sequence, position: place.position)
+      }
+      team.barrier()
+      for item in team.range(of: thread, total: rows * heads) {
+        let place = state.places[item / heads]
+        state.cache.attend(
+          qkv, row: item / heads, head: item % heads, heads: heads, layer: layer, sequence: place.sequence,
+          position: place.position, scores: state.scores[thread], into: state.attended)
+      }
+      team.barrier()
+      mine = block.attentionOutput.share(of: thread, in: team)
+      block.attentionOutput.multiply(state.attended, rows: rows, into: x, range: mine, accumulate: true)
+      team.barrier()
+      normalize(block.norm2, x, rows: rows)
+      mine = block.hidden.share(of: thread, in: team)
+      block.hidden.multiply(normalized, rows: rows, into: state.hidden, range: mine)
+      DecodingStep.apply(.gelu, to: state.hidden, rows: rows, range: mine)
+      team.barrier()
+      mine = block.output.share(of: thread, in: team)
+      block.output.multiply(state.hidden, rows: rows, into: x, range: mine, accumulate: true)
+      team.barrier()
+    }
+    if thread == 0 {
+      let each = rows / state.sequences
+      for sequence in 0..<state.sequences {
+        DecodingStep.copyRow(x, sequence * each + each - 1, into: state.last, sequence)
+      }
+    }
+    team.barrier()
+    normalize(prior.norm, state.last, rows: state.sequences)
+    imageHead.multiply(
+      normalized, rows: state.sequences, into: state.logits, range: imageHead.share(of: thread, in: team))
+  }
+}
+
+extension PackedWeight {
+  fileprivate init(_ layer: Linear) { self.init(weight: layer.weight.value, bias: layer.bias?.value) }
+}

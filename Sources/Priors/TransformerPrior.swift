@@ -1,0 +1,227 @@
+import NN
+import TensorCore
+
+/// The autoregressive prior over text and image tokens (Ramesh et al. 2021, section 2.2): a causal transformer
+/// (Vaswani et al. 2017) with pre-normalisation.
+///
+/// The sequence is the caption's tokens, filled up to `textLength` by a padding token learnt for each position, then the
+/// picture's tokens row by row:
+///
+///     x = [text embedding + text position, image embedding + row position + column position]
+///     x = x + attention(norm(x));  x = x + mlp(norm(x))                               for each block
+///     p(text token t+1)  = softmax(textHead(norm(x_t)))     for t < textLength - 1
+///     p(image token i+1) = softmax(imageHead(norm(x_t)))    from the last text position on
+public struct TransformerPrior: Module, Sendable {
+  public struct Configuration: Sendable, Codable, Equatable {
+    /// The number of text tokens, padding included.
+    public var textLength = 24
+    /// Image tokens a side of the grid.
+    public var gridSide = 8
+    /// The number of different text tokens, without padding.
+    public var textVocabulary = 2048
+    /// The number of different image tokens.
+    public var imageVocabulary = 1024
+    public var width = 384
+    public var layers = 8
+    public var heads = 6
+    /// The probability of dropping an element of the residual branches and of the embeddings.
+    public var dropout: Float = 0.1
+
+    public init() {}
+
+    /// Image tokens a picture.
+    public var imageLength: Int { gridSide * gridSide }
+    /// Text and image tokens together.
+    public var sequenceLength: Int { textLength + imageLength }
+  }
+
+  public let textEmbedding: Embedding
+  /// One vector for each text position that the caption leaves empty.
+  public let padding: Embedding
+  public let textPosition: Embedding
+  public let imageEmbedding: Embedding
+  public let rowPosition: Embedding
+  public let columnPosition: Embedding
+  public let blocks: [TransformerBlock]
+  public let norm: LayerNorm
+  public let textHead: Linear
+  public let imageHead: Linear
+  public let configuration: Configuration
+
+  public init(_ configuration: Configuration, seed: UInt64) {
+    var initializer = Initializer(seed: seed)
+    let c = configuration
+    self.configuration = c
+    textEmbedding = Embedding(c.textVocabulary, c.width, &initializer)
+    padding = Embedding(c.textLength, c.width, &initializer)
+    textPosition = Embedding(c.textLength, c.width, &initializer)
+    imageEmbedding = Embedding(c.imageVocabulary, c.width, &initializer)
+    rowPosition = Embedding(c.gridSide, c.width, &initializer)
+    columnPosition = Embedding(c.gridSide, c.width, &initializer)
+    blocks = (0..<c.layers).map { _ in
+      TransformerBlock(width: c.width, heads: c.heads, layers: c.layers, &initializer)
+    }
+    norm = LayerNorm(c.width)
+    textHead = Linear(c.width, c.textVocabulary, deviation: 0.02, &initializer)
+    imageHead = Linear(c.width, c.imageVocabulary, deviation: 0.02, &initializer)
+  }
+
+  /// A batch of captions and the pictures that go with them, as tokens.
+  public struct Batch: Sendable {
+    /// For each caption its tokens, at most `textLength`; an empty one stands for "no caption".
+    public var texts: [[Int32]]
+    /// B·imageLength tokens.
+    public var images: [Int32]
+
+    public init(texts: [[Int32]], images: [Int32]) {
+      self.texts = texts
+      self.images = images
+    }
+  }
+
+  /// The mean losses of a batch, in nats a token.
+  public struct Losses {
+    /// text/8 + image·7/8, a scalar on the current tape.
+    public let total: Tensor
+    public let text: Float
+    public let image: Float
+  }
+
+  /// The text part of the input, [B, textLength, width]: embeddings with padding vectors in the empty places, plus
+  /// positions.
+  func embedded(texts: [[Int32]]) -> Tensor {
+    let c = configuration
+    // One table: the vocabulary's rows, then the padding rows.
+    let table = Tensor.stacked(textEmbedding.weight(), padding.weight())
+    let tokens = texts.flatMap { text in
+      text.prefix(c.textLength) + (min(text.count, c.textLength)..<c.textLength).map { Int32(c.textVocabulary + $0) }
+    }
+    return embedding(table, tokens: tokens, shape: [texts.count, c.textLength]).addingRows(textPosition.weight())
+  }
+
+  /// The model's outputs after the last norm, [B, textLength + imageLength - 1, width]; the last image token is not an
+  /// input.
+  func hidden(_ batch: Batch, precision: ElementType, dropout: DropoutStream?) -> Tensor {
+    let c = configuration
+    let B = batch.texts.count
+    let imageInputs = (0..<B).flatMap { b in
+      batch.images[b * c.imageLength..<(b + 1) * c.imageLength - 1]
+    }
+    let positions = gridEmbedding(rows: rowPosition.weight(), columns: columnPosition.weight())
+    let image = imageEmbedding(imageInputs, shape: [B, c.imageLength - 1])
+      .addingRows(positions.reshaped([1, c.imageLength, c.width]).positions(0..<c.imageLength - 1).reshaped([-1, c.width]))
+    var x = Tensor.concatenated([embedded(texts: batch.texts), image])
+    x = dropout.applied(to: x)
+    for block in blocks { x = block(x, precision: precision, dropout: dropout) }
+    return norm(x, as: precision)
+  }
+
+  /// The loss of the paper's section 2.2: text and image cross entropy weighted 1/8 and 7/8. Padding is no target.
+  /// - Parameters:
+  ///   - share: the part that this batch is of the whole one, which scales `total`.
+  ///   - dropout: nil outside training.
+  public func loss(
+    _ batch: Batch, share: Float = 1, precision: ElementType, dropout: DropoutStream? = nil
+  ) -> Losses {
+    let c = configuration
+    let B = batch.texts.count
+    let h = hidden(batch, precision: precision, dropout: dropout)
+    // Text position t predicts token t + 1 where the caption has one.
+    let textTargets = batch.texts.flatMap { text in
+      (1..<c.textLength).map { $0 < text.count ? text[$0] : -1 }
+    }
+    let textCount = max(1, textTargets.count { $0 >= 0 })
+    let textLoss = crossEntropy(
+      textHead(h.positions(0..<c.textLength - 1)), targets: textTargets, scale: 1 / Float(textCount))
+    let imageLoss = crossEntropy(
+      imageHead(h.positions(c.textLength - 1..<c.sequenceLength - 1)), targets: batch.images,
+      scale: 1 / Float(B * c.imageLength))
+    return Losses(
+      total: textLoss * (share / 8) + imageLoss * (share * 7 / 8), text: textLoss.item, image: imageLoss.item)
+  }
+
+  /// The logits of each image token given the caption and the image tokens before it, [B, imageLength, K].
+  public func imageLogits(_ batch: Batch, precision: ElementType) -> Tensor {
+    let c = configuration
+    let h = hidden(batch, precision: precision, dropout: nil)
+    return imageHead(h.positions(c.textLength - 1..<c.sequenceLength - 1), as: .float32)
+  }
+}
+
+/// One block: x + attention(norm(x)), then x + mlp(norm(x)), the stream x in float32.
+public struct TransformerBlock: Module, Sendable {
+  public let norm1: LayerNorm
+  public let attention: SelfAttention
+  public let norm2: LayerNorm
+  public let mlp: MultilayerPerceptron
+
+  init(width: Int, heads: Int, layers: Int, _ initializer: inout Initializer) {
+    norm1 = LayerNorm(width)
+    attention = SelfAttention(width: width, heads: heads, layers: layers, &initializer)
+    norm2 = LayerNorm(width)
+    mlp = MultilayerPerceptron(width: width, layers: layers, &initializer)
+  }
+
+  func callAsFunction(_ x: Tensor, precision: ElementType, dropout: DropoutStream?) -> Tensor {
+    let x = x + dropout.applied(to: attention(norm1(x, as: precision)))
+    return x + dropout.applied(to: mlp(norm2(x, as: precision)))
+  }
+}
+
+/// Causal multi-head self-attention with one product for queries, keys and values.
+public struct SelfAttention: Module, Sendable {
+  /// [3·width, width]: queries, keys, values; heads side by side in each.
+  public let queryKeyValue: Linear
+  public let output: Linear
+  public let heads: Int
+
+  init(width: Int, heads: Int, layers: Int, _ initializer: inout Initializer) {
+    queryKeyValue = Linear(width, 3 * width, deviation: 0.02, &initializer)
+    output = Linear(width, width, deviation: 0.02 / Float(2 * layers).squareRoot(), &initializer)
+    self.heads = heads
+  }
+
+  func callAsFunction(_ x: Tensor) -> Tensor {
+    output(attention(queryKeyValue(x), heads: heads, causal: true))
+  }
+}
+
+/// W₂·gelu(W₁·x), four times as wide inside.
+public struct MultilayerPerceptron: Module, Sendable {
+  public let hidden: Linear
+  public let output: Linear
+
+  init(width: Int, layers: Int, _ initializer: inout Initializer) {
+    hidden = Linear(width, 4 * width, deviation: 0.02, &initializer)
+    output = Linear(4 * width, width, deviation: 0.02 / Float(2 * layers).squareRoot(), &initializer)
+  }
+
+  func callAsFunction(_ x: Tensor) -> Tensor { output(hidden(x).applying(.gelu)) }
+}
+
+/// Where the dropout masks of one forward pass come from: each use takes the next Philox stream.
+public final class DropoutStream {
+  public let probability: Float
+  private let seed: UInt64
+  private var next: UInt64
+
+  /// - Parameters:
+  ///   - step: the training step.
+  ///   - shard: the shard of the batch, below 4,096.
+  public init(probability: Float, seed: UInt64, step: Int, shard: Int) {
+    self.probability = probability
+    self.seed = seed
+    // Purpose (8 bits), step (32), shard (12), use (12).
+    next = 0xD0 << 56 | UInt64(UInt32(truncatingIfNeeded: step)) << 24 | UInt64(shard) << 12
+  }
+
+  func mask(_ x: Tensor) -> Tensor {
+    defer { next += 1 }
+    return x.droppingOut(probability, seed: seed, stream: next)
+  }
+}
+
+extension DropoutStream? {
+  /// x with elements dropped; x itself where there is no dropout.
+  func applied(to x: Tensor) -> Tensor { self?.mask(x) ?? x }
+}

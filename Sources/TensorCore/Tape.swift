@@ -1,0 +1,161 @@
+import CKernels
+
+/// A place on a tape: something that a gradient can flow to.
+final class Variable {
+  /// The gradient summed so far; nil until the first contribution.
+  private(set) var gradient: Tensor?
+  /// Where a parameter's gradient is written: memory of the replica, shared with nobody. Nil for an activation.
+  private let destination: Tensor?
+
+  init(destination: Tensor? = nil) { self.destination = destination }
+
+  /// Adds a contribution that is there already, in whatever type.
+  func add(_ contribution: Tensor) {
+    if destination == nil && gradient == nil {
+      gradient = contribution.detached()
+      return
+    }
+    accumulate(contribution.shape, contribution.type) { sum, accumulate in
+      ck_combine(
+        contribution.kernelType, contribution.pointer, 1, sum.kernelType, sum.pointer, accumulate ? 1 : 0,
+        sum.kernelType, sum.pointer, sum.count)
+    }
+  }
+
+  /// Has a kernel write its contribution: `write(sum, true)` adds to `sum`, `write(sum, false)` overwrites it.
+  func accumulate(_ shape: [Int], _ type: ElementType, _ write: (_ sum: Tensor, _ accumulate: Bool) -> Void) {
+    if var sum = gradient {
+      gradient = nil
+      if destination == nil && !isKnownUniquelyReferenced(&sum.storage) { sum = sum.copied() }
+      write(sum, true)
+      gradient = sum
+    } else {
+      let sum = destination?.view(0..<shape.reduce(1, *), shape: shape) ?? Tensor(uninitialized: shape, type)
+      write(sum, false)
+      gradient = sum
+    }
+  }
+
+  /// Hands the gradient over and forgets it.
+  func takeGradient() -> Tensor? {
+    defer { gradient = nil }
+    return gradient
+  }
+}
+
+/// What happened to variables, so that it can be gone through backwards: reverse-mode differentiation.
+///
+/// A tape belongs to the thread that records on it. Going backwards uses it up: an activation is freed as soon as the
+/// last operation that needs it has had its turn.
+public final class Tape {
+  private struct Step {
+    let output: Variable
+    let backward: (Tensor) -> Void
+  }
+
+  private var steps: [Step] = []
+  private var parameterVariables: [ObjectIdentifier: Variable] = [:]
+  /// Where the gradients of parameters go; nil gives each its own memory.
+  private let gradientMemory: ((Parameter) -> Tensor?)?
+
+  init(gradientMemory: ((Parameter) -> Tensor?)? = nil) { self.gradientMemory = gradientMemory }
+
+  /// The tape that the calling thread records on, if any.
+  static var current: Tape? {
+    guard let pointer = ck_thread_pointer() else { return nil }
+    return Unmanaged<Tape>.fromOpaque(pointer).takeUnretainedValue()
+  }
+
+  /// Runs `body` while this tape records.
+  func recording<Result>(_ body: () throws -> Result) rethrows -> Result {
+    let outer = ck_thread_pointer()
+    ck_set_thread_pointer(Unmanaged.passUnretained(self).toOpaque())
+    defer { ck_set_thread_pointer(outer) }
+    return try withExtendedLifetime(self) { try body() }
+  }
+
+  /// Runs `body` while nothing records.
+  static func paused<Result>(_ body: () throws -> Result) rethrows -> Result {
+    let outer = ck_thread_pointer()
+    ck_set_thread_pointer(nil)
+    defer { ck_set_thread_pointer(outer) }
+    return try body()
+  }
+
+  /// The place of a parameter on this tape.
+  func variable(of parameter: Parameter) -> Variable {
+    if let variable = parameterVariables[ObjectIdentifier(parameter)] { return variable }
+    let variable = Variable(destination: gradientMemory?(parameter))
+    parameterVariables[ObjectIdentifier(parameter)] = variable
+    return variable
+  }
+
+  /// Goes through the tape from its end and sums the gradients of `loss`, a scalar.
+  func backward(from loss: Tensor) {
+    precondition(loss.count == 1, "only a scalar has a gradient, not a tensor of shape \(loss.shape)")
+    loss.variable?.add(Tensor(repeating: 1, shape: loss.shape))
+    Tape.paused {
+      while let step = steps.popLast() {
+        if let gradient = step.output.takeGradient() { step.backward(gradient) }
+      }
+    }
+  }
+
+  /// The gradient that a parameter got; nil if it had no part in the loss.
+  func gradient(of parameter: Parameter) -> Tensor? {
+    parameterVariables[ObjectIdentifier(parameter)]?.gradient
+  }
+
+  /// Puts an operation on the current tape and returns its result with its place there. Where nothing records or no
+  /// input is a variable, the result is a constant.
+  /// - Parameter backward: takes the gradient of `result` and adds to those of `inputs`.
+  static func record(
+    _ result: Tensor, from inputs: Variable?..., backward: @escaping (_ gradient: Tensor) -> Void
+  ) -> Tensor {
+    guard let tape = current, inputs.contains(where: { $0 != nil }) else { return result }
+    var result = result
+    let output = Variable()
+    result.variable = output
+    tape.steps.append(Step(output: output, backward: backward))
+    return result
+  }
+}
+
+/// The value of a scalar function and its gradients with respect to `inputs`, which may be of any shape.
+public func valueAndGradient(
+  of inputs: [Tensor], _ function: ([Tensor]) throws -> Tensor
+) rethrows -> (value: Tensor, gradients: [Tensor]) {
+  let tape = Tape()
+  let variables = inputs.map { _ in Variable() }
+  let value = try tape.recording {
+    try function(
+      zip(inputs, variables).map { input, variable in
+        var input = input.detached()
+        input.variable = variable
+        return input
+      })
+  }
+  tape.backward(from: value)
+  let gradients = zip(inputs, variables).map { input, variable in
+    variable.takeGradient() ?? .zeros(input.shape)
+  }
+  return (value.detached(), gradients)
+}
+
+/// The value of a scalar function and its gradients with respect to `parameters`.
+/// - Parameter gradientMemory: where each parameter's gradient is to be written, as float32; nil gives it its own
+///   memory. What a parameter that had no part finds there is set to zero.
+public func valueAndGradient(
+  parameters: [Parameter], gradientMemory: ((Parameter) -> Tensor?)? = nil, _ function: () throws -> Tensor
+) rethrows -> (value: Tensor, gradients: [Tensor]) {
+  let tape = Tape(gradientMemory: gradientMemory)
+  let value = try tape.recording(function)
+  tape.backward(from: value)
+  let gradients = parameters.map { parameter in
+    if let gradient = tape.gradient(of: parameter) { return gradient }
+    guard let memory = gradientMemory?(parameter) else { return Tensor.zeros(parameter.shape) }
+    ck_fill(memory.kernelType, memory.pointer, 0, memory.count)
+    return memory
+  }
+  return (value.detached(), gradients)
+}
