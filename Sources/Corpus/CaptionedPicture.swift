@@ -1,0 +1,25 @@
+/// What a picture of a data set is used for.
+public enum Split: String, Sendable, CaseIterable, Codable {
+  case train, validation, test
+
+  /// The split of a picture for which the data set names none: 5% of the pictures are validation, by their file name,
+  /// so that adding pictures moves none of the others.
+  public static func standard(forFileName fileName: String) -> Split {
+    FNV1a.hash(fileName) % 20 == 0 ? .validation : .train
+  }
+}
+
+/// One picture of a data set, without its pixels.
+public struct CaptionedPicture: Sendable, Equatable {
+  /// The path below the data set's folder, or `shard.tar/member` for a picture in a shard.
+  public let fileName: String
+  /// At least one; none is empty. The first is the primary one.
+  public let captions: [String]
+  public let split: Split
+
+  public init(fileName: String, captions: [String], split: Split) {
+    self.fileName = fileName
+    self.captions = captions
+    self.split = split
+  }
+}

@@ -1,4 +1,0 @@
-import Testing
-@testable import Corpus
-
-@Test func stub() {}
