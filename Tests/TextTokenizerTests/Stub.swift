@@ -1,4 +1,0 @@
-import Testing
-@testable import TextTokenizer
-
-@Test func stub() {}
