@@ -1,0 +1,155 @@
+/// The hot loops.
+#ifndef CKERNELS_KERNELS_H
+#define CKERNELS_KERNELS_H
+
+#include "types.h"
+
+// MARK: - Conversion and elementwise
+
+/// y = x, converted where the types differ (to bfloat16: round to nearest, ties to even; NaN stays NaN).
+void ck_convert(ck_type xt, const void *x, ck_type yt, void *y, size_t n);
+/// y = scale·x + offset for bytes, used to bring pixels into the range a network wants.
+void ck_convert_bytes(const uint8_t *x, float scale, float offset, ck_type yt, void *y, size_t n);
+void ck_fill(ck_type yt, void *y, float value, size_t n);
+
+/// y = alpha·a + beta·b. y may be a or b; b may be NULL (then beta is ignored).
+void ck_combine(ck_type at, const void *a, float alpha, ck_type bt, const void *b, float beta,
+                ck_type yt, void *y, size_t n);
+/// y (+)= a·b.
+void ck_multiply(ck_type at, const void *a, ck_type bt, const void *b, ck_type yt, void *y, size_t n, bool accumulate);
+/// y = a / b.
+void ck_divide(ck_type at, const void *a, ck_type bt, const void *b, ck_type yt, void *y, size_t n);
+/// y[N,C] = x[N,C] + row[P,C], row p = n mod P: a bias (P = 1) or position embeddings.
+void ck_add_rows(ck_type xt, const void *x, const float *row, size_t P, ck_type yt, void *y, size_t N, size_t C);
+/// drow[P,C] (+)= Σ over n ≡ p (mod P) of dy[n,C].
+void ck_add_rows_backward(ck_type dyt, const void *dy, float *drow, size_t P, size_t N, size_t C, bool accumulate);
+
+typedef enum {
+  CK_RELU, CK_SILU, CK_GELU_TANH, CK_GELU_ERF, CK_SIGMOID, CK_TANH, CK_EXP, CK_LOG, CK_SQRT, CK_SQUARE, CK_ABS,
+  CK_SOFTPLUS
+} ck_function;
+/// y = f(x)
+void ck_apply(ck_function f, ck_type xt, const void *x, ck_type yt, void *y, size_t n);
+/// dx = dy·f′(x)
+void ck_apply_backward(ck_function f, ck_type xt, const void *x, ck_type dyt, const void *dy,
+                       ck_type dxt, void *dx, size_t n);
+
+/// Σ x, Σ x², Σ (a-b)², summed in float64 in an order that depends on n alone.
+double ck_sum(ck_type xt, const void *x, size_t n);
+double ck_sum_of_squares(ck_type xt, const void *x, size_t n);
+double ck_squared_distance(ck_type at, const void *a, ck_type bt, const void *b, size_t n);
+
+/// y = mask·x / (1-p). Element i is dropped where its Philox word is below p·2³²; the word of element i is word
+/// i mod 4 of block (counter i / 4, stream) of key `seed`. Forward and backward are the same function.
+void ck_dropout(ck_type xt, const void *x, ck_type yt, void *y, size_t n, float p, uint64_t seed, uint64_t stream);
+/// Philox 4×32-10 uniforms in [0,1) (24 bits) and, by Box–Muller on pairs of words, standard normals.
+void ck_uniform(float *y, size_t n, uint64_t seed, uint64_t stream);
+void ck_normal(float *y, size_t n, uint64_t seed, uint64_t stream);
+
+// MARK: - Layout
+
+/// y[B, H/s, W/s, s·s·C] from x[B,H,W,C]; the new channel index is (row in block · s + column in block)·C + c.
+void ck_space_to_depth(ck_type t, const void *x, void *y, size_t B, size_t H, size_t W, size_t C, size_t s);
+/// The inverse: y[B,H,W,C] from x[B, H/s, W/s, s·s·C]; H, W, C are those of y.
+void ck_depth_to_space(ck_type t, const void *x, void *y, size_t B, size_t H, size_t W, size_t C, size_t s);
+/// Copies N rows of C elements between row strides (in elements), converting the type.
+void ck_copy_rows(ck_type xt, const void *x, size_t ldx, ck_type yt, void *y, size_t ldy, size_t N, size_t C);
+/// y[C,N] = x[N,C]ᵀ, float32.
+void ck_transpose(const float *x, float *y, size_t N, size_t C);
+
+// MARK: - Normalisation
+
+/// Layer normalisation over C: y = (x - mean)·rstd·gamma + beta; `mean` and `rstd` [N] are written for the backward.
+/// gamma and beta may be NULL (1 and 0).
+void ck_layer_norm(ck_type xt, const void *x, const float *gamma, const float *beta, ck_type yt, void *y,
+                   float *mean, float *rstd, size_t N, size_t C, float epsilon);
+/// dx; dgamma and dbeta [C] (which may both be NULL) are overwritten, or added to with `accumulate`.
+/// With `accumulate_input`, dx is added to as well: the residual stream's gradient flows through in one pass.
+void ck_layer_norm_backward(ck_type xt, const void *x, const float *gamma, const float *mean, const float *rstd,
+                            ck_type dyt, const void *dy, ck_type dxt, void *dx, bool accumulate_input,
+                            float *dgamma, float *dbeta, bool accumulate, size_t N, size_t C);
+
+/// Group normalisation of x[B,P,C] (P = H·W positions) over (P, C/G), G groups, followed by SiLU where `silu`.
+/// `mean` and `rstd` are [B,G].
+void ck_group_norm(ck_type xt, const void *x, const float *gamma, const float *beta, bool silu, ck_type yt, void *y,
+                   float *mean, float *rstd, size_t B, size_t P, size_t C, size_t G, float epsilon);
+/// As above; `beta` is needed to recompute the argument of the SiLU.
+void ck_group_norm_backward(ck_type xt, const void *x, const float *gamma, const float *beta, bool silu,
+                            const float *mean, const float *rstd, ck_type dyt, const void *dy,
+                            ck_type dxt, void *dx, bool accumulate_input, float *dgamma, float *dbeta, bool accumulate,
+                            size_t B, size_t P, size_t C, size_t G);
+
+/// y = x / max(‖x‖₂, epsilon), row by row; `rnorm` [N] is 1/max(‖x‖, epsilon).
+void ck_l2_normalize(ck_type xt, const void *x, ck_type yt, void *y, float *rnorm, size_t N, size_t C, float epsilon);
+void ck_l2_normalize_backward(ck_type yt, const void *y, const float *rnorm, ck_type dyt, const void *dy,
+                              ck_type dxt, void *dx, size_t N, size_t C);
+
+// MARK: - Softmax and losses
+
+/// y = softmax(x) over C.
+void ck_softmax(ck_type xt, const void *x, ck_type yt, void *y, size_t N, size_t C);
+/// dx = y·(dy - Σ y·dy)
+void ck_softmax_backward(ck_type yt, const void *y, ck_type dyt, const void *dy, ck_type dxt, void *dx,
+                         size_t N, size_t C);
+
+/// Cross entropy of logits[N,C] with targets[N] (a negative target is left out): returns Σ -log softmax(x)[target] in
+/// float64, and where `dlogits` is not NULL writes (softmax - one-hot)·scale to it (zero rows for left-out targets).
+/// dlogits may be logits itself when the types agree. `losses` [N], which may be NULL, takes each row's loss.
+double ck_cross_entropy(ck_type xt, const void *logits, const int32_t *targets, ck_type dt, void *dlogits, float scale,
+                        float *losses, size_t N, size_t C);
+
+// MARK: - Embedding
+
+/// y[N,C] = table[tokens[n], :].
+void ck_embedding(const float *table, const int32_t *tokens, ck_type yt, void *y, size_t N, size_t C);
+/// dtable[tokens[n], :] += dy[n, :]; the caller clears dtable.
+void ck_embedding_backward(ck_type dyt, const void *dy, const int32_t *tokens, float *dtable, size_t N, size_t C);
+
+// MARK: - Attention
+
+/// Multi-head self-attention (Vaswani et al. 2017, eq. 1) on qkv[B,T,3·H·D], queries, keys and values side by side,
+/// heads side by side in each: y[B,T,H·D] = softmax(QKᵀ/√D, causal where said)·V. The T×T scores are made block of
+/// rows by block of rows in `scratch` and never kept; `lse` [B,H,T] keeps each row's log-sum-exp for the backward.
+/// Causal work right of the diagonal block is skipped. `scratch` holds ck_attention_scratch bytes.
+size_t ck_attention_scratch(size_t T, size_t D);
+void ck_attention(ck_type t, const void *qkv, void *y, float *lse, size_t B, size_t T, size_t H, size_t D, bool causal,
+                  void *scratch);
+/// dqkv from dy, recomputing the scores. All activations have type `t`.
+void ck_attention_backward(ck_type t, const void *qkv, const void *y, const float *lse, const void *dy, void *dqkv,
+                           size_t B, size_t T, size_t H, size_t D, bool causal, void *scratch);
+
+// MARK: - Vector quantisation
+
+/// index[n] = argmax over k of scores[n,k] + bias[k] (bias may be NULL; the lowest index wins ties).
+void ck_argmax(const float *scores, const float *bias, int32_t *index, size_t N, size_t K);
+/// counts[k] += 1 and sums[k,:] += x[n,:] for k = index[n].
+void ck_scatter_sum(ck_type xt, const void *x, const int32_t *index, float *counts, float *sums, size_t N, size_t E);
+
+// MARK: - Optimisation
+
+/// One pass of AdamW (Loshchilov & Hutter 2019): g = gradient·gradient_scale; m, v moments; bias corrections
+/// 1-β₁ᵗ and 1-β₂ᵗ are `correction1`, `correction2`; w -= lr·(m̂/(√v̂+ε) + decay·w). `operand` (which may be NULL) takes
+/// the new w as bfloat16; `average` (which may be NULL) takes average += (1-average_decay)·(w - average).
+void ck_adamw(float *w, const float *gradient, float *m, float *v, uint16_t *operand, float *average, size_t n,
+              float gradient_scale, float learning_rate, float beta1, float beta2, float epsilon, float decay,
+              float correction1, float correction2, float average_decay);
+/// y[n] = Σ over j of xs[j][n], in the order of j. y may be xs[0].
+void ck_sum_arrays(const float *const *xs, size_t count, float *y, size_t n);
+
+// MARK: - Decoding
+
+/// The number of bytes of a packed weight of N outputs and K inputs.
+size_t ck_packed_size(size_t N, size_t K);
+/// Packs a float32 weight[N,K] as bfloat16 in panels of 32 outputs, each [K][32], so that every output is summed over K
+/// in one fixed order, whatever the number of rows, threads or the CPU's vector width.
+void ck_pack(const float *weight, uint16_t *packed, size_t N, size_t K);
+/// y[r, n] (+)= Σ_k x[r,k]·w[n,k] + bias[n] for the outputs of the panels `first` ..< `last` (of 32 each; a partial last
+/// panel is allowed). The result of a row is bit for bit the same whatever R is.
+void ck_packed_product(const uint16_t *packed, const float *bias, const float *x, size_t ldx, float *y, size_t ldy,
+                       size_t R, size_t N, size_t K, size_t first, size_t last, bool accumulate);
+/// One query of one head against `length` cached keys and values: out[D] = softmax(q·keysᵀ/√D)·values. keys and values
+/// have row stride `stride`. `scores` holds `length` floats of scratch.
+void ck_decode_attention(const float *q, const float *keys, const float *values, size_t stride, size_t length,
+                         size_t D, float *scores, float *out);
+
+#endif
