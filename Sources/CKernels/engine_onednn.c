@@ -97,6 +97,60 @@ static bool describe_product(dnnl_primitive_desc_t *description, dnnl_engine_t e
 #endif
 }
 
+/// A convolution's layouts, in the order in which oneDNN wants them everywhere.
+typedef struct {
+  layout input, weight, bias, output;
+  bool has_bias;
+  dnnl_dim_t strides[2], dilations[2], padding[2];
+} convolution_layouts;
+
+static bool describe_forward(dnnl_primitive_desc_t *description, dnnl_engine_t engine, const convolution_layouts *l,
+                             const_dnnl_primitive_attr_t attributes) {
+  const layout_pointer bias = l->has_bias ? POINTER_TO(l->bias) : NULL;
+#if DNNL_VERSION_MAJOR >= 3
+  return dnnl_convolution_forward_primitive_desc_create(
+           description, engine, dnnl_forward_training, dnnl_convolution_direct, POINTER_TO(l->input),
+           POINTER_TO(l->weight), bias, POINTER_TO(l->output), l->strides, l->dilations, l->padding, l->padding,
+           attributes) == dnnl_success;
+#else
+  dnnl_convolution_desc_t operation;
+  return dnnl_dilated_convolution_forward_desc_init(
+           &operation, dnnl_forward_training, dnnl_convolution_direct, POINTER_TO(l->input), POINTER_TO(l->weight),
+           bias, POINTER_TO(l->output), l->strides, l->dilations, l->padding, l->padding) == dnnl_success
+    && dnnl_primitive_desc_create(description, &operation, attributes, engine, NULL) == dnnl_success;
+#endif
+}
+
+static bool describe_backward_data(dnnl_primitive_desc_t *description, dnnl_engine_t engine,
+                                   const convolution_layouts *l, const_dnnl_primitive_desc_t forward) {
+#if DNNL_VERSION_MAJOR >= 3
+  return dnnl_convolution_backward_data_primitive_desc_create(
+           description, engine, dnnl_convolution_direct, POINTER_TO(l->input), POINTER_TO(l->weight),
+           POINTER_TO(l->output), l->strides, l->dilations, l->padding, l->padding, forward, NULL) == dnnl_success;
+#else
+  dnnl_convolution_desc_t operation;
+  return dnnl_dilated_convolution_backward_data_desc_init(
+           &operation, dnnl_convolution_direct, POINTER_TO(l->input), POINTER_TO(l->weight), POINTER_TO(l->output),
+           l->strides, l->dilations, l->padding, l->padding) == dnnl_success
+    && dnnl_primitive_desc_create(description, &operation, NULL, engine, forward) == dnnl_success;
+#endif
+}
+
+static bool describe_backward_weight(dnnl_primitive_desc_t *description, dnnl_engine_t engine,
+                                     const convolution_layouts *l, const_dnnl_primitive_desc_t forward) {
+#if DNNL_VERSION_MAJOR >= 3
+  return dnnl_convolution_backward_weights_primitive_desc_create(
+           description, engine, dnnl_convolution_direct, POINTER_TO(l->input), POINTER_TO(l->weight), NULL,
+           POINTER_TO(l->output), l->strides, l->dilations, l->padding, l->padding, forward, NULL) == dnnl_success;
+#else
+  dnnl_convolution_desc_t operation;
+  return dnnl_dilated_convolution_backward_weights_desc_init(
+           &operation, dnnl_convolution_direct, POINTER_TO(l->input), POINTER_TO(l->weight), NULL,
+           POINTER_TO(l->output), l->strides, l->dilations, l->padding, l->padding) == dnnl_success
+    && dnnl_primitive_desc_create(description, &operation, NULL, engine, forward) == dnnl_success;
+#endif
+}
+
 // MARK: - What a thread keeps
 
 // One operation on one shape. Its memory objects describe layouts; where the data lies is said call by call.
@@ -109,6 +163,10 @@ typedef struct plan {
   dnnl_primitive_t primitive;
   int count;
   dnnl_exec_arg_t arguments[MEMORY_COUNT];
+  // Between the weight as we keep it and the order that a convolution asks for; NULL where that is the same.
+  dnnl_primitive_t reorder;
+  dnnl_exec_arg_t reorder_arguments[2];
+  size_t ordered_size;
   struct plan *next;
 } plan;
 
@@ -128,6 +186,10 @@ static _Thread_local state *own_state;
 static void destroy_plan(plan *p) {
   for (int i = 0; i < p->count; i++) dnnl_memory_destroy(p->arguments[i].memory);
   if (p->primitive != NULL) dnnl_primitive_destroy(p->primitive);
+  if (p->reorder != NULL) {
+    for (int i = 0; i < 2; i++) dnnl_memory_destroy(p->reorder_arguments[i].memory);
+    dnnl_primitive_destroy(p->reorder);
+  }
   free(p);
 }
 
@@ -229,28 +291,36 @@ static plan *find_plan(state *s, const uint64_t key[KEY_WORDS], bool *found) {
   return p;
 }
 
-static void add_argument(plan *p, state *s, int argument, layout_pointer l) {
-  dnnl_exec_arg_t *a = &p->arguments[p->count];
-  a->arg = argument;
-  check(dnnl_memory_create(&a->memory, l, s->engine, DNNL_MEMORY_NONE));
-  p->count++;
+static dnnl_exec_arg_t make_argument(const state *s, int argument, layout_pointer l) {
+  dnnl_exec_arg_t a = {.arg = argument};
+  check(dnnl_memory_create(&a.memory, l, s->engine, DNNL_MEMORY_NONE));
+  return a;
 }
 
-/// Makes the primitive of a description, unless it is one of the reference implementations, to which OpenBLAS is
-/// preferable; the description is gone afterwards.
-static bool make_primitive(plan *p, dnnl_primitive_desc_t description) {
+static void add_argument(plan *p, const state *s, int argument, layout_pointer l) {
+  p->arguments[p->count++] = make_argument(s, argument, l);
+}
+
+static void add_reorder(plan *p, const state *s, layout_pointer from, layout_pointer to) {
+  dnnl_primitive_desc_t description;
+  check(dnnl_reorder_primitive_desc_create(&description, from, s->engine, to, s->engine, NULL));
+  check(dnnl_primitive_create(&p->reorder, description));
+  dnnl_primitive_desc_destroy(description);
+  p->reorder_arguments[0] = make_argument(s, DNNL_ARG_FROM, from);
+  p->reorder_arguments[1] = make_argument(s, DNNL_ARG_TO, to);
+}
+
+/// Whether a description is of something better than the reference implementations, to which OpenBLAS is preferable.
+static bool is_fast(const_dnnl_primitive_desc_t description) {
   const char *implementation = "";
   dnnl_primitive_desc_query(description, dnnl_query_impl_info_str, 0, (void *)&implementation);
-  if (strstr(implementation, "ref") == NULL && dnnl_primitive_create(&p->primitive, description) == dnnl_success) {
-    p->exists = true;
-  }
-  dnnl_primitive_desc_destroy(description);
-  return p->exists;
+  return strstr(implementation, "ref") == NULL;
 }
 
-static void execute(const state *s, plan *p, void *const *data) {
-  for (int i = 0; i < p->count; i++) dnnl_memory_set_data_handle(p->arguments[i].memory, data[i]);
-  check(dnnl_primitive_execute(p->primitive, s->stream, p->count, p->arguments));
+static void execute(const state *s, dnnl_primitive_t primitive, int count, const dnnl_exec_arg_t *arguments,
+                    void *const *data) {
+  for (int i = 0; i < count; i++) check(dnnl_memory_set_data_handle(arguments[i].memory, data[i]));
+  check(dnnl_primitive_execute(primitive, s->stream, count, arguments));
   check(dnnl_stream_wait(s->stream));
 }
 
@@ -296,15 +366,18 @@ void ck_gemm(ck_type operands, bool transpose_a, bool transpose_b, size_t M, siz
     layout c = make_layout(2, (dnnl_dim_t[]){m, n}, result, (dnnl_dim_t[]){(dnnl_dim_t)ldc, 1});
     layout row = make_layout(2, (dnnl_dim_t[]){1, n}, CK_FLOAT32, (dnnl_dim_t[]){n, 1});
     dnnl_primitive_attr_t attributes = make_attributes(accumulate);
-    dnnl_primitive_desc_t description;
-    if (describe_product(&description, s->engine, POINTER_TO(a), POINTER_TO(b),
-                         bias != NULL ? POINTER_TO(row) : NULL, POINTER_TO(c), attributes)
-        && make_primitive(p, description)) {
+    dnnl_primitive_desc_t description = NULL;
+    if (describe_product(&description, s->engine, POINTER_TO(a), POINTER_TO(b), bias != NULL ? POINTER_TO(row) : NULL,
+                         POINTER_TO(c), attributes)
+        && is_fast(description)) {
+      check(dnnl_primitive_create(&p->primitive, description));
+      p->exists = true;
       add_argument(p, s, DNNL_ARG_SRC, POINTER_TO(a));
       add_argument(p, s, DNNL_ARG_WEIGHTS, POINTER_TO(b));
       add_argument(p, s, DNNL_ARG_DST, POINTER_TO(c));
       if (bias != NULL) add_argument(p, s, DNNL_ARG_BIAS, POINTER_TO(row));
     }
+    if (description != NULL) dnnl_primitive_desc_destroy(description);
     if (attributes != NULL) dnnl_primitive_attr_destroy(attributes);
     destroy_layout(a);
     destroy_layout(b);
@@ -315,24 +388,175 @@ void ck_gemm(ck_type operands, bool transpose_a, bool transpose_b, size_t M, siz
     openblas_gemm(operands, transpose_a, transpose_b, M, N, K, A, lda, B, ldb, result, C, ldc, bias, accumulate);
     return;
   }
-  execute(s, p, (void *const[]){(void *)A, (void *)B, C, (void *)bias});
+  execute(s, p->primitive, p->count, p->arguments, (void *const[]){(void *)A, (void *)B, C, (void *)bias});
 }
 
 // MARK: - Convolutions
 
+/// The layouts of a convolution: pictures as they lie in memory, the weight in the order that oneDNN likes best.
+static convolution_layouts convolution_layouts_of(const ck_convolution *c, ck_type input, ck_type weight,
+                                                  ck_type output, bool bias) {
+  const dnnl_dim_t B = (dnnl_dim_t)c->B, H = (dnnl_dim_t)c->H, W = (dnnl_dim_t)c->W, C = (dnnl_dim_t)c->C;
+  const dnnl_dim_t O = (dnnl_dim_t)c->O, KH = (dnnl_dim_t)c->KH, KW = (dnnl_dim_t)c->KW;
+  const dnnl_dim_t OH = (dnnl_dim_t)ck_output_height(c), OW = (dnnl_dim_t)ck_output_width(c);
+  const dnnl_dim_t stride = (dnnl_dim_t)c->stride, padding = (dnnl_dim_t)c->padding;
+  return (convolution_layouts){
+    .input = make_layout(4, (dnnl_dim_t[]){B, C, H, W}, input, (dnnl_dim_t[]){H * W * C, 1, W * C, C}),
+    .weight = make_layout(4, (dnnl_dim_t[]){O, C, KH, KW}, weight, NULL),
+    .bias = make_layout(1, (dnnl_dim_t[]){O}, CK_FLOAT32, (dnnl_dim_t[]){1}),
+    .output = make_layout(4, (dnnl_dim_t[]){B, O, OH, OW}, output, (dnnl_dim_t[]){OH * OW * O, 1, OW * O, O}),
+    .has_bias = bias,
+    .strides = {stride, stride},
+    .dilations = {0, 0},
+    .padding = {padding, padding}};
+}
+
+static void destroy_convolution_layouts(const convolution_layouts *l) {
+  destroy_layout(l->input);
+  destroy_layout(l->weight);
+  destroy_layout(l->bias);
+  destroy_layout(l->output);
+}
+
+static void make_convolution_plan(plan *p, const state *s, const ck_convolution *c, uint64_t kind, ck_type operands,
+                                  ck_type result, bool bias, bool accumulate) {
+  const bool forward = kind == FORWARD, backward_data = kind == BACKWARD_DATA;
+  const convolution_layouts l = convolution_layouts_of(c, backward_data ? result : operands,
+                                                       kind == BACKWARD_WEIGHT ? result : operands,
+                                                       forward ? result : operands, bias);
+  dnnl_primitive_desc_t description = NULL, hint = NULL;
+  bool described;
+  if (forward) {
+    dnnl_primitive_attr_t attributes = make_attributes(accumulate);
+    described = describe_forward(&description, s->engine, &l, attributes);
+    if (attributes != NULL) dnnl_primitive_attr_destroy(attributes);
+  } else {
+    // A backward primitive wants to know the forward one, whose types are those of the operands.
+    const convolution_layouts f = convolution_layouts_of(c, operands, operands, operands, false);
+    described = describe_forward(&hint, s->engine, &f, NULL)
+      && (backward_data ? describe_backward_data : describe_backward_weight)(&description, s->engine, &l, hint);
+    if (hint != NULL) dnnl_primitive_desc_destroy(hint);
+    destroy_convolution_layouts(&f);
+  }
+  if (described && is_fast(description)) {
+    const layout_pointer ordered = dnnl_primitive_desc_query_md(
+      description, kind == BACKWARD_WEIGHT ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
+    const dnnl_dim_t O = (dnnl_dim_t)c->O, C = (dnnl_dim_t)c->C, KH = (dnnl_dim_t)c->KH, KW = (dnnl_dim_t)c->KW;
+    layout plain = make_layout(4, (dnnl_dim_t[]){O, C, KH, KW}, kind == BACKWARD_WEIGHT ? result : operands,
+                               (dnnl_dim_t[]){KH * KW * C, 1, KW * C, C});
+    if (forward) {
+      add_argument(p, s, DNNL_ARG_SRC, POINTER_TO(l.input));
+      add_argument(p, s, DNNL_ARG_WEIGHTS, ordered);
+      add_argument(p, s, DNNL_ARG_DST, POINTER_TO(l.output));
+      if (bias) add_argument(p, s, DNNL_ARG_BIAS, POINTER_TO(l.bias));
+    } else if (backward_data) {
+      add_argument(p, s, DNNL_ARG_DIFF_DST, POINTER_TO(l.output));
+      add_argument(p, s, DNNL_ARG_WEIGHTS, ordered);
+      add_argument(p, s, DNNL_ARG_DIFF_SRC, POINTER_TO(l.input));
+    } else {
+      add_argument(p, s, DNNL_ARG_SRC, POINTER_TO(l.input));
+      add_argument(p, s, DNNL_ARG_DIFF_DST, POINTER_TO(l.output));
+      add_argument(p, s, DNNL_ARG_DIFF_WEIGHTS, ordered);
+    }
+    if (!dnnl_memory_desc_equal(ordered, POINTER_TO(plain))) {
+      if (kind == BACKWARD_WEIGHT) add_reorder(p, s, ordered, POINTER_TO(plain));
+      else add_reorder(p, s, POINTER_TO(plain), ordered);
+      p->ordered_size = dnnl_memory_desc_get_size(ordered);
+    }
+    destroy_layout(plain);
+    check(dnnl_primitive_create(&p->primitive, description));
+    p->exists = true;
+  }
+  if (description != NULL) dnnl_primitive_desc_destroy(description);
+  destroy_convolution_layouts(&l);
+}
+
+static plan *convolution_plan(state *s, const ck_convolution *c, uint64_t kind, ck_type operands, ck_type result,
+                              bool bias, bool accumulate) {
+  const uint64_t key[KEY_WORDS] = {
+    kind,
+    (uint64_t)operands * OPERANDS_BIT | (uint64_t)result * RESULT_BIT | (uint64_t)accumulate * ACCUMULATE_BIT
+      | (uint64_t)bias * BIAS_BIT,
+    c->B, c->H, c->W, c->C, c->O, c->KH, c->KW, c->stride, c->padding};
+  bool found;
+  plan *p = find_plan(s, key, &found);
+  if (!found && c->B > 0 && c->C > 0 && c->O > 0) {
+    make_convolution_plan(p, s, c, kind, operands, result, bias, accumulate);
+  }
+  return p;
+}
+
+/// The weight in the order that the plan's primitive wants.
+static void *ordered_weight(const state *s, const plan *p, const void *w) {
+  if (p->reorder == NULL) return (void *)w;
+  void *ordered = ck_scratch(CK_SCRATCH_WEIGHT, p->ordered_size);
+  execute(s, p->reorder, 2, p->reorder_arguments, (void *const[]){(void *)w, ordered});
+  return ordered;
+}
+
 void ck_convolution_forward(const ck_convolution *shape, ck_type operands, const void *x, const void *w,
                             const float *bias, ck_type result, void *y, bool accumulate) {
-  openblas_convolution_forward(shape, operands, x, w, bias, result, y, accumulate);
+  if (ck_is_pointwise(shape)) {
+    ck_gemm(operands, false, true, shape->B * shape->H * shape->W, shape->O, shape->C, x, shape->C, w, shape->C,
+            result, y, shape->O, bias, accumulate);
+    return;
+  }
+  state *s = thread_state();
+  const plan *p = convolution_plan(s, shape, FORWARD, operands, result, bias != NULL, accumulate);
+  if (!p->exists) {
+    openblas_convolution_forward(shape, operands, x, w, bias, result, y, accumulate);
+    return;
+  }
+  execute(s, p->primitive, p->count, p->arguments,
+          (void *const[]){(void *)x, ordered_weight(s, p, w), y, (void *)bias});
 }
 
 void ck_convolution_backward_data(const ck_convolution *shape, ck_type operands, const void *dy, const void *w,
                                   const float *bias, ck_type result, void *dx, bool accumulate) {
-  openblas_convolution_backward_data(shape, operands, dy, w, bias, result, dx, accumulate);
+  if (ck_is_pointwise(shape)) {
+    ck_gemm(operands, false, false, shape->B * shape->H * shape->W, shape->C, shape->O, dy, shape->O, w, shape->C,
+            result, dx, shape->C, bias, accumulate);
+    return;
+  }
+  // oneDNN neither accumulates here nor adds a bias; what is to be added to should not be rounded before.
+  const bool plain = bias == NULL && !accumulate;
+  state *s = thread_state();
+  const plan *p = convolution_plan(s, shape, BACKWARD_DATA, operands, plain ? result : CK_FLOAT32, false, false);
+  if (!p->exists) {
+    openblas_convolution_backward_data(shape, operands, dy, w, bias, result, dx, accumulate);
+    return;
+  }
+  const size_t rows = shape->B * shape->H * shape->W, n = rows * shape->C;
+  float *sum = NULL;
+  if (!plain) sum = result == CK_FLOAT32 && !accumulate ? dx : ck_scratch(CK_SCRATCH_INPUT, n * sizeof(float));
+  execute(s, p->primitive, p->count, p->arguments,
+          (void *const[]){(void *)dy, ordered_weight(s, p, w), plain ? dx : sum});
+  if (bias != NULL) {
+    if (accumulate) ck_add_rows(CK_FLOAT32, sum, bias, 1, CK_FLOAT32, sum, rows, shape->C);
+    else ck_add_rows(CK_FLOAT32, sum, bias, 1, result, dx, rows, shape->C);
+  }
+  if (accumulate) ck_combine(result, dx, 1, CK_FLOAT32, sum, 1, result, dx, n);
 }
 
 void ck_convolution_backward_weight(const ck_convolution *shape, ck_type operands, const void *x, const void *dy,
                                     float *dw, bool accumulate) {
-  openblas_convolution_backward_weight(shape, operands, x, dy, dw, accumulate);
+  if (ck_is_pointwise(shape)) {
+    ck_gemm(operands, true, false, shape->O, shape->C, shape->B * shape->H * shape->W, dy, shape->O, x, shape->C,
+            CK_FLOAT32, dw, shape->C, NULL, accumulate);
+    return;
+  }
+  state *s = thread_state();
+  const plan *p = convolution_plan(s, shape, BACKWARD_WEIGHT, operands, CK_FLOAT32, false, false);
+  if (!p->exists) {
+    openblas_convolution_backward_weight(shape, operands, x, dy, dw, accumulate);
+    return;
+  }
+  const size_t n = shape->O * shape->KH * shape->KW * shape->C;
+  float *plain = accumulate ? ck_scratch(CK_SCRATCH_RESULT, n * sizeof(float)) : dw;
+  float *ordered = p->reorder != NULL ? ck_scratch(CK_SCRATCH_WEIGHT, p->ordered_size) : plain;
+  execute(s, p->primitive, p->count, p->arguments, (void *const[]){(void *)x, (void *)dy, ordered});
+  if (p->reorder != NULL) execute(s, p->reorder, 2, p->reorder_arguments, (void *const[]){ordered, plain});
+  if (accumulate) ck_combine(CK_FLOAT32, dw, 1, CK_FLOAT32, plain, 1, CK_FLOAT32, dw, n);
 }
 
 #endif
