@@ -159,3 +159,6 @@ public func valueAndGradient(
   }
   return (value.detached(), gradients)
 }
+
+/// Runs `body` while no tape records on this thread: what it computes are constants.
+public func withoutRecording<Result>(_ body: () throws -> Result) rethrows -> Result { try Tape.paused(body) }

@@ -1,0 +1,305 @@
+import Corpus
+import Foundation
+import LatentModels
+import Media
+import NN
+import Priors
+import Synchronization
+import TensorCore
+import TextTokenizer
+
+/// Trains stage 2 on a data set's train split and saves it to the checkpoint that holds stage 1.
+public struct PriorTrainer {
+  public let checkpoint: Checkpoint
+  public let dataSet: PictureDataSet
+  public let threads: Int
+  public let precision: ElementType
+  public let observer: TrainingObserver
+
+  public init(
+    checkpoint: Checkpoint, dataSet: PictureDataSet, threads: Int, precision: ElementType, observer: TrainingObserver
+  ) {
+    self.checkpoint = checkpoint
+    self.dataSet = dataSet
+    self.threads = threads
+    self.precision = precision
+    self.observer = observer
+  }
+
+  /// Begins a run, training the vocabulary first where the checkpoint has none, or goes on with the one saved last.
+  ///
+  /// - Parameters:
+  ///   - settings: of the run; resuming takes those of its beginning, but for a new `bound`.
+  /// - Throws: `PipelineError` for settings, data or files that do not do, and where the learning rate diverges.
+  public func train(settings: TrainingSettings, resume: Bool) throws(PipelineError) {
+    try settings.validate()
+    var configuration = try checkpoint.readConfiguration()
+    let imageTokenizer = try checkpoint.readImageTokenizer(configuration)
+    var state = TrainingState(
+      stage: .prior, step: 0, seconds: 0, settings: settings, threads: threads, precision: precision)
+    var saved: SafeTensors?
+    if resume {
+      let read = try TrainingState.read(from: checkpoint.trainingStateFile, stage: .prior)
+      (state, saved) = (read.state, read.file)
+      if let bound = settings.bound { state.settings.bound = bound }
+      try TrainingChecks.warnAboutResume(
+        state, threads: threads, precision: precision, data: configuration.data, dataSet, observer)
+    } else {
+      try checkpoint.create()
+      if try checkpoint.setAside([checkpoint.priorFile]) {
+        observer.report(.note("the prior that was here is now in \(checkpoint.url.path)/previous"))
+      }
+    }
+    let captions = dataSet.indices(of: .train).flatMap { dataSet.entries[$0].captions }
+    let vocabulary = try vocabulary(captions, settings: state.settings)
+    if !resume {
+      configuration.data = .init(dataSet)
+      configuration.captionWords = Set(captions.flatMap(BytePairEncoding.words(in:))).sorted()
+      var description = state.settings.preset.prior
+      description.textVocabulary = vocabulary.vocabularySize
+      description.imageVocabulary = imageTokenizer.codeCount
+      description.gridSide = imageTokenizer.gridSide
+      description.textLength =
+        state.settings.textLength ?? Self.suitableTextLength(captions.map { vocabulary.encode($0).count })
+      if let dropout = state.settings.dropout { description.dropout = dropout }
+      configuration.prior = description
+    }
+    guard let description = configuration.prior else {
+      throw PipelineError(.badData, "\(checkpoint.configurationFile.path) describes no prior")
+    }
+    guard imageTokenizer.pictureSize == dataSet.pictureSize else {
+      throw PipelineError(
+        .badData,
+        "the tokenizer's pictures have \(imageTokenizer.pictureSize) pixels a side, the data's \(dataSet.pictureSize)")
+    }
+    reportTruncation(captions, vocabulary, textLength: description.textLength)
+    state.threads = threads
+    state.precision = precision
+    try checkpoint.write(configuration)
+    try run(imageTokenizer, vocabulary, description, configuration, state, saved)
+  }
+
+  private func vocabulary(_ captions: [String], settings: TrainingSettings) throws(PipelineError) -> BytePairEncoding {
+    if checkpoint.exists(checkpoint.vocabularyFile) { return try checkpoint.readVocabulary() }
+    let vocabulary = try BytePairEncoding.train(on: captions, vocabularySize: settings.vocabularySize)
+    try vocabulary.write(to: checkpoint.vocabularyFile)
+    observer.report(
+      .note("trained a vocabulary of \(vocabulary.vocabularySize) pieces on \(captions.count) captions"))
+    return vocabulary
+  }
+
+  /// Room for 99.5% of the captions, a multiple of 8 in 8 ... 64: text that hardly any caption has costs at every step.
+  static func suitableTextLength(_ lengths: [Int]) -> Int {
+    let sorted = lengths.sorted()
+    guard !sorted.isEmpty else { return 8 }
+    let length = sorted[min(sorted.count - 1, sorted.count * 995 / 1000)]
+    return min(64, max(8, (length + 7) / 8 * 8))
+  }
+
+  private func reportTruncation(_ captions: [String], _ vocabulary: BytePairEncoding, textLength: Int) {
+    let long = captions.count { vocabulary.encode($0).count > textLength }
+    if long > 0 {
+      observer.report(
+        .note("\(long) of \(captions.count) captions have more than \(textLength) tokens and are cut; see --text-length"))
+    }
+  }
+
+  private func run(
+    _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding, _ description: TransformerPrior.Configuration,
+    _ configuration: CheckpointConfiguration, _ start: TrainingState, _ saved: SafeTensors?
+  ) throws(PipelineError) {
+    let settings = start.settings
+    let batchSize = settings.batchSize ?? 32
+    let loader = try BatchLoader(
+      dataSet: dataSet, indices: dataSet.indices(of: .train), batchSize: batchSize, seed: settings.seed,
+      augmentation: settings.augmentation ?? .none)
+    let team = try ThreadTeam(count: threads)
+    let model = TransformerPrior(description, seed: settings.seed)
+    var options = AdamW.Options()
+    options.weightDecay = 0.05
+    options.averageDecay = settings.averageDecay > 0 ? settings.averageDecay : nil
+    let optimizer = AdamW(ParameterStore(model, precision: precision), options: options)
+    if let saved { try start.restore(optimizer, buffers: [], from: saved) }
+    let trainer = ReplicaTrainer(optimizer, team: team)
+    let batches = PrefetchingLoader(loader, startingAt: start.step)
+    let log = TrainingLog(folder: checkpoint.logFolder, stage: .prior, resumingAt: saved.map { _ in start.step })
+    let tokens = TokenCache(imageTokenizer, isCaching: loader.augmentation == .none)
+    let validation = Validation(self, description, vocabulary, imageTokenizer, team)
+    // What is validated and saved: the weights, or their moving average where one is kept.
+    let result = TransformerPrior(description, seed: settings.seed)
+    func updateResult() {
+      let source = optimizer.store.named(optimizer.average ?? optimizer.store.values)
+      for (target, source) in zip(result.parameters(), source) { target.value.assign(source.tensor) }
+    }
+    var best = Double.infinity
+    var lastValidation: Double?
+    var recentLoss = 0.0
+    var overfittingIsKnown = false
+    let loop = TrainingLoop(
+      optimizer: optimizer,
+      schedule: LearningRateSchedule(peak: settings.learningRate ?? 8e-4, warmUpSteps: 100),
+      bound: settings.bound ?? .minutes(45), batchSize: batchSize,
+      stepsPerEpoch: Double(loader.indices.count) / Double(batchSize), saveEvery: settings.saveEvery,
+      observer: observer, log: log)
+    try loop.run(
+      from: (start.step, start.seconds),
+      step: { (step, learningRate) throws(PipelineError) in
+        let batch = try batches.next()
+        let texts = encoded(batch.captions, vocabulary, settings, firstSample: step * batchSize)
+        var losses = [(text: Float, image: Float)](repeating: (0, 0), count: threads)
+        let stepResult = losses.withUnsafeMutableBufferPointer { losses in
+          nonisolated(unsafe) let losses = losses
+          return trainer.step(learningRate: learningRate) { shard in
+            let range = team.range(of: shard, total: batchSize)
+            guard !range.isEmpty else { return Tensor(0) }
+            let part = TransformerPrior.Batch(
+              texts: Array(texts[range]), images: range.flatMap { tokens.tokens(of: batch, at: $0) })
+            let share = Float(range.count) / Float(batchSize)
+            let dropout =
+              description.dropout > 0
+              ? DropoutStream(probability: description.dropout, seed: settings.seed, step: step, shard: shard) : nil
+            let loss = model.loss(part, share: share, precision: precision, dropout: dropout)
+            losses[shard] = (loss.text * share, loss.image * share)
+            return loss.total
+          }
+        }
+        let image = Double(losses.reduce(0) { $0 + $1.image })
+        recentLoss = step == start.step ? image : 0.98 * recentLoss + 0.02 * image
+        return TrainingLoop.StepReport(
+          loss: stepResult.loss, gradientNorm: stepResult.gradientNorm,
+          metrics: [("image_loss", image), ("text_loss", Double(losses.reduce(0) { $0 + $1.text }))])
+      },
+      validate: { (step, isLast) throws(PipelineError) in
+        updateResult()
+        try validation.drawSamples(result, to: checkpoint.logFolder)
+        guard let loss = validation.loss(result, precision: precision) else {
+          observer.report(.validation("no validation pictures"))
+          return
+        }
+        log.append(step: step, seconds: 0, [("validation_image_loss", loss)])
+        observer.report(.validation(String(format: "validation loss %.3f nats an image token", loss)))
+        lastValidation = loss
+        if loss > best + 0.05 && recentLoss < best && !overfittingIsKnown {
+          overfittingIsKnown = true
+          observer.report(
+            .note(
+              String(format: "over-fitting: the validation loss rose from %.3f to %.3f ", best, loss)
+                + "while the training loss falls; more pictures, a smaller --preset or a shorter run help"))
+        }
+        best = min(best, loss)
+      },
+      save: { (step, seconds) throws(PipelineError) in
+        var state = start
+        (state.step, state.seconds) = (step, seconds)
+        try state.write(optimizer, buffers: [], to: checkpoint.trainingStateFile)
+        updateResult()
+        try SafeTensors.write(result.namedTensors(), as: .bfloat16, to: checkpoint.priorFile)
+        var configuration = configuration
+        configuration.priorTraining = .init(
+          state, epochs: Double(step * batchSize) / Double(loader.indices.count), validation: lastValidation)
+        try checkpoint.write(configuration)
+      })
+  }
+
+  /// The captions of a batch as tokens, some left out for guidance, some split differently by BPE dropout.
+  private func encoded(
+    _ captions: [String], _ vocabulary: BytePairEncoding, _ settings: TrainingSettings, firstSample: Int
+  ) -> [[Int32]] {
+    captions.enumerated().map { offset, caption in
+      // The counter's upper half names the sample: its numbers depend on nothing else.
+      var random = Philox(
+        seed: settings.seed, stream: 0xCA9 << 48, counter: UInt64(firstSample + offset) << 24)
+      if random.uniform() < settings.captionDropout { return [] }
+      return vocabulary.encode(caption, dropout: settings.mergeDropout, using: &random)
+    }
+  }
+
+  /// The image tokens of pictures, each encoded once where it is always the same.
+  private final class TokenCache: Sendable {
+    private let imageTokenizer: any ImageTokenizer
+    private let isCaching: Bool
+    private let known = Mutex<[Int: [Int32]]>([:])
+
+    init(_ imageTokenizer: any ImageTokenizer, isCaching: Bool) {
+      self.imageTokenizer = imageTokenizer
+      self.isCaching = isCaching
+    }
+
+    func tokens(of batch: Corpus.Batch, at position: Int) -> [Int32] {
+      let index = batch.indices[position]
+      if isCaching, let tokens = known.withLock({ $0[index] }) { return tokens }
+      let side = imageTokenizer.pictureSize
+      let size = side * side * 3
+      let bytes = Array(batch.pixels[position * size..<(position + 1) * size])
+      // One by one, so that a picture's tokens do not depend on the batch it is met in. Runs while a tape records, but
+      // a tokenizer's parameters are constants here.
+      let tokens = withoutRecording { imageTokenizer.encode(Tensor(pictureBytes: bytes, side: side)) }
+      if isCaching { known.withLock { $0[index] = tokens } }
+      return tokens
+    }
+  }
+
+  /// Held-out loss, and pictures for captions that stay the same throughout a run.
+  private struct Validation {
+    private static let maximumCount = 128
+    private static let sampleCount = 12
+    let batch: TransformerPrior.Batch
+    let captions: [String]
+    let sampleTexts: [[Int32]]
+    let reconstructor: Reconstructor
+    let team: ThreadTeam
+    let seed: UInt64 = 0
+
+    init(
+      _ trainer: PriorTrainer, _ description: TransformerPrior.Configuration, _ vocabulary: BytePairEncoding,
+      _ imageTokenizer: any ImageTokenizer, _ team: ThreadTeam
+    ) {
+      self.team = team
+      reconstructor = Reconstructor(tokenizer: imageTokenizer, team: team)
+      let dataSet = trainer.dataSet
+      let held = dataSet.indices(of: .validation).prefix(Self.maximumCount)
+        .compactMap { i in (try? dataSet.picture(at: i)).map { (dataSet.entries[i].captions[0], $0) } }
+      batch = TransformerPrior.Batch(
+        texts: held.map { vocabulary.encode($0.0) }, images: reconstructor.tokens(of: held.map(\.1)).flatMap { $0 })
+      // Two thirds from training, evenly spaced, the rest held out.
+      let train = dataSet.indices(of: .train)
+      let trainCount = held.isEmpty ? Self.sampleCount : Self.sampleCount * 2 / 3
+      captions =
+        (0..<min(trainCount, train.count)).map { dataSet.entries[train[$0 * train.count / trainCount]].captions[0] }
+        + held.prefix(Self.sampleCount - trainCount).map(\.0)
+      sampleTexts = captions.map { vocabulary.encode($0) }
+    }
+
+    /// Nats an image token; nil without pictures.
+    func loss(_ model: TransformerPrior, precision: ElementType) -> Double? {
+      let count = batch.texts.count
+      guard count > 0 else { return nil }
+      let imageLength = batch.images.count / count
+      var sums = [Double](repeating: 0, count: team.count)
+      sums.withUnsafeMutableBufferPointer { sums in
+        nonisolated(unsafe) let sums = sums
+        team.run { thread in
+          let mine = team.range(of: thread, total: count)
+          // In small batches, for the memory's sake.
+          for start in stride(from: mine.lowerBound, to: mine.upperBound, by: 16) {
+            let range = start..<min(start + 16, mine.upperBound)
+            let part = TransformerPrior.Batch(
+              texts: Array(batch.texts[range]),
+              images: Array(batch.images[range.lowerBound * imageLength..<range.upperBound * imageLength]))
+            sums[thread] += Double(model.loss(part, precision: precision).image) * Double(range.count)
+          }
+        }
+      }
+      return sums.reduce(0, +) / Double(count)
+    }
+
+    func drawSamples(_ model: TransformerPrior, to folder: URL) throws(PipelineError) {
+      guard !captions.isEmpty else { return }
+      let tokens = PriorDecoder(model, team: team).draw(
+        sampleTexts.enumerated().map { .init(text: $1, seed: seed, number: $0) }, options: .init())
+      try Picture.grid(reconstructor.decode(tokens), columns: 4).write(
+        to: folder.appendingPathComponent("samples.png"),
+        text: captions.enumerated().map { ("Caption \($0 + 1)", $1) })
+    }
+  }
+}

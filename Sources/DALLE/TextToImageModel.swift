@@ -1,0 +1,116 @@
+import Foundation
+import LatentModels
+import Media
+import Priors
+import TensorCore
+import TextTokenizer
+
+/// How pictures are drawn.
+public struct GenerationOptions: Sendable {
+  /// Names the random numbers: the same seed gives the same pictures.
+  public var seed: UInt64
+  public var sampling: SamplingOptions
+
+  public init(seed: UInt64 = 0, sampling: SamplingOptions = .init()) {
+    self.seed = seed
+    self.sampling = sampling
+  }
+}
+
+/// Both stages of a checkpoint, ready to draw.
+public final class TextToImageModel {
+  public let configuration: CheckpointConfiguration
+  public let imageTokenizer: any ImageTokenizer
+  public let prior: TransformerPrior
+  public let vocabulary: BytePairEncoding
+  private let team: ThreadTeam
+  private lazy var decoder = PriorDecoder(prior, team: team)
+
+  /// Loads a checkpoint's folder.
+  /// - Parameter threads: how many threads draw; all cores unless told otherwise. The pictures do not depend on it.
+  /// - Throws: `PipelineError` where the folder or one of the stages is missing, damaged or does not fit the others.
+  public init(
+    contentsOf url: URL, threads: Int = ProcessInfo.processInfo.activeProcessorCount
+  ) throws(PipelineError) {
+    let checkpoint = Checkpoint(url)
+    configuration = try checkpoint.readConfiguration()
+    imageTokenizer = try checkpoint.readImageTokenizer(configuration)
+    prior = try checkpoint.readPrior(configuration)
+    vocabulary = try checkpoint.readVocabulary()
+    let c = prior.configuration
+    guard c.textVocabulary == vocabulary.vocabularySize, c.imageVocabulary == imageTokenizer.codeCount,
+      c.gridSide == imageTokenizer.gridSide
+    else {
+      throw PipelineError(
+        .badData, "the parts of the checkpoint \(url.path) do not belong together: their vocabularies differ in size")
+    }
+    team = try ThreadTeam(count: threads)
+  }
+
+  /// Draws pictures for a caption.
+  ///
+  /// Picture i of a seed is the same bits whatever `count` and the number of threads.
+  /// - Parameters:
+  ///   - caption: what to draw. Text beyond the prior's context is cut; see ``tokens(of:)``.
+  ///   - progress: told the share that is done, in 0 ... 1.
+  /// - Throws: `PipelineError` of kind `.usage` for options that make no sense.
+  public func generate(
+    _ caption: String, count: Int = 1, options: GenerationOptions = .init(),
+    progress: (Double) -> Void = { _ in }
+  ) throws(PipelineError) -> [Picture] {
+    try options.sampling.validate()
+    guard count > 0 else { throw PipelineError(.usage, "--count must be 1 or more, not \(count)") }
+    let text = vocabulary.encode(caption)
+    return draw((0..<count).map { .init(text: text, seed: options.seed, number: $0) }, options.sampling, progress)
+  }
+
+  /// Draws one picture for each caption: picture number 0 of the seed in each case.
+  public func generate(
+    captions: [String], options: GenerationOptions = .init(), progress: (Double) -> Void = { _ in }
+  ) throws(PipelineError) -> [Picture] {
+    try options.sampling.validate()
+    return draw(
+      captions.map { .init(text: vocabulary.encode($0), seed: options.seed, number: 0) }, options.sampling, progress)
+  }
+
+  /// Sequences that advance together: enough to read each weight rarely, few enough for the cache.
+  private static let picturesAtOnce = 8
+
+  private func draw(
+    _ requests: [PriorDecoder.Request], _ options: SamplingOptions, _ progress: (Double) -> Void
+  ) -> [Picture] {
+    let length = prior.configuration.imageLength
+    var pictures: [Picture] = []
+    for start in stride(from: 0, to: requests.count, by: Self.picturesAtOnce) {
+      let part = Array(requests[start..<min(start + Self.picturesAtOnce, requests.count)])
+      let tokens = decoder.draw(part, options: options) { done in
+        progress((Double(start) + Double(part.count * done) / Double(length)) / Double(requests.count))
+      }
+      pictures += reconstructor.decode(tokens)
+    }
+    return pictures
+  }
+
+  /// Pictures through stage 1 and back, at the model's size.
+  public func reconstruct(_ pictures: [Picture]) -> [Picture] {
+    let (size, fit) = (imageTokenizer.pictureSize, configuration.data?.fit ?? .pad)
+    return reconstructor.reconstruct(pictures.map { $0.squared(side: size, fit: fit) }).map(\.picture)
+  }
+
+  var reconstructor: Reconstructor { Reconstructor(tokenizer: imageTokenizer, team: team) }
+  var threadTeam: ThreadTeam { team }
+
+  /// A caption's tokens, and how many of them the prior sees.
+  public func tokens(of caption: String) -> (ids: [Int32], used: Int) {
+    let ids = vocabulary.encode(caption)
+    return (ids, min(ids.count, prior.configuration.textLength))
+  }
+
+  /// The words of a caption that no training caption contains, each once, in their order.
+  public func unseenWords(in caption: String) -> [String] {
+    guard let words = configuration.captionWords else { return [] }
+    let known = Set(words)
+    var named = Set<String>()
+    return BytePairEncoding.words(in: caption).filter { !known.contains($0) && named.insert($0).inserted }
+  }
+}
