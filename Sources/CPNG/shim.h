@@ -129,9 +129,9 @@ static inline int dalle_png_read_text(
     return 1;
   }
   png_set_read_fn(png, &source, dalle_png_read_bytes);
-  // The pixels are skipped, which libpng would otherwise call an error.
-  png_set_benign_errors(png, 1);
   png_read_info(png, info);
+  // Without this, `png_read_end` does not know how to pass over the pixels.
+  png_read_update_info(png, info);
   png_read_end(png, info);
   png_textp texts = NULL;
   int text_count = 0;

@@ -107,6 +107,6 @@ public final class BatchLoader: Sendable {
     let choice = random.nextWord()
     if takesPrimary || entry.captions.count == 1 { return entry.captions[0] }
     let further = entry.captions.count - 1
-    return entry.captions[1 + Int(UInt64(choice) * UInt64(further) >> 32)]
+    return entry.captions[1 + Int((UInt64(choice) * UInt64(further)) >> 32)]
   }
 }

@@ -86,6 +86,7 @@ struct TarArchive {
       }
       position = start + (byteCount + Self.blockByteCount - 1) / Self.blockByteCount * Self.blockByteCount
     }
+    damage = "it has no end mark, so that it may have been cut short"
   }
 
   /// The sum of the header's bytes, with blanks in the place of the checksum itself.

@@ -3,7 +3,8 @@ import Foundation
 /// A chart of one or more lines, drawn as a self-contained SVG on a light ground, so that it reads the same in light
 /// and dark viewers.
 public struct LineChart: Sendable {
-  /// One line. Points that are not finite, and on a logarithmic axis those with y ≤ 0, are gaps.
+  /// One line. Points that are not finite or larger than 10¹⁰⁰, and on a logarithmic axis those with y below 10⁻¹⁰⁰,
+  /// are gaps.
   public struct Series: Sendable {
     public var name: String
     /// In the order in which they are joined.
@@ -33,7 +34,7 @@ public struct LineChart: Sendable {
   private static let width = 760.0
   private static let height = 440.0
   private static let left = 80.0
-  private static let right = 740.0
+  private static let right = 730.0
   private static let top = 48.0
   private static let bottom = 384.0
   /// Okabe and Ito's palette, which color-blind people can tell apart, without its yellow.
@@ -97,7 +98,8 @@ public struct LineChart: Sendable {
     var pieces: [[(x: Double, y: Double)]] = []
     var piece: [(x: Double, y: Double)] = []
     for point in series.points {
-      if point.x.isFinite && point.y.isFinite && (!hasLogarithmicY || point.y > 0) {
+      // Comparisons with NaN are false.
+      if abs(point.x) < 1e100 && abs(point.y) < 1e100 && (!hasLogarithmicY || point.y > 1e-100) {
         piece.append(point)
       } else if !piece.isEmpty {
         pieces.append(piece)
@@ -163,13 +165,12 @@ public struct LineChart: Sendable {
       }
       low = smallest
       high = largest
-      // A single value gets room on both sides.
-      if low == high || !(high - low).isNormal {
+      // A single value gets room on both sides, and so do values that differ by rounding only.
+      if high - low <= 1e-9 * max(abs(low), abs(high)) || high - low < 1e-100 {
         let margin = max(abs(low) / 2, 0.5)
         low -= margin
         high += margin
       }
-      guard (high - low).isFinite else { return }
       let roughStep = (high - low) / 6
       let magnitude = pow(10, log10(roughStep).rounded(.down))
       step = magnitude * ([1, 2, 2.5, 5].first { roughStep <= $0 * magnitude * 1.0001 } ?? 10)
