@@ -1,18 +1,11 @@
-import Foundation
-
 /// The UTF-8 bytes of a text in Unicode normal form C, then lower-cased scalar by scalar.
 ///
 /// This is what the Hugging Face normalizers `NFC` and `Lowercase` do in sequence. Lower-casing looks at no
 /// context (every Σ becomes σ, also at the end of a word), may lengthen the text (İ becomes i and a combining dot)
 /// and is not followed by a second normalisation.
 enum NormalizedText {
-  /// The last version of Unicode whose characters each step of the `tokenizers` library (0.23) knows.
-  /// A character that came later passes that step unchanged, as an unassigned one does.
-  enum LastUnicodeVersion {
-    static let composition = 9
-    static let lowercasing = 17
-    static let classes = 16
-  }
+  /// The last version of Unicode after which the `tokenizers` library (0.23) lower-cases.
+  static let lastUnicodeVersion = 17
 
   static func bytes(of text: String) -> [UInt8] {
     var bytes = Array(text.utf8)
@@ -21,46 +14,18 @@ enum NormalizedText {
       return bytes
     }
     bytes.removeAll(keepingCapacity: true)
-    for scalar in composed(text) {
-      if scalar.isAssigned(upTo: LastUnicodeVersion.lowercasing) {
+    // Everything below the combining marks is in normal form C already.
+    let scalars =
+      text.unicodeScalars.allSatisfy { $0.value < 0x300 }
+      ? Array(text.unicodeScalars) : NormalFormC.composed(text.unicodeScalars)
+    for scalar in scalars {
+      if scalar.isAssigned(upTo: lastUnicodeVersion) {
         bytes.append(contentsOf: scalar.properties.lowercaseMapping.utf8)
       } else {
         bytes.append(contentsOf: scalar.utf8)
       }
     }
     return bytes
-  }
-
-  /// Normal form C of the characters that Unicode 9 knows.
-  ///
-  /// To Unicode 9 a later character is a starter that neither composes nor reorders, so the text can be cut at each
-  /// of them and the stretches between them composed on their own.
-  private static func composed(_ text: String) -> String.UnicodeScalarView {
-    var result = String.UnicodeScalarView()
-    var stretch = String.UnicodeScalarView()
-    var needsComposition = false
-    func flush() {
-      guard !stretch.isEmpty else { return }
-      result.append(
-        contentsOf: needsComposition
-          ? String(stretch).precomposedStringWithCanonicalMapping.unicodeScalars : stretch)
-      stretch = String.UnicodeScalarView()
-      needsComposition = false
-    }
-    for scalar in text.unicodeScalars {
-      if scalar.value < 0x300 {
-        // Everything below the combining marks is in normal form C already.
-        stretch.append(scalar)
-      } else if scalar.isAssigned(upTo: LastUnicodeVersion.composition) {
-        needsComposition = true
-        stretch.append(scalar)
-      } else {
-        flush()
-        result.append(scalar)
-      }
-    }
-    flush()
-    return result
   }
 }
 

@@ -5,8 +5,12 @@ enum CharacterClass {
   case number
   case other
 
+  /// The version of Unicode by which the `tokenizers` library (0.23) tells letters and numbers. To it, later
+  /// characters are of no class, as unassigned ones.
+  static let lastUnicodeVersion = 16
+
   init(_ scalar: Unicode.Scalar) {
-    guard scalar.isAssigned(upTo: NormalizedText.LastUnicodeVersion.classes) else {
+    guard scalar.isAssigned(upTo: Self.lastUnicodeVersion) else {
       self = .other
       return
     }

@@ -1,0 +1,81 @@
+import TensorCore
+import Testing
+
+@testable import TextTokenizer
+
+@Suite struct TrainingTests {
+  /// By hand: "ab" 5 times; then "abc" in "abc" 3 times; then " " + "x" has gone under the minimum.
+  @Test func theMostFrequentPairIsMergedFirst() throws {
+    let vocabulary = try BytePairEncoding.train(on: ["abc", "abc", "abc", "ab", "ab", "xy"], vocabularySize: 1_000)
+    #expect(vocabulary.vocabularySize == 258)
+    #expect(vocabulary.pieces([256, 257]) == ["ab", "abc"])
+    #expect(vocabulary.encode("abc ab xy").suffix(2) == BytePairEncoding.bytesOnly("xy"))
+  }
+
+  @Test func tiesGoToTheSmallerIds() throws {
+    let vocabulary = try BytePairEncoding.train(on: ["yz", "wx", "yz", "wx"], vocabularySize: 257)
+    #expect(vocabulary.pieces([256]) == ["wx"])
+  }
+
+  @Test func theOrderOfTheCaptionsDoesNotMatter() throws {
+    let captions = try Fixture.cases().map(\.text).filter { $0.utf8.count < 500 }
+    let vocabulary = try BytePairEncoding.train(on: captions, vocabularySize: 700)
+    #expect(vocabulary.vocabularySize == 700)
+    var generator = Philox(seed: 2, stream: 0)
+    for _ in 0..<3 {
+      let shuffled = generator.permutation(captions.count).map { captions[$0] }
+      #expect(try BytePairEncoding.train(on: shuffled, vocabularySize: 700) == vocabulary)
+    }
+  }
+
+  @Test func trainedTextTakesFewIds() throws {
+    let captions = Array(repeating: "A grinning cat", count: 2)
+    let vocabulary = try BytePairEncoding.train(on: captions, vocabularySize: 400)
+    #expect(vocabulary.pieces(vocabulary.encode("a grinning cat")) == ["a", " grinning", " cat"])
+  }
+
+  /// Every merge is what a recount of the words finds most frequent: the counts kept up to date are right.
+  @Test func eachMergeIsTheMostFrequentOfARecount() throws {
+    let captions = ["aaaa aaab", "aaaaa baab", "abababab", "banana bandana", "aabaab", "banana"]
+    let vocabulary = try BytePairEncoding.train(on: captions, vocabularySize: 300, minimumFrequency: 2)
+    var words = captions.flatMap { caption in
+      let bytes = NormalizedText.bytes(of: caption)
+      return Array(AnyIterator(WordScanner(bytes))).map { BytePairEncoding.bytesOnly(bytes[$0]) }
+    }
+    #expect(vocabulary.merges.count > 8)
+    for merge in vocabulary.merges {
+      var counts: [[Int32]: Int] = [:]
+      for word in words { for pair in zip(word, word.dropFirst()) { counts[[pair.0, pair.1], default: 0] += 1 } }
+      let best = counts.max { a, b in a.value != b.value ? a.value < b.value : b.key.lexicographicallyPrecedes(a.key) }
+      #expect(best?.key == [merge.left, merge.right])
+      words = words.map { word in
+        var joined: [Int32] = []
+        var position = 0
+        while position < word.count {
+          let isPair =
+            position + 1 < word.count && word[position] == merge.left && word[position + 1] == merge.right
+          joined.append(isPair ? merge.product : word[position])
+          position += isPair ? 2 : 1
+        }
+        return joined
+      }
+    }
+  }
+
+  @Test(arguments: [(255, 2), (-1, 2), (300, 0)]) func sizesThatMakeNoSenseAreRefused(size: Int, frequency: Int) {
+    #expect {
+      try BytePairEncoding.train(on: ["a"], vocabularySize: size, minimumFrequency: frequency)
+    } throws: {
+      ($0 as? PipelineError)?.kind == .usage
+    }
+  }
+}
+
+extension BytePairEncoding {
+  /// The ids of single bytes, which are the same in each trained vocabulary.
+  static func bytesOnly(_ bytes: some Sequence<UInt8>) -> [Int32] {
+    bytes.map { byte in Int32(ByteAlphabet.bytesInOrder.firstIndex(of: byte) ?? -1) }
+  }
+
+  static func bytesOnly(_ text: String) -> [Int32] { bytesOnly(text.utf8) }
+}
