@@ -1,0 +1,423 @@
+#include "internal.h"
+
+/// Scratch of rows and of channels: arrays side by side, each `ck_padded` long.
+typedef struct {
+  size_t rows, row_stride, channel_stride;
+  float *row_arrays, *channel_arrays;
+} workspace;
+
+static workspace make_workspace(size_t C, size_t row_arrays, size_t channel_arrays) {
+  workspace w;
+  w.rows = ck_rows_at_once(C);
+  w.row_stride = ck_padded(w.rows * C);
+  w.channel_stride = ck_padded(C);
+  w.row_arrays = ck_buffer(row_arrays * w.row_stride + channel_arrays * w.channel_stride);
+  w.channel_arrays = w.row_arrays + row_arrays * w.row_stride;
+  return w;
+}
+
+static float *rows_of(const workspace *w, size_t i) { return w->row_arrays + i * w->row_stride; }
+static float *channels_of(const workspace *w, size_t i) { return w->channel_arrays + i * w->channel_stride; }
+
+/// `x`, or where it is NULL `buffer` filled with `value`.
+static const float *or_constant(const float *x, float value, float *buffer, size_t n) {
+  if (x) return x;
+  ck_fill(CK_FLOAT32, buffer, value, n);
+  return buffer;
+}
+
+// MARK: - Layer normalisation
+
+/// The variance is taken about the mean, and the sum of the differences, which rounding has not left at 0, corrects both
+/// (Chan, Golub & LeVeque 1983, eq. 1.7).
+CK_CLONES static void layer_norm(const float *x, const float *gamma, const float *beta, float *y, float *mean,
+                                 float *rstd, size_t rows, size_t C, float epsilon) {
+  for (size_t r = 0; r < rows; r++, x += C, y += C) {
+    float sum = 0, differences = 0, squares = 0;
+    for (size_t c = 0; c < C; c++) {
+      CK_ANY_ORDER
+      sum += x[c];
+    }
+    float near = sum / (float)C;
+    for (size_t c = 0; c < C; c++) {
+      float d = x[c] - near;
+      {
+        CK_ANY_ORDER
+        differences += d;
+        squares += d * d;
+      }
+    }
+    float correction = differences / (float)C;
+    float variance = squares / (float)C - correction * correction;
+    float m = near + correction;
+    float s = 1 / __builtin_elementwise_sqrt((variance > 0 ? variance : 0) + epsilon);
+    CK_INDEPENDENT
+    for (size_t c = 0; c < C; c++) y[c] = (x[c] - m) * s * gamma[c] + beta[c];
+    mean[r] = m;
+    rstd[r] = s;
+  }
+}
+
+void ck_layer_norm(ck_type xt, const void *x, const float *gamma, const float *beta, ck_type yt, void *y, float *mean,
+                   float *rstd, size_t N, size_t C, float epsilon) {
+  workspace w = make_workspace(C, 2, 2);
+  gamma = or_constant(gamma, 1, channels_of(&w, 0), C);
+  beta = or_constant(beta, 0, channels_of(&w, 1), C);
+  for (size_t n = 0; n < N; n += w.rows) {
+    size_t rows = ck_min(w.rows, N - n);
+    const float *xs = ck_read(xt, x, n * C, rows * C, rows_of(&w, 0));
+    float *ys = ck_place(yt, y, n * C, rows_of(&w, 1));
+    layer_norm(xs, gamma, beta, ys, mean + n, rstd + n, rows, C, epsilon);
+    ck_write(yt, y, n * C, rows * C, ys);
+  }
+}
+
+/// With x̂ = (x - mean)·rstd and g = dy·gamma: dx = rstd·(g - mean(g) - x̂·mean(g·x̂)), dgamma += dy·x̂, dbeta += dy.
+CK_CLONES static void layer_norm_backward(const float *x, const float *gamma, const float *mean, const float *rstd,
+                                          const float *dy, const float *added, float *dx, float *dgamma, float *dbeta,
+                                          size_t rows, size_t C) {
+  for (size_t r = 0; r < rows; r++, x += C, dy += C, dx += C) {
+    float m = mean[r], s = rstd[r], sum = 0, projection = 0;
+    for (size_t c = 0; c < C; c++) {
+      float normal = (x[c] - m) * s, g = dy[c] * gamma[c];
+      {
+        CK_ANY_ORDER
+        sum += g;
+        projection += g * normal;
+      }
+    }
+    float a = s * (sum / (float)C), b = s * (projection / (float)C);
+    CK_INDEPENDENT
+    for (size_t c = 0; c < C; c++) {
+      float normal = (x[c] - m) * s, d = dy[c];
+      dgamma[c] += d * normal;
+      dbeta[c] += d;
+      float change = s * gamma[c] * d - a - b * normal;
+      dx[c] = added ? added[c] + change : change;
+    }
+    if (added) added += C;
+  }
+}
+
+CK_CLONES static void add(const float *x, float *y, size_t n) {
+  CK_INDEPENDENT
+  for (size_t i = 0; i < n; i++) y[i] += x[i];
+}
+
+void ck_layer_norm_backward(ck_type xt, const void *x, const float *gamma, const float *mean, const float *rstd,
+                            ck_type dyt, const void *dy, ck_type dxt, void *dx, bool accumulate_input, float *dgamma,
+                            float *dbeta, bool accumulate, size_t N, size_t C) {
+  workspace w = make_workspace(C, 3, 3);
+  gamma = or_constant(gamma, 1, channels_of(&w, 0), C);
+  if (dgamma && !accumulate) {
+    memset(dgamma, 0, C * sizeof *dgamma);
+    memset(dbeta, 0, C * sizeof *dbeta);
+  }
+  // The parameters' gradients are sums of sums of some rows each, which keeps their rounding error small.
+  float *gamma_sum = channels_of(&w, 1), *beta_sum = channels_of(&w, 2);
+  for (size_t n = 0; n < N; n += w.rows) {
+    size_t rows = ck_min(w.rows, N - n);
+    const float *xs = ck_read(xt, x, n * C, rows * C, rows_of(&w, 0));
+    const float *dys = ck_read(dyt, dy, n * C, rows * C, rows_of(&w, 1));
+    const float *added = accumulate_input ? ck_read(dxt, dx, n * C, rows * C, rows_of(&w, 2)) : NULL;
+    float *dxs = ck_place(dxt, dx, n * C, rows_of(&w, 2));
+    memset(gamma_sum, 0, C * sizeof *gamma_sum);
+    memset(beta_sum, 0, C * sizeof *beta_sum);
+    layer_norm_backward(xs, gamma, mean + n, rstd + n, dys, added, dxs, gamma_sum, beta_sum, rows, C);
+    ck_write(dxt, dx, n * C, rows * C, dxs);
+    if (dgamma) {
+      add(gamma_sum, dgamma, C);
+      add(beta_sum, dbeta, C);
+    }
+  }
+}
+
+// MARK: - Group normalisation
+
+/// As much as one float32 sums before it is added to a float64.
+#define ROWS_A_SUM 128
+
+/// sums += Σ over rows of (x - shift), squares likewise of (x - shift)², channel by channel.
+CK_CLONES static void add_moments(const float *x, const float *shift, float *sums, float *squares, size_t rows,
+                                  size_t C) {
+  for (size_t r = 0; r < rows; r++, x += C) {
+    CK_INDEPENDENT
+    for (size_t c = 0; c < C; c++) {
+      float d = x[c] - shift[c];
+      sums[c] += d;
+      squares[c] += d * d;
+    }
+  }
+}
+
+/// totals[g] += Σ of the group's channels, which are cleared. Channels are C/G to a group.
+static void drain(float *sums, double *totals, size_t C, size_t G) {
+  size_t width = C / G;
+  for (size_t g = 0; g < G; g++)
+    for (size_t c = 0; c < width; c++) totals[g] += (double)sums[g * width + c];
+  memset(sums, 0, C * sizeof *sums);
+}
+
+/// y = (x - mean)·scale + beta, all by channel, and SiLU of that where said.
+CK_CLONES static void group_norm(const float *x, const float *mean, const float *scale, const float *beta, bool silu,
+                                 float *y, size_t rows, size_t C) {
+  for (size_t r = 0; r < rows; r++, x += C, y += C) {
+    if (silu) {
+      CK_INDEPENDENT
+      for (size_t c = 0; c < C; c++) {
+        float z = (x[c] - mean[c]) * scale[c] + beta[c];
+        y[c] = z * ck_sigmoid(z);
+      }
+    } else {
+      CK_INDEPENDENT
+      for (size_t c = 0; c < C; c++) y[c] = (x[c] - mean[c]) * scale[c] + beta[c];
+    }
+  }
+}
+
+void ck_group_norm(ck_type xt, const void *x, const float *gamma, const float *beta, bool silu, ck_type yt, void *y,
+                   float *mean, float *rstd, size_t B, size_t P, size_t C, size_t G, float epsilon) {
+  size_t width = C / G;
+  double count = (double)(P * width);
+  // The last four channel arrays are two of float64, one number a group.
+  workspace w = make_workspace(C, 2, 10);
+  gamma = or_constant(gamma, 1, channels_of(&w, 0), C);
+  beta = or_constant(beta, 0, channels_of(&w, 1), C);
+  float *shift = channels_of(&w, 2), *sums = channels_of(&w, 3), *squares = channels_of(&w, 4);
+  float *scale = channels_of(&w, 5);
+  double *sum = (double *)channels_of(&w, 6), *square = (double *)channels_of(&w, 8);
+  for (size_t b = 0; b < B; b++) {
+    size_t first = b * P * C;
+    // Moments are taken in one pass about a value near the mean, that of the first few positions: were it 0, the square
+    // of the mean would swamp the variance.
+    size_t rows = ck_min(ck_min(w.rows, 8), P);
+    memset(shift, 0, C * sizeof *shift);
+    memset(sums, 0, C * sizeof *sums);
+    memset(squares, 0, C * sizeof *squares);
+    memset(sum, 0, G * sizeof *sum);
+    memset(square, 0, G * sizeof *square);
+    add_moments(ck_read(xt, x, first, rows * C, rows_of(&w, 0)), shift, sums, squares, rows, C);
+    drain(sums, sum, C, G);
+    memset(squares, 0, C * sizeof *squares);
+    for (size_t g = 0; g < G; g++) {
+      ck_fill(CK_FLOAT32, shift + g * width, (float)(sum[g] / (double)(rows * width)), width);
+      sum[g] = 0;
+    }
+
+    size_t summed = 0;
+    for (size_t p = 0; p < P; p += rows) {
+      rows = ck_min(w.rows, P - p);
+      add_moments(ck_read(xt, x, first + p * C, rows * C, rows_of(&w, 0)), shift, sums, squares, rows, C);
+      summed += rows;
+      if (summed >= ROWS_A_SUM || p + rows == P) {
+        drain(sums, sum, C, G);
+        drain(squares, square, C, G);
+        summed = 0;
+      }
+    }
+    for (size_t g = 0; g < G; g++) {
+      double offset = sum[g] / count, variance = square[g] / count - offset * offset;
+      double m = (double)shift[g * width] + offset;
+      float s = (float)(1 / __builtin_sqrt((variance > 0 ? variance : 0) + (double)epsilon));
+      mean[b * G + g] = (float)m;
+      rstd[b * G + g] = s;
+      ck_fill(CK_FLOAT32, shift + g * width, (float)m, width);
+      for (size_t c = g * width; c < (g + 1) * width; c++) scale[c] = s * gamma[c];
+    }
+
+    for (size_t p = 0; p < P; p += rows) {
+      rows = ck_min(w.rows, P - p);
+      size_t at = first + p * C;
+      const float *xs = ck_read(xt, x, at, rows * C, rows_of(&w, 0));
+      float *ys = ck_place(yt, y, at, rows_of(&w, 1));
+      group_norm(xs, shift, scale, beta, silu, ys, rows, C);
+      ck_write(yt, y, at, rows * C, ys);
+    }
+  }
+}
+
+/// Per channel: what a group's statistics make of it.
+typedef struct {
+  const float *mean, *rstd, *gamma, *beta;
+} channels;
+
+/// The gradient to z = x̂·gamma + beta, from that to z or to SiLU(z).
+CK_INLINE float before_silu(float dy, float normal, float gamma, float beta, bool silu) {
+  return silu ? dy * ck_silu_slope(normal * gamma + beta) : dy;
+}
+
+CK_INLINE void add_gradients_either(const float *x, const float *dy, channels k, float *dgamma, float *dbeta, size_t rows,
+                                    size_t C, bool silu) {
+  for (size_t r = 0; r < rows; r++, x += C, dy += C) {
+    CK_INDEPENDENT
+    for (size_t c = 0; c < C; c++) {
+      float normal = (x[c] - k.mean[c]) * k.rstd[c];
+      float d = before_silu(dy[c], normal, k.gamma[c], k.beta[c], silu);
+      dgamma[c] += d * normal;
+      dbeta[c] += d;
+    }
+  }
+}
+
+/// dgamma += Σ over rows of dz·x̂, dbeta += Σ dz.
+CK_CLONES static void add_gradients(const float *x, const float *dy, channels k, float *dgamma, float *dbeta,
+                                    size_t rows, size_t C, bool silu) {
+  if (silu) {
+    add_gradients_either(x, dy, k, dgamma, dbeta, rows, C, true);
+  } else {
+    add_gradients_either(x, dy, k, dgamma, dbeta, rows, C, false);
+  }
+}
+
+CK_INLINE void group_norm_backward_either(const float *x, const float *dy, channels k, const float *a, const float *b,
+                                          const float *added, float *dx, size_t rows, size_t C, bool silu) {
+  for (size_t r = 0; r < rows; r++, x += C, dy += C, dx += C) {
+    CK_INDEPENDENT
+    for (size_t c = 0; c < C; c++) {
+      float normal = (x[c] - k.mean[c]) * k.rstd[c];
+      float d = before_silu(dy[c], normal, k.gamma[c], k.beta[c], silu);
+      float change = k.rstd[c] * k.gamma[c] * d - a[c] - normal * b[c];
+      dx[c] = added ? added[c] + change : change;
+    }
+    if (added) added += C;
+  }
+}
+
+/// dx = rstd·(gamma·dz - mean(gamma·dz) - x̂·mean(gamma·dz·x̂)) with the means over the group; a and b are those means
+/// times rstd.
+CK_CLONES static void group_norm_backward(const float *x, const float *dy, channels k, const float *a, const float *b,
+                                          const float *added, float *dx, size_t rows, size_t C, bool silu) {
+  if (silu) {
+    group_norm_backward_either(x, dy, k, a, b, added, dx, rows, C, true);
+  } else {
+    group_norm_backward_either(x, dy, k, a, b, added, dx, rows, C, false);
+  }
+}
+
+void ck_group_norm_backward(ck_type xt, const void *x, const float *gamma, const float *beta, bool silu,
+                            const float *mean, const float *rstd, ck_type dyt, const void *dy, ck_type dxt, void *dx,
+                            bool accumulate_input, float *dgamma, float *dbeta, bool accumulate, size_t B, size_t P,
+                            size_t C, size_t G) {
+  size_t width = C / G;
+  double count = (double)(P * width);
+  workspace w = make_workspace(C, 3, 10);
+  gamma = or_constant(gamma, 1, channels_of(&w, 0), C);
+  beta = or_constant(beta, 0, channels_of(&w, 1), C);
+  float *mean_of = channels_of(&w, 2), *rstd_of = channels_of(&w, 3);
+  float *gamma_sum = channels_of(&w, 4), *beta_sum = channels_of(&w, 5);
+  float *gamma_total = channels_of(&w, 6), *beta_total = channels_of(&w, 7);
+  float *a_of = channels_of(&w, 8), *b_of = channels_of(&w, 9);
+  channels k = {mean_of, rstd_of, gamma, beta};
+  if (dgamma && !accumulate) {
+    memset(dgamma, 0, C * sizeof *dgamma);
+    memset(dbeta, 0, C * sizeof *dbeta);
+  }
+  for (size_t b = 0; b < B; b++) {
+    size_t first = b * P * C;
+    for (size_t g = 0; g < G; g++) {
+      ck_fill(CK_FLOAT32, mean_of + g * width, mean[b * G + g], width);
+      ck_fill(CK_FLOAT32, rstd_of + g * width, rstd[b * G + g], width);
+    }
+
+    memset(gamma_total, 0, C * sizeof *gamma_total);
+    memset(beta_total, 0, C * sizeof *beta_total);
+    memset(gamma_sum, 0, C * sizeof *gamma_sum);
+    memset(beta_sum, 0, C * sizeof *beta_sum);
+    size_t rows, summed = 0;
+    for (size_t p = 0; p < P; p += rows) {
+      rows = ck_min(w.rows, P - p);
+      size_t at = first + p * C;
+      const float *xs = ck_read(xt, x, at, rows * C, rows_of(&w, 0));
+      const float *dys = ck_read(dyt, dy, at, rows * C, rows_of(&w, 1));
+      add_gradients(xs, dys, k, gamma_sum, beta_sum, rows, C, silu);
+      summed += rows;
+      if (summed >= ROWS_A_SUM || p + rows == P) {
+        add(gamma_sum, gamma_total, C);
+        add(beta_sum, beta_total, C);
+        memset(gamma_sum, 0, C * sizeof *gamma_sum);
+        memset(beta_sum, 0, C * sizeof *beta_sum);
+        summed = 0;
+      }
+    }
+    if (dgamma) {
+      add(gamma_total, dgamma, C);
+      add(beta_total, dbeta, C);
+    }
+    for (size_t g = 0; g < G; g++) {
+      double sum = 0, projection = 0;
+      for (size_t c = g * width; c < (g + 1) * width; c++) {
+        sum += (double)gamma[c] * (double)beta_total[c];
+        projection += (double)gamma[c] * (double)gamma_total[c];
+      }
+      double s = (double)rstd[b * G + g];
+      ck_fill(CK_FLOAT32, a_of + g * width, (float)(s * sum / count), width);
+      ck_fill(CK_FLOAT32, b_of + g * width, (float)(s * projection / count), width);
+    }
+
+    for (size_t p = 0; p < P; p += rows) {
+      rows = ck_min(w.rows, P - p);
+      size_t at = first + p * C;
+      const float *xs = ck_read(xt, x, at, rows * C, rows_of(&w, 0));
+      const float *dys = ck_read(dyt, dy, at, rows * C, rows_of(&w, 1));
+      const float *added = accumulate_input ? ck_read(dxt, dx, at, rows * C, rows_of(&w, 2)) : NULL;
+      float *dxs = ck_place(dxt, dx, at, rows_of(&w, 2));
+      group_norm_backward(xs, dys, k, a_of, b_of, added, dxs, rows, C, silu);
+      ck_write(dxt, dx, at, rows * C, dxs);
+    }
+  }
+}
+
+// MARK: - Unit length
+
+CK_CLONES static void l2_normalize(const float *x, float *y, float *rnorm, size_t rows, size_t C, float epsilon) {
+  for (size_t r = 0; r < rows; r++, x += C, y += C) {
+    float squares = 0;
+    for (size_t c = 0; c < C; c++) {
+      CK_ANY_ORDER
+      squares += x[c] * x[c];
+    }
+    float norm = __builtin_elementwise_sqrt(squares);
+    float s = 1 / (norm < epsilon ? epsilon : norm);
+    CK_INDEPENDENT
+    for (size_t c = 0; c < C; c++) y[c] = x[c] * s;
+    rnorm[r] = s;
+  }
+}
+
+void ck_l2_normalize(ck_type xt, const void *x, ck_type yt, void *y, float *rnorm, size_t N, size_t C, float epsilon) {
+  workspace w = make_workspace(C, 2, 0);
+  for (size_t n = 0; n < N; n += w.rows) {
+    size_t rows = ck_min(w.rows, N - n);
+    const float *xs = ck_read(xt, x, n * C, rows * C, rows_of(&w, 0));
+    float *ys = ck_place(yt, y, n * C, rows_of(&w, 1));
+    l2_normalize(xs, ys, rnorm + n, rows, C, epsilon);
+    ck_write(yt, y, n * C, rows * C, ys);
+  }
+}
+
+/// dx = (dy - y·(y·dy)) / ‖x‖
+CK_CLONES static void l2_normalize_backward(const float *y, const float *rnorm, const float *dy, float *dx, size_t rows,
+                                            size_t C) {
+  for (size_t r = 0; r < rows; r++, y += C, dy += C, dx += C) {
+    float projection = 0, s = rnorm[r];
+    for (size_t c = 0; c < C; c++) {
+      CK_ANY_ORDER
+      projection += y[c] * dy[c];
+    }
+    CK_INDEPENDENT
+    for (size_t c = 0; c < C; c++) dx[c] = s * (dy[c] - projection * y[c]);
+  }
+}
+
+void ck_l2_normalize_backward(ck_type yt, const void *y, const float *rnorm, ck_type dyt, const void *dy, ck_type dxt,
+                              void *dx, size_t N, size_t C) {
+  workspace w = make_workspace(C, 3, 0);
+  for (size_t n = 0; n < N; n += w.rows) {
+    size_t rows = ck_min(w.rows, N - n);
+    const float *ys = ck_read(yt, y, n * C, rows * C, rows_of(&w, 0));
+    const float *dys = ck_read(dyt, dy, n * C, rows * C, rows_of(&w, 1));
+    float *dxs = ck_place(dxt, dx, n * C, rows_of(&w, 2));
+    l2_normalize_backward(ys, rnorm + n, dys, dxs, rows, C);
+    ck_write(dxt, dx, n * C, rows * C, dxs);
+  }
+}
