@@ -240,32 +240,27 @@ CK_INLINE float ck_exponentials(const float *x, float scale, float *e, size_t n,
 // MARK: - Philox
 
 /// Words of sixteen blocks of Philox 4×32-10 (Salmon et al. 2011), block after block: block j has the counter
-/// (counter + j, stream) and the key `seed`.
+/// (counter + j, stream) and the key `seed`. A word lies in the lower half of 64 bits, as its products want it, and what
+/// comes into the upper half is not looked at.
 CK_INLINE void ck_philox(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t words[64]) {
-  uint32_t c0[16], c1[16], c2[16], c3[16];
+  const uint64_t low = 0xffffffff;
   for (size_t j = 0; j < 16; j++) {
-    c0[j] = (uint32_t)(counter + j);
-    c1[j] = (uint32_t)((counter + j) >> 32);
-    c2[j] = (uint32_t)stream;
-    c3[j] = (uint32_t)(stream >> 32);
-  }
-  uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
-  for (size_t round = 0; round < 10; round++) {
-    for (size_t j = 0; j < 16; j++) {
-      uint64_t p0 = (uint64_t)c0[j] * 0xD2511F53, p1 = (uint64_t)c2[j] * 0xCD9E8D57;
-      c0[j] = (uint32_t)(p1 >> 32) ^ c1[j] ^ k0;
-      c1[j] = (uint32_t)p1;
-      c2[j] = (uint32_t)(p0 >> 32) ^ c3[j] ^ k1;
-      c3[j] = (uint32_t)p0;
+    uint64_t c0 = counter + j, c1 = (counter + j) >> 32, c2 = stream, c3 = stream >> 32;
+    uint64_t k0 = seed, k1 = seed >> 32;
+#pragma clang loop unroll(full)
+    for (size_t round = 0; round < 10; round++) {
+      uint64_t p0 = (c0 & low) * 0xD2511F53, p1 = (c2 & low) * 0xCD9E8D57;
+      c0 = p1 >> 32 ^ c1 ^ (k0 & low);
+      c1 = p1;
+      c2 = p0 >> 32 ^ c3 ^ (k1 & low);
+      c3 = p0;
+      k0 += 0x9E3779B9;
+      k1 += 0xBB67AE85;
     }
-    k0 += 0x9E3779B9;
-    k1 += 0xBB67AE85;
-  }
-  for (size_t j = 0; j < 16; j++) {
-    words[4 * j] = c0[j];
-    words[4 * j + 1] = c1[j];
-    words[4 * j + 2] = c2[j];
-    words[4 * j + 3] = c3[j];
+    words[4 * j] = (uint32_t)c0;
+    words[4 * j + 1] = (uint32_t)c1;
+    words[4 * j + 2] = (uint32_t)c2;
+    words[4 * j + 3] = (uint32_t)c3;
   }
 }
 

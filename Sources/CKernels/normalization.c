@@ -26,6 +26,22 @@ static const float *or_constant(const float *x, float value, float *buffer, size
   return buffer;
 }
 
+CK_CLONES static void add(const float *x, float *y, size_t n) {
+  CK_INDEPENDENT
+  for (size_t i = 0; i < n; i++) y[i] += x[i];
+}
+
+/// Adds x to the elements i ..< i+n of y.
+static void add_to(ck_type yt, void *y, size_t i, size_t n, const float *x, float *buffer) {
+  if (yt == CK_FLOAT32) {
+    add(x, (float *)y + i, n);
+  } else {
+    ck_widen((const uint16_t *)y + i, buffer, n);
+    add(x, buffer, n);
+    ck_narrow(buffer, (uint16_t *)y + i, n);
+  }
+}
+
 // MARK: - Layer normalisation
 
 /// The variance is taken about the mean, and the sum of the differences, which rounding has not left at 0, corrects both
@@ -74,8 +90,8 @@ void ck_layer_norm(ck_type xt, const void *x, const float *gamma, const float *b
 
 /// With x̂ = (x - mean)·rstd and g = dy·gamma: dx = rstd·(g - mean(g) - x̂·mean(g·x̂)), dgamma += dy·x̂, dbeta += dy.
 CK_CLONES static void layer_norm_backward(const float *x, const float *gamma, const float *mean, const float *rstd,
-                                          const float *dy, const float *added, float *dx, float *dgamma, float *dbeta,
-                                          size_t rows, size_t C) {
+                                          const float *dy, float *dx, float *dgamma, float *dbeta, size_t rows,
+                                          size_t C) {
   for (size_t r = 0; r < rows; r++, x += C, dy += C, dx += C) {
     float m = mean[r], s = rstd[r], sum = 0, projection = 0;
     for (size_t c = 0; c < C; c++) {
@@ -92,22 +108,15 @@ CK_CLONES static void layer_norm_backward(const float *x, const float *gamma, co
       float normal = (x[c] - m) * s, d = dy[c];
       dgamma[c] += d * normal;
       dbeta[c] += d;
-      float change = s * gamma[c] * d - a - b * normal;
-      dx[c] = added ? added[c] + change : change;
+      dx[c] = s * gamma[c] * d - a - b * normal;
     }
-    if (added) added += C;
   }
-}
-
-CK_CLONES static void add(const float *x, float *y, size_t n) {
-  CK_INDEPENDENT
-  for (size_t i = 0; i < n; i++) y[i] += x[i];
 }
 
 void ck_layer_norm_backward(ck_type xt, const void *x, const float *gamma, const float *mean, const float *rstd,
                             ck_type dyt, const void *dy, ck_type dxt, void *dx, bool accumulate_input, float *dgamma,
                             float *dbeta, bool accumulate, size_t N, size_t C) {
-  workspace w = make_workspace(C, 3, 3);
+  workspace w = make_workspace(C, 4, 3);
   gamma = or_constant(gamma, 1, channels_of(&w, 0), C);
   if (dgamma && !accumulate) {
     memset(dgamma, 0, C * sizeof *dgamma);
@@ -119,12 +128,15 @@ void ck_layer_norm_backward(ck_type xt, const void *x, const float *gamma, const
     size_t rows = ck_min(w.rows, N - n);
     const float *xs = ck_read(xt, x, n * C, rows * C, rows_of(&w, 0));
     const float *dys = ck_read(dyt, dy, n * C, rows * C, rows_of(&w, 1));
-    const float *added = accumulate_input ? ck_read(dxt, dx, n * C, rows * C, rows_of(&w, 2)) : NULL;
-    float *dxs = ck_place(dxt, dx, n * C, rows_of(&w, 2));
+    float *dxs = accumulate_input ? rows_of(&w, 2) : ck_place(dxt, dx, n * C, rows_of(&w, 2));
     memset(gamma_sum, 0, C * sizeof *gamma_sum);
     memset(beta_sum, 0, C * sizeof *beta_sum);
-    layer_norm_backward(xs, gamma, mean + n, rstd + n, dys, added, dxs, gamma_sum, beta_sum, rows, C);
-    ck_write(dxt, dx, n * C, rows * C, dxs);
+    layer_norm_backward(xs, gamma, mean + n, rstd + n, dys, dxs, gamma_sum, beta_sum, rows, C);
+    if (accumulate_input) {
+      add_to(dxt, dx, n * C, rows * C, dxs, rows_of(&w, 3));
+    } else {
+      ck_write(dxt, dx, n * C, rows * C, dxs);
+    }
     if (dgamma) {
       add(gamma_sum, dgamma, C);
       add(beta_sum, dbeta, C);
@@ -134,7 +146,7 @@ void ck_layer_norm_backward(ck_type xt, const void *x, const float *gamma, const
 
 // MARK: - Group normalisation
 
-/// As much as one float32 sums before it is added to a float64.
+/// As many rows as are summed before their sum is added to the sum of all, which keeps rounding errors small.
 #define ROWS_A_SUM 128
 
 /// sums += Σ over rows of (x - shift), squares likewise of (x - shift)², channel by channel.
@@ -150,13 +162,14 @@ CK_CLONES static void add_moments(const float *x, const float *shift, float *sum
   }
 }
 
-/// totals[g] += Σ of the group's channels, which are cleared. Channels are C/G to a group.
-static void drain(float *sums, double *totals, size_t C, size_t G) {
-  size_t width = C / G;
-  for (size_t g = 0; g < G; g++)
-    for (size_t c = 0; c < width; c++) totals[g] += (double)sums[g * width + c];
+/// totals += sums, which are cleared.
+static void drain(float *sums, float *totals, size_t C) {
+  add(sums, totals, C);
   memset(sums, 0, C * sizeof *sums);
 }
+
+/// The sum over a group's channels.
+static double sum_over(const float *sums, size_t g, size_t width) { return ck_sum(CK_FLOAT32, sums + g * width, width); }
 
 /// y = (x - mean)·scale + beta, all by channel, and SiLU of that where said.
 CK_CLONES static void group_norm(const float *x, const float *mean, const float *scale, const float *beta, bool silu,
@@ -179,50 +192,46 @@ void ck_group_norm(ck_type xt, const void *x, const float *gamma, const float *b
                    float *mean, float *rstd, size_t B, size_t P, size_t C, size_t G, float epsilon) {
   size_t width = C / G;
   double count = (double)(P * width);
-  // The last four channel arrays are two of float64, one number a group.
-  workspace w = make_workspace(C, 2, 10);
+  workspace w = make_workspace(C, 2, 8);
   gamma = or_constant(gamma, 1, channels_of(&w, 0), C);
   beta = or_constant(beta, 0, channels_of(&w, 1), C);
-  float *shift = channels_of(&w, 2), *sums = channels_of(&w, 3), *squares = channels_of(&w, 4);
-  float *scale = channels_of(&w, 5);
-  double *sum = (double *)channels_of(&w, 6), *square = (double *)channels_of(&w, 8);
+  float *shift = channels_of(&w, 2), *scale = channels_of(&w, 3);
+  float *sums = channels_of(&w, 4), *squares = channels_of(&w, 5);
+  float *sum = channels_of(&w, 6), *square = channels_of(&w, 7);
   for (size_t b = 0; b < B; b++) {
     size_t first = b * P * C;
+    memset(sums, 0, 4 * w.channel_stride * sizeof *sums);  // and squares, sum, square behind them
     // Moments are taken in one pass about a value near the mean, that of the first few positions: were it 0, the square
     // of the mean would swamp the variance.
     size_t rows = ck_min(ck_min(w.rows, 8), P);
     memset(shift, 0, C * sizeof *shift);
+    add_moments(ck_read(xt, x, first, rows * C, rows_of(&w, 0)), shift, sums, squares, rows, C);
+    for (size_t g = 0; g < G; g++)
+      ck_fill(CK_FLOAT32, shift + g * width, (float)(sum_over(sums, g, width) / (double)(rows * width)), width);
+
     memset(sums, 0, C * sizeof *sums);
     memset(squares, 0, C * sizeof *squares);
-    memset(sum, 0, G * sizeof *sum);
-    memset(square, 0, G * sizeof *square);
-    add_moments(ck_read(xt, x, first, rows * C, rows_of(&w, 0)), shift, sums, squares, rows, C);
-    drain(sums, sum, C, G);
-    memset(squares, 0, C * sizeof *squares);
-    for (size_t g = 0; g < G; g++) {
-      ck_fill(CK_FLOAT32, shift + g * width, (float)(sum[g] / (double)(rows * width)), width);
-      sum[g] = 0;
-    }
-
     size_t summed = 0;
     for (size_t p = 0; p < P; p += rows) {
       rows = ck_min(w.rows, P - p);
       add_moments(ck_read(xt, x, first + p * C, rows * C, rows_of(&w, 0)), shift, sums, squares, rows, C);
       summed += rows;
       if (summed >= ROWS_A_SUM || p + rows == P) {
-        drain(sums, sum, C, G);
-        drain(squares, square, C, G);
+        drain(sums, sum, C);
+        drain(squares, square, C);
         summed = 0;
       }
     }
     for (size_t g = 0; g < G; g++) {
-      double offset = sum[g] / count, variance = square[g] / count - offset * offset;
+      double offset = sum_over(sum, g, width) / count, variance = sum_over(square, g, width) / count - offset * offset;
       double m = (double)shift[g * width] + offset;
       float s = (float)(1 / __builtin_sqrt((variance > 0 ? variance : 0) + (double)epsilon));
       mean[b * G + g] = (float)m;
       rstd[b * G + g] = s;
-      ck_fill(CK_FLOAT32, shift + g * width, (float)m, width);
-      for (size_t c = g * width; c < (g + 1) * width; c++) scale[c] = s * gamma[c];
+      for (size_t c = g * width; c < (g + 1) * width; c++) {
+        shift[c] = (float)m;
+        scale[c] = s * gamma[c];
+      }
     }
 
     for (size_t p = 0; p < P; p += rows) {
@@ -270,27 +279,25 @@ CK_CLONES static void add_gradients(const float *x, const float *dy, channels k,
 }
 
 CK_INLINE void group_norm_backward_either(const float *x, const float *dy, channels k, const float *a, const float *b,
-                                          const float *added, float *dx, size_t rows, size_t C, bool silu) {
+                                          float *dx, size_t rows, size_t C, bool silu) {
   for (size_t r = 0; r < rows; r++, x += C, dy += C, dx += C) {
     CK_INDEPENDENT
     for (size_t c = 0; c < C; c++) {
       float normal = (x[c] - k.mean[c]) * k.rstd[c];
       float d = before_silu(dy[c], normal, k.gamma[c], k.beta[c], silu);
-      float change = k.rstd[c] * k.gamma[c] * d - a[c] - normal * b[c];
-      dx[c] = added ? added[c] + change : change;
+      dx[c] = k.rstd[c] * k.gamma[c] * d - a[c] - normal * b[c];
     }
-    if (added) added += C;
   }
 }
 
 /// dx = rstd·(gamma·dz - mean(gamma·dz) - x̂·mean(gamma·dz·x̂)) with the means over the group; a and b are those means
 /// times rstd.
 CK_CLONES static void group_norm_backward(const float *x, const float *dy, channels k, const float *a, const float *b,
-                                          const float *added, float *dx, size_t rows, size_t C, bool silu) {
+                                          float *dx, size_t rows, size_t C, bool silu) {
   if (silu) {
-    group_norm_backward_either(x, dy, k, a, b, added, dx, rows, C, true);
+    group_norm_backward_either(x, dy, k, a, b, dx, rows, C, true);
   } else {
-    group_norm_backward_either(x, dy, k, a, b, added, dx, rows, C, false);
+    group_norm_backward_either(x, dy, k, a, b, dx, rows, C, false);
   }
 }
 
@@ -300,7 +307,7 @@ void ck_group_norm_backward(ck_type xt, const void *x, const float *gamma, const
                             size_t C, size_t G) {
   size_t width = C / G;
   double count = (double)(P * width);
-  workspace w = make_workspace(C, 3, 10);
+  workspace w = make_workspace(C, 4, 10);
   gamma = or_constant(gamma, 1, channels_of(&w, 0), C);
   beta = or_constant(beta, 0, channels_of(&w, 1), C);
   float *mean_of = channels_of(&w, 2), *rstd_of = channels_of(&w, 3);
@@ -319,10 +326,7 @@ void ck_group_norm_backward(ck_type xt, const void *x, const float *gamma, const
       ck_fill(CK_FLOAT32, rstd_of + g * width, rstd[b * G + g], width);
     }
 
-    memset(gamma_total, 0, C * sizeof *gamma_total);
-    memset(beta_total, 0, C * sizeof *beta_total);
-    memset(gamma_sum, 0, C * sizeof *gamma_sum);
-    memset(beta_sum, 0, C * sizeof *beta_sum);
+    memset(gamma_sum, 0, 4 * w.channel_stride * sizeof *gamma_sum);  // and the three behind it
     size_t rows, summed = 0;
     for (size_t p = 0; p < P; p += rows) {
       rows = ck_min(w.rows, P - p);
@@ -332,10 +336,8 @@ void ck_group_norm_backward(ck_type xt, const void *x, const float *gamma, const
       add_gradients(xs, dys, k, gamma_sum, beta_sum, rows, C, silu);
       summed += rows;
       if (summed >= ROWS_A_SUM || p + rows == P) {
-        add(gamma_sum, gamma_total, C);
-        add(beta_sum, beta_total, C);
-        memset(gamma_sum, 0, C * sizeof *gamma_sum);
-        memset(beta_sum, 0, C * sizeof *beta_sum);
+        drain(gamma_sum, gamma_total, C);
+        drain(beta_sum, beta_total, C);
         summed = 0;
       }
     }
@@ -359,10 +361,13 @@ void ck_group_norm_backward(ck_type xt, const void *x, const float *gamma, const
       size_t at = first + p * C;
       const float *xs = ck_read(xt, x, at, rows * C, rows_of(&w, 0));
       const float *dys = ck_read(dyt, dy, at, rows * C, rows_of(&w, 1));
-      const float *added = accumulate_input ? ck_read(dxt, dx, at, rows * C, rows_of(&w, 2)) : NULL;
-      float *dxs = ck_place(dxt, dx, at, rows_of(&w, 2));
-      group_norm_backward(xs, dys, k, a_of, b_of, added, dxs, rows, C, silu);
-      ck_write(dxt, dx, at, rows * C, dxs);
+      float *dxs = accumulate_input ? rows_of(&w, 2) : ck_place(dxt, dx, at, rows_of(&w, 2));
+      group_norm_backward(xs, dys, k, a_of, b_of, dxs, rows, C, silu);
+      if (accumulate_input) {
+        add_to(dxt, dx, at, rows * C, dxs, rows_of(&w, 3));
+      } else {
+        ck_write(dxt, dx, at, rows * C, dxs);
+      }
     }
   }
 }
