@@ -6,7 +6,6 @@
 #define PANEL 32
 #define MOST_ROWS 8
 
-typedef float floats __attribute__((vector_size(64)));
 typedef uint32_t words __attribute__((vector_size(64)));
 typedef uint16_t halves __attribute__((vector_size(32)));
 
@@ -26,13 +25,13 @@ void ck_pack(const float *weight, uint16_t *packed, size_t N, size_t K) {
 /// sums[r][j] = Σ over k, in the order of k, of x[r,k]·panel[k,j]. The number of rows is a constant where this is called.
 CK_INLINE void panel_product(const uint16_t *panel, const float *x, size_t ldx, size_t K, float sums[][PANEL],
                              size_t rows) {
-  floats low[MOST_ROWS], high[MOST_ROWS];
-  for (size_t r = 0; r < rows; r++) low[r] = high[r] = (floats){0};
+  ck_floats low[MOST_ROWS], high[MOST_ROWS];
+  for (size_t r = 0; r < rows; r++) low[r] = high[r] = (ck_floats){0};
   for (size_t k = 0; k < K; k++) {
     halves packed[2];
     memcpy(packed, panel + k * PANEL, sizeof packed);
-    floats w0 = (floats)(__builtin_convertvector(packed[0], words) << 16);
-    floats w1 = (floats)(__builtin_convertvector(packed[1], words) << 16);
+    ck_floats w0 = (ck_floats)(__builtin_convertvector(packed[0], words) << 16);
+    ck_floats w1 = (ck_floats)(__builtin_convertvector(packed[1], words) << 16);
 #pragma clang loop unroll(full)
     for (size_t r = 0; r < rows; r++) {
       float factor = x[r * ldx + k];

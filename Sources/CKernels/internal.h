@@ -59,6 +59,11 @@ CK_INLINE uint16_t ck_to_bfloat16(float x) {
 void ck_widen(const uint16_t *x, float *y, size_t n);
 void ck_narrow(const float *x, uint16_t *y, size_t n);
 
+/// Sixteen floats, for the few loops whose sums have to stay in registers. They are a register of the widest CPUs and
+/// several of the others.
+typedef float ck_floats __attribute__((vector_size(64)));
+#define CK_LANES 16
+
 // MARK: - Blocks and rows
 
 /// Elements a block: four buffers fit in the first-level cache, it is a multiple of the 64 elements that sixteen Philox

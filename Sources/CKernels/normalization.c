@@ -149,15 +149,40 @@ void ck_layer_norm_backward(ck_type xt, const void *x, const float *gamma, const
 /// As many rows as are summed before their sum is added to the sum of all, which keeps rounding errors small.
 #define ROWS_A_SUM 128
 
+/// The moments of `vectors` times sixteen channels, a constant where this is called, held in registers over the rows.
+CK_INLINE void add_moments_of(size_t vectors, const float *x, const float *shift, float *sums, float *squares,
+                              size_t rows, size_t C) {
+  ck_floats origin[4], sum[4], square[4];
+  size_t size = vectors * sizeof(ck_floats);
+  memcpy(origin, shift, size);
+  memcpy(sum, sums, size);
+  memcpy(square, squares, size);
+  for (size_t r = 0; r < rows; r++) {
+    ck_floats row[4];
+    memcpy(row, x + r * C, size);
+#pragma clang loop unroll(full)
+    for (size_t v = 0; v < vectors; v++) {
+      ck_floats d = row[v] - origin[v];
+      sum[v] += d;
+      square[v] += d * d;
+    }
+  }
+  memcpy(sums, sum, size);
+  memcpy(squares, square, size);
+}
+
 /// sums += Σ over rows of (x - shift), squares likewise of (x - shift)², channel by channel.
 CK_CLONES static void add_moments(const float *x, const float *shift, float *sums, float *squares, size_t rows,
                                   size_t C) {
-  for (size_t r = 0; r < rows; r++, x += C) {
-    CK_INDEPENDENT
-    for (size_t c = 0; c < C; c++) {
-      float d = x[c] - shift[c];
-      sums[c] += d;
-      squares[c] += d * d;
+  size_t c = 0;
+  for (; c + 4 * CK_LANES <= C; c += 4 * CK_LANES)
+    add_moments_of(4, x + c, shift + c, sums + c, squares + c, rows, C);
+  for (; c + CK_LANES <= C; c += CK_LANES) add_moments_of(1, x + c, shift + c, sums + c, squares + c, rows, C);
+  for (size_t r = 0; r < rows; r++) {
+    for (size_t i = c; i < C; i++) {
+      float d = x[r * C + i] - shift[i];
+      sums[i] += d;
+      squares[i] += d * d;
     }
   }
 }
@@ -169,7 +194,16 @@ static void drain(float *sums, float *totals, size_t C) {
 }
 
 /// The sum over a group's channels.
-static double sum_over(const float *sums, size_t g, size_t width) { return ck_sum(CK_FLOAT32, sums + g * width, width); }
+static double sum_over(const float *sums, size_t g, size_t width) {
+  double sum = 0;
+  for (size_t c = g * width; c < (g + 1) * width; c++) sum += (double)sums[c];
+  return sum;
+}
+
+/// One value for all of a group's channels.
+static void spread(float value, float *y, size_t g, size_t width) {
+  for (size_t c = g * width; c < (g + 1) * width; c++) y[c] = value;
+}
 
 /// y = (x - mean)·scale + beta, all by channel, and SiLU of that where said.
 CK_CLONES static void group_norm(const float *x, const float *mean, const float *scale, const float *beta, bool silu,
@@ -207,7 +241,7 @@ void ck_group_norm(ck_type xt, const void *x, const float *gamma, const float *b
     memset(shift, 0, C * sizeof *shift);
     add_moments(ck_read(xt, x, first, rows * C, rows_of(&w, 0)), shift, sums, squares, rows, C);
     for (size_t g = 0; g < G; g++)
-      ck_fill(CK_FLOAT32, shift + g * width, (float)(sum_over(sums, g, width) / (double)(rows * width)), width);
+      spread((float)(sum_over(sums, g, width) / (double)(rows * width)), shift, g, width);
 
     memset(sums, 0, C * sizeof *sums);
     memset(squares, 0, C * sizeof *squares);
@@ -228,10 +262,8 @@ void ck_group_norm(ck_type xt, const void *x, const float *gamma, const float *b
       float s = (float)(1 / __builtin_sqrt((variance > 0 ? variance : 0) + (double)epsilon));
       mean[b * G + g] = (float)m;
       rstd[b * G + g] = s;
-      for (size_t c = g * width; c < (g + 1) * width; c++) {
-        shift[c] = (float)m;
-        scale[c] = s * gamma[c];
-      }
+      spread((float)m, shift, g, width);
+      for (size_t c = g * width; c < (g + 1) * width; c++) scale[c] = s * gamma[c];
     }
 
     for (size_t p = 0; p < P; p += rows) {
@@ -322,8 +354,8 @@ void ck_group_norm_backward(ck_type xt, const void *x, const float *gamma, const
   for (size_t b = 0; b < B; b++) {
     size_t first = b * P * C;
     for (size_t g = 0; g < G; g++) {
-      ck_fill(CK_FLOAT32, mean_of + g * width, mean[b * G + g], width);
-      ck_fill(CK_FLOAT32, rstd_of + g * width, rstd[b * G + g], width);
+      spread(mean[b * G + g], mean_of, g, width);
+      spread(rstd[b * G + g], rstd_of, g, width);
     }
 
     memset(gamma_sum, 0, 4 * w.channel_stride * sizeof *gamma_sum);  // and the three behind it
@@ -352,8 +384,8 @@ void ck_group_norm_backward(ck_type xt, const void *x, const float *gamma, const
         projection += (double)gamma[c] * (double)gamma_total[c];
       }
       double s = (double)rstd[b * G + g];
-      ck_fill(CK_FLOAT32, a_of + g * width, (float)(s * sum / count), width);
-      ck_fill(CK_FLOAT32, b_of + g * width, (float)(s * projection / count), width);
+      spread((float)(s * sum / count), a_of, g, width);
+      spread((float)(s * projection / count), b_of, g, width);
     }
 
     for (size_t p = 0; p < P; p += rows) {
