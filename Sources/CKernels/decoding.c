@@ -1,0 +1,115 @@
+#include <math.h>
+
+#include "internal.h"
+
+/// Outputs a panel: two 16-wide vectors, of which eight rows' sums fill sixteen registers.
+#define PANEL 32
+#define MOST_ROWS 8
+
+typedef uint32_t words __attribute__((vector_size(64)));
+typedef uint16_t halves __attribute__((vector_size(32)));
+
+size_t ck_packed_size(size_t N, size_t K) { return (N + PANEL - 1) / PANEL * PANEL * K * sizeof(uint16_t); }
+
+void ck_pack(const float *weight, uint16_t *packed, size_t N, size_t K) {
+  for (size_t first = 0; first < N; first += PANEL, packed += PANEL * K) {
+    size_t outputs = ck_min(PANEL, N - first);
+    for (size_t k = 0; k < K; k++) {
+      uint16_t *line = packed + k * PANEL;
+      for (size_t j = 0; j < outputs; j++) line[j] = ck_to_bfloat16(weight[(first + j) * K + k]);
+      for (size_t j = outputs; j < PANEL; j++) line[j] = 0;
+    }
+  }
+}
+
+/// sums[r][j] = Σ over k, in the order of k, of x[r,k]·panel[k,j]. The number of rows is a constant where this is called.
+CK_INLINE void panel_product(const uint16_t *panel, const float *x, size_t ldx, size_t K, float sums[][PANEL],
+                             size_t rows) {
+  ck_floats low[MOST_ROWS], high[MOST_ROWS];
+  for (size_t r = 0; r < rows; r++) low[r] = high[r] = (ck_floats){0};
+  for (size_t k = 0; k < K; k++) {
+    halves packed[2];
+    memcpy(packed, panel + k * PANEL, sizeof packed);
+    ck_floats w0 = (ck_floats)(__builtin_convertvector(packed[0], words) << 16);
+    ck_floats w1 = (ck_floats)(__builtin_convertvector(packed[1], words) << 16);
+#pragma clang loop unroll(full)
+    for (size_t r = 0; r < rows; r++) {
+      float factor = x[r * ldx + k];
+      low[r] += factor * w0;
+      high[r] += factor * w1;
+    }
+  }
+  for (size_t r = 0; r < rows; r++) {
+    memcpy(sums[r], &low[r], sizeof low[r]);
+    memcpy(sums[r] + PANEL / 2, &high[r], sizeof high[r]);
+  }
+}
+
+/// As many rows as can be taken at once, of which there are `left`: returns that number.
+CK_CLONES static size_t some_rows(const uint16_t *panel, const float *x, size_t ldx, size_t K, float sums[][PANEL],
+                                  size_t left) {
+  if (left >= 8) return panel_product(panel, x, ldx, K, sums, 8), 8;
+  if (left >= 4) return panel_product(panel, x, ldx, K, sums, 4), 4;
+  if (left >= 2) return panel_product(panel, x, ldx, K, sums, 2), 2;
+  return panel_product(panel, x, ldx, K, sums, 1), 1;
+}
+
+void ck_packed_product(const uint16_t *packed, const float *bias, const float *x, size_t ldx, float *y, size_t ldy,
+                       size_t R, size_t N, size_t K, size_t first, size_t last, bool accumulate) {
+  alignas(64) float sums[MOST_ROWS][PANEL];
+  for (size_t p = first; p < last; p++) {
+    size_t n = p * PANEL, outputs = ck_min(PANEL, N - n);
+    for (size_t r = 0; r < R;) {
+      size_t rows = some_rows(packed + p * PANEL * K, x + r * ldx, ldx, K, sums, R - r);
+      for (size_t i = 0; i < rows; i++) {
+        float *out = y + (r + i) * ldy + n;
+        for (size_t j = 0; j < outputs; j++) {
+          float value = bias ? sums[i][j] + bias[n + j] : sums[i][j];
+          out[j] = accumulate ? out[j] + value : value;
+        }
+      }
+      r += rows;
+    }
+  }
+}
+
+// MARK: - Attention
+
+CK_CLONES static void decode_attention(const float *q, const float *keys, const float *values, size_t stride,
+                                       size_t length, size_t D, float scale, float *scores, float *out) {
+  for (size_t j = 0; j < length; j++) {
+    const float *key = keys + j * stride;
+    float sum = 0;
+    for (size_t d = 0; d < D; d++) {
+      CK_ANY_ORDER
+      sum += q[d] * key[d];
+    }
+    scores[j] = sum;
+  }
+  float largest, factor = 1 / ck_exponentials(scores, scale, scores, length, &largest);
+  memset(out, 0, D * sizeof *out);
+  size_t j = 0;
+  // Four values at a time, so that `out` is loaded and stored a quarter as often.
+  for (; j + 4 <= length; j += 4) {
+    const float *v = values + j * stride;
+    float p0 = scores[j] * factor, p1 = scores[j + 1] * factor, p2 = scores[j + 2] * factor, p3 = scores[j + 3] * factor;
+    CK_INDEPENDENT
+    for (size_t d = 0; d < D; d++)
+      out[d] += (p0 * v[d] + p1 * v[stride + d]) + (p2 * v[2 * stride + d] + p3 * v[3 * stride + d]);
+  }
+  for (; j < length; j++) {
+    const float *v = values + j * stride;
+    float p = scores[j] * factor;
+    CK_INDEPENDENT
+    for (size_t d = 0; d < D; d++) out[d] += p * v[d];
+  }
+}
+
+void ck_decode_attention(const float *q, const float *keys, const float *values, size_t stride, size_t length, size_t D,
+                         float *scores, float *out) {
+  if (length == 0) {
+    memset(out, 0, D * sizeof *out);
+    return;
+  }
+  decode_attention(q, keys, values, stride, length, D, 1 / sqrtf((float)D), scores, out);
+}
