@@ -30,7 +30,7 @@ void openblas_prepare_thread(void) { openblas_set_num_threads(1); }
 static const float *widen(ck_scratch_purpose purpose, ck_type type, const void *x, size_t rows, size_t columns,
                           size_t *stride) {
   if (type == CK_FLOAT32) return x;
-  float *wide = ck_scratch(purpose, rows * columns * sizeof(float));
+  float *wide = ck_engine_scratch(purpose, rows * columns * sizeof(float));
   ck_copy_rows(type, x, *stride, CK_FLOAT32, wide, columns, rows, columns);
   *stride = columns;
   return wide;
@@ -70,7 +70,7 @@ void openblas_gemm(ck_type operands, bool transpose_a, bool transpose_b, size_t 
     product(transpose_a, transpose_b, M, N, K, a, lda, b, ldb, C, ldc, bias, accumulate);
     return;
   }
-  float *c = ck_scratch(CK_SCRATCH_RESULT, M * N * sizeof(float));
+  float *c = ck_engine_scratch(CK_SCRATCH_RESULT, M * N * sizeof(float));
   if (accumulate) ck_copy_rows(result, C, ldc, CK_FLOAT32, c, N, M, N);
   product(transpose_a, transpose_b, M, N, K, a, lda, b, ldb, c, N, bias, accumulate);
   ck_copy_rows(CK_FLOAT32, c, N, result, C, ldc, M, N);
@@ -134,7 +134,7 @@ static void add_windows_to_input(const ck_convolution *s, size_t first, size_t l
 
 static const float *widen_all(ck_scratch_purpose purpose, ck_type type, const void *x, size_t n) {
   if (type == CK_FLOAT32) return x;
-  float *wide = ck_scratch(purpose, n * sizeof(float));
+  float *wide = ck_engine_scratch(purpose, n * sizeof(float));
   ck_convert(type, x, CK_FLOAT32, wide, n);
   return wide;
 }
@@ -149,8 +149,8 @@ void openblas_convolution_forward(const ck_convolution *s, ck_type operands, con
   const float *input = widen_all(CK_SCRATCH_INPUT, operands, x, s->B * s->H * s->W * s->C);
   const float *weight = widen_all(CK_SCRATCH_WEIGHT, operands, w, N * K);
   const size_t step = rows_at_once(s);
-  float *windows = ck_scratch(CK_SCRATCH_WINDOWS, step * OW * K * sizeof(float));
-  float *rounded = result == CK_FLOAT32 ? NULL : ck_scratch(CK_SCRATCH_RESULT, step * OW * N * sizeof(float));
+  float *windows = ck_engine_scratch(CK_SCRATCH_WINDOWS, step * OW * K * sizeof(float));
+  float *rounded = result == CK_FLOAT32 ? NULL : ck_engine_scratch(CK_SCRATCH_RESULT, step * OW * N * sizeof(float));
   for (size_t first = 0; first < all; first += step) {
     const size_t last = first + step < all ? first + step : all, M = (last - first) * OW;
     uint8_t *block = (uint8_t *)y + first * OW * N * ck_size(result);
@@ -173,9 +173,9 @@ void openblas_convolution_backward_data(const ck_convolution *s, ck_type operand
   const float *output = widen_all(CK_SCRATCH_OUTPUT, operands, dy, all * OW * N);
   const float *weight = widen_all(CK_SCRATCH_WEIGHT, operands, w, N * K);
   const size_t step = rows_at_once(s);
-  float *windows = ck_scratch(CK_SCRATCH_WINDOWS, step * OW * K * sizeof(float));
+  float *windows = ck_engine_scratch(CK_SCRATCH_WINDOWS, step * OW * K * sizeof(float));
   // The windows overlap, so rounding has to wait for the last of them.
-  float *input = result == CK_FLOAT32 ? dx : ck_scratch(CK_SCRATCH_INPUT, n * sizeof(float));
+  float *input = result == CK_FLOAT32 ? dx : ck_engine_scratch(CK_SCRATCH_INPUT, n * sizeof(float));
   if (!accumulate) memset(input, 0, n * sizeof(float));
   if (accumulate && result != CK_FLOAT32) ck_convert(result, dx, CK_FLOAT32, input, n);
   for (size_t first = 0; first < all; first += step) {
@@ -197,7 +197,7 @@ void openblas_convolution_backward_weight(const ck_convolution *s, ck_type opera
   const float *input = widen_all(CK_SCRATCH_INPUT, operands, x, s->B * s->H * s->W * s->C);
   const float *output = widen_all(CK_SCRATCH_OUTPUT, operands, dy, all * OW * N);
   const size_t step = rows_at_once(s);
-  float *windows = ck_scratch(CK_SCRATCH_WINDOWS, step * OW * K * sizeof(float));
+  float *windows = ck_engine_scratch(CK_SCRATCH_WINDOWS, step * OW * K * sizeof(float));
   if (all == 0 && !accumulate) memset(dw, 0, N * K * sizeof(float));
   for (size_t first = 0; first < all; first += step) {
     const size_t last = first + step < all ? first + step : all;

@@ -19,7 +19,7 @@ typedef enum {
 
 /// At least `bytes` bytes, aligned for any vector, that belong to the calling thread and are freed when it ends.
 /// The contents are lost with the next call for the same purpose. Memory is taken from the system only to grow.
-void *ck_scratch(ck_scratch_purpose purpose, size_t bytes);
+void *ck_engine_scratch(ck_scratch_purpose purpose, size_t bytes);
 
 /// Calls `destroy(value)` when the calling thread ends.
 void ck_at_thread_end(void (*destroy)(void *value), void *value);
