@@ -87,7 +87,8 @@ static dnnl_status_t append_sum(dnnl_post_ops_t operations) {
 }
 
 static bool describe_product(dnnl_primitive_desc_t *description, dnnl_engine_t engine, layout_pointer a,
-                             layout_pointer b, layout_pointer bias, layout_pointer c, const_dnnl_primitive_attr_t attributes) {
+                             layout_pointer b, layout_pointer bias, layout_pointer c,
+                             const_dnnl_primitive_attr_t attributes) {
 #if DNNL_VERSION_MAJOR >= 3
   return dnnl_matmul_primitive_desc_create(description, engine, a, b, bias, c, attributes) == dnnl_success;
 #else
@@ -301,9 +302,23 @@ static void add_argument(plan *p, const state *s, int argument, layout_pointer l
   p->arguments[p->count++] = make_argument(s, argument, l);
 }
 
-static void add_reorder(plan *p, const state *s, layout_pointer from, layout_pointer to) {
+static dnnl_primitive_attr_t make_attributes(bool accumulate) {
+  dnnl_primitive_attr_t attributes = NULL;
+  if (!accumulate) return NULL;
+  dnnl_post_ops_t operations = NULL;
+  check(dnnl_primitive_attr_create(&attributes));
+  check(dnnl_post_ops_create(&operations));
+  check(append_sum(operations));
+  check(dnnl_primitive_attr_set_post_ops(attributes, operations));
+  dnnl_post_ops_destroy(operations);
+  return attributes;
+}
+
+static void add_reorder(plan *p, const state *s, layout_pointer from, layout_pointer to, bool accumulate) {
   dnnl_primitive_desc_t description;
-  check(dnnl_reorder_primitive_desc_create(&description, from, s->engine, to, s->engine, NULL));
+  dnnl_primitive_attr_t attributes = make_attributes(accumulate);
+  check(dnnl_reorder_primitive_desc_create(&description, from, s->engine, to, s->engine, attributes));
+  if (attributes != NULL) dnnl_primitive_attr_destroy(attributes);
   check(dnnl_primitive_create(&p->reorder, description));
   dnnl_primitive_desc_destroy(description);
   p->reorder_arguments[0] = make_argument(s, DNNL_ARG_FROM, from);
@@ -329,24 +344,16 @@ enum { OPERANDS_BIT = 1, RESULT_BIT = 2, ACCUMULATE_BIT = 4, BIAS_BIT = 8, TRANS
 /// What kind of operation a key stands for.
 enum { PRODUCT, FORWARD, BACKWARD_DATA, BACKWARD_WEIGHT };
 
-static dnnl_primitive_attr_t make_attributes(bool accumulate) {
-  dnnl_primitive_attr_t attributes = NULL;
-  if (!accumulate) return NULL;
-  dnnl_post_ops_t operations = NULL;
-  check(dnnl_primitive_attr_create(&attributes));
-  check(dnnl_post_ops_create(&operations));
-  check(append_sum(operations));
-  check(dnnl_primitive_attr_set_post_ops(attributes, operations));
-  dnnl_post_ops_destroy(operations);
-  return attributes;
-}
-
 // MARK: - Matrix products
 
-void ck_gemm(ck_type operands, bool transpose_a, bool transpose_b, size_t M, size_t N, size_t K,
-             const void *A, size_t lda, const void *B, size_t ldb,
-             ck_type result, void *C, size_t ldc, const float *bias, bool accumulate) {
-  if (M == 0 || N == 0) return;
+// With a transposed A, oneDNN 2.6 holds all of C's rows at once and is the slower the less of them fits in the cache:
+// 5% to 20% on weight gradients. Blocks of about this many rows keep it fast; short sums are fast as they are.
+#define TRANSPOSED_ROWS ((size_t)256)
+#define TRANSPOSED_DEPTH ((size_t)512)
+
+static void gemm(ck_type operands, bool transpose_a, bool transpose_b, size_t M, size_t N, size_t K,
+                 const void *A, size_t lda, const void *B, size_t ldb,
+                 ck_type result, void *C, size_t ldc, const float *bias, bool accumulate) {
   state *s = thread_state();
   const uint64_t key[KEY_WORDS] = {
     PRODUCT,
@@ -389,6 +396,23 @@ void ck_gemm(ck_type operands, bool transpose_a, bool transpose_b, size_t M, siz
     return;
   }
   execute(s, p->primitive, p->count, p->arguments, (void *const[]){(void *)A, (void *)B, C, (void *)bias});
+}
+
+void ck_gemm(ck_type operands, bool transpose_a, bool transpose_b, size_t M, size_t N, size_t K,
+             const void *A, size_t lda, const void *B, size_t ldb,
+             ck_type result, void *C, size_t ldc, const float *bias, bool accumulate) {
+  if (M == 0 || N == 0) return;
+  size_t block = M;
+  if (transpose_a && M > TRANSPOSED_ROWS && K >= TRANSPOSED_DEPTH) {
+    // Blocks of the same size, but for rounding, need fewer primitives and have no slow remainder.
+    const size_t count = (M + TRANSPOSED_ROWS - 1) / TRANSPOSED_ROWS;
+    block = ((M + count - 1) / count + 31) / 32 * 32;
+  }
+  for (size_t m = 0; m < M; m += block) {
+    gemm(operands, transpose_a, transpose_b, block < M - m ? block : M - m, N, K,
+         (const uint8_t *)A + m * (transpose_a ? 1 : lda) * ck_size(operands), lda, B, ldb,
+         result, (uint8_t *)C + m * ldc * ck_size(result), ldc, bias, accumulate);
+  }
 }
 
 // MARK: - Convolutions
@@ -459,8 +483,8 @@ static void make_convolution_plan(plan *p, const state *s, const ck_convolution 
       add_argument(p, s, DNNL_ARG_DIFF_WEIGHTS, ordered);
     }
     if (!dnnl_memory_desc_equal(ordered, POINTER_TO(plain))) {
-      if (kind == BACKWARD_WEIGHT) add_reorder(p, s, ordered, POINTER_TO(plain));
-      else add_reorder(p, s, POINTER_TO(plain), ordered);
+      if (kind == BACKWARD_WEIGHT) add_reorder(p, s, ordered, POINTER_TO(plain), accumulate);
+      else add_reorder(p, s, POINTER_TO(plain), ordered, false);
       p->ordered_size = dnnl_memory_desc_get_size(ordered);
     }
     destroy_layout(plain);
@@ -471,6 +495,13 @@ static void make_convolution_plan(plan *p, const state *s, const ck_convolution 
   destroy_convolution_layouts(&l);
 }
 
+/// Whether products with the input's windows are faster than oneDNN's own convolution.
+static bool prefers_windows(const ck_convolution *c, uint64_t kind) {
+  if (kind == BACKWARD_DATA) return c->C < CK_FEW_CHANNELS && c->O > c->C;
+  return c->O < CK_FEW_CHANNELS && c->C > c->O && c->stride == 1;
+}
+
+/// A plan that does not `exist` stands for products with the input's windows.
 static plan *convolution_plan(state *s, const ck_convolution *c, uint64_t kind, ck_type operands, ck_type result,
                               bool bias, bool accumulate) {
   const uint64_t key[KEY_WORDS] = {
@@ -480,7 +511,7 @@ static plan *convolution_plan(state *s, const ck_convolution *c, uint64_t kind, 
     c->B, c->H, c->W, c->C, c->O, c->KH, c->KW, c->stride, c->padding};
   bool found;
   plan *p = find_plan(s, key, &found);
-  if (!found && c->B > 0 && c->C > 0 && c->O > 0) {
+  if (!found && c->B > 0 && c->C > 0 && c->O > 0 && !prefers_windows(c, kind)) {
     make_convolution_plan(p, s, c, kind, operands, result, bias, accumulate);
   }
   return p;
@@ -489,7 +520,7 @@ static plan *convolution_plan(state *s, const ck_convolution *c, uint64_t kind, 
 /// The weight in the order that the plan's primitive wants.
 static void *ordered_weight(const state *s, const plan *p, const void *w) {
   if (p->reorder == NULL) return (void *)w;
-  void *ordered = ck_scratch(CK_SCRATCH_WEIGHT, p->ordered_size);
+  void *ordered = ck_engine_scratch(CK_SCRATCH_WEIGHT, p->ordered_size);
   execute(s, p->reorder, 2, p->reorder_arguments, (void *const[]){(void *)w, ordered});
   return ordered;
 }
@@ -504,7 +535,7 @@ void ck_convolution_forward(const ck_convolution *shape, ck_type operands, const
   state *s = thread_state();
   const plan *p = convolution_plan(s, shape, FORWARD, operands, result, bias != NULL, accumulate);
   if (!p->exists) {
-    openblas_convolution_forward(shape, operands, x, w, bias, result, y, accumulate);
+    windows_convolution_forward(shape, operands, x, w, bias, result, y, accumulate);
     return;
   }
   execute(s, p->primitive, p->count, p->arguments,
@@ -523,12 +554,12 @@ void ck_convolution_backward_data(const ck_convolution *shape, ck_type operands,
   state *s = thread_state();
   const plan *p = convolution_plan(s, shape, BACKWARD_DATA, operands, plain ? result : CK_FLOAT32, false, false);
   if (!p->exists) {
-    openblas_convolution_backward_data(shape, operands, dy, w, bias, result, dx, accumulate);
+    windows_convolution_backward_data(shape, operands, dy, w, bias, result, dx, accumulate);
     return;
   }
   const size_t rows = shape->B * shape->H * shape->W, n = rows * shape->C;
   float *sum = NULL;
-  if (!plain) sum = result == CK_FLOAT32 && !accumulate ? dx : ck_scratch(CK_SCRATCH_INPUT, n * sizeof(float));
+  if (!plain) sum = result == CK_FLOAT32 && !accumulate ? dx : ck_engine_scratch(CK_SCRATCH_SUM, n * sizeof(float));
   execute(s, p->primitive, p->count, p->arguments,
           (void *const[]){(void *)dy, ordered_weight(s, p, w), plain ? dx : sum});
   if (bias != NULL) {
@@ -546,17 +577,19 @@ void ck_convolution_backward_weight(const ck_convolution *shape, ck_type operand
     return;
   }
   state *s = thread_state();
-  const plan *p = convolution_plan(s, shape, BACKWARD_WEIGHT, operands, CK_FLOAT32, false, false);
+  // The sum is made where the weight's order is restored, or by hand where there is no need to.
+  const plan *p = convolution_plan(s, shape, BACKWARD_WEIGHT, operands, CK_FLOAT32, false, accumulate);
   if (!p->exists) {
-    openblas_convolution_backward_weight(shape, operands, x, dy, dw, accumulate);
+    windows_convolution_backward_weight(shape, operands, x, dy, dw, accumulate);
     return;
   }
   const size_t n = shape->O * shape->KH * shape->KW * shape->C;
-  float *plain = accumulate ? ck_scratch(CK_SCRATCH_RESULT, n * sizeof(float)) : dw;
-  float *ordered = p->reorder != NULL ? ck_scratch(CK_SCRATCH_WEIGHT, p->ordered_size) : plain;
-  execute(s, p->primitive, p->count, p->arguments, (void *const[]){(void *)x, (void *)dy, ordered});
-  if (p->reorder != NULL) execute(s, p->reorder, 2, p->reorder_arguments, (void *const[]){ordered, plain});
-  if (accumulate) ck_combine(CK_FLOAT32, dw, 1, CK_FLOAT32, plain, 1, CK_FLOAT32, dw, n);
+  float *to = dw;
+  if (p->reorder != NULL) to = ck_engine_scratch(CK_SCRATCH_WEIGHT, p->ordered_size);
+  else if (accumulate) to = ck_engine_scratch(CK_SCRATCH_SUM, n * sizeof(float));
+  execute(s, p->primitive, p->count, p->arguments, (void *const[]){(void *)x, (void *)dy, to});
+  if (p->reorder != NULL) execute(s, p->reorder, 2, p->reorder_arguments, (void *const[]){to, dw});
+  else if (accumulate) ck_combine(CK_FLOAT32, dw, 1, CK_FLOAT32, to, 1, CK_FLOAT32, dw, n);
 }
 
 #endif

@@ -55,7 +55,7 @@ static void free_scratches(void *value) {
   scratches_end = false;
 }
 
-void *ck_scratch(ck_scratch_purpose purpose, size_t bytes) {
+void *ck_engine_scratch(ck_scratch_purpose purpose, size_t bytes) {
   scratch *s = &scratches[purpose];
   if (bytes <= s->size) return s->start;
   if (!scratches_end) {

@@ -1,5 +1,5 @@
-/// What the engines share: a thread's scratch memory, and the functions of `engine.h` by OpenBLAS, which stand in
-/// wherever oneDNN has nothing to offer.
+/// What the engines share: a thread's scratch memory, matrix products by OpenBLAS and convolutions by matrix products,
+/// which stand in wherever oneDNN has nothing to offer.
 #ifndef CKERNELS_ENGINE_SHARED_H
 #define CKERNELS_ENGINE_SHARED_H
 
@@ -9,17 +9,16 @@
 typedef enum {
   CK_SCRATCH_LEFT,     // the left operand of a product, in another type or order
   CK_SCRATCH_RIGHT,    // the right operand
-  CK_SCRATCH_RESULT,   // a product before it is rounded or added
-  CK_SCRATCH_INPUT,    // a convolution's input or its gradient
-  CK_SCRATCH_OUTPUT,   // a convolution's output gradient
-  CK_SCRATCH_WEIGHT,   // a convolution's weight
-  CK_SCRATCH_WINDOWS,  // windows of the input, laid out as a matrix
+  CK_SCRATCH_RESULT,   // a product before it is rounded
+  CK_SCRATCH_WEIGHT,   // a convolution's weight or its gradient, in another order
+  CK_SCRATCH_WINDOWS,  // windows of a convolution's input, laid out as a matrix
+  CK_SCRATCH_SUM,      // a convolution's result before it is rounded or added
   CK_SCRATCH_COUNT
 } ck_scratch_purpose;
 
 /// At least `bytes` bytes, aligned for any vector, that belong to the calling thread and are freed when it ends.
 /// The contents are lost with the next call for the same purpose. Memory is taken from the system only to grow.
-void *ck_scratch(ck_scratch_purpose purpose, size_t bytes);
+void *ck_engine_scratch(ck_scratch_purpose purpose, size_t bytes);
 
 /// Calls `destroy(value)` when the calling thread ends.
 void ck_at_thread_end(void (*destroy)(void *value), void *value);
@@ -44,11 +43,16 @@ void openblas_prepare_thread(void);
 void openblas_gemm(ck_type operands, bool transpose_a, bool transpose_b, size_t M, size_t N, size_t K,
                    const void *A, size_t lda, const void *B, size_t ldb,
                    ck_type result, void *C, size_t ldc, const float *bias, bool accumulate);
-void openblas_convolution_forward(const ck_convolution *shape, ck_type operands, const void *x, const void *w,
-                                  const float *bias, ck_type result, void *y, bool accumulate);
-void openblas_convolution_backward_data(const ck_convolution *shape, ck_type operands, const void *dy, const void *w,
-                                        const float *bias, ck_type result, void *dx, bool accumulate);
-void openblas_convolution_backward_weight(const ck_convolution *shape, ck_type operands, const void *x, const void *dy,
-                                          float *dw, bool accumulate);
+
+/// Below this number of channels oneDNN's convolutions to them leave most of a vector idle.
+#define CK_FEW_CHANNELS 12
+
+// Convolutions of any shape by `ck_gemm`. They take what `engine.h` says.
+void windows_convolution_forward(const ck_convolution *shape, ck_type operands, const void *x, const void *w,
+                                 const float *bias, ck_type result, void *y, bool accumulate);
+void windows_convolution_backward_data(const ck_convolution *shape, ck_type operands, const void *dy, const void *w,
+                                       const float *bias, ck_type result, void *dx, bool accumulate);
+void windows_convolution_backward_weight(const ck_convolution *shape, ck_type operands, const void *x, const void *dy,
+                                         float *dw, bool accumulate);
 
 #endif
