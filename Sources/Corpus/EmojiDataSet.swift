@@ -19,7 +19,7 @@ public enum EmojiDataSet {
   ]
 
   /// What was prepared.
-  public struct Summary: Sendable, Equatable {
+  public struct Summary: Sendable, Equatable, Codable {
     /// Pictures written; the sum of the next three.
     public var pictures = 0
     public var train = 0

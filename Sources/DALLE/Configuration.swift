@@ -81,6 +81,13 @@ public enum ImageTokenizerConfiguration: Codable, Sendable, Equatable {
     }
   }
 
+  /// Pixels a side.
+  public var pictureSize: Int {
+    switch self {
+    case .vqvae(let configuration): configuration.pictureSize
+    }
+  }
+
   /// A model with initial weights.
   public func makeModel(seed: UInt64) -> any ImageTokenizer {
     switch self {

@@ -215,7 +215,7 @@ public struct TokenizerTrainer {
 
 extension Picture {
   /// Originals with their reconstructions below them, eight a row.
-  static func reconstructionGrid(originals: [Picture], reconstructions: [Picture]) -> Picture {
+  public static func reconstructionGrid(originals: [Picture], reconstructions: [Picture]) -> Picture {
     let columns = min(8, originals.count)
     var rows: [Picture] = []
     for start in stride(from: 0, to: originals.count, by: columns) {

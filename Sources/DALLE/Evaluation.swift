@@ -1,0 +1,137 @@
+import Corpus
+import Foundation
+import LatentModels
+import Media
+import Priors
+import TensorCore
+
+/// The figures of merit of a checkpoint on one split of a data set.
+public struct Evaluation: Encodable, Sendable {
+  public var split: Split
+  /// Pictures that reconstruction, codebook and loss were measured on: the whole split.
+  public var pictures: Int
+  /// From the mean squared error over the split, pixels in [0, 1].
+  public var reconstructionPsnrInDecibels: Double
+  /// Over the split's tokens; see ``CodebookUse``.
+  public var codebookPerplexity: Double
+  /// The share of codes that the split's tokens use.
+  public var codebookUse: Double
+  /// Nats an image token, given the first caption.
+  public var priorLoss: Double
+  /// One picture drawn for each caption, looked up among all pictures of the data set.
+  public var retrieval: Retrieval
+  /// The same with the reconstruction in place of the drawn picture: what stage 1 allows.
+  public var retrievalCeiling: Retrieval
+
+  public struct Retrieval: Encodable, Sendable {
+    /// Captions that were drawn.
+    public var captions: Int
+    /// The shares whose own picture is the nearest, and among the five nearest.
+    public var at1: Double
+    public var at5: Double
+  }
+}
+
+/// Measures a model on a data set.
+public struct Evaluator {
+  private let model: TextToImageModel
+  private let dataSet: PictureDataSet
+  /// Every picture of the data set box-filtered to 32×32 RGB.
+  private let library: [[UInt8]]
+
+  private static let retrievalSide = 32
+
+  public init(_ model: TextToImageModel, _ dataSet: PictureDataSet) throws(PipelineError) {
+    self.model = model
+    self.dataSet = dataSet
+    var library: [[UInt8]] = []
+    for index in dataSet.entries.indices { library.append(Self.feature(try dataSet.picture(at: index))) }
+    self.library = library
+  }
+
+  private static func feature(_ picture: Picture) -> [UInt8] {
+    picture.resized(width: retrievalSide, height: retrievalSide).pixels
+  }
+
+  /// - Parameters:
+  ///   - captionLimit: draw for at most this many captions of the split, chosen by the options' seed; nil draws all.
+  ///   - progress: told what is being done, and the share of it that is.
+  /// - Returns: nil where the split has no pictures.
+  public func evaluate(
+    _ split: Split, options: GenerationOptions = .init(), captionLimit: Int? = nil,
+    progress: (String, Double) -> Void = { _, _ in }
+  ) throws(PipelineError) -> Evaluation? {
+    let indices = dataSet.indices(of: split)
+    guard !indices.isEmpty else { return nil }
+    let drawn = Self.choose(indices, limit: captionLimit, seed: options.seed)
+    var pictures: [Picture] = []
+    for index in indices { pictures.append(try dataSet.picture(at: index)) }
+    progress("reconstructing \(split.rawValue)", 0)
+    let reconstructions = model.reconstructor.reconstruct(pictures)
+    let error = reconstructions.map(\.meanSquaredError).reduce(0, +) / Double(indices.count)
+    let use = CodebookUse(tokens: reconstructions.flatMap(\.tokens), codeCount: model.imageTokenizer.codeCount)
+    progress("measuring the prior on \(split.rawValue)", 0)
+    let loss = priorLoss(captions: indices.map { dataSet.entries[$0].captions[0] }, reconstructions.map(\.tokens))
+    let generated = try model.generate(captions: drawn.map { dataSet.entries[$0].captions[0] }, options: options) {
+      progress("drawing \(split.rawValue)", $0)
+    }
+    let reconstructed = Dictionary(uniqueKeysWithValues: zip(indices, reconstructions.map(\.picture)))
+    return Evaluation(
+      split: split, pictures: indices.count,
+      reconstructionPsnrInDecibels: psnrInDecibels(meanSquaredError: error), codebookPerplexity: use.perplexity,
+      codebookUse: Double(use.used) / Double(use.total), priorLoss: loss,
+      retrieval: retrieval(generated, of: drawn),
+      retrievalCeiling: retrieval(drawn.compactMap { reconstructed[$0] }, of: drawn))
+  }
+
+  private static func choose(_ indices: [Int], limit: Int?, seed: UInt64) -> [Int] {
+    guard let limit, limit < indices.count else { return indices }
+    var random = Philox(seed: seed, stream: 0xE7A1)
+    return random.permutation(indices.count).prefix(limit).map { indices[$0] }.sorted()
+  }
+
+  private func priorLoss(captions: [String], _ tokens: [[Int32]]) -> Double {
+    let texts = captions.map { model.vocabulary.encode($0) }
+    let team = model.threadTeam
+    var sums = [Double](repeating: 0, count: team.count)
+    sums.withUnsafeMutableBufferPointer { sums in
+      nonisolated(unsafe) let sums = sums
+      team.run { thread in
+        let mine = team.range(of: thread, total: tokens.count)
+        for start in stride(from: mine.lowerBound, to: mine.upperBound, by: 16) {
+          let range = start..<min(start + 16, mine.upperBound)
+          let batch = TransformerPrior.Batch(texts: Array(texts[range]), images: tokens[range].flatMap { $0 })
+          sums[thread] += Double(model.prior.loss(batch, precision: .float32).image) * Double(range.count)
+        }
+      }
+    }
+    return sums.reduce(0, +) / Double(tokens.count)
+  }
+
+  /// Where each picture's own one, `indices[i]`, stands among its neighbours.
+  private func retrieval(_ pictures: [Picture], of indices: [Int]) -> Evaluation.Retrieval {
+    var ranks: [Int] = []
+    for (picture, index) in zip(pictures, indices) {
+      let feature = Self.feature(picture)
+      let own = Self.squaredDistance(feature, library[index])
+      ranks.append(library.count { Self.squaredDistance(feature, $0) < own })
+    }
+    let count = Double(max(1, ranks.count))
+    return .init(
+      captions: ranks.count, at1: Double(ranks.count { $0 < 1 }) / count, at5: Double(ranks.count { $0 < 5 }) / count)
+  }
+
+  private static func squaredDistance(_ a: [UInt8], _ b: [UInt8]) -> Int32 {
+    // 32·32·3·255² is below 2³¹.
+    a.withUnsafeBufferPointer { a in
+      b.withUnsafeBufferPointer { b in
+        var sum: Int32 = 0
+        for i in a.indices {
+          let difference = Int32(a[i]) - Int32(b[i])
+          sum &+= difference &* difference
+        }
+        return sum
+      }
+    }
+  }
+}

@@ -1,0 +1,34 @@
+import Foundation
+import LatentModels
+import Media
+import TensorCore
+
+/// Stage 1 of a checkpoint alone, for looking at what it keeps of a picture.
+public struct StandaloneTokenizer {
+  public struct Result: Sendable {
+    /// The picture as the model takes it, square and of its size.
+    public let original: Picture
+    public let reconstruction: Picture
+    public let psnrInDecibels: Double
+  }
+
+  private let fit: Picture.Fit
+  private let reconstructor: Reconstructor
+
+  /// - Throws: `PipelineError` where the checkpoint has no stage 1 or it is damaged.
+  public init(_ checkpoint: Checkpoint, threads: Int) throws(PipelineError) {
+    let configuration = try checkpoint.readConfiguration()
+    fit = configuration.data?.fit ?? .pad
+    reconstructor = Reconstructor(
+      tokenizer: try checkpoint.readImageTokenizer(configuration), team: try ThreadTeam(count: threads))
+  }
+
+  public func reconstruct(_ pictures: [Picture]) -> [Result] {
+    let originals = pictures.map { $0.squared(side: reconstructor.tokenizer.pictureSize, fit: fit) }
+    return zip(originals, reconstructor.reconstruct(originals)).map { original, result in
+      Result(
+        original: original, reconstruction: result.picture,
+        psnrInDecibels: psnrInDecibels(meanSquaredError: result.meanSquaredError))
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import ArgumentParser
+import Corpus
+import DALLE
+import Foundation
+import TensorCore
+
+struct Evaluate: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Measures a checkpoint: reconstruction, codebook, prior loss and retrieval, with its ceiling.")
+
+  @OptionGroup var data: DataOptions
+  @Option(help: "Only this split; all unless given.") var split: Split?
+  @Option(help: "Draw for at most this many captions of a split; 0 draws all.") var captions = 300
+  @Option(help: "Names the random numbers of drawing.") var seed: UInt64 = 0
+  @Flag(help: "Print JSON.") var json = false
+  @OptionGroup var checkpoint: CheckpointOptions
+  @OptionGroup var threads: ThreadOptions
+
+  private struct Report: Encodable {
+    var checkpoint: String
+    var data: String
+    var splits: [Evaluation]
+  }
+
+  func run() throws {
+    guard captions >= 0 else { throw PipelineError(.usage, "--captions must be 0 or more, not \(captions)") }
+    let folder = checkpoint.forReading().url
+    let model = try TextToImageModel(contentsOf: folder, threads: try threads.count())
+    let dataSet = try data.open(
+      pictureSize: model.imageTokenizer.pictureSize, fit: model.configuration.data?.fit ?? .pad)
+    if let trained = model.configuration.data, trained.fingerprint != dataSet.fingerprint {
+      Console.note("the checkpoint was trained on another data set or another version of it")
+    }
+    let evaluator = try Evaluator(model, dataSet)
+    var results: [Evaluation] = []
+    for split in split.map({ [$0] }) ?? Split.allCases {
+      let result = try evaluator.evaluate(
+        split, options: .init(seed: seed), captionLimit: captions == 0 ? nil : captions
+      ) { what, share in LiveLine.show(String(format: "%@ %3.0f%%", what, 100 * share)) }
+      guard let result else {
+        Console.note("the split \(split.rawValue) has no pictures")
+        continue
+      }
+      results.append(result)
+      if !json { print(result) }
+    }
+    guard !results.isEmpty else {
+      throw PipelineError(.badData, "there is nothing to evaluate in \(dataSet.url.relativePath)")
+    }
+    if json { try Console.json(Report(checkpoint: folder.relativePath, data: dataSet.url.relativePath, splits: results)) }
+  }
+
+  private func print(_ e: Evaluation) {
+    func percent(_ share: Double) -> String { String(format: "%.1f%%", 100 * share) }
+    Console.result("\(e.split.rawValue), \(e.pictures) pictures")
+    Console.result(String(format: "  reconstruction PSNR   %.2f dB", e.reconstructionPsnrInDecibels))
+    Console.result(
+      String(format: "  codebook perplexity   %.0f (%@ of the codes in use)", e.codebookPerplexity, percent(e.codebookUse)))
+    Console.result(String(format: "  prior loss            %.3f nats an image token", e.priorLoss))
+    for (name, value, ceiling) in [
+      ("@1", e.retrieval.at1, e.retrievalCeiling.at1), ("@5", e.retrieval.at5, e.retrievalCeiling.at5),
+    ] {
+      Console.result(
+        "  retrieval\(name)           \(percent(value)) of \(e.retrieval.captions) captions (ceiling \(percent(ceiling)))")
+    }
+  }
+}

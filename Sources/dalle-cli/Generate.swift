@@ -1,0 +1,106 @@
+import ArgumentParser
+import DALLE
+import Foundation
+import Media
+import Priors
+import TensorCore
+
+struct Generate: ParsableCommand {
+  static let configuration = CommandConfiguration(abstract: "Draws pictures for a caption and writes a PNG.")
+
+  @Argument(help: "What to draw.") var caption: String
+  @Option(help: "How many pictures.") var count = 4
+  @Option(help: "Names the random numbers: the same seed gives the same pictures.") var seed: UInt64 = 0
+  @Option(help: "Below 1 the likely becomes likelier; 0 takes the likeliest.") var temperature = SamplingOptions().temperature
+  @Option(help: "Draw among this many likeliest tokens; 0 takes all.") var topK = SamplingOptions().topK
+  @Option(help: "Draw among the likeliest tokens that make up this probability.") var topP = SamplingOptions().topP
+  @Option(help: "How strongly the caption is followed; 1 is not at all strengthened.") var guidance = SamplingOptions().guidance
+  @Option(help: "The PNG to write, or with --separate the folder.") var output: String?
+  @Option(help: "Each pixel becomes this many pixels a side.") var scale = 4
+  @Flag(help: "One file a picture instead of one grid.") var separate = false
+  @Flag(help: "Print what was made as JSON.") var json = false
+  @OptionGroup var checkpoint: CheckpointOptions
+  @OptionGroup var threads: ThreadOptions
+
+  private struct Report: Encodable {
+    var files: [String]
+    var caption: String
+    var seed: UInt64
+    var count: Int
+    var checkpoint: String
+    var unseenWords: [String]
+    var sampling: SamplingOptions
+  }
+
+  func run() throws {
+    var options = GenerationOptions(seed: seed)
+    options.sampling.temperature = temperature
+    options.sampling.topK = topK
+    options.sampling.topP = topP
+    options.sampling.guidance = guidance
+    try options.sampling.validate()
+    guard (1...10_000).contains(count) else { throw PipelineError(.usage, "--count must be 1 to 10000, not \(count)") }
+    guard (1...64).contains(scale) else { throw PipelineError(.usage, "--scale must be 1 to 64, not \(scale)") }
+    let folder = checkpoint.forReading().url
+    let model = try TextToImageModel(contentsOf: folder, threads: try threads.count())
+    let unseen = note(caption, model)
+    let pictures = try model.generate(caption, count: count, options: options) { done in
+      if Console.errorIsTerminal { LiveLine.show(String(format: "drawing %3.0f%%", 100 * done)) }
+    }
+    let files = try write(pictures, options, folder)
+    if json {
+      return try Console.json(
+        Report(
+          files: files, caption: caption, seed: seed, count: count, checkpoint: folder.relativePath,
+          unseenWords: unseen, sampling: options.sampling))
+    }
+    for file in files { Console.result(file) }
+  }
+
+  /// Says what the model cannot know of a caption.
+  private func note(_ caption: String, _ model: TextToImageModel) -> [String] {
+    let unseen = model.unseenWords(in: caption)
+    for word in unseen { Console.note("\"\(word)\" never occurs in the training captions") }
+    let tokens = model.tokens(of: caption)
+    if tokens.ids.isEmpty { Console.note("the prompt is empty: the pictures are drawn without a caption") }
+    if tokens.used < tokens.ids.count {
+      Console.note("the prompt has \(tokens.ids.count) tokens; the model sees the first \(tokens.used)")
+    }
+    return unseen
+  }
+
+  private func write(_ pictures: [Picture], _ options: GenerationOptions, _ folder: URL) throws -> [String] {
+    let sampling = options.sampling
+    let text = [
+      ("Title", caption.replacing("\0", with: "")), ("Software", "dalle-cli \(DalleCLI.configuration.version)"),
+      ("Checkpoint", folder.lastPathComponent), ("Seed", "\(seed)"),
+      (
+        "Settings",
+        "temperature \(sampling.temperature), top-k \(sampling.topK), top-p \(sampling.topP), "
+          + "guidance \(sampling.guidance)"
+      ),
+    ]
+    let large = pictures.map { $0.enlarged(by: scale) }
+    let name = Self.fileName(for: caption)
+    if separate {
+      let target = URL(fileURLWithPath: output ?? name)
+      try AtomicFile.createDirectory(target)
+      return try large.enumerated().map { number, picture in
+        let file = target.appendingPathComponent("\(name)-\(seed)-\(number).png")
+        try picture.write(to: file, text: text + [("Number", "\(number)")])
+        return file.relativePath
+      }
+    }
+    let file = URL(fileURLWithPath: output ?? "\(name).png")
+    let columns = Int(Double(count).squareRoot().rounded(.up))
+    try Picture.grid(large, columns: columns, spacing: 2 * scale).write(to: file, text: text + [("Count", "\(count)")])
+    return [file.relativePath]
+  }
+
+  /// The caption's letters and digits, joined by hyphens, at most 60 of them.
+  static func fileName(for caption: String) -> String {
+    let words = caption.lowercased().split { !$0.isLetter && !$0.isNumber }
+    let name = String(words.joined(separator: "-").prefix(60))
+    return name.isEmpty ? "picture" : name
+  }
+}

@@ -1,0 +1,135 @@
+import ArgumentParser
+import Corpus
+import DALLE
+import Foundation
+import NN
+import TensorCore
+import TextTokenizer
+
+struct Inspect: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Says what a checkpoint, a vocabulary, a safetensors file or a data set holds.")
+
+  @Argument(help: "The folder or file.") var path: String
+  @Flag(help: "Print JSON.") var json = false
+
+  /// What was found: lines for a person, or fields for a program.
+  private struct Finding: Encodable {
+    var kind: String
+    var path: String
+    var fields: [Field]
+
+    struct Field: Encodable {
+      var name: String
+      var value: String
+    }
+
+    mutating func add(_ name: String, _ value: String) { fields.append(Field(name: name, value: value)) }
+
+    func encode(to encoder: any Encoder) throws {
+      var container = encoder.container(keyedBy: Key.self)
+      try container.encode(kind, forKey: Key("kind"))
+      try container.encode(path, forKey: Key("path"))
+      for field in fields {
+        try container.encode(field.value, forKey: Key(field.name.replacing(" ", with: "_")))
+      }
+    }
+
+    struct Key: CodingKey {
+      var stringValue: String
+      var intValue: Int? { nil }
+      init(_ name: String) { stringValue = name }
+      init?(stringValue: String) { self.stringValue = stringValue }
+      init?(intValue: Int) { nil }
+    }
+  }
+
+  func run() throws {
+    let url = URL(fileURLWithPath: path)
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
+      throw PipelineError(.noInput, "there is no \(path)")
+    }
+    let finding: Finding
+    if isFolder.boolValue {
+      let checkpoint = Checkpoint(url)
+      finding =
+        FileManager.default.fileExists(atPath: checkpoint.configurationFile.path)
+        ? try inspect(checkpoint) : try inspectDataSet(url)
+    } else if url.pathExtension == "safetensors" {
+      finding = try inspectTensors(url)
+    } else {
+      finding = try inspectVocabulary(url)
+    }
+    if json { return try Console.json(finding) }
+    Console.result("\(finding.kind) \(finding.path)")
+    let width = finding.fields.map(\.name.count).max() ?? 0
+    for field in finding.fields {
+      Console.result("  \(field.name.padding(toLength: width, withPad: " ", startingAt: 0))  \(field.value)")
+    }
+  }
+
+  private func inspect(_ checkpoint: Checkpoint) throws -> Finding {
+    var finding = Finding(kind: "checkpoint", path: path, fields: [])
+    let configuration = try checkpoint.readConfiguration()
+    if checkpoint.hasImageTokenizer, let description = configuration.imageTokenizer {
+      let model = try checkpoint.readImageTokenizer(configuration)
+      finding.add("image tokenizer", description.kind)
+      finding.add("image tokenizer parameters", "\(model.parameterCount)")
+      finding.add("picture size", "\(model.pictureSize)")
+      finding.add("token grid", "\(model.gridSide)×\(model.gridSide)")
+      finding.add("codes", "\(model.codeCount)")
+    }
+    if checkpoint.hasPrior, let c = configuration.prior {
+      let model = try checkpoint.readPrior(configuration)
+      finding.add("prior", "transformer, \(c.width) wide, \(c.layers) layers, \(c.heads) heads")
+      finding.add("prior parameters", "\(model.parameterCount)")
+      finding.add("text tokens", "\(c.textLength)")
+      finding.add("text vocabulary", "\(c.textVocabulary)")
+    }
+    if let words = configuration.captionWords { finding.add("caption words", "\(words.count)") }
+    if let data = configuration.data {
+      finding.add(
+        "data",
+        "\(data.name): \(data.trainPictures) train, \(data.validationPictures) validation, \(data.testPictures) test")
+    }
+    for (name, training) in [
+      ("image tokenizer training", configuration.tokenizerTraining), ("prior training", configuration.priorTraining),
+    ] {
+      guard let t = training else { continue }
+      finding.add(
+        name,
+        "\(t.steps) steps, \(t.epochs) epochs, \(t.minutes) minutes on \(t.threads) threads in \(t.precision.rawValue)")
+    }
+    return finding
+  }
+
+  private func inspectDataSet(_ url: URL) throws -> Finding {
+    var finding = Finding(kind: "data set", path: path, fields: [])
+    // Tokens and models play no part: the pictures are read as small as possible.
+    let dataSet = try PictureDataSet(contentsOf: url, pictureSize: 1, report: { Console.note($0) })
+    finding.add("pictures", "\(dataSet.entries.count)")
+    for split in Split.allCases { finding.add(split.rawValue, "\(dataSet.indices(of: split).count)") }
+    finding.add("captions", "\(dataSet.entries.reduce(0) { $0 + $1.captions.count })")
+    let words = Set(dataSet.entries.flatMap { $0.captions.flatMap(BytePairEncoding.words(in:)) })
+    finding.add("caption words", "\(words.count)")
+    finding.add("fingerprint", dataSet.fingerprint)
+    return finding
+  }
+
+  private func inspectTensors(_ url: URL) throws -> Finding {
+    var finding = Finding(kind: "safetensors", path: path, fields: [])
+    let file = try SafeTensors(contentsOf: url)
+    for name in file.names { finding.add(name, "\(file.shape(of: name) ?? [])") }
+    return finding
+  }
+
+  private func inspectVocabulary(_ url: URL) throws -> Finding {
+    var finding = Finding(kind: "vocabulary", path: path, fields: [])
+    let vocabulary = try BytePairEncoding(contentsOf: url)
+    finding.add("pieces", "\(vocabulary.vocabularySize)")
+    let last = vocabulary.pieces((max(0, vocabulary.vocabularySize - 8)..<vocabulary.vocabularySize).map(Int32.init))
+    finding.add("newest pieces", last.map { "\"\($0)\"" }.joined(separator: " "))
+    return finding
+  }
+}

@@ -1,0 +1,47 @@
+import ArgumentParser
+import DALLE
+import Foundation
+import Media
+import TensorCore
+
+struct Reconstruct: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Passes pictures through the image tokenizer and back, originals above their reconstructions.")
+
+  @Argument(help: "PNG or JPEG files.") var images: [String]
+  @Option(help: "The PNG to write.") var output = "reconstructions.png"
+  @Option(help: "Each pixel becomes this many pixels a side.") var scale = 3
+  @Flag(help: "Print the error of each picture as JSON.") var json = false
+  @OptionGroup var checkpoint: CheckpointOptions
+  @OptionGroup var threads: ThreadOptions
+
+  private struct Report: Encodable {
+    struct Picture: Encodable {
+      var file: String
+      var psnrInDecibels: Double
+    }
+    var output: String
+    var pictures: [Picture]
+  }
+
+  func run() throws {
+    guard (1...64).contains(scale) else { throw PipelineError(.usage, "--scale must be 1 to 64, not \(scale)") }
+    let pictures = try images.map { try Picture(contentsOf: URL(fileURLWithPath: $0)) }
+    let tokenizer = try StandaloneTokenizer(checkpoint.forReading(), threads: try threads.count())
+    let results = tokenizer.reconstruct(pictures)
+    try Picture.reconstructionGrid(
+      originals: results.map { $0.original.enlarged(by: scale) },
+      reconstructions: results.map { $0.reconstruction.enlarged(by: scale) }
+    ).write(to: URL(fileURLWithPath: output))
+    if json {
+      return try Console.json(
+        Report(
+          output: output,
+          pictures: zip(images, results).map { .init(file: $0, psnrInDecibels: $1.psnrInDecibels) }))
+    }
+    for (image, result) in zip(images, results) {
+      Console.line("\(image): \(String(format: "%.2f", result.psnrInDecibels)) dB")
+    }
+    Console.result(output)
+  }
+}

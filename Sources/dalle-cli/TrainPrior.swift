@@ -1,0 +1,41 @@
+import ArgumentParser
+import DALLE
+import TensorCore
+
+struct TrainPrior: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Stage 2: learns which image tokens go with a caption; needs a checkpoint with stage 1.")
+
+  @OptionGroup var training: TrainingOptions
+  @Option(help: "Pieces of the text vocabulary, where the checkpoint has none yet.") var vocabularySize = 2048
+  @Option(help: "Text tokens that the model sees; enough for nearly all captions unless given.") var textLength: Int?
+  @Option(help: "The probability of dropping an activation in training.") var dropout: Float?
+  @Option(help: "The share of captions left out in training, which guidance needs.") var captionDropout: Float = 0.1
+  @Option(help: "The share of BPE merges left out in training.") var mergeDropout: Float = 0.1
+  @Option(help: "Decay of the weights' moving average, which is then what is saved; 0 keeps none.")
+  var averageDecay: Float = 0
+
+  func run() throws {
+    var settings = try training.settings()
+    settings.vocabularySize = vocabularySize
+    settings.textLength = textLength
+    settings.dropout = dropout
+    settings.captionDropout = captionDropout
+    settings.mergeDropout = mergeDropout
+    settings.averageDecay = averageDecay
+    try settings.validate()
+    let checkpoint = training.checkpoint.forTraining()
+    let threads = try training.threads.count()
+    let configuration = try checkpoint.readConfiguration()
+    guard let tokenizer = configuration.imageTokenizer else {
+      throw PipelineError(
+        .noInput, "\(checkpoint.url.path) has no image tokenizer yet; train one with: dalle-cli train-tokenizer")
+    }
+    let dataSet = try training.data.open(pictureSize: tokenizer.pictureSize, fit: configuration.data?.fit ?? .pad)
+    let trainer = PriorTrainer(
+      checkpoint: checkpoint, dataSet: dataSet, threads: threads, precision: training.chosenPrecision(),
+      observer: training.observer())
+    try trainer.train(settings: settings, resume: training.resume)
+    Console.result(checkpoint.priorFile.relativePath)
+  }
+}

@@ -1,0 +1,23 @@
+import ArgumentParser
+import DALLE
+
+struct TrainTokenizer: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Stage 1: learns to turn pictures into tokens and back.")
+
+  @OptionGroup var training: TrainingOptions
+
+  func run() throws {
+    let settings = try training.settings()
+    try settings.validate()
+    let checkpoint = training.checkpoint.forTraining()
+    let threads = try training.threads.count()
+    let resumed = training.resume ? try checkpoint.readConfiguration() : nil
+    let size = (resumed?.imageTokenizer ?? settings.preset.imageTokenizer).pictureSize
+    let trainer = TokenizerTrainer(
+      checkpoint: checkpoint, dataSet: try training.data.open(pictureSize: size, fit: resumed?.data?.fit ?? .pad),
+      threads: threads, precision: training.chosenPrecision(), observer: training.observer())
+    try trainer.train(settings: settings, resume: training.resume)
+    Console.result(checkpoint.imageTokenizerFile.relativePath)
+  }
+}

@@ -1,0 +1,39 @@
+import ArgumentParser
+import Corpus
+import DALLE
+import Foundation
+import TensorCore
+import TextTokenizer
+
+struct TrainVocabulary: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Trains a byte-level BPE vocabulary on the captions of a data set's train split.")
+
+  @OptionGroup var data: DataOptions
+  @Option(help: "Pieces, the 256 bytes included.") var vocabularySize = 2048
+  @Option(help: "The file to write; the checkpoint's vocabulary.json unless given.") var output: String?
+  @OptionGroup var checkpoint: CheckpointOptions
+
+  func run() throws {
+    var settings = TrainingSettings()
+    settings.vocabularySize = vocabularySize
+    try settings.validate()
+    let target = checkpoint.forTraining()
+    if output == nil && target.hasPrior {
+      throw PipelineError(
+        .cannotCreate,
+        "\(target.url.path) has a prior that was trained with its vocabulary; name another --checkpoint or --output")
+    }
+    // Captions are all that is needed; the pictures are read as small as possible.
+    let dataSet = try data.open(pictureSize: 1)
+    let captions = dataSet.indices(of: .train).flatMap { dataSet.entries[$0].captions }
+    let vocabulary = try BytePairEncoding.train(on: captions, vocabularySize: vocabularySize)
+    if vocabulary.vocabularySize < vocabularySize {
+      Console.note("the captions give \(vocabulary.vocabularySize) pieces, fewer than the \(vocabularySize) asked for")
+    }
+    let file = output.map { URL(fileURLWithPath: $0) } ?? target.vocabularyFile
+    try AtomicFile.createDirectory(file.deletingLastPathComponent())
+    try vocabulary.write(to: file)
+    Console.result(file.relativePath)
+  }
+}
