@@ -8,11 +8,11 @@
 
 /// The scratch memory, cut up. `narrow` arrays hold scores as the operands of bfloat16 products.
 typedef struct {
-  size_t stride;                    // between rows of scores
-  float *scores, *dscores;          // [BLOCK_ROWS, stride]
-  uint16_t *narrow, *dnarrow;       // [BLOCK_ROWS, stride]
-  float *dkeys, *dvalues;           // [T, D]
-  float *y, *dy;                    // [D]
+  size_t stride;               // between rows of scores
+  float *scores, *dscores;     // [BLOCK_ROWS, stride]
+  uint16_t *narrow, *dnarrow;  // [BLOCK_ROWS, stride]
+  float *dkeys, *dvalues;      // [T, D]
+  float *y, *dy;               // [D]
 } pieces;
 
 static size_t cut(void *scratch, size_t T, size_t D, pieces *p) {
@@ -56,8 +56,8 @@ void ck_attention(ck_type t, const void *qkv, void *y, float *lse, size_t B, siz
       float *head_lse = lse + (b * H + h) * T;
       for (size_t first = 0; first < T; first += BLOCK_ROWS) {
         size_t rows = ck_min(BLOCK_ROWS, T - first), keys = causal ? first + rows : T;
-        ck_gemm(t, false, true, rows, keys, D, ck_at(t, qkv, head + first * width), width, k, width, CK_FLOAT32, p.scores,
-                p.stride, NULL, false);
+        const void *q = ck_at(t, qkv, head + first * width);
+        ck_gemm(t, false, true, rows, keys, D, q, width, k, width, CK_FLOAT32, p.scores, p.stride, NULL, false);
         for (size_t r = 0; r < rows; r++) {
           float *row = p.scores + r * p.stride;
           head_lse[first + r] = probabilities(row, scale, causal ? first + r + 1 : T, keys);
@@ -79,7 +79,8 @@ CK_CLONES static void probabilities_again(float *scores, float scale, float lse,
 }
 
 /// dS = P∘(dP - delta)·scale, in the place of dP; where P is 0 so is dS, whatever dP is.
-CK_CLONES static void scores_backward(const float *p, float *dp, float delta, float scale, size_t visible, size_t keys) {
+CK_CLONES static void scores_backward(const float *p, float *dp, float delta, float scale, size_t visible,
+                                      size_t keys) {
   CK_INDEPENDENT
   for (size_t j = 0; j < visible; j++) dp[j] = p[j] * (dp[j] - delta) * scale;
   for (size_t j = visible; j < keys; j++) dp[j] = 0;

@@ -3,7 +3,7 @@
 #include "internal.h"
 
 /// Outputs a panel: two 16-wide vectors, of which eight rows' sums fill sixteen registers.
-#define PANEL 32
+#define PANEL (2 * CK_LANES)
 #define MOST_ROWS 8
 
 typedef uint32_t words __attribute__((vector_size(64)));
@@ -22,7 +22,8 @@ void ck_pack(const float *weight, uint16_t *packed, size_t N, size_t K) {
   }
 }
 
-/// sums[r][j] = Σ over k, in the order of k, of x[r,k]·panel[k,j]. The number of rows is a constant where this is called.
+/// sums[r][j] = Σ over k, in the order of k, of x[r,k]·panel[k,j]. The number of rows is a constant where this is
+/// called.
 CK_INLINE void panel_product(const uint16_t *panel, const float *x, size_t ldx, size_t K, float sums[][PANEL],
                              size_t rows) {
   ck_floats low[MOST_ROWS], high[MOST_ROWS];
@@ -54,20 +55,27 @@ CK_CLONES static size_t some_rows(const uint16_t *panel, const float *x, size_t 
   return panel_product(panel, x, ldx, K, sums, 1), 1;
 }
 
+/// y (+)= sum + bias
+CK_CLONES static void finish(const float *sum, const float *bias, float *y, size_t n, bool accumulate) {
+  if (accumulate) {
+    CK_INDEPENDENT
+    for (size_t i = 0; i < n; i++) y[i] += sum[i] + bias[i];
+  } else {
+    CK_INDEPENDENT
+    for (size_t i = 0; i < n; i++) y[i] = sum[i] + bias[i];
+  }
+}
+
 void ck_packed_product(const uint16_t *packed, const float *bias, const float *x, size_t ldx, float *y, size_t ldy,
                        size_t R, size_t N, size_t K, size_t first, size_t last, bool accumulate) {
+  static const float no_bias[PANEL];
   alignas(64) float sums[MOST_ROWS][PANEL];
   for (size_t p = first; p < last; p++) {
     size_t n = p * PANEL, outputs = ck_min(PANEL, N - n);
     for (size_t r = 0; r < R;) {
       size_t rows = some_rows(packed + p * PANEL * K, x + r * ldx, ldx, K, sums, R - r);
-      for (size_t i = 0; i < rows; i++) {
-        float *out = y + (r + i) * ldy + n;
-        for (size_t j = 0; j < outputs; j++) {
-          float value = bias ? sums[i][j] + bias[n + j] : sums[i][j];
-          out[j] = accumulate ? out[j] + value : value;
-        }
-      }
+      for (size_t i = 0; i < rows; i++)
+        finish(sums[i], bias ? bias + n : no_bias, y + (r + i) * ldy + n, outputs, accumulate);
       r += rows;
     }
   }
@@ -92,7 +100,8 @@ CK_CLONES static void decode_attention(const float *q, const float *keys, const 
   // Four values at a time, so that `out` is loaded and stored a quarter as often.
   for (; j + 4 <= length; j += 4) {
     const float *v = values + j * stride;
-    float p0 = scores[j] * factor, p1 = scores[j + 1] * factor, p2 = scores[j + 2] * factor, p3 = scores[j + 3] * factor;
+    float p0 = scores[j] * factor, p1 = scores[j + 1] * factor;
+    float p2 = scores[j + 2] * factor, p3 = scores[j + 3] * factor;
     CK_INDEPENDENT
     for (size_t d = 0; d < D; d++)
       out[d] += (p0 * v[d] + p1 * v[stride + d]) + (p2 * v[2 * stride + d] + p3 * v[3 * stride + d]);

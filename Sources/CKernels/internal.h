@@ -1,9 +1,9 @@
-/// What the kernels share: dispatch by CPU level, bfloat16, blocks and rows of any type read as float32, scratch memory,
-/// and elementary functions that the compiler can vectorise.
+/// What the kernels share: dispatch by CPU level, bfloat16, blocks and rows of any type read as float32, scratch
+/// memory, and elementary functions that the compiler can vectorise.
 ///
-/// A kernel is a loop over float32 arrays, compiled once a CPU level (`CK_CLONES`), and around it a driver that takes any
-/// `ck_type`: it brings a block or some rows at a time into a buffer that stays in the first-level cache, runs the loop
-/// there, and stores the result. A float32 array needs no buffer and is worked on where it lies.
+/// A kernel is a loop over float32 arrays, compiled once a CPU level (`CK_CLONES`), and around it a driver that takes
+/// any `ck_type`: it brings a block or some rows at a time into a buffer that stays in the first-level cache, runs the
+/// loop there, and stores the result. A float32 array needs no buffer and is worked on where it lies.
 #ifndef CKERNELS_INTERNAL_H
 #define CKERNELS_INTERNAL_H
 
@@ -245,8 +245,8 @@ CK_INLINE float ck_exponentials(const float *x, float scale, float *e, size_t n,
 // MARK: - Philox
 
 /// Words of sixteen blocks of Philox 4×32-10 (Salmon et al. 2011), block after block: block j has the counter
-/// (counter + j, stream) and the key `seed`. A word lies in the lower half of 64 bits, as its products want it, and what
-/// comes into the upper half is not looked at.
+/// (counter + j, stream) and the key `seed`. A word lies in the lower half of 64 bits, as its products want it, and
+/// what comes into the upper half is not looked at.
 CK_INLINE void ck_philox(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t words[64]) {
   const uint64_t low = 0xffffffff;
   for (size_t j = 0; j < 16; j++) {

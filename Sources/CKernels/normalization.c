@@ -44,8 +44,8 @@ static void add_to(ck_type yt, void *y, size_t i, size_t n, const float *x, floa
 
 // MARK: - Layer normalisation
 
-/// The variance is taken about the mean, and the sum of the differences, which rounding has not left at 0, corrects both
-/// (Chan, Golub & LeVeque 1983, eq. 1.7).
+/// The variance is taken about the mean, and the sum of the differences, which rounding has not left at 0, corrects
+/// both (Chan, Golub & LeVeque 1983, eq. 1.7).
 CK_CLONES static void layer_norm(const float *x, const float *gamma, const float *beta, float *y, float *mean,
                                  float *rstd, size_t rows, size_t C, float epsilon) {
   for (size_t r = 0; r < rows; r++, x += C, y += C) {
@@ -287,8 +287,8 @@ CK_INLINE float before_silu(float dy, float normal, float gamma, float beta, boo
   return silu ? dy * ck_silu_slope(normal * gamma + beta) : dy;
 }
 
-CK_INLINE void add_gradients_either(const float *x, const float *dy, channels k, float *dgamma, float *dbeta, size_t rows,
-                                    size_t C, bool silu) {
+CK_INLINE void add_gradients_either(const float *x, const float *dy, channels k, float *dgamma, float *dbeta,
+                                    size_t rows, size_t C, bool silu) {
   for (size_t r = 0; r < rows; r++, x += C, dy += C) {
     CK_INDEPENDENT
     for (size_t c = 0; c < C; c++) {
