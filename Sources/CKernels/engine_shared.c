@@ -63,8 +63,8 @@ void *ck_engine_scratch(ck_scratch_purpose purpose, size_t bytes) {
     scratches_end = true;
   }
   free(s->start);
-  // Whole pages and half as much again, so that slowly growing shapes do not allocate every time.
-  s->size = (bytes + s->size / 2 + 4095) / 4096 * 4096;
+  // Whole pages and an eighth more, so that slowly growing shapes do not allocate every time.
+  s->size = (bytes + bytes / 8 + 4095) / 4096 * 4096;
   s->start = NULL;
   if (posix_memalign(&s->start, 4096, s->size) != 0) {
     fprintf(stderr, "out of memory: %zu bytes of scratch memory\n", s->size);

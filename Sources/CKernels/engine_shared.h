@@ -44,8 +44,18 @@ void openblas_gemm(ck_type operands, bool transpose_a, bool transpose_b, size_t 
                    const void *A, size_t lda, const void *B, size_t ldb,
                    ck_type result, void *C, size_t ldc, const float *bias, bool accumulate);
 
-/// Below this number of channels oneDNN's convolutions to them leave most of a vector idle.
+/// Below this number of channels a convolution to them leaves most of a vector idle.
 #define CK_FEW_CHANNELS 12
+
+static inline bool ck_has_few_inputs(const ck_convolution *shape) {
+  return shape->C < CK_FEW_CHANNELS && shape->C < shape->O;
+}
+
+/// Whether a convolution has few outputs and a shape that lets `windows_convolution_…` turn it around.
+static inline bool ck_is_turned(const ck_convolution *shape) {
+  return shape->O < CK_FEW_CHANNELS && shape->O < shape->C && shape->stride == 1 && shape->KH == shape->KW
+    && shape->padding < shape->KH;
+}
 
 // Convolutions of any shape by `ck_gemm`. They take what `engine.h` says.
 void windows_convolution_forward(const ck_convolution *shape, ck_type operands, const void *x, const void *w,

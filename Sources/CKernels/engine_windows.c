@@ -69,10 +69,6 @@ static void add_windows_to_input(const ck_convolution *s, size_t first, size_t l
 // weight is the same with the two exchanged and the windows reversed. There the few channels stand beside the window's
 // size, KH·KW·O.
 
-static bool is_turned(const ck_convolution *s) {
-  return s->O < CK_FEW_CHANNELS && s->O < s->C && s->stride == 1 && s->KH == s->KW && s->padding < s->KH;
-}
-
 static ck_convolution turned(const ck_convolution *s) {
   return (ck_convolution){.B = s->B, .H = ck_output_height(s), .W = ck_output_width(s), .C = s->O, .O = s->C,
                           .KH = s->KH, .KW = s->KW, .stride = 1, .padding = s->KH - 1 - s->padding};
@@ -123,7 +119,7 @@ static void backward_weight_turned(const ck_convolution *s, ck_type operands, co
 
 void windows_convolution_forward(const ck_convolution *s, ck_type operands, const void *x, const void *w,
                                  const float *bias, ck_type result, void *y, bool accumulate) {
-  if (is_turned(s)) {
+  if (ck_is_turned(s)) {
     forward_turned(s, operands, x, w, bias, result, y, accumulate);
     return;
   }
@@ -159,7 +155,7 @@ void windows_convolution_backward_data(const ck_convolution *s, ck_type operands
 
 void windows_convolution_backward_weight(const ck_convolution *s, ck_type operands, const void *x, const void *dy,
                                          float *dw, bool accumulate) {
-  if (is_turned(s)) {
+  if (ck_is_turned(s)) {
     backward_weight_turned(s, operands, x, dy, dw, accumulate);
     return;
   }
