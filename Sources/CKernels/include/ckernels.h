@@ -4,8 +4,8 @@
 /// (B batch, T sequence, C channels, N rows, H/W height/width). An activation is float32 or bfloat16, said by a
 /// `ck_type` beside its pointer; parameters, statistics and parameter gradients are always float32. Every forward
 /// function stands above its backward. `accumulate` adds to what the destination holds instead of overwriting it.
-/// Nothing here allocates except where its comment says so, and no function but `ck_team_run` uses more than the
-/// calling thread.
+/// Nothing here allocates but a little scratch memory a thread, kept until the thread ends, and no function but
+/// `ck_team_run` uses more than the calling thread.
 #ifndef CKERNELS_H
 #define CKERNELS_H
 
