@@ -10,6 +10,9 @@ import TextTokenizer
 
 /// Trains stage 2 on a data set's train split and saves it to the checkpoint that holds stage 1.
 public struct PriorTrainer {
+  /// How often a picture is trained with its first caption, its name; further ones, keywords above all, say less.
+  private static let primaryCaptionShare: Float = 0.75
+
   public let checkpoint: Checkpoint
   public let dataSet: PictureDataSet
   public let threads: Int
@@ -112,7 +115,7 @@ public struct PriorTrainer {
     let batchSize = settings.batchSize ?? 32
     let loader = try BatchLoader(
       dataSet: dataSet, indices: dataSet.indices(of: .train), batchSize: batchSize, seed: settings.seed,
-      augmentation: settings.augmentation ?? .none)
+      augmentation: settings.augmentation ?? .none, primaryCaptionShare: Self.primaryCaptionShare)
     let team = try ThreadTeam(count: threads)
     let model = TransformerPrior(description, seed: settings.seed)
     var options = AdamW.Options()
