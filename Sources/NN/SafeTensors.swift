@@ -11,10 +11,10 @@ public struct SafeTensors {
   private let dataStart: Int
   private let path: String
 
-  private struct Entry: Codable {
+  private struct Entry {
     var dtype: String
     var shape: [Int]
-    var data_offsets: [Int]
+    var offsets: [Int]
   }
 
   /// A header larger than this is refused before anything is allocated for it, as by the reference library.
@@ -65,7 +65,7 @@ public struct SafeTensors {
           throw broken("\(key) has \(offsets[1] - offsets[0]) bytes for the shape \(shape)")
         }
       }
-      entries[key] = Entry(dtype: dtype, shape: shape, data_offsets: offsets)
+      entries[key] = Entry(dtype: dtype, shape: shape, offsets: offsets)
     }
     self.entries = entries
     metadata = object["__metadata__"] as? [String: String] ?? [:]
@@ -86,7 +86,7 @@ public struct SafeTensors {
     }
     let tensor = Tensor.zeros(entry.shape, type: type)
     tensor.withUnsafeMutableBytes { bytes in
-      _ = data.copyBytes(to: bytes, from: dataStart + entry.data_offsets[0]..<dataStart + entry.data_offsets[1])
+      _ = data.copyBytes(to: bytes, from: dataStart + entry.offsets[0]..<dataStart + entry.offsets[1])
     }
     return tensor
   }

@@ -109,7 +109,8 @@ public struct TransformerPrior: Module, Sendable {
     }
     let positions = gridEmbedding(rows: rowPosition.weight(), columns: columnPosition.weight())
     let image = imageEmbedding(imageInputs, shape: [B, c.imageLength - 1])
-      .addingRows(positions.reshaped([1, c.imageLength, c.width]).positions(0..<c.imageLength - 1).reshaped([-1, c.width]))
+      .addingRows(
+        positions.reshaped([1, c.imageLength, c.width]).positions(0..<c.imageLength - 1).reshaped([-1, c.width]))
     var x = Tensor.concatenated([embedded(texts: batch.texts), image])
     x = dropout.applied(to: x)
     for block in blocks { x = block(x, precision: precision, dropout: dropout) }

@@ -10,6 +10,9 @@ import Synchronization
 final class BufferPool: Sendable {
   private let free = Mutex<[Int: [UInt]]>([:])
 
+  /// Linux's MADV_HUGEPAGE, which the C library's overlay does not carry over.
+  private static let hugePageAdvice: Int32 = 14
+
   private static let pools: [BufferPool] = (0..<Int(CK_THREAD_SLOTS)).map { _ in BufferPool() }
 
   /// The calling thread's pool.
@@ -33,7 +36,7 @@ final class BufferPool: Sendable {
       fatalError("out of memory: \(size) bytes asked for")
     }
     #if os(Linux)
-      if size >= 1 << 21 { madvise(pointer, size, 14 /* MADV_HUGEPAGE */) }
+      if size >= 1 << 21 { madvise(pointer, size, Self.hugePageAdvice) }
     #endif
     return pointer
   }
