@@ -12,8 +12,9 @@ public struct CheckpointConfiguration: Codable, Sendable {
   public var imageTokenizer: ImageTokenizerConfiguration?
   public var prior: TransformerPrior.Configuration?
   public var data: DataDescription?
-  /// The captions' words and their number, for telling which words of a prompt were never seen.
-  public var captionWords: [String]?
+  /// The words of all training captions, sorted, a space between them, for telling which words of a prompt were never
+  /// seen.
+  public var captionWords: String?
   public var tokenizerTraining: TrainingSummary?
   public var priorTraining: TrainingSummary?
 

@@ -57,7 +57,7 @@ public struct PriorTrainer {
     let vocabulary = try vocabulary(captions, settings: state.settings)
     if !resume {
       configuration.data = .init(dataSet)
-      configuration.captionWords = Set(captions.flatMap(BytePairEncoding.words(in:))).sorted()
+      configuration.captionWords = Set(captions.flatMap(BytePairEncoding.words(in:))).sorted().joined(separator: " ")
       var description = state.settings.preset.prior
       description.textVocabulary = vocabulary.vocabularySize
       description.imageVocabulary = imageTokenizer.codeCount

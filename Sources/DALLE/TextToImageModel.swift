@@ -109,7 +109,7 @@ public final class TextToImageModel {
   /// The words of a caption that no training caption contains, each once, in their order.
   public func unseenWords(in caption: String) -> [String] {
     guard let words = configuration.captionWords else { return [] }
-    let known = Set(words)
+    let known = Set(words.split(separator: " ").map(String.init))
     var named = Set<String>()
     return BytePairEncoding.words(in: caption).filter { !known.contains($0) && named.insert($0).inserted }
   }

@@ -8,13 +8,22 @@ import TensorCore
 ///     x̂   = decoder(e_k)
 ///     L   = ‖x - x̂‖² + β·‖z_e - sg(e_k)‖²       (equation 3; the codebook's own term is a moving average)
 ///
-/// Built for a CPU's economy: blocks of pixels are moved into channels first, so that every convolution works at the
-/// token grid, with wide channels, where matrix products are at their best.
+/// The encoder and decoder are either of two networks; see ``Network``.
 public struct VQVAE: ImageTokenizer {
+  /// How pictures come down to the token grid and back.
+  public enum Network: String, Sendable, Codable, CaseIterable {
+    /// Blocks of pixels are moved into channels first, so that every convolution works at the token grid, with wide
+    /// channels, where a CPU's matrix products are at their best.
+    case patches
+    /// Convolutions of stride 2, each halving the side, as in the paper's section 4.1.
+    case strided
+  }
+
   public struct Configuration: Sendable, Codable, Equatable {
+    public var network = Network.patches
     /// Pixels a side.
     public var pictureSize = 64
-    /// Pixels a side of the square that one token stands for.
+    /// Pixels a side of the square that one token stands for; a power of two for the strided network.
     public var patchSize = 8
     /// The width of the convolutions.
     public var channels = 256
@@ -30,20 +39,28 @@ public struct VQVAE: ImageTokenizer {
     public init() {}
 
     var groups: Int { channels % 32 == 0 ? channels / 16 : 1 }
+    /// The strided network's halvings.
+    var halvings: Int { patchSize.trailingZeroBitCount }
   }
 
-  public let encoder: VQEncoder
+  public let encoder: any PictureNetwork
   public let quantizer: VectorQuantizer
-  public let decoder: VQDecoder
+  public let decoder: any PictureNetwork
   public let configuration: Configuration
 
   public init(_ configuration: Configuration, seed: UInt64) {
     var initializer = Initializer(seed: seed)
     self.configuration = configuration
-    encoder = VQEncoder(configuration, &initializer)
+    switch configuration.network {
+    case .patches: encoder = PatchEncoder(configuration, &initializer)
+    case .strided: encoder = StridedEncoder(configuration, &initializer)
+    }
     quantizer = VectorQuantizer(
       codes: configuration.codes, dimensions: configuration.codeDimensions, &initializer)
-    decoder = VQDecoder(configuration, &initializer)
+    switch configuration.network {
+    case .patches: decoder = PatchDecoder(configuration, &initializer)
+    case .strided: decoder = StridedDecoder(configuration, &initializer)
+    }
   }
 
   public var pictureSize: Int { configuration.pictureSize }
@@ -51,7 +68,12 @@ public struct VQVAE: ImageTokenizer {
   public var codeCount: Int { configuration.codes }
 
   public func encode(_ pictures: Tensor) -> [Int32] {
-    quantizer.indices(encoder(pictures, precision: .float32))
+    quantizer.indices(codeVectors(pictures, precision: .float32))
+  }
+
+  /// z_e: the encoder's outputs, each brought to length one.
+  private func codeVectors(_ pictures: Tensor, precision: ElementType) -> Tensor {
+    l2Normalized(encoder(pictures, precision: precision))
   }
 
   public func decode(_ tokens: [Int32]) -> Tensor {
@@ -60,7 +82,7 @@ public struct VQVAE: ImageTokenizer {
   }
 
   public func loss(_ pictures: Tensor, precision: ElementType) -> TokenizerLoss<VectorQuantizer.Statistics> {
-    let z = encoder(pictures, precision: precision)
+    let z = codeVectors(pictures, precision: precision)
     let tokens = quantizer.indices(z)
     let codes = quantizer.vectors(tokens, shape: z.shape.dropLast())
     let reconstruction = decoder(codes.straightThrough(to: z), precision: precision)
@@ -78,53 +100,8 @@ public struct VQVAE: ImageTokenizer {
   }
 }
 
-/// Pixels → [B, side, side, E], rows of length one.
-public struct VQEncoder: Module, Sendable {
-  let stem: Conv2d
-  let blocks: [ResidualBlock]
-  let norm: GroupNorm
-  let output: Conv2d
-  private let patchSize: Int
-
-  init(_ c: VQVAE.Configuration, _ initializer: inout Initializer) {
-    patchSize = c.patchSize
-    stem = Conv2d(3 * c.patchSize * c.patchSize, c.channels, kernel: 3, padding: 1, &initializer)
-    blocks = (0..<c.blocks).map { _ in ResidualBlock(c.channels, groups: c.groups, &initializer) }
-    norm = GroupNorm(c.channels, groups: c.groups, silu: true)
-    output = Conv2d(c.channels, c.codeDimensions, kernel: 1, &initializer)
-  }
-
-  /// - Parameter pictures: [B, S, S, 3] in [0, 1].
-  func callAsFunction(_ pictures: Tensor, precision: ElementType) -> Tensor {
-    let centred = pictures * 2 - Tensor(repeating: 1, shape: pictures.shape)
-    var x = stem(centred.spaceToDepth(patchSize).cast(to: precision), as: .float32)
-    for block in blocks { x = block(x, precision: precision) }
-    return l2Normalized(output(norm(x, as: precision), as: .float32))
-  }
-}
-
-/// [B, side, side, E] → pixels in [0, 1].
-public struct VQDecoder: Module, Sendable {
-  let stem: Conv2d
-  let blocks: [ResidualBlock]
-  let norm: GroupNorm
-  let output: Conv2d
-  private let patchSize: Int
-
-  init(_ c: VQVAE.Configuration, _ initializer: inout Initializer) {
-    patchSize = c.patchSize
-    // A code's elements have variance 1/E; the gain brings the stream to variance one.
-    stem = Conv2d(
-      c.codeDimensions, c.channels, kernel: 3, padding: 1, gain: Float(c.codeDimensions).squareRoot(), &initializer)
-    blocks = (0..<c.blocks).map { _ in ResidualBlock(c.channels, groups: c.groups, &initializer) }
-    norm = GroupNorm(c.channels, groups: c.groups, silu: true)
-    output = Conv2d(c.channels, 3 * c.patchSize * c.patchSize, kernel: 3, padding: 1, gain: 0.3, &initializer)
-  }
-
-  func callAsFunction(_ codes: Tensor, precision: ElementType) -> Tensor {
-    var x = stem(codes.cast(to: precision), as: .float32)
-    for block in blocks { x = block(x, precision: precision) }
-    let centred = output(norm(x, as: precision), as: .float32).depthToSpace(patchSize)
-    return centred * 0.5 + Tensor(repeating: 0.5, shape: centred.shape)
-  }
+/// One side of an auto-encoder of pictures. Pixels are in [0, 1], code vectors of any length.
+public protocol PictureNetwork: Module, Sendable {
+  /// - Parameter precision: the type of the operands of products; what comes in and goes out is float32.
+  func callAsFunction(_ x: Tensor, precision: ElementType) -> Tensor
 }

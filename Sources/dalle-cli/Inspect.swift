@@ -87,7 +87,7 @@ struct Inspect: ParsableCommand {
       finding.add("text tokens", "\(c.textLength)")
       finding.add("text vocabulary", "\(c.textVocabulary)")
     }
-    if let words = configuration.captionWords { finding.add("caption words", "\(words.count)") }
+    if let words = configuration.captionWords { finding.add("caption words", "\(words.split(separator: " ").count)") }
     if let data = configuration.data {
       finding.add(
         "data",

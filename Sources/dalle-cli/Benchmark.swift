@@ -1,0 +1,276 @@
+import ArgumentParser
+import DALLE
+import Foundation
+import LatentModels
+import NN
+import Priors
+import TensorCore
+
+struct Benchmark: ParsableCommand {
+  enum Workload: String, ExpressibleByArgument, CaseIterable {
+    case priorTraining = "prior-training"
+    case priorGeneration = "prior-generation"
+    case tokenizerTraining = "tokenizer-training"
+    case startup
+  }
+
+  static let configuration = CommandConfiguration(
+    abstract: "Times the program's own work on shapes of one's choice, with random data.")
+
+  @Argument(help: "What to time.") var workload: Workload
+  @Option(help: "Width of the prior.") var dim = 384
+  @Option(help: "Blocks of the prior.") var layers = 8
+  @Option(help: "Attention heads of the prior.") var heads = 6
+  @Option(help: "Text tokens.") var text = 32
+  @Option(help: "Image tokens; a square number.") var image = 256
+  @Option(help: "Different text tokens.") var textVocab = 4096
+  @Option(help: "Different image tokens.") var imageVocab = 1024
+  @Option(help: "Pixels a side of a picture.") var size = 64
+  @Option(help: "Halvings from pixels to tokens.") var down = 2
+  @Option(help: "Channels of the image tokenizer.") var channels = 128
+  @Option(help: "Codes of the image tokenizer.") var codes = 1024
+  @Option(help: "Dimensions of a code.") var codeDim = 64
+  @Option(help: "The image tokenizer's network.") var network = VQVAE.Network.strided
+  @Option(help: "Sequences or pictures at once; 16 sequences or 32 pictures unless given.") var batch: Int?
+  @Option(help: "Steps or runs to time.") var steps = 6
+  @Option(help: "Operands of matrix products in training.") var precision: ElementType?
+  @Flag(help: "Print JSON.") var json = false
+  @OptionGroup var checkpoint: CheckpointOptions
+  @OptionGroup var threads: ThreadOptions
+
+  /// One measurement. Times are medians; `seconds` of generation is the best run, as in the peer.
+  private struct Report: Encodable {
+    var workload: String
+    var engine = Engine.name
+    var threads: Int
+    var precision: ElementType
+    var batch: Int
+    var millisecondsPerStep: Double?
+    var seconds: Double?
+    var secondsPerImage: Double?
+    var tokensPerSecond: Double?
+    var imagesPerSecond: Double?
+    /// Of the products and convolutions that the model needs, not of all that is done.
+    var gflops: Double?
+    /// `gflops` against a large matrix product in the same process on the same threads.
+    var shareOfGemmPeak: Double?
+    var peakResidentBytes = 0
+  }
+
+  func run() throws {
+    try validateShape()
+    let threads = try threads.count()
+    let precision = precision ?? Engine.preferredPrecision
+    var report: Report
+    switch workload {
+    case .priorTraining: report = try priorTraining(threads, precision)
+    case .priorGeneration: report = try priorGeneration(threads)
+    case .tokenizerTraining: report = try tokenizerTraining(threads, precision)
+    case .startup: report = try startup(threads)
+    }
+    report.peakResidentBytes = Self.peakResidentBytes
+    if json { return try Console.json(report) }
+    let lines: [(String, Double?, String)] = [
+      ("a step", report.millisecondsPerStep, "ms"), ("in all", report.seconds, "s"),
+      ("a picture", report.secondsPerImage, "s"), ("tokens", report.tokensPerSecond, "/s"),
+      ("pictures", report.imagesPerSecond, "/s"), ("arithmetic", report.gflops, "GFLOP/s"),
+      ("of the GEMM peak", report.shareOfGemmPeak.map { 100 * $0 }, "%"),
+      ("peak memory", Double(report.peakResidentBytes) / 1e6, "MB"),
+    ]
+    Console.result("\(workload.rawValue), \(precision.rawValue), \(threads) threads, \(report.engine)")
+    for case (let name, let value?, let unit) in lines {
+      Console.result("  \(name.padding(toLength: 18, withPad: " ", startingAt: 0))\(String(format: "%.4g", value)) \(unit)")
+    }
+  }
+
+  private func validateShape() throws(PipelineError) {
+    for (name, value) in [
+      ("dim", dim), ("layers", layers), ("heads", heads), ("image", image), ("text-vocab", textVocab),
+      ("image-vocab", imageVocab), ("size", size), ("channels", channels), ("codes", codes), ("code-dim", codeDim),
+      ("batch", batch ?? 1), ("steps", steps),
+    ] where value < 1 || value > 1 << 20 {
+      throw PipelineError(.usage, "--\(name) must be 1 to \(1 << 20), not \(value)")
+    }
+    guard text >= 2 else { throw PipelineError(.usage, "--text must be 2 or more, not \(text)") }
+    guard dim % heads == 0 else { throw PipelineError(.usage, "--dim must be a multiple of --heads") }
+    guard gridSide * gridSide == image else { throw PipelineError(.usage, "--image must be a square number, not \(image)") }
+    guard (0...10).contains(down), size % (1 << down) == 0 else {
+      throw PipelineError(.usage, "--size must be a multiple of 2 to the power of --down")
+    }
+  }
+
+  private var gridSide: Int { Int(Double(image).squareRoot().rounded()) }
+
+  private var priorConfiguration: TransformerPrior.Configuration {
+    var c = TransformerPrior.Configuration()
+    (c.textLength, c.gridSide, c.textVocabulary, c.imageVocabulary) = (text, gridSide, textVocab, imageVocab)
+    (c.width, c.layers, c.heads, c.dropout) = (dim, layers, heads, 0)
+    return c
+  }
+
+  private func priorTraining(_ threads: Int, _ precision: ElementType) throws -> Report {
+    let batch = batch ?? 16
+    let team = try ThreadTeam(count: threads)
+    let model = TransformerPrior(priorConfiguration, seed: 0)
+    let trainer = ReplicaTrainer(AdamW(ParameterStore(model, precision: precision)), team: team)
+    var random = Philox(seed: 0, stream: 0)
+    let texts = (0..<batch).map { _ in (0..<text).map { _ in Int32(random.index(below: textVocab)) } }
+    let images = (0..<batch * image).map { _ in Int32(random.index(below: imageVocab)) }
+    let seconds = median(warmUp: 2) {
+      _ = trainer.step(learningRate: 3e-4) { shard in
+        let range = team.range(of: shard, total: batch)
+        guard !range.isEmpty else { return Tensor(0) }
+        return model.loss(
+          .init(
+            texts: Array(texts[range]),
+            images: Array(images[range.lowerBound * image..<range.upperBound * image])),
+          share: Float(range.count) / Float(batch), precision: precision
+        ).total
+      }
+    }
+    // Backward is two products for each one forward. Causal attention needs half of its square.
+    let positions = Double(text + image - 1)
+    let (width, blocks) = (Double(dim), Double(layers))
+    let perSequence =
+      positions * blocks * 24 * width * width + blocks * 2 * positions * positions * width
+      + 2 * width * (Double(text - 1) * Double(textVocab) + Double(image) * Double(imageVocab))
+    return report(
+      team, precision, batch: batch, seconds: seconds, operations: 3 * perSequence * Double(batch),
+      tokens: Double(batch * (text + image)))
+  }
+
+  private func tokenizerTraining(_ threads: Int, _ precision: ElementType) throws -> Report {
+    let batch = batch ?? 32
+    let team = try ThreadTeam(count: threads)
+    var c = VQVAE.Configuration()
+    (c.network, c.pictureSize, c.patchSize) = (network, size, 1 << down)
+    (c.channels, c.blocks, c.codes, c.codeDimensions) = (channels, 2, codes, codeDim)
+    let model = VQVAE(c, seed: 0)
+    let trainer = ReplicaTrainer(AdamW(ParameterStore(model, precision: precision)), team: team)
+    let pictures = Tensor.uniform([batch, size, size, 3], seed: 0, stream: 0)
+    let shards = (0..<threads).map { shard in
+      let range = team.range(of: shard, total: batch)
+      let pixels = size * size * 3
+      return pictures.view(
+        range.lowerBound * pixels..<range.upperBound * pixels, shape: [range.count, size, size, 3])
+    }
+    var step = 0
+    let seconds = median(warmUp: 2) {
+      var statistics = [VectorQuantizer.Statistics?](repeating: nil, count: threads)
+      statistics.withUnsafeMutableBufferPointer { statistics in
+        nonisolated(unsafe) let statistics = statistics
+        _ = trainer.step(learningRate: 3e-4) { shard in
+          guard shards[shard].shape[0] > 0 else { return Tensor(0) }
+          let loss = model.loss(shards[shard], precision: precision)
+          statistics[shard] = loss.statistics
+          return loss.total * (Float(shards[shard].shape[0]) / Float(batch))
+        }
+      }
+      model.finishStep(statistics.compactMap { $0 }, step: step, seed: 0)
+      step += 1
+    }
+    return report(
+      team, precision, batch: batch, seconds: seconds, operations: nil, tokens: nil, images: Double(batch))
+  }
+
+  private func priorGeneration(_ threads: Int) throws -> Report {
+    let batch = batch ?? 1
+    let team = try ThreadTeam(count: threads)
+    let decoder = PriorDecoder(TransformerPrior(priorConfiguration, seed: 0), team: team)
+    var options = SamplingOptions()
+    (options.temperature, options.topK, options.guidance) = (1, 0, 1)
+    var random = Philox(seed: 0, stream: 0)
+    let requests = (0..<batch).map { number in
+      PriorDecoder.Request(
+        text: (0..<text).map { _ in Int32(random.index(below: textVocab)) }, seed: 0, number: number)
+    }
+    var best = Double.infinity
+    for _ in 0..<max(steps, 3) {
+      best = min(best, measure { _ = decoder.draw(requests, options: options) })
+    }
+    return Report(
+      workload: workload.rawValue, threads: threads, precision: .bfloat16, batch: batch, seconds: best,
+      secondsPerImage: best / Double(batch), tokensPerSecond: Double(batch * image) / best)
+  }
+
+  /// `generate --count 1` from a process of its own, its start included.
+  private func startup(_ threads: Int) throws -> Report {
+    let folder = checkpoint.forReading().url
+    let output = FileManager.default.temporaryDirectory.appendingPathComponent("startup-\(getpid()).png")
+    defer { try? FileManager.default.removeItem(at: output) }
+    var failure: Int32 = 0
+    let seconds = median(warmUp: 1) {
+      let process = Process()
+      process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+      process.arguments = [
+        "generate", "a tapir made of accordion", "--count", "1", "--threads", "\(threads)", "--checkpoint",
+        folder.path, "--output", output.path,
+      ]
+      process.standardOutput = FileHandle.nullDevice
+      process.standardError = FileHandle.nullDevice
+      do {
+        try process.run()
+        process.waitUntilExit()
+        failure = max(failure, process.terminationStatus)
+      } catch { failure = 1 }
+    }
+    guard failure == 0 else { throw PipelineError(.badData, "generate fails with the checkpoint \(folder.path)") }
+    return Report(
+      workload: workload.rawValue, threads: threads, precision: .bfloat16, batch: 1, seconds: seconds,
+      secondsPerImage: seconds)
+  }
+
+  private func report(
+    _ team: ThreadTeam, _ precision: ElementType, batch: Int, seconds: Double, operations: Double?, tokens: Double?,
+    images: Double? = nil
+  ) -> Report {
+    let gflops = operations.map { $0 / seconds / 1e9 }
+    return Report(
+      workload: workload.rawValue, threads: team.count, precision: precision, batch: batch,
+      millisecondsPerStep: 1000 * seconds, tokensPerSecond: tokens.map { $0 / seconds },
+      imagesPerSecond: images.map { $0 / seconds }, gflops: gflops,
+      shareOfGemmPeak: gflops.map { $0 / Self.gemmPeak(team, precision) })
+  }
+
+  /// The GFLOP/s of 1024×1024×1024 products, one on each thread: the median of several.
+  private static func gemmPeak(_ team: ThreadTeam, _ precision: ElementType) -> Double {
+    let n = 1024
+    let a = (0..<team.count).map { Tensor.normal([n, n], seed: 0, stream: UInt64($0)).cast(to: precision) }
+    let b = (0..<team.count).map { Tensor.normal([n, n], seed: 1, stream: UInt64($0)).cast(to: precision) }
+    let repetitions = 4
+    let times = (0..<9).map { _ in
+      measure {
+        team.run { thread in
+          for _ in 0..<repetitions { _ = matrixProduct(a[thread], b[thread]) }
+        }
+      }
+    }
+    return Double(team.count * repetitions) * 2 * Double(n * n * n) / times.sorted()[times.count / 2] / 1e9
+  }
+
+  private func median(warmUp: Int, _ body: () -> Void) -> Double {
+    for _ in 0..<warmUp { body() }
+    return (0..<steps).map { _ in Self.measure(body) }.sorted()[steps / 2]
+  }
+
+  private func measure(_ body: () -> Void) -> Double { Self.measure(body) }
+
+  private static func measure(_ body: () -> Void) -> Double {
+    let clock = ContinuousClock()
+    let duration = clock.measure(body).components
+    return Double(duration.seconds) + Double(duration.attoseconds) * 1e-18
+  }
+
+  private static var peakResidentBytes: Int {
+    var usage = rusage()
+    #if os(Linux)
+      getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+      return usage.ru_maxrss * 1024
+    #else
+      getrusage(RUSAGE_SELF, &usage)
+      return usage.ru_maxrss
+    #endif
+  }
+}
+
+extension VQVAE.Network: ExpressibleByArgument {}
