@@ -16,8 +16,10 @@ final class Variable {
       return
     }
     accumulate(contribution.shape, contribution.type) { sum, accumulate in
+      // What the memory held before must not be read, even times zero: after a step that was left out because its
+      // gradient was not finite, zero times that is not zero.
       ck_combine(
-        contribution.kernelType, contribution.pointer, 1, sum.kernelType, sum.pointer, accumulate ? 1 : 0,
+        contribution.kernelType, contribution.pointer, 1, sum.kernelType, accumulate ? sum.pointer : nil, 1,
         sum.kernelType, sum.pointer, sum.count)
     }
   }

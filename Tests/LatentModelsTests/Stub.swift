@@ -1,4 +1,0 @@
-import Testing
-@testable import LatentModels
-
-@Test func stub() {}

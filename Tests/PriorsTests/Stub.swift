@@ -1,4 +1,0 @@
-import Testing
-@testable import Priors
-
-@Test func stub() {}
