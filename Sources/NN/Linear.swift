@@ -22,4 +22,9 @@ public struct Linear: Module, Sendable {
   public func callAsFunction(_ x: Tensor, as type: ElementType? = nil) -> Tensor {
     linear(x, weight: weight(as: x.type), bias: bias?(), as: type)
   }
+
+  /// The layer applied to f(x), with f(x) computed anew in the backward pass instead of kept.
+  public func callAsFunction(_ x: Tensor, after function: ElementwiseFunction) -> Tensor {
+    linear(x, applying: function, weight: weight(as: x.type), bias: bias?())
+  }
 }

@@ -197,7 +197,7 @@ public struct MultilayerPerceptron: Module, Sendable {
     output = Linear(4 * width, width, deviation: 0.02 / Float(2 * layers).squareRoot(), &initializer)
   }
 
-  func callAsFunction(_ x: Tensor) -> Tensor { output(hidden(x).applying(.gelu)) }
+  func callAsFunction(_ x: Tensor) -> Tensor { output(hidden(x), after: .gelu) }
 }
 
 /// Where the dropout masks of one forward pass come from: each use takes the next Philox stream.

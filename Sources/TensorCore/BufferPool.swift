@@ -18,10 +18,10 @@ final class BufferPool: Sendable {
   /// The calling thread's pool.
   static var current: BufferPool { pools[ck_thread_slot()] }
 
-  /// The smallest of the sizes {4, 5, 6, 7}·2ᵏ, at least 256, that holds `byteCount`: at most a quarter is wasted.
+  /// The smallest of the sizes {8, 9, … 15}·2ᵏ, at least 256, that holds `byteCount`: at most an eighth is wasted.
   static func sizeClass(_ byteCount: Int) -> Int {
     if byteCount <= 256 { return 256 }
-    let step = 1 << (Int.bitWidth - 1 - (byteCount - 1).leadingZeroBitCount - 2)
+    let step = 1 << (Int.bitWidth - 1 - (byteCount - 1).leadingZeroBitCount - 3)
     return (byteCount + step - 1) / step * step
   }
 

@@ -5,11 +5,11 @@ import Testing
 @testable import TensorCore
 
 struct BufferPoolTests {
-  @Test func sizeClassesWasteAtMostAQuarter() {
+  @Test func sizeClassesWasteAtMostAnEighth() {
     for size in Array(1...5000) + [1 << 20, 1 << 20 + 1, 12_345_678] {
       let held = BufferPool.sizeClass(size)
       #expect(held >= size)
-      #expect(held <= max(256, size + size / 4))
+      #expect(held <= max(256, size + size / 8))
       #expect(BufferPool.sizeClass(held) == held)
     }
   }

@@ -34,6 +34,43 @@ public func linear(_ x: Tensor, weight: Tensor, bias: Tensor? = nil, as type: El
   }
 }
 
+/// y = f(x)·Wᵀ + b, with f(x) computed anew in the backward pass instead of kept: it is as large as x and cheap.
+///
+/// - Parameters:
+///   - x: [.., K]
+///   - function: f
+///   - weight: [N, K], of x's type. Its gradient is float32.
+///   - bias: [N], float32.
+/// - Returns: [.., N]
+public func linear(
+  _ x: Tensor, applying function: ElementwiseFunction, weight: Tensor, bias: Tensor? = nil
+) -> Tensor {
+  let y = withoutRecording { linear(x.applying(function), weight: weight, bias: bias) }
+  let (M, K, N) = (x.rows, x.lastDimension, weight.shape[0])
+  let biasVariable = bias?.variable
+  return Tape.record(y, from: x.variable, weight.variable, biasVariable) { gradient in
+    let dy = gradient.converted(to: x.type)
+    weight.variable?.accumulate([N, K], .float32) { dw, accumulate in
+      let activation = x.applying(function)
+      ck_gemm(
+        x.kernelType, true, false, N, K, M, dy.pointer, N, activation.pointer, K, CK_FLOAT32, dw.pointer, K, nil,
+        accumulate)
+    }
+    biasVariable?.accumulate([N], .float32) { db, accumulate in
+      ck_add_rows_backward(gradient.kernelType, gradient.pointer, db.floats, 1, M, N, accumulate)
+    }
+    if let variable = x.variable {
+      let dx = Tensor(uninitialized: x.shape, x.type)
+      ck_gemm(
+        x.kernelType, false, false, M, K, N, dy.pointer, N, weight.pointer, K, dx.kernelType, dx.pointer, K, nil, false)
+      // In place: element i of the gradient is read before it is written.
+      ck_apply_backward(
+        function.kernel, x.kernelType, x.pointer, dx.kernelType, dx.pointer, dx.kernelType, dx.pointer, dx.count)
+      variable.add(dx)
+    }
+  }
+}
+
 /// y = a·b.
 ///
 /// - Parameters:
