@@ -83,42 +83,62 @@ void ck_packed_product(const uint16_t *packed, const float *bias, const float *x
 
 // MARK: - Attention
 
-CK_CLONES static void decode_attention(const float *q, const float *keys, const float *values, size_t stride,
-                                       size_t length, size_t D, float scale, float *scores, float *out) {
-  for (size_t j = 0; j < length; j++) {
-    const float *key = keys + j * stride;
-    float sum = 0;
+void ck_cache_keys(const float *k, uint16_t *keys, size_t T, size_t position, size_t channels) {
+  for (size_t c = 0; c < channels; c++) keys[c * T + position] = ck_to_bfloat16(k[c]);
+}
+
+void ck_cache_values(const float *v, uint16_t *values, size_t channels) { ck_narrow(v, values, channels); }
+
+/// sums += factor·x for sixteen bfloat16 numbers.
+CK_INLINE void add_product(ck_floats *sums, float factor, const uint16_t *x) {
+  halves packed;
+  memcpy(&packed, x, sizeof packed);
+  *sums += factor * (ck_floats)(__builtin_convertvector(packed, words) << 16);
+}
+
+/// scores[j] = q·keys[:, j] for the positions below `length`, and for those up to the next multiple of 32, whose scores
+/// mean nothing.
+CK_INLINE void attention_scores(const float *q, const uint16_t *keys, size_t T, size_t length, size_t D,
+                                float *scores) {
+  for (size_t j = 0; j < length; j += 2 * CK_LANES) {
+    ck_floats low = {0}, high = {0};
     for (size_t d = 0; d < D; d++) {
-      CK_ANY_ORDER
-      sum += q[d] * key[d];
+      add_product(&low, q[d], keys + d * T + j);
+      add_product(&high, q[d], keys + d * T + j + CK_LANES);
     }
-    scores[j] = sum;
-  }
-  float largest, factor = 1 / ck_exponentials(scores, scale, scores, length, &largest);
-  memset(out, 0, D * sizeof *out);
-  size_t j = 0;
-  // Four values at a time, so that `out` is loaded and stored a quarter as often.
-  for (; j + 4 <= length; j += 4) {
-    const float *v = values + j * stride;
-    float p0 = scores[j] * factor, p1 = scores[j + 1] * factor;
-    float p2 = scores[j + 2] * factor, p3 = scores[j + 3] * factor;
-    CK_INDEPENDENT
-    for (size_t d = 0; d < D; d++)
-      out[d] += (p0 * v[d] + p1 * v[stride + d]) + (p2 * v[2 * stride + d] + p3 * v[3 * stride + d]);
-  }
-  for (; j < length; j++) {
-    const float *v = values + j * stride;
-    float p = scores[j] * factor;
-    CK_INDEPENDENT
-    for (size_t d = 0; d < D; d++) out[d] += p * v[d];
+    memcpy(scores + j, &low, sizeof low);
+    memcpy(scores + j + CK_LANES, &high, sizeof high);
   }
 }
 
-void ck_decode_attention(const float *q, const float *keys, const float *values, size_t stride, size_t length, size_t D,
-                         float *scores, float *out) {
+CK_CLONES static void decode_attention(const float *q, const uint16_t *keys, const uint16_t *values, size_t T,
+                                       size_t C, size_t length, size_t D, float scale, float *scores, float *out) {
+  attention_scores(q, keys, T, length, D, scores);
+  float largest, factor = 1 / ck_exponentials(scores, scale, scores, length, &largest);
+  size_t d = 0;
+  for (; d + 2 * CK_LANES <= D; d += 2 * CK_LANES) {
+    ck_floats low = {0}, high = {0};
+    for (size_t j = 0; j < length; j++) {
+      add_product(&low, scores[j], values + j * C + d);
+      add_product(&high, scores[j], values + j * C + d + CK_LANES);
+    }
+    low *= factor;
+    high *= factor;
+    memcpy(out + d, &low, sizeof low);
+    memcpy(out + d + CK_LANES, &high, sizeof high);
+  }
+  for (; d < D; d++) {
+    float sum = 0;
+    for (size_t j = 0; j < length; j++) sum += scores[j] * ck_from_bfloat16(values[j * C + d]);
+    out[d] = sum * factor;
+  }
+}
+
+void ck_decode_attention(const float *q, const uint16_t *keys, const uint16_t *values, size_t T, size_t C,
+                         size_t length, size_t D, float *scores, float *out) {
   if (length == 0) {
     memset(out, 0, D * sizeof *out);
     return;
   }
-  decode_attention(q, keys, values, stride, length, D, 1 / sqrtf((float)D), scores, out);
+  decode_attention(q, keys, values, T, C, length, D, 1 / sqrtf((float)D), scores, out);
 }

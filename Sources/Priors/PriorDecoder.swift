@@ -76,20 +76,17 @@ public final class PriorDecoder {
     }
     var rows = texts.count * c.textLength
     for index in 0..<c.imageLength {
-      team.run { thread in forward(state, rows: rows, thread: thread) }
-      let logits = state.logits.scalars
-      for (i, request) in requests.enumerated() {
-        var random = Philox(seed: request.seed, stream: 0x5A << 56 | UInt64(request.number), counter: UInt64(index))
-        let conditional = logits[i * c.imageVocabulary..<(i + 1) * c.imageVocabulary]
-        var guided = Array(conditional)
-        if isGuided {
-          let start = (requests.count + i) * c.imageVocabulary
-          for k in 0..<c.imageVocabulary {
-            guided[k] = logits[start + k] + options.guidance * (guided[k] - logits[start + k])
-          }
+      team.run { thread in
+        forward(state, rows: rows, thread: thread)
+        for i in stride(from: thread, to: requests.count, by: team.count) {
+          let request = requests[i]
+          var random = Philox(
+            seed: request.seed, stream: 0x5A << 56 | UInt64(request.number), counter: UInt64(index))
+          let logits = state.guidedLogits(of: i, options.guidance, pictures: requests.count)
+          state.drawn[i] = options.draw(logits, uniform: random.uniform())
         }
-        tokens[i][index] = options.draw(guided, uniform: random.uniform())
       }
+      for i in requests.indices { tokens[i][index] = state.drawn[i] }
       progress(index + 1)
       // The token drawn is the next input of all its sequences.
       rows = texts.count
@@ -111,6 +108,8 @@ public final class PriorDecoder {
     let sequences: Int
     /// The sequence and position of each row of `x`.
     var places: [(sequence: Int, position: Int)]
+    /// The tokens of this step; each is written by one thread.
+    let drawn: UnsafeMutableBufferPointer<Int32>
 
     init(_ c: TransformerPrior.Configuration, sequences: Int, threads: Int) {
       let rows = sequences * c.textLength
@@ -123,13 +122,30 @@ public final class PriorDecoder {
       logits = .zeros([sequences, c.imageVocabulary])
       normalized = (0..<threads).map { _ in .zeros([rows, c.width]) }
       statistics = (0..<threads).map { _ in .zeros([2 * rows]) }
-      scores = (0..<threads).map { _ in .zeros([c.sequenceLength]) }
-      cache = KeyValueCache(layers: c.layers, sequences: sequences, length: c.sequenceLength, width: c.width)
+      let cache = KeyValueCache(
+        layers: c.layers, sequences: sequences, length: c.sequenceLength, width: c.width, heads: c.heads)
+      self.cache = cache
+      scores = (0..<threads).map { _ in .zeros([cache.length]) }
       places = Array(repeating: (0, 0), count: rows)
+      drawn = .allocate(capacity: sequences)
+    }
+
+    deinit { drawn.deallocate() }
+
+    /// The logits that picture i is drawn from: those of its sequence, or with guidance empty + g·(caption - empty).
+    func guidedLogits(of i: Int, _ guidance: Float, pictures: Int) -> [Float] {
+      let K = logits.lastDimension
+      return logits.withUnsafeMutableFloats { logits in
+        let conditional = logits[i * K..<(i + 1) * K]
+        guard guidance != 1 else { return Array(conditional) }
+        let empty = logits[(pictures + i) * K..<(pictures + i + 1) * K]
+        return zip(conditional, empty).map { $1 + guidance * ($0 - $1) }
+      }
     }
   }
 
-  /// One thread's part of the model on the rows of `state.x`; leaves the logits of each sequence's last row.
+  /// One thread's part of the model on the rows of `state.x`; leaves the logits of each sequence's last row, complete
+  /// when it returns.
   private func forward(_ state: State, rows: Int, thread: Int) {
     let (heads, x, qkv) = (configuration.heads, state.x, state.queryKeyValue)
     let normalized = state.normalized[thread]
@@ -151,7 +167,7 @@ public final class PriorDecoder {
       for item in team.range(of: thread, total: rows * heads) {
         let place = state.places[item / heads]
         state.cache.attend(
-          qkv, row: item / heads, head: item % heads, heads: heads, layer: layer, sequence: place.sequence,
+          qkv, row: item / heads, head: item % heads, layer: layer, sequence: place.sequence,
           position: place.position, scores: state.scores[thread], into: state.attended)
       }
       team.barrier()
@@ -177,6 +193,7 @@ public final class PriorDecoder {
     normalize(prior.norm, state.last, rows: state.sequences)
     imageHead.multiply(
       normalized, rows: state.sequences, into: state.logits, range: imageHead.share(of: thread, in: team))
+    team.barrier()
   }
 }
 

@@ -31,13 +31,21 @@ public struct SamplingOptions: Sendable, Codable, Equatable {
   ///   - logits: one number a token.
   ///   - uniform: a random number in [0, 1), which alone decides.
   public func draw(_ logits: some RandomAccessCollection<Float>, uniform: Float) -> Int32 {
-    // Ties go to the lower token, so that the order does not depend on the sort.
-    var ranked = logits.enumerated().map { (token: $0.offset, logit: $0.element) }
-    ranked.sort { $0.logit != $1.logit ? $0.logit > $1.logit : $0.token < $1.token }
-    if temperature == 0 { return Int32(ranked[0].token) }
-    if topK > 0 { ranked.removeLast(max(0, ranked.count - topK)) }
-    let largest = ranked[0].logit
-    var weights = ranked.map { exp(($0.logit - largest) / temperature) }
+    let logits = Array(logits)
+    let largest = logits.max() ?? 0
+    if temperature == 0 { return Int32(logits.firstIndex(of: largest) ?? 0) }
+    // Candidates in the order of the tokens, unless a cut asks for the order of likelihood. Ties go to the lower token.
+    var candidates = Array(logits.indices)
+    if topK > 0 || topP < 1 {
+      if topK > 0 && topK < logits.count {
+        // Only what can be among the likeliest needs sorting.
+        let threshold = Self.lowest(ofLargest: topK, in: logits)
+        candidates.removeAll { logits[$0] < threshold }
+      }
+      candidates.sort { logits[$0] != logits[$1] ? logits[$0] > logits[$1] : $0 < $1 }
+      if topK > 0 { candidates.removeLast(max(0, candidates.count - topK)) }
+    }
+    var weights = candidates.map { exp((logits[$0] - largest) / temperature) }
     if topP < 1 {
       let limit = topP * weights.reduce(0, +)
       var sum: Float = 0
@@ -50,8 +58,25 @@ public struct SamplingOptions: Sendable, Codable, Equatable {
     var rest = uniform * weights.reduce(0, +)
     for (i, weight) in weights.enumerated() {
       rest -= weight
-      if rest < 0 { return Int32(ranked[i].token) }
+      if rest < 0 { return Int32(candidates[i]) }
     }
-    return Int32(ranked[weights.count - 1].token)
+    return Int32(candidates[weights.count - 1])
+  }
+
+  /// The smallest of the `count` largest values.
+  private static func lowest(ofLargest count: Int, in values: [Float]) -> Float {
+    // A heap's work without a heap: the values above a rising threshold, thinned out whenever they are twice too many.
+    var kept: [Float] = []
+    var threshold = -Float.infinity
+    for value in values where value >= threshold {
+      kept.append(value)
+      if kept.count == 2 * count {
+        kept.sort(by: >)
+        kept.removeLast(count)
+        threshold = kept[count - 1]
+      }
+    }
+    kept.sort(by: >)
+    return kept[min(count, kept.count) - 1]
   }
 }

@@ -44,47 +44,59 @@ public struct PackedWeight: @unchecked Sendable {
   }
 }
 
-/// The keys and values of a transformer's layers for the positions seen so far, written in place.
+/// The keys and values of a transformer's layers for the positions seen so far, kept as bfloat16 and written in place.
 public struct KeyValueCache: @unchecked Sendable {
-  /// [layers, sequences, length, width] each, float32.
-  private let keys, values: Tensor
-  private let sequences, length, width: Int
+  /// [layers, sequences, width, length]: see `ck_cache_keys` for why the positions lie side by side.
+  private let keys: Tensor
+  /// [layers, sequences, length, width]
+  private let values: Tensor
+  private let sequences, width, heads: Int
+  /// Positions that there is room for; also the number of elements that ``attend`` needs of scratch memory.
+  public let length: Int
 
-  public init(layers: Int, sequences: Int, length: Int, width: Int) {
-    keys = .zeros([layers, sequences, length, width])
-    values = .zeros([layers, sequences, length, width])
-    (self.sequences, self.length, self.width) = (sequences, length, width)
+  /// - Parameter length: positions that there must be room for.
+  public init(layers: Int, sequences: Int, length: Int, width: Int, heads: Int) {
+    let multiple = Int(CK_CACHE_MULTIPLE)
+    self.length = (length + multiple - 1) / multiple * multiple
+    keys = .zeros([layers, sequences, width, self.length], type: .bfloat16)
+    values = .zeros([layers, sequences, self.length, width], type: .bfloat16)
+    (self.sequences, self.width, self.heads) = (sequences, width, heads)
   }
 
-  private func offset(_ layer: Int, _ sequence: Int, _ position: Int) -> Int {
-    ((layer * sequences + sequence) * length + position) * width
+  private func start(_ tensor: Tensor, _ layer: Int, _ sequence: Int) -> UnsafeMutablePointer<UInt16> {
+    tensor.pointer.assumingMemoryBound(to: UInt16.self) + (layer * sequences + sequence) * length * width
   }
 
   /// Keeps the keys and values among the outputs `range` of one row of queries, keys and values.
   /// - Parameter row: the row of `qkv` [.., 3·width].
   public func store(_ qkv: Tensor, row: Int, range: Range<Int>, layer: Int, sequence: Int, position: Int) {
-    for (part, target) in [(1, keys), (2, values)] {
-      let mine = range.clamped(to: part * width..<(part + 1) * width)
-      guard !mine.isEmpty else { continue }
-      let source = qkv.floats + row * 3 * width + mine.lowerBound
-      (target.floats + offset(layer, sequence, position) + mine.lowerBound - part * width)
-        .update(from: source, count: mine.count)
+    let source = qkv.floats + row * 3 * width
+    let keyRange = range.clamped(to: width..<2 * width)
+    if !keyRange.isEmpty {
+      ck_cache_keys(
+        source + keyRange.lowerBound, start(keys, layer, sequence) + (keyRange.lowerBound - width) * length, length,
+        position, keyRange.count)
+    }
+    let valueRange = range.clamped(to: 2 * width..<3 * width)
+    if !valueRange.isEmpty {
+      ck_cache_values(
+        source + valueRange.lowerBound,
+        start(values, layer, sequence) + position * width + valueRange.lowerBound - 2 * width, valueRange.count)
     }
   }
 
   /// One head's attention of one row's query to the positions 0 ... position of its sequence.
   /// - Parameters:
-  ///   - scores: at least `length` numbers of scratch memory, the calling thread's own.
+  ///   - scores: at least ``length`` numbers of scratch memory, the calling thread's own.
   ///   - result: [.., width], written in place at the row and head.
   public func attend(
-    _ qkv: Tensor, row: Int, head: Int, heads: Int, layer: Int, sequence: Int, position: Int, scores: Tensor,
-    into result: Tensor
+    _ qkv: Tensor, row: Int, head: Int, layer: Int, sequence: Int, position: Int, scores: Tensor, into result: Tensor
   ) {
     let D = width / heads
-    let start = offset(layer, sequence, 0) + head * D
     ck_decode_attention(
-      qkv.floats + row * 3 * width + head * D, keys.floats + start, values.floats + start, width, position + 1, D,
-      scores.floats, result.floats + row * width + head * D)
+      qkv.floats + row * 3 * width + head * D, start(keys, layer, sequence) + head * D * length,
+      start(values, layer, sequence) + head * D, length, width, position + 1, D, scores.floats,
+      result.floats + row * width + head * D)
   }
 }
 

@@ -147,9 +147,15 @@ void ck_pack(const float *weight, uint16_t *packed, size_t N, size_t K);
 /// panel is allowed). The result of a row is bit for bit the same whatever R is.
 void ck_packed_product(const uint16_t *packed, const float *bias, const float *x, size_t ldx, float *y, size_t ldy,
                        size_t R, size_t N, size_t K, size_t first, size_t last, bool accumulate);
-/// One query of one head against `length` cached keys and values: out[D] = softmax(q·keysᵀ/√D)·values. keys and values
-/// have row stride `stride`. `scores` holds `length` floats of scratch.
-void ck_decode_attention(const float *q, const float *keys, const float *values, size_t stride, size_t length,
-                         size_t D, float *scores, float *out);
+/// The cache of one sequence and layer: keys[C,T] hold each channel's values of all positions side by side, so that the
+/// scores of many positions are summed at once and without a horizontal sum; values[T,C] as they come. Both bfloat16,
+/// which halves what a step reads. T is a multiple of CK_CACHE_MULTIPLE. Stores channels of one position.
+#define CK_CACHE_MULTIPLE 32
+void ck_cache_keys(const float *k, uint16_t *keys, size_t T, size_t position, size_t channels);
+void ck_cache_values(const float *v, uint16_t *values, size_t channels);
+/// One query of one head against the first `length` cached positions: out[D] = softmax(q·keys/√D)·values. `keys` and
+/// `values` begin at the head's first channel; `C` is the row stride of the values. `scores` holds T floats of scratch.
+void ck_decode_attention(const float *q, const uint16_t *keys, const uint16_t *values, size_t T, size_t C,
+                         size_t length, size_t D, float *scores, float *out);
 
 #endif
