@@ -26,13 +26,15 @@ struct Reconstruct: ParsableCommand {
 
   func run() throws {
     guard (1...64).contains(scale) else { throw PipelineError(.usage, "--scale must be 1 to 64, not \(scale)") }
+    let file = try OutputFile.url(output)
     let pictures = try images.map { try Picture(contentsOf: URL(fileURLWithPath: $0)) }
-    let tokenizer = try StandaloneTokenizer(checkpoint.forReading(), threads: try threads.count())
+    let tokenizer = try StandaloneTokenizer(checkpoint.forReading(needing: \.hasImageTokenizer), threads: try threads.count())
     let results = tokenizer.reconstruct(pictures)
+    try PictureSize.check(count: 2 * results.count, side: results[0].original.width, scale: scale)
     try Picture.reconstructionGrid(
       originals: results.map { $0.original.enlarged(by: scale) },
       reconstructions: results.map { $0.reconstruction.enlarged(by: scale) }
-    ).write(to: URL(fileURLWithPath: output))
+    ).write(to: file)
     if json {
       return try Console.json(
         Report(
@@ -42,6 +44,6 @@ struct Reconstruct: ParsableCommand {
     for (image, result) in zip(images, results) {
       Console.line("\(image): \(String(format: "%.2f", result.psnrInDecibels)) dB")
     }
-    Console.result(output)
+    try Console.result(output)
   }
 }

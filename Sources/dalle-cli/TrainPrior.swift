@@ -36,6 +36,6 @@ struct TrainPrior: ParsableCommand {
       checkpoint: checkpoint, dataSet: dataSet, threads: threads, precision: training.chosenPrecision(),
       observer: training.observer())
     try trainer.train(settings: settings, resume: training.resume)
-    Console.result(checkpoint.priorFile.relativePath)
+    try training.printResult(checkpoint, file: checkpoint.priorFile, checkpoint.readConfiguration().priorTraining)
   }
 }
