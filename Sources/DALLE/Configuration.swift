@@ -287,6 +287,29 @@ public enum TrainingBound: Codable, Sendable, Equatable {
   case epochs(Double)
   case minutes(Double)
 
+  private enum CodingKeys: CodingKey { case steps, epochs, minutes }
+
+  /// An object with one of the three as its key.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    if let count = try container.decodeIfPresent(Int.self, forKey: .steps) {
+      self = .steps(count)
+    } else if let count = try container.decodeIfPresent(Double.self, forKey: .epochs) {
+      self = .epochs(count)
+    } else {
+      self = .minutes(try container.decode(Double.self, forKey: .minutes))
+    }
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    switch self {
+    case .steps(let count): try container.encode(count, forKey: .steps)
+    case .epochs(let count): try container.encode(count, forKey: .epochs)
+    case .minutes(let count): try container.encode(count, forKey: .minutes)
+    }
+  }
+
   /// The share of the run that is done, 1 or more at its end.
   func progress(step: Int, stepsPerEpoch: Double, seconds: Double) -> Double {
     switch self {

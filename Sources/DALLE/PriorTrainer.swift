@@ -112,7 +112,8 @@ public struct PriorTrainer {
     let long = captions.count { vocabulary.encode($0).count > textLength }
     if long > 0 {
       observer.report(
-        .note("\(long) of \(captions.count) captions have more than \(textLength) tokens and are cut; see --text-length"))
+        .note(
+          "\(long) of \(captions.count) captions have more than \(textLength) tokens and are cut; see --text-length"))
     }
   }
 
@@ -157,7 +158,6 @@ public struct PriorTrainer {
     var recentLoss = 0.0
     var overfittingIsKnown = false
     let loop = TrainingLoop(
-      optimizer: optimizer,
       schedule: LearningRateSchedule(peak: learningRate, warmUpSteps: 100), bound: bound, batchSize: batchSize,
       stepsPerEpoch: Double(loader.indices.count) / Double(batchSize), saveEvery: settings.saveEvery,
       observer: observer, log: log)

@@ -88,7 +88,8 @@ public struct TokenizerTrainer {
     try checkpoint.create()
     let trainer = ReplicaTrainer(optimizer, team: team)
     let batches = PrefetchingLoader(loader, startingAt: start.step)
-    let log = TrainingLog(folder: checkpoint.logFolder, stage: .imageTokenizer, resumingAt: saved.map { _ in start.step })
+    let log = TrainingLog(
+      folder: checkpoint.logFolder, stage: .imageTokenizer, resumingAt: saved.map { _ in start.step })
     let validation = Validation(model, dataSet: dataSet, team: team)
     var recent = RecentTokens(codeCount: model.codeCount)
     var collapseIsKnown = false
@@ -97,7 +98,6 @@ public struct TokenizerTrainer {
     var lastValidation = start.configuration.tokenizerTraining?.validation
     var isFirstSave = saved == nil
     let loop = TrainingLoop(
-      optimizer: optimizer,
       schedule: LearningRateSchedule(peak: learningRate, warmUpSteps: 100), bound: bound, batchSize: batchSize,
       stepsPerEpoch: Double(loader.indices.count) / Double(batchSize), saveEvery: settings.saveEvery,
       observer: observer, log: log)

@@ -52,7 +52,9 @@ final class TrainingLog {
       text += "{\(fields.joined(separator: ","))}\n"
     }
     try AtomicFile.write(Data(text.utf8), to: file)
-    for (name, chart) in charts { try AtomicFile.write(Data(chart.svg().utf8), to: folder.appendingPathComponent(name)) }
+    for (name, chart) in charts {
+      try AtomicFile.write(Data(chart.svg().utf8), to: folder.appendingPathComponent(name))
+    }
   }
 
   private func series(_ name: String, _ key: String, smoothed: Bool = false) -> LineChart.Series {

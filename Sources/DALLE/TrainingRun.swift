@@ -141,7 +141,6 @@ struct TrainingState {
 /// Runs the steps of one stage: schedule, reports, validation, saves and the end. What a step, a validation and a save
 /// are is the stage's business.
 struct TrainingLoop {
-  let optimizer: AdamW
   let schedule: LearningRateSchedule
   let bound: TrainingBound
   let batchSize: Int

@@ -30,8 +30,10 @@ struct DalleCLI: ParsableCommand {
       // Help and the version are no failures.
       let code = exitCode(for: error)
       if code == .success { exit(withError: error) }
-      let hint = code == .validationFailure ? "; dalle-cli help SUBCOMMAND lists what it takes" : ""
-      Console.line("error: \(message(for: error))\(hint)")
+      var message = message(for: error)
+      if message.hasSuffix(".") { message.removeLast() }
+      let hint = code == .validationFailure ? "; dalle-cli help SUBCOMMAND says what it takes" : ""
+      Console.line("error: \(message)\(hint)")
       Foundation.exit(code.rawValue)
     }
   }

@@ -10,8 +10,9 @@ struct Evaluate: ParsableCommand {
 
   @OptionGroup var data: DataOptions
   @Option(help: "Only this split; all unless given.") var split: Split?
-  @Option(help: "Draw for at most this many captions of a split; 0 draws all.") var captions = 300
-  @Option(help: "Names the random numbers of drawing.") var seed: UInt64 = 0
+  @Option(parsing: .unconditional, help: "Draw for at most this many captions of a split; 0 draws all.")
+  var captions = 300
+  @Option(parsing: .unconditional, help: "Names the random numbers of drawing.") var seed: UInt64 = 0
   @Flag(help: "Print JSON.") var json = false
   @OptionGroup var checkpoint: CheckpointOptions
   @OptionGroup var threads: ThreadOptions
@@ -47,7 +48,9 @@ struct Evaluate: ParsableCommand {
     guard !results.isEmpty else {
       throw PipelineError(.badData, "there is nothing to evaluate in \(dataSet.url.relativePath)")
     }
-    if json { try Console.json(Report(checkpoint: folder.relativePath, data: dataSet.url.relativePath, splits: results)) }
+    if json {
+      try Console.json(Report(checkpoint: folder.relativePath, data: dataSet.url.relativePath, splits: results))
+    }
   }
 
   private func print(_ e: Evaluation) throws {
@@ -55,13 +58,15 @@ struct Evaluate: ParsableCommand {
     try Console.result("\(e.split.rawValue), \(e.pictures) pictures")
     try Console.result(String(format: "  reconstruction PSNR   %.2f dB", e.reconstructionPsnrInDecibels))
     try Console.result(
-      String(format: "  codebook perplexity   %.0f (%@ of the codes in use)", e.codebookPerplexity, percent(e.codebookUse)))
+      String(
+        format: "  codebook perplexity   %.0f (%@ of the codes in use)", e.codebookPerplexity, percent(e.codebookUse)))
     try Console.result(String(format: "  prior loss            %.3f nats an image token", e.priorLoss))
     for (name, value, ceiling) in [
       ("@1", e.retrieval.at1, e.retrievalCeiling.at1), ("@5", e.retrieval.at5, e.retrievalCeiling.at5),
     ] {
       try Console.result(
-        "  retrieval\(name)           \(percent(value)) of \(e.retrieval.captions) captions (ceiling \(percent(ceiling)))")
+        "  retrieval\(name)           \(percent(value)) of \(e.retrieval.captions) captions (ceiling \(percent(ceiling)))"
+      )
     }
   }
 }

@@ -9,14 +9,19 @@ struct Generate: ParsableCommand {
   static let configuration = CommandConfiguration(abstract: "Draws pictures for a caption and writes a PNG.")
 
   @Argument(help: "What to draw.") var caption: String
-  @Option(help: "How many pictures.") var count = 4
-  @Option(help: "Names the random numbers: the same seed gives the same pictures.") var seed: UInt64 = 0
-  @Option(help: "Below 1 the likely becomes likelier; 0 takes the likeliest.") var temperature = SamplingOptions().temperature
-  @Option(help: "Draw among this many likeliest tokens; 0 takes all.") var topK = SamplingOptions().topK
-  @Option(help: "Draw among the likeliest tokens that make up this probability.") var topP = SamplingOptions().topP
-  @Option(help: "How strongly the caption is followed; 1 is not at all strengthened.") var guidance = SamplingOptions().guidance
+  @Option(parsing: .unconditional, help: "How many pictures.") var count = 4
+  @Option(parsing: .unconditional, help: "Names the random numbers: the same seed gives the same pictures.")
+  var seed: UInt64 = 0
+  @Option(parsing: .unconditional, help: "Below 1 the likely becomes likelier; 0 takes the likeliest.")
+  var temperature = SamplingOptions().temperature
+  @Option(parsing: .unconditional, help: "Draw among this many likeliest tokens; 0 takes all.")
+  var topK = SamplingOptions().topK
+  @Option(parsing: .unconditional, help: "Draw among the likeliest tokens that make up this probability.")
+  var topP = SamplingOptions().topP
+  @Option(parsing: .unconditional, help: "How strongly the caption is followed; 1 is not at all strengthened.")
+  var guidance = SamplingOptions().guidance
   @Option(help: "The PNG to write, or with --separate the folder.") var output: String?
-  @Option(help: "Each pixel becomes this many pixels a side.") var scale = 4
+  @Option(parsing: .unconditional, help: "Each pixel becomes this many pixels a side.") var scale = 4
   @Flag(help: "One file a picture instead of one grid.") var separate = false
   @Flag(help: "Print what was made as JSON.") var json = false
   @OptionGroup var checkpoint: CheckpointOptions

@@ -15,7 +15,8 @@ extension ElementType: ExpressibleByArgument {
 
 /// How many threads a command uses.
 struct ThreadOptions: ParsableArguments {
-  @Option(help: "Threads to use; all cores unless given.")
+  // Numbers are parsed unconditionally, so that -3 is a wrong number and not a missing one.
+  @Option(parsing: .unconditional, help: "Threads to use; all cores unless given.")
   var threads: Int?
 
   func count() throws(PipelineError) -> Int {
@@ -133,17 +134,20 @@ struct DataOptions: ParsableArguments {
 
 /// What both training commands take.
 struct TrainingOptions: ParsableArguments {
-  @Option(help: "Train this many steps.") var steps: Int?
-  @Option(help: "Train this many passes over the pictures.") var epochs: Double?
-  @Option(help: "Train this long.") var minutes: Double?
+  @Option(parsing: .unconditional, help: "Train this many steps.") var steps: Int?
+  @Option(parsing: .unconditional, help: "Train this many passes over the pictures.") var epochs: Double?
+  @Option(parsing: .unconditional, help: "Train this long.") var minutes: Double?
   @Option(help: "How large the model is.") var preset: Preset = .small
-  @Option(help: "Pictures a step.") var batchSize: Int?
-  @Option(help: "The learning rate at its peak.") var learningRate: Float?
-  @Option(help: "Names all random numbers of the run.") var seed: UInt64 = 0
-  @Option(help: "Steps between two saves; every ninety seconds unless given.") var saveEvery: Int?
+  @Option(parsing: .unconditional, help: "Pictures a step.") var batchSize: Int?
+  @Option(parsing: .unconditional, help: "The learning rate at its peak.") var learningRate: Float?
+  @Option(parsing: .unconditional, help: "Names all random numbers of the run.") var seed: UInt64 = 0
+  @Option(parsing: .unconditional, help: "Steps between two saves; every ninety seconds unless given.")
+  var saveEvery: Int?
   @Option(help: "Operands of matrix products; bfloat16 where the CPU is fast at it.") var precision: ElementType?
-  @Option(help: "Largest shift of a picture in training, as a share of its side.") var maximumShift: Float?
-  @Option(help: "Largest change of a picture's scale in training, as a share.") var maximumScaling: Float?
+  @Option(parsing: .unconditional, help: "Largest shift of a picture in training, as a share of its side.")
+  var maximumShift: Float?
+  @Option(parsing: .unconditional, help: "Largest change of a picture's scale in training, as a share.")
+  var maximumScaling: Float?
   @Flag(help: "Mirror pictures in training; not where left and right matter.") var horizontalFlip = false
   @Flag(help: "Go on where the last save was.") var resume = false
   @Flag(help: "Print what was made as JSON.") var json = false

@@ -10,7 +10,7 @@ struct TrainVocabulary: ParsableCommand {
     abstract: "Trains a byte-level BPE vocabulary on the captions of a data set's train split.")
 
   @OptionGroup var data: DataOptions
-  @Option(help: "Pieces, the 256 bytes included.") var vocabularySize = 2048
+  @Option(parsing: .unconditional, help: "Pieces, the 256 bytes included.") var vocabularySize = 2048
   @Option(help: "The file to write; the checkpoint's vocabulary.json unless given.") var output: String?
   @Flag(help: "Print what was made as JSON.") var json = false
   @OptionGroup var checkpoint: CheckpointOptions
