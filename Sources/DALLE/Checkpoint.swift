@@ -1,5 +1,6 @@
 import Foundation
 import LatentModels
+import Media
 import NN
 import Priors
 import TensorCore
@@ -18,53 +19,69 @@ public struct Checkpoint: Sendable {
   public var trainingStateFile: URL { url.appendingPathComponent("training-state.safetensors") }
   public var modelCardFile: URL { url.appendingPathComponent("README.md") }
   public var logFolder: URL { url.appendingPathComponent("log") }
+  /// Where a new run puts what it replaces: a checkpoint of its own.
+  public var previousFolder: URL { url.appendingPathComponent("previous") }
+
+  /// All files, the log apart.
+  var files: [URL] {
+    [configurationFile, imageTokenizerFile, priorFile, vocabularyFile, trainingStateFile, modelCardFile]
+  }
 
   public var hasImageTokenizer: Bool { exists(imageTokenizerFile) }
-  public var hasPrior: Bool { exists(priorFile) && exists(vocabularyFile) }
+  public var hasVocabulary: Bool { exists(vocabularyFile) }
+  public var hasPrior: Bool { exists(priorFile) && hasVocabulary }
   public var isComplete: Bool { exists(configurationFile) && hasImageTokenizer && hasPrior }
 
   func exists(_ file: URL) -> Bool { FileManager.default.fileExists(atPath: file.path) }
 
   // MARK: - Reading
 
+  /// The largest `config.json` that is read; the captions' words take most of it.
+  private static let largestConfigurationInBytes = 256 << 20
+
   /// - Throws: `PipelineError` of kind `.noInput` where there is no `config.json`, `.badData` where it is not one.
   public func readConfiguration() throws(PipelineError) -> CheckpointConfiguration {
     guard exists(url) else { throw PipelineError(.noInput, "there is no checkpoint \(url.path)") }
-    guard let data = FileManager.default.contents(atPath: configurationFile.path) else {
-      throw PipelineError(.noInput, "\(url.path) is no checkpoint: it has no config.json that can be read")
+    guard exists(configurationFile) else {
+      throw PipelineError(.noInput, "\(url.path) is no checkpoint: it has no config.json")
     }
-    let configuration: CheckpointConfiguration
-    do {
-      let decoder = JSONDecoder()
-      decoder.keyDecodingStrategy = .convertFromSnakeCase
-      configuration = try decoder.decode(CheckpointConfiguration.self, from: data)
-    } catch let error as PipelineError {
-      throw PipelineError(error.kind, "\(configurationFile.path): \(error.message)")
-    } catch {
-      throw PipelineError(
-        .badData, "\(configurationFile.path) is not a checkpoint's configuration: \(Self.explain(error))")
-    }
-    guard configuration.formatVersion == 1 else {
-      throw PipelineError(
-        .badData, "\(configurationFile.path) has the format version \(configuration.formatVersion); 1 is known")
-    }
-    try configuration.imageTokenizer?.validate()
-    if let c = configuration.prior {
-      guard (1...4096).contains(c.textLength), (1...256).contains(c.gridSide),
-        (1...10_000_000).contains(c.textVocabulary), (2...(1 << 20)).contains(c.imageVocabulary),
-        (1...16384).contains(c.width), (1...256).contains(c.layers), c.heads > 0, c.width % c.heads == 0
-      else { throw PipelineError(.badData, "\(configurationFile.path): the prior's shape makes no sense: \(c)") }
-    }
-    return configuration
+    return try CheckpointConfiguration(
+      json: InputFile.contents(of: configurationFile, maximumByteCount: Self.largestConfigurationInBytes),
+      of: configurationFile.path)
   }
 
-  private static func explain(_ error: any Error) -> String {
-    switch error {
-    case DecodingError.keyNotFound(let key, _): "\"\(key.stringValue)\" is missing"
-    case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
-      "\"\(context.codingPath.map(\.stringValue).joined(separator: "."))\" is of the wrong type"
-    case DecodingError.dataCorrupted(let context): context.debugDescription
-    default: "\(error)"
+  /// What `config.json` said when the training state was saved; `config.json` itself may be older after a kill.
+  /// - Throws: `PipelineError` of kind `.noInput` where there is no training state of the image tokenizer's, `.badData`
+  ///   where it is damaged, `.usage` where it is the prior's.
+  public func readConfigurationOfTokenizerTraining() throws(PipelineError) -> CheckpointConfiguration {
+    try TrainingState.read(from: trainingStateFile, stage: .imageTokenizer).state.configuration
+  }
+
+  /// Refuses to make a model that the file with its weights cannot hold: what `config.json` says must not decide alone
+  /// how much memory is asked for.
+  func check(_ leastParameterCount: Int, fits file: URL) throws(PipelineError) {
+    let size = try InputFile.byteCount(of: file)
+    guard leastParameterCount <= size / ElementType.bfloat16.size else {
+      throw PipelineError(
+        .badData,
+        "\(configurationFile.path) describes a model of at least \(leastParameterCount) parameters, "
+          + "more than \(file.lastPathComponent) holds in \(size) bytes")
+    }
+  }
+
+  /// - Throws: `PipelineError` of kind `.badData` where the stages do not speak of the same tokens.
+  func checkBelongTogether(
+    _ prior: TransformerPrior.Configuration, _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding
+  ) throws(PipelineError) {
+    for (what, expected, found) in [
+      ("text pieces", prior.textVocabulary, vocabulary.vocabularySize),
+      ("image tokens", prior.imageVocabulary, imageTokenizer.codeCount),
+      ("image tokens a side", prior.gridSide, imageTokenizer.gridSide),
+    ] where expected != found {
+      throw PipelineError(
+        .badData,
+        "the parts of the checkpoint \(url.path) do not belong together: "
+          + "the prior was made for \(expected) \(what), and there are \(found)")
     }
   }
 
@@ -74,6 +91,7 @@ public struct Checkpoint: Sendable {
       throw PipelineError(
         .noInput, "\(url.path) has no image tokenizer yet; train one with: dalle-cli train-tokenizer")
     }
+    try check(description.leastParameterCount, fits: imageTokenizerFile)
     let model = description.makeModel(seed: 0)
     try SafeTensors(contentsOf: imageTokenizerFile).read(into: model)
     return model
@@ -84,13 +102,14 @@ public struct Checkpoint: Sendable {
     guard hasPrior, let description = configuration.prior else {
       throw PipelineError(.noInput, "\(url.path) has no prior yet; train one with: dalle-cli train-prior")
     }
+    try check(description.leastParameterCount, fits: priorFile)
     let model = TransformerPrior(description, seed: 0)
     try SafeTensors(contentsOf: priorFile).read(into: model)
     return model
   }
 
   public func readVocabulary() throws(PipelineError) -> BytePairEncoding {
-    guard exists(vocabularyFile) else {
+    guard hasVocabulary else {
       throw PipelineError(.noInput, "\(url.path) has no vocabulary.json; train one with: dalle-cli train-vocabulary")
     }
     return try BytePairEncoding(contentsOf: vocabularyFile)
@@ -99,40 +118,49 @@ public struct Checkpoint: Sendable {
   // MARK: - Writing
 
   public func write(_ configuration: CheckpointConfiguration) throws(PipelineError) {
-    let encoder = JSONEncoder()
-    encoder.keyEncodingStrategy = .convertToSnakeCase
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    let data: Data
-    do { data = try encoder.encode(configuration) } catch {
-      throw PipelineError(.inputOutput, "cannot write \(configurationFile.path): \(error)")
-    }
-    try AtomicFile.write(data, to: configurationFile)
+    try AtomicFile.write(configuration.json(), to: configurationFile)
   }
 
   /// Makes the folder and makes sure that files can be written to it, before hours are spent on what they will hold.
-  public func create() throws(PipelineError) {
+  /// Removes what a kill amidst a save has left.
+  func create() throws(PipelineError) {
     try AtomicFile.createDirectory(logFolder)
+    for folder in [url, logFolder] {
+      for name in (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+      where name.hasSuffix(".partial") {
+        try? FileManager.default.removeItem(at: folder.appendingPathComponent(name))
+      }
+    }
     let probe = url.appendingPathComponent(".probe")
     try AtomicFile.write(Data(), to: probe)
     try? FileManager.default.removeItem(at: probe)
   }
 
-  /// Moves files that a new training run is going to replace to the folder `previous`, in place of what is there.
-  /// - Returns: whether there was anything to move.
-  func setAside(_ files: [URL]) throws(PipelineError) -> Bool {
-    let present = files.filter(exists)
-    if present.isEmpty { return false }
-    let previous = url.appendingPathComponent("previous")
-    try AtomicFile.createDirectory(previous)
-    for file in present {
-      let target = previous.appendingPathComponent(file.lastPathComponent)
-      do {
-        if exists(target) { try FileManager.default.removeItem(at: target) }
-        try FileManager.default.moveItem(at: file, to: target)
-      } catch {
-        throw PipelineError(.cannotCreate, "cannot move \(file.path) to \(target.path)")
+  /// Puts all that the checkpoint holds into the folder `previous`, in place of what is there: what a new run replaces
+  /// is moved, the rest copied, so that `previous` is a checkpoint of its own.
+  /// - Returns: whether there was a checkpoint.
+  func setAside(_ replaced: [URL]) throws(PipelineError) -> Bool {
+    guard exists(configurationFile) else { return false }
+    let manager = FileManager.default
+    do {
+      if exists(previousFolder) { try manager.removeItem(at: previousFolder) }
+      try manager.createDirectory(at: previousFolder, withIntermediateDirectories: true)
+      // Copies first: a failure of one leaves everything where it was.
+      for file in files where exists(file) && !replaced.contains(file) {
+        try manager.copyItem(at: file, to: previousFolder.appendingPathComponent(file.lastPathComponent))
       }
+      for file in replaced where exists(file) {
+        try manager.moveItem(at: file, to: previousFolder.appendingPathComponent(file.lastPathComponent))
+      }
+    } catch {
+      throw PipelineError(.cannotCreate, "cannot set the old checkpoint aside in \(previousFolder.path)")
     }
     return true
   }
+}
+
+/// - Throws: `PipelineError` of kind `.usage` where there are to be none, or more than the system allows.
+func makeTeam(threads: Int) throws(PipelineError) -> ThreadTeam {
+  guard threads > 0 else { throw PipelineError(.usage, "--threads must be 1 or more, not \(threads)") }
+  return try ThreadTeam(count: threads)
 }

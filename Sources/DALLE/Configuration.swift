@@ -20,6 +20,57 @@ public struct CheckpointConfiguration: Codable, Sendable {
 
   public init() {}
 
+  /// - Parameter path: the file that `json` comes from, for messages.
+  /// - Throws: `PipelineError` of kind `.badData` where it is not a configuration of this version or makes no sense.
+  init(json: Data, of path: String) throws(PipelineError) {
+    struct Version: Decodable { var formatVersion: Int }
+    do {
+      let decoder = JSONDecoder()
+      decoder.keyDecodingStrategy = .convertFromSnakeCase
+      // The version first: in another one, anything else may be different.
+      let version = try decoder.decode(Version.self, from: json).formatVersion
+      guard version == 1 else {
+        throw PipelineError(.badData, "it has the format version \(version), and this program reads 1")
+      }
+      self = try decoder.decode(Self.self, from: json)
+    } catch let error as PipelineError {
+      throw PipelineError(error.kind, "\(path): \(error.message)")
+    } catch {
+      throw PipelineError(.badData, "\(path) is not a checkpoint's configuration: \(Self.explain(error))")
+    }
+    try validate(of: path)
+  }
+
+  private static func explain(_ error: any Error) -> String {
+    switch error {
+    case DecodingError.keyNotFound(let key, _): "\"\(key.stringValue)\" is missing"
+    case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
+      "\"\(context.codingPath.map(\.stringValue).joined(separator: "."))\" is of the wrong type"
+    case DecodingError.dataCorrupted(let context): context.debugDescription
+    default: "\(error)"
+    }
+  }
+
+  func json() throws(PipelineError) -> Data {
+    let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    do { return try encoder.encode(self) } catch {
+      throw PipelineError(.inputOutput, "cannot describe the checkpoint: \(error)")
+    }
+  }
+
+  /// - Parameter source: what the message calls the place where the shapes come from.
+  /// - Throws: `PipelineError` of kind `.badData` where a shape makes no sense.
+  func validate(of source: String) throws(PipelineError) {
+    guard imageTokenizer?.isSensible ?? true else {
+      throw PipelineError(.badData, "\(source): the image tokenizer's shape makes no sense")
+    }
+    guard prior?.isSensible ?? true else {
+      throw PipelineError(.badData, "\(source): the prior's shape makes no sense")
+    }
+  }
+
   /// The data set that a checkpoint was trained on.
   public struct DataDescription: Codable, Sendable, Equatable {
     public var name: String
@@ -96,15 +147,40 @@ public enum ImageTokenizerConfiguration: Codable, Sendable, Equatable {
     }
   }
 
-  /// - Throws: `PipelineError` of kind `.badData` where the shape makes no sense.
-  func validate() throws(PipelineError) {
+  /// Whether a model of this shape can be made.
+  var isSensible: Bool {
     switch self {
     case .vqvae(let c):
-      guard (1...1024).contains(c.pictureSize), c.patchSize > 0, c.pictureSize % c.patchSize == 0,
-        (1...4096).contains(c.channels), (0...64).contains(c.blocks), (2...(1 << 20)).contains(c.codes),
-        (1...4096).contains(c.codeDimensions)
-      else { throw PipelineError(.badData, "the image tokenizer's shape makes no sense: \(c)") }
+      (1...1024).contains(c.pictureSize) && (1...c.pictureSize).contains(c.patchSize)
+        && c.pictureSize % c.patchSize == 0 && c.pictureSize / c.patchSize <= 256 && (1...4096).contains(c.channels)
+        && (0...64).contains(c.blocks) && (2...(1 << 20)).contains(c.codes) && (1...4096).contains(c.codeDimensions)
+        && c.commitment.isFinite
     }
+  }
+
+  /// A bound that is cheap to have: the model has at least so many parameters.
+  var leastParameterCount: Int {
+    switch self {
+    case .vqvae(let c):
+      // The residual blocks' and stems' 3×3 kernels, and the codebook.
+      9 * c.channels * (2 * c.blocks * c.channels + 3 * c.patchSize * c.patchSize + c.codeDimensions)
+        + c.codes * c.codeDimensions
+    }
+  }
+}
+
+extension TransformerPrior.Configuration {
+  /// Whether a model of this shape can be made.
+  var isSensible: Bool {
+    (2...4096).contains(textLength) && (1...256).contains(gridSide) && (256...10_000_000).contains(textVocabulary)
+      && (2...(1 << 20)).contains(imageVocabulary) && (1...16384).contains(width) && (1...256).contains(layers)
+      && (1...width).contains(heads) && width % heads == 0 && (0..<1).contains(dropout)
+  }
+
+  /// A bound that is cheap to have: the model has at least so many parameters.
+  var leastParameterCount: Int {
+    // The blocks' matrices, embeddings and heads.
+    width * (12 * width * layers + 2 * textVocabulary + 2 * imageVocabulary + 2 * textLength + 2 * gridSide)
   }
 }
 
@@ -159,6 +235,14 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
 
   public init() {}
 
+  /// As a person would give them.
+  var flags: String {
+    var flags = ["--preset \(preset.rawValue)"]
+    if let batchSize { flags.append("--batch-size \(batchSize)") }
+    if let learningRate { flags.append("--learning-rate \(learningRate)") }
+    return (flags + ["--seed \(seed)"]).joined(separator: " ")
+  }
+
   /// - Throws: `PipelineError` of kind `.usage` naming the first setting that makes no sense.
   public func validate() throws(PipelineError) {
     func check(_ isValid: Bool, _ message: String) throws(PipelineError) {
@@ -176,6 +260,13 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
       try check((2...1024).contains(textLength), "--text-length must be 2 to 1024, not \(textLength)")
     }
     if let dropout { try check((0..<1).contains(dropout), "--dropout must be 0 up to 1, not \(dropout)") }
+    if let augmentation {
+      for (name, value) in [
+        ("--maximum-shift", augmentation.maximumShift), ("--maximum-scaling", augmentation.maximumScaling),
+      ] {
+        try check((0..<1).contains(value), "\(name) must be 0 up to 1, not \(value)")
+      }
+    }
     try check((0...1).contains(captionDropout), "--caption-dropout must be 0 to 1, not \(captionDropout)")
     try check((0...1).contains(mergeDropout), "--merge-dropout must be 0 to 1, not \(mergeDropout)")
     try check((0..<1).contains(averageDecay), "--average-decay must be 0 up to 1, not \(averageDecay)")
@@ -196,6 +287,29 @@ public enum TrainingBound: Codable, Sendable, Equatable {
   case steps(Int)
   case epochs(Double)
   case minutes(Double)
+
+  private enum CodingKeys: CodingKey { case steps, epochs, minutes }
+
+  /// An object with one of the three as its key.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    if let count = try container.decodeIfPresent(Int.self, forKey: .steps) {
+      self = .steps(count)
+    } else if let count = try container.decodeIfPresent(Double.self, forKey: .epochs) {
+      self = .epochs(count)
+    } else {
+      self = .minutes(try container.decode(Double.self, forKey: .minutes))
+    }
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    switch self {
+    case .steps(let count): try container.encode(count, forKey: .steps)
+    case .epochs(let count): try container.encode(count, forKey: .epochs)
+    case .minutes(let count): try container.encode(count, forKey: .minutes)
+    }
+  }
 
   /// The share of the run that is done, 1 or more at its end.
   func progress(step: Int, stepsPerEpoch: Double, seconds: Double) -> Double {

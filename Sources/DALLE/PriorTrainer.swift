@@ -18,10 +18,16 @@ public struct PriorTrainer {
   public let threads: Int
   public let precision: ElementType
   public let observer: TrainingObserver
+  private let architecture: TransformerPrior.Configuration?
 
+  /// - Parameters:
+  ///   - threads: replicas of the model that share out each batch; there are no more than a batch has pictures.
+  ///   - architecture: the width, layers, heads and dropout of a new run's model; the preset's unless given.
   public init(
-    checkpoint: Checkpoint, dataSet: PictureDataSet, threads: Int, precision: ElementType, observer: TrainingObserver
+    checkpoint: Checkpoint, dataSet: PictureDataSet, threads: Int, precision: ElementType,
+    architecture: TransformerPrior.Configuration? = nil, observer: TrainingObserver = .init()
   ) {
+    self.architecture = architecture
     self.checkpoint = checkpoint
     self.dataSet = dataSet
     self.threads = threads
@@ -29,61 +35,68 @@ public struct PriorTrainer {
     self.observer = observer
   }
 
-  /// Begins a run, training the vocabulary first where the checkpoint has none, or goes on with the one saved last.
+  /// Begins a run, training the vocabulary first where the checkpoint has none, or goes on with the one saved last. A
+  /// prior that is there stays until the first save of a new run, which moves it to the folder `previous`.
   ///
   /// - Parameters:
-  ///   - settings: of the run; resuming takes those of its beginning, but for a new `bound`.
+  ///   - settings: of the run; resuming takes those of its beginning, but for `bound` and `saveEvery`.
   /// - Throws: `PipelineError` for settings, data or files that do not do, and where the learning rate diverges.
   public func train(settings: TrainingSettings, resume: Bool) throws(PipelineError) {
     try settings.validate()
-    var configuration = try checkpoint.readConfiguration()
-    let imageTokenizer = try checkpoint.readImageTokenizer(configuration)
-    var state = TrainingState(
-      stage: .prior, step: 0, seconds: 0, settings: settings, threads: threads, precision: precision)
+    var state: TrainingState
     var saved: SafeTensors?
     if resume {
-      let read = try TrainingState.read(from: checkpoint.trainingStateFile, stage: .prior)
-      (state, saved) = (read.state, read.file)
-      if let bound = settings.bound { state.settings.bound = bound }
-      try TrainingChecks.warnAboutResume(
-        state, threads: threads, precision: precision, data: configuration.data, dataSet, observer)
+      (state, saved) = try TrainingState.read(from: checkpoint.trainingStateFile, stage: .prior)
+      state.resume(settings, threads: threads, precision: precision, dataSet: dataSet, observer: observer)
     } else {
-      try checkpoint.create()
-      if try checkpoint.setAside([checkpoint.priorFile]) {
-        observer.report(.note("the prior that was here is now in \(checkpoint.url.path)/previous"))
-      }
+      state = TrainingState(
+        stage: .prior, configuration: try checkpoint.readConfiguration(), settings: settings, threads: threads,
+        precision: precision)
     }
-    let captions = dataSet.indices(of: .train).flatMap { dataSet.entries[$0].captions }
-    let vocabulary = try vocabulary(captions, settings: state.settings)
-    if !resume {
-      configuration.data = .init(dataSet)
-      configuration.captionWords = Set(captions.flatMap(BytePairEncoding.words(in:))).sorted().joined(separator: " ")
-      var description = state.settings.preset.prior
-      description.textVocabulary = vocabulary.vocabularySize
-      description.imageVocabulary = imageTokenizer.codeCount
-      description.gridSide = imageTokenizer.gridSide
-      description.textLength =
-        state.settings.textLength ?? Self.suitableTextLength(captions.map { vocabulary.encode($0).count })
-      if let dropout = state.settings.dropout { description.dropout = dropout }
-      configuration.prior = description
-    }
-    guard let description = configuration.prior else {
-      throw PipelineError(.badData, "\(checkpoint.configurationFile.path) describes no prior")
-    }
+    let imageTokenizer = try checkpoint.readImageTokenizer(state.configuration)
     guard imageTokenizer.pictureSize == dataSet.pictureSize else {
       throw PipelineError(
         .badData,
         "the tokenizer's pictures have \(imageTokenizer.pictureSize) pixels a side, the data's \(dataSet.pictureSize)")
     }
+    let captions = dataSet.indices(of: .train).flatMap { dataSet.entries[$0].captions }
+    let vocabulary = resume ? try checkpoint.readVocabulary() : try vocabulary(captions, settings: settings)
+    if !resume { describe(&state.configuration, settings, imageTokenizer, vocabulary, captions) }
+    guard let description = state.configuration.prior else {
+      throw PipelineError(.badData, "\(checkpoint.trainingStateFile.path) describes no prior")
+    }
+    try state.configuration.validate(of: "the architecture")
+    try checkpoint.checkBelongTogether(description, imageTokenizer, vocabulary)
+    if saved != nil { try checkpoint.check(description.leastParameterCount, fits: checkpoint.trainingStateFile) }
     reportTruncation(captions, vocabulary, textLength: description.textLength)
-    state.threads = threads
-    state.precision = precision
-    try checkpoint.write(configuration)
-    try run(imageTokenizer, vocabulary, description, configuration, state, saved)
+    try run(imageTokenizer, vocabulary, description, state, saved)
+  }
+
+  /// What a new run's `config.json` says of the data and the prior.
+  private func describe(
+    _ configuration: inout CheckpointConfiguration, _ settings: TrainingSettings,
+    _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding, _ captions: [String]
+  ) {
+    var description = architecture ?? settings.preset.prior
+    description.textVocabulary = vocabulary.vocabularySize
+    description.imageVocabulary = imageTokenizer.codeCount
+    description.gridSide = imageTokenizer.gridSide
+    description.textLength =
+      settings.textLength ?? Self.suitableTextLength(captions.map { vocabulary.encode($0).count })
+    if let dropout = settings.dropout { description.dropout = dropout }
+    configuration.prior = description
+    configuration.data = .init(dataSet)
+    configuration.captionWords = Set(captions.flatMap(BytePairEncoding.words(in:))).sorted()
+      .joined(separator: " ")
+    configuration.priorTraining = nil
   }
 
   private func vocabulary(_ captions: [String], settings: TrainingSettings) throws(PipelineError) -> BytePairEncoding {
-    if checkpoint.exists(checkpoint.vocabularyFile) { return try checkpoint.readVocabulary() }
+    if checkpoint.exists(checkpoint.vocabularyFile) {
+      let vocabulary = try checkpoint.readVocabulary()
+      observer.report(.note("using the checkpoint's vocabulary of \(vocabulary.vocabularySize) pieces"))
+      return vocabulary
+    }
     let vocabulary = try BytePairEncoding.train(on: captions, vocabularySize: settings.vocabularySize)
     try vocabulary.write(to: checkpoint.vocabularyFile)
     observer.report(
@@ -103,30 +116,37 @@ public struct PriorTrainer {
     let long = captions.count { vocabulary.encode($0).count > textLength }
     if long > 0 {
       observer.report(
-        .note("\(long) of \(captions.count) captions have more than \(textLength) tokens and are cut; see --text-length"))
+        .note(
+          "\(long) of \(captions.count) captions have more than \(textLength) tokens and are cut; see --text-length"))
     }
   }
 
   private func run(
     _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding, _ description: TransformerPrior.Configuration,
-    _ configuration: CheckpointConfiguration, _ start: TrainingState, _ saved: SafeTensors?
+    _ start: TrainingState, _ saved: SafeTensors?
   ) throws(PipelineError) {
-    let settings = start.settings
+    var settings = start.settings
     let batchSize = settings.batchSize ?? 32
+    let bound = settings.bound ?? .minutes(45)
+    let learningRate = settings.learningRate ?? 8e-4
+    let augmentation = settings.augmentation ?? .none
+    (settings.batchSize, settings.bound, settings.learningRate) = (batchSize, bound, learningRate)
+    settings.augmentation = augmentation
     let loader = try BatchLoader(
       dataSet: dataSet, indices: dataSet.indices(of: .train), batchSize: batchSize, seed: settings.seed,
-      augmentation: settings.augmentation ?? .none, primaryCaptionShare: Self.primaryCaptionShare)
-    let team = try ThreadTeam(count: threads)
+      augmentation: augmentation, primaryCaptionShare: Self.primaryCaptionShare)
+    let team = try makeTeam(threads: min(threads, batchSize))
     let model = TransformerPrior(description, seed: settings.seed)
     var options = AdamW.Options()
     options.weightDecay = 0.05
     options.averageDecay = settings.averageDecay > 0 ? settings.averageDecay : nil
     let optimizer = AdamW(ParameterStore(model, precision: precision), options: options)
     if let saved { try start.restore(optimizer, buffers: [], from: saved) }
+    try checkpoint.create()
     let trainer = ReplicaTrainer(optimizer, team: team)
     let batches = PrefetchingLoader(loader, startingAt: start.step)
     let log = TrainingLog(folder: checkpoint.logFolder, stage: .prior, resumingAt: saved.map { _ in start.step })
-    let tokens = TokenCache(imageTokenizer, isCaching: loader.augmentation == .none)
+    let tokens = TokenCache(imageTokenizer, isCaching: augmentation == .none)
     let validation = Validation(self, description, vocabulary, imageTokenizer, team)
     // What is validated and saved: the weights, or their moving average where one is kept.
     let result = TransformerPrior(description, seed: settings.seed)
@@ -134,14 +154,15 @@ public struct PriorTrainer {
       let source = optimizer.store.named(optimizer.average ?? optimizer.store.values)
       for (target, source) in zip(result.parameters(), source) { target.value.assign(source.tensor) }
     }
+    var state = start
+    state.settings = settings
+    var isFirstSave = saved == nil
+    var lastValidation = start.configuration.priorTraining?.validation
     var best = Double.infinity
-    var lastValidation: Double?
     var recentLoss = 0.0
     var overfittingIsKnown = false
     let loop = TrainingLoop(
-      optimizer: optimizer,
-      schedule: LearningRateSchedule(peak: settings.learningRate ?? 8e-4, warmUpSteps: 100),
-      bound: settings.bound ?? .minutes(45), batchSize: batchSize,
+      schedule: LearningRateSchedule(peak: learningRate, warmUpSteps: 100), bound: bound, batchSize: batchSize,
       stepsPerEpoch: Double(loader.indices.count) / Double(batchSize), saveEvery: settings.saveEvery,
       observer: observer, log: log)
     try loop.run(
@@ -149,12 +170,11 @@ public struct PriorTrainer {
       step: { (step, learningRate) throws(PipelineError) in
         let batch = try batches.next()
         let texts = encoded(batch.captions, vocabulary, settings, firstSample: step * batchSize)
-        var losses = [(text: Float, image: Float)](repeating: (0, 0), count: threads)
+        var losses = [(text: Float, image: Float)](repeating: (0, 0), count: team.count)
         let stepResult = losses.withUnsafeMutableBufferPointer { losses in
           nonisolated(unsafe) let losses = losses
           return trainer.step(learningRate: learningRate) { shard in
             let range = team.range(of: shard, total: batchSize)
-            guard !range.isEmpty else { return Tensor(0) }
             let part = TransformerPrior.Batch(
               texts: Array(texts[range]), images: range.flatMap { tokens.tokens(of: batch, at: $0) })
             let share = Float(range.count) / Float(batchSize)
@@ -172,14 +192,13 @@ public struct PriorTrainer {
           loss: stepResult.loss, gradientNorm: stepResult.gradientNorm,
           metrics: [("image_loss", image), ("text_loss", Double(losses.reduce(0) { $0 + $1.text }))])
       },
-      validate: { (step, isLast) throws(PipelineError) in
+      validate: { (step) throws(PipelineError) in
         updateResult()
         try validation.drawSamples(result, to: checkpoint.logFolder)
         guard let loss = validation.loss(result, precision: precision) else {
           observer.report(.validation("no validation pictures"))
-          return
+          return []
         }
-        log.append(step: step, seconds: 0, [("validation_image_loss", loss)])
         observer.report(.validation(String(format: "validation loss %.3f nats an image token", loss)))
         lastValidation = loss
         if loss > best + 0.05 && recentLoss < best && !overfittingIsKnown {
@@ -190,17 +209,23 @@ public struct PriorTrainer {
                 + "while the training loss falls; more pictures, a smaller --preset or a shorter run help"))
         }
         best = min(best, loss)
+        return [("validation_image_loss", loss)]
       },
       save: { (step, seconds) throws(PipelineError) in
-        var state = start
         (state.step, state.seconds) = (step, seconds)
+        state.configuration.priorTraining = state.summary(
+          batchSize: batchSize, pictures: loader.indices.count, validation: lastValidation)
+        if isFirstSave && checkpoint.exists(checkpoint.priorFile),
+          try checkpoint.setAside([checkpoint.priorFile, checkpoint.trainingStateFile])
+        {
+          observer.report(.note("the prior that was here is now in \(checkpoint.previousFolder.relativePath)"))
+        }
+        isFirstSave = false
+        // The state first, from which the other files can be written again.
         try state.write(optimizer, buffers: [], to: checkpoint.trainingStateFile)
+        try checkpoint.write(state.configuration)
         updateResult()
         try SafeTensors.write(result.namedTensors(), as: .bfloat16, to: checkpoint.priorFile)
-        var configuration = configuration
-        configuration.priorTraining = .init(
-          state, epochs: Double(step * batchSize) / Double(loader.indices.count), validation: lastValidation)
-        try checkpoint.write(configuration)
       })
   }
 
@@ -266,9 +291,9 @@ public struct PriorTrainer {
         texts: held.map { vocabulary.encode($0.0) }, images: reconstructor.tokens(of: held.map(\.1)).flatMap { $0 })
       // Two thirds from training, evenly spaced, the rest held out.
       let train = dataSet.indices(of: .train)
-      let trainCount = held.isEmpty ? Self.sampleCount : Self.sampleCount * 2 / 3
+      let trainCount = min(train.count, held.isEmpty ? Self.sampleCount : Self.sampleCount * 2 / 3)
       captions =
-        (0..<min(trainCount, train.count)).map { dataSet.entries[train[$0 * train.count / trainCount]].captions[0] }
+        (0..<trainCount).map { dataSet.entries[train[$0 * train.count / trainCount]].captions[0] }
         + held.prefix(Self.sampleCount - trainCount).map(\.0)
       sampleTexts = captions.map { vocabulary.encode($0) }
     }
@@ -302,7 +327,7 @@ public struct PriorTrainer {
         sampleTexts.enumerated().map { .init(text: $1, seed: seed, number: $0) }, options: .init())
       try Picture.grid(reconstructor.decode(tokens), columns: 4).write(
         to: folder.appendingPathComponent("samples.png"),
-        text: captions.enumerated().map { ("Caption \($0 + 1)", $1) })
+        text: captions.enumerated().map { ("Caption \($0 + 1)", $1.replacing("\0", with: "")) })
     }
   }
 }

@@ -20,7 +20,7 @@ public struct StandaloneTokenizer {
     let configuration = try checkpoint.readConfiguration()
     fit = configuration.data?.fit ?? .pad
     reconstructor = Reconstructor(
-      tokenizer: try checkpoint.readImageTokenizer(configuration), team: try ThreadTeam(count: threads))
+      tokenizer: try checkpoint.readImageTokenizer(configuration), team: try makeTeam(threads: threads))
   }
 
   public func reconstruct(_ pictures: [Picture]) -> [Result] {

@@ -37,14 +37,8 @@ public final class TextToImageModel {
     imageTokenizer = try checkpoint.readImageTokenizer(configuration)
     prior = try checkpoint.readPrior(configuration)
     vocabulary = try checkpoint.readVocabulary()
-    let c = prior.configuration
-    guard c.textVocabulary == vocabulary.vocabularySize, c.imageVocabulary == imageTokenizer.codeCount,
-      c.gridSide == imageTokenizer.gridSide
-    else {
-      throw PipelineError(
-        .badData, "the parts of the checkpoint \(url.path) do not belong together: their vocabularies differ in size")
-    }
-    team = try ThreadTeam(count: threads)
+    try checkpoint.checkBelongTogether(prior.configuration, imageTokenizer, vocabulary)
+    team = try makeTeam(threads: threads)
   }
 
   /// Draws pictures for a caption.

@@ -12,10 +12,16 @@ public struct TokenizerTrainer {
   public let threads: Int
   public let precision: ElementType
   public let observer: TrainingObserver
+  private let architecture: ImageTokenizerConfiguration?
 
+  /// - Parameters:
+  ///   - threads: replicas of the model that share out each batch; there are no more than a batch has pictures.
+  ///   - architecture: the shape of a new run's model; that of the settings' preset unless given.
   public init(
-    checkpoint: Checkpoint, dataSet: PictureDataSet, threads: Int, precision: ElementType, observer: TrainingObserver
+    checkpoint: Checkpoint, dataSet: PictureDataSet, threads: Int, precision: ElementType,
+    architecture: ImageTokenizerConfiguration? = nil, observer: TrainingObserver = .init()
   ) {
+    self.architecture = architecture
     self.checkpoint = checkpoint
     self.dataSet = dataSet
     self.threads = threads
@@ -23,72 +29,76 @@ public struct TokenizerTrainer {
     self.observer = observer
   }
 
-  /// Begins a run, or goes on with the one that was saved last.
+  /// Begins a run, or goes on with the one that was saved last. What the checkpoint held before a new run stays until
+  /// the first save, which moves it to the folder `previous`.
   ///
   /// - Parameters:
-  ///   - settings: of the run; resuming takes those of its beginning, but for a new `bound`.
+  ///   - settings: of the run; resuming takes those of its beginning, but for `bound` and `saveEvery`.
   /// - Throws: `PipelineError` for settings, data or files that do not do, and where the learning rate diverges.
   public func train(settings: TrainingSettings, resume: Bool) throws(PipelineError) {
     try settings.validate()
-    var configuration = CheckpointConfiguration()
-    var state = TrainingState(
-      stage: .imageTokenizer, step: 0, seconds: 0, settings: settings, threads: threads, precision: precision)
-    var saved: SafeTensors?
     if resume {
-      configuration = try checkpoint.readConfiguration()
-      let read = try TrainingState.read(from: checkpoint.trainingStateFile, stage: .imageTokenizer)
-      (state, saved) = (read.state, read.file)
-      if let bound = settings.bound { state.settings.bound = bound }
-      try TrainingChecks.warnAboutResume(
-        state, threads: threads, precision: precision, data: configuration.data, dataSet, observer)
+      var (state, file) = try TrainingState.read(from: checkpoint.trainingStateFile, stage: .imageTokenizer)
+      state.resume(settings, threads: threads, precision: precision, dataSet: dataSet, observer: observer)
+      try run(state, file)
     } else {
-      try checkpoint.create()
-      let replaced = try checkpoint.setAside([
-        checkpoint.imageTokenizerFile, checkpoint.priorFile, checkpoint.trainingStateFile, checkpoint.vocabularyFile,
-      ])
-      if replaced { observer.report(.note("what the checkpoint held before is now in \(checkpoint.url.path)/previous")) }
-      configuration.imageTokenizer = settings.preset.imageTokenizer
+      var configuration = CheckpointConfiguration()
+      configuration.imageTokenizer = architecture ?? settings.preset.imageTokenizer
       configuration.data = .init(dataSet)
+      try configuration.validate(of: "the architecture")
+      try run(
+        TrainingState(
+          stage: .imageTokenizer, configuration: configuration, settings: settings, threads: threads,
+          precision: precision), nil)
     }
-    guard let description = configuration.imageTokenizer else {
-      throw PipelineError(.badData, "\(checkpoint.configurationFile.path) describes no image tokenizer")
+  }
+
+  /// - Parameter saved: the file to go on from.
+  private func run(_ start: TrainingState, _ saved: SafeTensors?) throws(PipelineError) {
+    guard let description = start.configuration.imageTokenizer else {
+      throw PipelineError(.badData, "\(checkpoint.trainingStateFile.path) describes no image tokenizer")
     }
-    state.threads = threads
-    state.precision = precision
-    try checkpoint.write(configuration)
-    try run(description.makeModel(seed: state.settings.seed), configuration, state, saved)
+    if saved != nil { try checkpoint.check(description.leastParameterCount, fits: checkpoint.trainingStateFile) }
+    try run(description.makeModel(seed: start.settings.seed), start, saved)
   }
 
   private func run<Model: ImageTokenizer>(
-    _ model: Model, _ configuration: CheckpointConfiguration, _ start: TrainingState,
-    _ saved: SafeTensors?
+    _ model: Model, _ start: TrainingState, _ saved: SafeTensors?
   ) throws(PipelineError) {
-    let settings = start.settings
+    var settings = start.settings
     let batchSize = settings.batchSize ?? 32
+    let bound = settings.bound ?? .minutes(15)
+    let learningRate = settings.learningRate ?? 6e-4
+    let augmentation = settings.augmentation ?? Augmentation(maximumShift: 0.06, maximumScaling: 0.06)
+    (settings.batchSize, settings.bound, settings.learningRate) = (batchSize, bound, learningRate)
+    settings.augmentation = augmentation
     guard model.pictureSize == dataSet.pictureSize else {
       throw PipelineError(
-        .badData, "the checkpoint's pictures have \(model.pictureSize) pixels a side, the data's \(dataSet.pictureSize)")
+        .badData, "the model's pictures have \(model.pictureSize) pixels a side, the data's \(dataSet.pictureSize)")
     }
     let loader = try BatchLoader(
       dataSet: dataSet, indices: dataSet.indices(of: .train), batchSize: batchSize, seed: settings.seed,
-      augmentation: settings.augmentation ?? Augmentation(maximumShift: 0.06, maximumScaling: 0.06))
-    let team = try ThreadTeam(count: threads)
+      augmentation: augmentation)
+    let team = try makeTeam(threads: min(threads, batchSize))
     var options = AdamW.Options()
     options.weightDecay = 0.01
     let optimizer = AdamW(ParameterStore(model, precision: precision), options: options)
     let buffers = model.namedBuffers()
     if let saved { try start.restore(optimizer, buffers: buffers, from: saved) }
+    try checkpoint.create()
     let trainer = ReplicaTrainer(optimizer, team: team)
     let batches = PrefetchingLoader(loader, startingAt: start.step)
-    let log = TrainingLog(folder: checkpoint.logFolder, stage: .imageTokenizer, resumingAt: saved.map { _ in start.step })
-    let evaluator = Validation(model, dataSet: dataSet, team: team)
+    let log = TrainingLog(
+      folder: checkpoint.logFolder, stage: .imageTokenizer, resumingAt: saved.map { _ in start.step })
+    let validation = Validation(model, dataSet: dataSet, team: team)
     var recent = RecentTokens(codeCount: model.codeCount)
     var collapseIsKnown = false
-    var lastValidation: Double?
+    var state = start
+    state.settings = settings
+    var lastValidation = start.configuration.tokenizerTraining?.validation
+    var isFirstSave = saved == nil
     let loop = TrainingLoop(
-      optimizer: optimizer,
-      schedule: LearningRateSchedule(peak: settings.learningRate ?? 6e-4, warmUpSteps: 100),
-      bound: settings.bound ?? .minutes(15), batchSize: batchSize,
+      schedule: LearningRateSchedule(peak: learningRate, warmUpSteps: 100), bound: bound, batchSize: batchSize,
       stepsPerEpoch: Double(loader.indices.count) / Double(batchSize), saveEvery: settings.saveEvery,
       observer: observer, log: log)
     try loop.run(
@@ -96,7 +106,7 @@ public struct TokenizerTrainer {
       step: { (step, learningRate) throws(PipelineError) in
         let batch = try batches.next()
         let pictureBytes = batch.pixels.count / batchSize
-        var shards = [ShardResult<Model.Statistics>?](repeating: nil, count: threads)
+        var shards = [ShardResult<Model.Statistics>?](repeating: nil, count: team.count)
         let result = Self.step(
           trainer, model, batch.pixels, pictureBytes: pictureBytes, batchSize: batchSize, precision: precision,
           learningRate: learningRate, shards: &shards)
@@ -107,7 +117,7 @@ public struct TokenizerTrainer {
         let squaredError = parts.reduce(0) { $0 + $1.meanSquaredError * $1.share }
         recent.append(parts.flatMap(\.tokens))
         let use = recent.use
-        if step > 300 && !collapseIsKnown && use.perplexity < 0.1 * Double(use.total) {
+        if step > 300 && !collapseIsKnown && recent.isFull && use.perplexity < 0.1 * Double(recent.largestPerplexity) {
           collapseIsKnown = true
           observer.report(
             .note(
@@ -121,26 +131,29 @@ public struct TokenizerTrainer {
             ("codes_in_use", Double(use.used)),
           ])
       },
-      validate: { (step, isLast) throws(PipelineError) in
+      validate: { (step) throws(PipelineError) in
         let use = recent.use
         let words = "\(use.used) of \(use.total) codes in use, perplexity \(Int(use.perplexity))"
-        guard let measured = try evaluator.measure(picturesTo: checkpoint.logFolder) else {
+        guard let measured = try validation.measure(picturesTo: checkpoint.logFolder) else {
           observer.report(.validation("no validation pictures; \(words)"))
-          return
+          return []
         }
         lastValidation = measured
-        log.append(step: step, seconds: 0, [("validation_psnr", measured)])
         observer.report(.validation(String(format: "validation PSNR %.2f dB; ", measured) + words))
+        return [("validation_psnr", measured)]
       },
       save: { (step, seconds) throws(PipelineError) in
-        var state = start
         (state.step, state.seconds) = (step, seconds)
+        state.configuration.tokenizerTraining = state.summary(
+          batchSize: batchSize, pictures: loader.indices.count, validation: lastValidation)
+        if isFirstSave, try checkpoint.setAside(checkpoint.files) {
+          observer.report(.note("what the checkpoint held before is now in \(checkpoint.previousFolder.relativePath)"))
+        }
+        isFirstSave = false
+        // The state first, from which the other files can be written again.
         try state.write(optimizer, buffers: buffers, to: checkpoint.trainingStateFile)
+        try checkpoint.write(state.configuration)
         try SafeTensors.write(model.namedTensors(), as: .bfloat16, to: checkpoint.imageTokenizerFile)
-        var configuration = configuration
-        configuration.tokenizerTraining = .init(
-          state, epochs: Double(step * batchSize) / Double(loader.indices.count), validation: lastValidation)
-        try checkpoint.write(configuration)
       })
   }
 
@@ -161,8 +174,6 @@ public struct TokenizerTrainer {
       nonisolated(unsafe) let shards = shards
       return trainer.step(learningRate: learningRate) { shard in
         let range = trainer.team.range(of: shard, total: batchSize)
-        // With fewer pictures than threads, some threads have nothing to do.
-        guard !range.isEmpty else { return Tensor(0) }
         let bytes = Array(pixels[range.lowerBound * pictureBytes..<range.upperBound * pictureBytes])
         let share = Float(range.count) / Float(batchSize)
         let loss = model.loss(Tensor(pictureBytes: bytes, side: model.pictureSize), precision: precision)
@@ -177,13 +188,18 @@ public struct TokenizerTrainer {
   private struct RecentTokens {
     let codeCount: Int
     private var steps: [[Int32]] = []
+    private static let maximumSteps = 16
 
     init(codeCount: Int) { self.codeCount = codeCount }
 
     mutating func append(_ tokens: [Int32]) {
       steps.append(tokens)
-      if steps.count > 16 { steps.removeFirst() }
+      if steps.count > Self.maximumSteps { steps.removeFirst() }
     }
+
+    var isFull: Bool { steps.count == Self.maximumSteps }
+    /// Of evenly used codes: few tokens can't use many codes.
+    var largestPerplexity: Int { min(codeCount, steps.reduce(0) { $0 + $1.count }) }
 
     var use: CodebookUse { CodebookUse(tokens: steps.joined(), codeCount: codeCount) }
   }
@@ -225,34 +241,5 @@ extension Picture {
       rows += originals[start..<end] + filling + reconstructions[start..<end] + filling
     }
     return grid(rows, columns: columns)
-  }
-}
-
-extension CheckpointConfiguration.TrainingSummary {
-  init(_ state: TrainingState, epochs: Double, validation: Double?) {
-    self.init(
-      steps: state.step, epochs: (epochs * 100).rounded() / 100, minutes: (state.seconds / 6).rounded() / 10,
-      threads: state.threads, precision: state.precision, engine: Engine.name, settings: state.settings,
-      validation: validation)
-  }
-}
-
-/// Checks that both stages make.
-enum TrainingChecks {
-  /// What keeps a resumed run from being the unbroken one is said, not forbidden.
-  static func warnAboutResume(
-    _ state: TrainingState, threads: Int, precision: ElementType,
-    data: CheckpointConfiguration.DataDescription?, _ dataSet: PictureDataSet, _ observer: TrainingObserver
-  ) throws(PipelineError) {
-    observer.report(.note("resuming after step \(state.step)"))
-    if state.threads != threads {
-      observer.report(.note("the run began with --threads \(state.threads); its weights will differ in the last bits"))
-    }
-    if state.precision != precision {
-      observer.report(.note("the run began with --precision \(state.precision); its weights will differ"))
-    }
-    if let data, data.fingerprint != dataSet.fingerprint {
-      observer.report(.note("the data set is not the one that the run began with"))
-    }
   }
 }

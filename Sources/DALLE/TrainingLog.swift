@@ -13,7 +13,7 @@ final class TrainingLog {
   private let folder: URL
   private let stage: Stage
   private var rows: [Row] = []
-  /// Lines of the other stage, which share the file.
+  /// Lines of the other stage, which share the file. A new image tokenizer makes those of an old prior obsolete.
   private var otherLines: [String] = []
 
   /// Goes on with the rows of the earlier part of a run.
@@ -25,7 +25,7 @@ final class TrainingLog {
     for line in String(decoding: data, as: UTF8.self).split(separator: "\n") {
       guard let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any] else { continue }
       if object["stage"] as? String != stage.rawValue {
-        otherLines.append(String(line))
+        if stage == .prior { otherLines.append(String(line)) }
       } else if let step, let at = object["step"] as? Int, at <= step, let seconds = object["seconds"] as? Double {
         var values = object.compactMapValues { $0 as? Double }
         values["step"] = nil
@@ -52,7 +52,9 @@ final class TrainingLog {
       text += "{\(fields.joined(separator: ","))}\n"
     }
     try AtomicFile.write(Data(text.utf8), to: file)
-    for (name, chart) in charts { try AtomicFile.write(Data(chart.svg().utf8), to: folder.appendingPathComponent(name)) }
+    for (name, chart) in charts {
+      try AtomicFile.write(Data(chart.svg().utf8), to: folder.appendingPathComponent(name))
+    }
   }
 
   private func series(_ name: String, _ key: String, smoothed: Bool = false) -> LineChart.Series {

@@ -1,3 +1,4 @@
+import Corpus
 import Foundation
 import NN
 import TensorCore
@@ -45,15 +46,25 @@ public struct TrainingObserver: Sendable {
 enum Stage: String, Sendable {
   case imageTokenizer = "image-tokenizer"
   case prior
+
+  /// What messages call it.
+  var name: String {
+    switch self {
+    case .imageTokenizer: "image tokenizer"
+    case .prior: "prior"
+    }
+  }
 }
 
-/// The training state on disk: weights, moments, average, buffers, and where the run stood. With it a run goes on bit
-/// for bit as if it had not been interrupted.
+/// The training state on disk: weights, moments, average, buffers, where the run stood, and what `config.json` says.
+/// With it a run goes on bit for bit as if it had not been interrupted, whichever of the checkpoint's files a kill kept
+/// from being written.
 struct TrainingState {
   var stage: Stage
-  var step: Int
+  var configuration: CheckpointConfiguration
+  var step = 0
   /// Time spent training so far, over all parts of the run.
-  var seconds: Double
+  var seconds = 0.0
   var settings: TrainingSettings
   var threads: Int
   var precision: ElementType
@@ -74,11 +85,13 @@ struct TrainingState {
     guard let json = try? JSONEncoder().encode(settings) else {
       throw PipelineError(.inputOutput, "cannot describe the training state")
     }
+    let configuration = String(decoding: try configuration.json(), as: UTF8.self)
     try SafeTensors.write(
       tensors,
       metadata: [
         "stage": stage.rawValue, "step": "\(step)", "seconds": "\(seconds)", "threads": "\(threads)",
         "precision": precision.rawValue, "settings": String(decoding: json, as: UTF8.self),
+        "configuration": configuration,
       ], to: url)
   }
 
@@ -93,16 +106,19 @@ struct TrainingState {
     guard let stored = metadata["stage"].flatMap(Stage.init), let step = metadata["step"].flatMap(Int.init),
       let seconds = metadata["seconds"].flatMap(Double.init), let threads = metadata["threads"].flatMap(Int.init),
       let precision = metadata["precision"].flatMap(ElementType.init), let json = metadata["settings"],
-      let settings = try? JSONDecoder().decode(TrainingSettings.self, from: Data(json.utf8)), step >= 0
-    else { throw PipelineError(.badData, "\(url.path) is not a training state") }
+      let settings = try? JSONDecoder().decode(TrainingSettings.self, from: Data(json.utf8)),
+      let configuration = metadata["configuration"], step >= 0, seconds >= 0
+    else { throw PipelineError(.badData, "\(url.path) is not a training state that this version can resume") }
     guard stored == stage else {
       throw PipelineError(
-        .usage, "\(url.path) is the state of the \(stored.rawValue)'s training, so the \(stage.rawValue)'s can't resume")
+        .usage,
+        "there is nothing to resume: \(url.path) is the \(stored.name)'s state, not the \(stage.name)'s; "
+          + "leave --resume out to begin")
     }
-    return (
-      TrainingState(
-        stage: stage, step: step, seconds: seconds, settings: settings, threads: threads, precision: precision), file
-    )
+    let state = TrainingState(
+      stage: stage, configuration: try CheckpointConfiguration(json: Data(configuration.utf8), of: url.path),
+      step: step, seconds: seconds, settings: settings, threads: threads, precision: precision)
+    return (state, file)
   }
 
   func restore(
@@ -125,7 +141,6 @@ struct TrainingState {
 /// Runs the steps of one stage: schedule, reports, validation, saves and the end. What a step, a validation and a save
 /// are is the stage's business.
 struct TrainingLoop {
-  let optimizer: AdamW
   let schedule: LearningRateSchedule
   let bound: TrainingBound
   let batchSize: Int
@@ -149,13 +164,13 @@ struct TrainingLoop {
   /// - Parameters:
   ///   - start: steps and seconds of the run's earlier parts.
   ///   - step: makes one optimizer step.
-  ///   - validate: measures on held-out pictures and leaves pictures to look at.
+  ///   - validate: measures on held-out pictures, leaves pictures to look at, and returns numbers for the log.
   ///   - save: writes everything, given steps and seconds so far.
   /// - Throws: what the closures throw, and `PipelineError` of kind `.usage` where the learning rate diverges.
   func run(
     from start: (step: Int, seconds: Double),
     step makeStep: (_ step: Int, _ learningRate: Float) throws(PipelineError) -> StepReport,
-    validate: (_ step: Int, _ isLast: Bool) throws(PipelineError) -> Void,
+    validate: (_ step: Int) throws(PipelineError) -> [(name: String, value: Double)],
     save: (_ step: Int, _ seconds: Double) throws(PipelineError) -> Void
   ) throws(PipelineError) {
     let clock = ContinuousClock()
@@ -165,13 +180,12 @@ struct TrainingLoop {
     var nextSave = start.seconds + (start.step == 0 ? Self.firstSave : Self.saveInterval)
     var lastValidation = start.seconds
     var badSteps = 0
-    func fraction() -> Double { bound.progress(step: step, stepsPerEpoch: stepsPerEpoch, seconds: seconds()) }
-    if fraction() >= 1 {
+    var done = bound.progress(step: step, stepsPerEpoch: stepsPerEpoch, seconds: start.seconds)
+    if done >= 1 {
       observer.report(.note("the run is complete already; a larger --steps, --epochs or --minutes goes on"))
       return
     }
-    while fraction() < 1 {
-      let done = fraction()
+    while true {
       let learningRate = schedule.rate(step: step, progress: done)
       let stepBegan = clock.now
       let report = try makeStep(step, learningRate)
@@ -184,34 +198,36 @@ struct TrainingLoop {
           "the learning rate of \(learningRate) diverges: the loss is \(report.loss) at step \(step); "
             + "lower --learning-rate. The last save is untouched")
       }
+      // The time is asked for once a step: a bound in minutes must not be met between two questions.
       let now = seconds()
+      done = bound.progress(step: step, stepsPerEpoch: stepsPerEpoch, seconds: now)
+      let isComplete = done >= 1
+      let isStopping = !isComplete && observer.shouldStop()
       let progress = TrainingProgress(
-        step: step, fraction: min(1, fraction()), loss: report.loss, learningRate: learningRate,
+        step: step, fraction: min(1, done), loss: report.loss, learningRate: learningRate,
         picturesPerSecond: Double(batchSize) / max(stepSeconds, 1e-9),
         secondsLeft: secondsLeft(step: step, from: start, now: now))
       log.append(
         step: step, seconds: now,
-        [("loss", Double(report.loss)), ("learning_rate", Double(learningRate)),
-          ("gradient_norm", Double(report.gradientNorm)), ("pictures_per_second", progress.picturesPerSecond)]
-          + report.metrics)
+        [
+          ("loss", Double(report.loss)), ("learning_rate", Double(learningRate)),
+          ("gradient_norm", Double(report.gradientNorm)), ("pictures_per_second", progress.picturesPerSecond),
+        ] + report.metrics)
       observer.report(.step(progress))
-      let isStopping = observer.shouldStop()
-      let isLast = isStopping || fraction() >= 1
-      if isLast || now - lastValidation >= Self.validationInterval {
-        try validate(step, isLast)
+      // Whoever stops a run may not wait for long: it is saved first, and not measured.
+      if isComplete || (!isStopping && now - lastValidation >= Self.validationInterval) {
+        log.append(step: step, seconds: now, try validate(step))
         lastValidation = seconds()
       }
       let isDue = saveEvery.map { step % $0 == 0 } ?? (now >= nextSave)
-      if isLast || isDue {
+      if isComplete || isStopping || isDue {
         try save(step, seconds())
         try log.write()
         nextSave = seconds() + Self.saveInterval
         observer.report(.saved(step: step))
       }
-      if isLast {
-        if isStopping && fraction() < 1 { observer.report(.note("stopped after a save; --resume goes on from here")) }
-        return
-      }
+      if isStopping { observer.report(.note("stopped after a save at step \(step); --resume goes on from here")) }
+      if isComplete || isStopping { return }
     }
   }
 
@@ -222,6 +238,39 @@ struct TrainingLoop {
     case .steps(let count): return perStep * Double(count - step)
     case .epochs(let count): return perStep * max(0, count * stepsPerEpoch - Double(step))
     }
+  }
+}
+
+extension TrainingState {
+  /// The state to go on with: its own settings hold, but for where the run ends and how often it is saved.
+  ///
+  /// What keeps a resumed run from being the unbroken one is said, not forbidden.
+  mutating func resume(
+    _ requested: TrainingSettings, threads: Int, precision: ElementType, dataSet: PictureDataSet,
+    observer: TrainingObserver
+  ) {
+    if let bound = requested.bound { settings.bound = bound }
+    if let saveEvery = requested.saveEvery { settings.saveEvery = saveEvery }
+    observer.report(.note("resuming after step \(step) with the settings of the run's beginning: \(settings.flags)"))
+    if self.threads != threads {
+      observer.report(
+        .note("the run began with --threads \(self.threads); its weights will differ in the last bits"))
+    }
+    if self.precision != precision {
+      observer.report(.note("the run began with --precision \(self.precision.rawValue); its weights will differ"))
+    }
+    if let data = configuration.data, data.fingerprint != dataSet.fingerprint {
+      observer.report(.note("the data set is not the one that the run began with"))
+    }
+    (self.threads, self.precision) = (threads, precision)
+  }
+
+  /// What `config.json` tells of the run.
+  func summary(batchSize: Int, pictures: Int, validation: Double?) -> CheckpointConfiguration.TrainingSummary {
+    CheckpointConfiguration.TrainingSummary(
+      steps: step, epochs: (100 * Double(step * batchSize) / Double(pictures)).rounded() / 100,
+      minutes: (seconds / 6).rounded() / 10, threads: threads, precision: precision, engine: Engine.name,
+      settings: settings, validation: validation)
   }
 }
 

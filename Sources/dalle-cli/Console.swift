@@ -1,21 +1,57 @@
 import Foundation
+import Synchronization
+import TensorCore
 
-/// Standard error for progress and notes, standard output for results.
+/// Standard error for progress and notes, standard output for results. May be called from any thread.
 enum Console {
   static let errorIsTerminal = isatty(STDERR_FILENO) == 1
 
+  /// The line that changes in place on a terminal. The lock is held over each write, so that lines do not mix.
+  private struct LiveLine {
+    var isShown = false
+    /// When it was shown last; elsewhere than on a terminal the first one comes after an interval, too.
+    var last = ContinuousClock.now
+
+    mutating func clear() {
+      if isShown { write("\r\u{1B}[K", to: STDERR_FILENO) }
+      isShown = false
+    }
+  }
+
+  private static let liveLine = Mutex(LiveLine())
+
   /// One line on standard error.
   static func line(_ text: String) {
-    LiveLine.clear()
-    FileHandle.standardError.write(Data((text.replacing("\n", with: " ") + "\n").utf8))
+    liveLine.withLock {
+      $0.clear()
+      write(singleLine(text) + "\n", to: STDERR_FILENO)
+    }
   }
 
   static func note(_ text: String) { line("note: \(text)") }
 
+  /// How far long work is: a line that changes in place on a terminal, and elsewhere a plain line every few seconds.
+  /// - Parameter isLast: shows it now, however short ago the last one was.
+  static func progress(_ text: @autoclosure () -> String, isLast: Bool = false) {
+    liveLine.withLock {
+      let wait: Duration = errorIsTerminal ? .milliseconds(100) : .seconds(5)
+      if !isLast && $0.last.duration(to: .now) < wait { return }
+      $0.last = .now
+      $0.isShown = errorIsTerminal
+      write(errorIsTerminal ? "\r\u{1B}[K\(text())" : "\(text())\n", to: STDERR_FILENO)
+    }
+  }
+
   /// One line on standard output.
-  static func result(_ text: String) {
-    LiveLine.clear()
-    FileHandle.standardOutput.write(Data((text + "\n").utf8))
+  /// - Throws: `PipelineError` of kind `.inputOutput` where it cannot be written, but for a reader that has gone away.
+  static func result(_ text: String) throws(PipelineError) {
+    let error = liveLine.withLock {
+      $0.clear()
+      return write(text + "\n", to: STDOUT_FILENO)
+    }
+    if error != 0 && error != EPIPE {
+      throw PipelineError(.inputOutput, "cannot write to standard output: \(String(cString: strerror(error)))")
+    }
   }
 
   /// One JSON object on standard output.
@@ -23,65 +59,58 @@ enum Console {
     let encoder = JSONEncoder()
     encoder.keyEncodingStrategy = .convertToSnakeCase
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    result(String(decoding: try encoder.encode(value), as: UTF8.self))
-  }
-}
-
-/// A line that changes in place on a terminal; elsewhere a plain line every few seconds.
-enum LiveLine {
-  private struct State {
-    var isShown = false
-    var last: Date?
+    encoder.nonConformingFloatEncodingStrategy = .convertToString(
+      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+    try result(String(decoding: try encoder.encode(value), as: UTF8.self))
   }
 
-  nonisolated(unsafe) private static var state = State()
-  private static let lock = NSLock()
-
-  private static let interval = 5.0
-  private static let terminalInterval = 0.1
-
-  /// - Parameter always: shows it now, however short ago the last one was.
-  static func show(_ text: @autoclosure () -> String, always: Bool = false) {
-    lock.withLock {
-      let now = Date()
-      let wait = Console.errorIsTerminal ? terminalInterval : interval
-      if !always, let last = state.last, now.timeIntervalSince(last) < wait { return }
-      state.last = now
-      let output = Console.errorIsTerminal ? "\r\u{1B}[K\(text())" : "\(text())\n"
-      state.isShown = Console.errorIsTerminal
-      FileHandle.standardError.write(Data(output.utf8))
+  /// Captions and file names may hold line breaks and terminal commands.
+  private static func singleLine(_ text: String) -> String {
+    var line = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars {
+      let category = scalar.properties.generalCategory
+      let isControl = category == .control || category == .lineSeparator || category == .paragraphSeparator
+      line.append(isControl ? " " : scalar)
     }
+    return String(line)
   }
 
-  static func clear() {
-    lock.withLock {
-      guard state.isShown else { return }
-      state.isShown = false
-      FileHandle.standardError.write(Data("\r\u{1B}[K".utf8))
+  /// `FileHandle` would end the process where the other end of a pipe is closed.
+  /// - Returns: 0 or the system's error number.
+  @discardableResult
+  private static func write(_ text: String, to descriptor: Int32) -> Int32 {
+    var bytes = Array(text.utf8)[...]
+    while !bytes.isEmpty {
+      let count = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+      if count < 0 && errno == EINTR { continue }
+      guard count > 0 else { return errno }
+      bytes = bytes.dropFirst(count)
     }
+    return 0
   }
 }
 
 /// SIGINT and SIGTERM as a question that a training run asks after each step.
 enum StopSignal {
-  nonisolated(unsafe) private static var count: sig_atomic_t = 0
+  private static let count = Atomic<Int>(0)
 
   /// From now on the first signal asks for a save and an end; a second one ends the process at once.
   static func install() {
+    // Touched here, so that a signal does not find it being made.
+    count.store(0, ordering: .relaxed)
     for number in [SIGINT, SIGTERM] {
       signal(number) { number in
-        StopSignal.count += 1
-        if StopSignal.count > 1 { _exit(128 + number) }
+        if StopSignal.count.add(1, ordering: .relaxed).newValue > 1 { _exit(128 + number) }
       }
     }
   }
 
-  static var wasReceived: Bool { count > 0 }
+  static var wasReceived: Bool { count.load(ordering: .relaxed) > 0 }
 }
 
 /// A duration in words: "42 s", "3 min 20 s", "1 h 05 min".
 func described(seconds: Double) -> String {
-  let total = Int(min(max(seconds, 0), 1e9).rounded())
+  let total = seconds.isFinite ? Int(min(max(seconds, 0), 1e9).rounded()) : 0
   if total < 60 { return "\(total) s" }
   if total < 3600 { return String(format: "%d min %02d s", total / 60, total % 60) }
   return String(format: "%d h %02d min", total / 3600, total % 3600 / 60)

@@ -4,7 +4,7 @@ import TensorCore
 
 /// The root command.
 @main
-struct DalleCLI: AsyncParsableCommand {
+struct DalleCLI: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "dalle-cli",
     abstract: "Trains a text-to-image model on captioned pictures, and draws with it.",
@@ -15,21 +15,26 @@ struct DalleCLI: AsyncParsableCommand {
     ])
 
   /// Runs the command, and turns a failure that a person can cause into one line and its exit code.
-  static func main() async {
-    // A reader that goes away (`dalle-cli … | head`) ends a write with an error instead of the process.
+  static func main() {
+    // A reader that goes away (`dalle-cli … | head`) and a limit on the size of files end a write with an error
+    // instead of the process.
     signal(SIGPIPE, SIG_IGN)
+    signal(SIGXFSZ, SIG_IGN)
     do {
       var command = try parseAsRoot()
-      if var command = command as? any AsyncParsableCommand {
-        try await command.run()
-      } else {
-        try command.run()
-      }
+      try command.run()
     } catch let error as PipelineError {
       Console.line("error: \(error.message)")
       Foundation.exit(error.kind.rawValue)
     } catch {
-      exit(withError: error)
+      // Help and the version are no failures.
+      let code = exitCode(for: error)
+      if code == .success { exit(withError: error) }
+      var message = message(for: error)
+      if message.hasSuffix(".") { message.removeLast() }
+      let hint = code == .validationFailure ? "; dalle-cli help SUBCOMMAND says what it takes" : ""
+      Console.line("error: \(message)\(hint)")
+      Foundation.exit(code.rawValue)
     }
   }
 }

@@ -10,8 +10,9 @@ struct Evaluate: ParsableCommand {
 
   @OptionGroup var data: DataOptions
   @Option(help: "Only this split; all unless given.") var split: Split?
-  @Option(help: "Draw for at most this many captions of a split; 0 draws all.") var captions = 300
-  @Option(help: "Names the random numbers of drawing.") var seed: UInt64 = 0
+  @Option(parsing: .unconditional, help: "Draw for at most this many captions of a split; 0 draws all.")
+  var captions = 300
+  @Option(parsing: .unconditional, help: "Names the random numbers of drawing.") var seed: UInt64 = 0
   @Flag(help: "Print JSON.") var json = false
   @OptionGroup var checkpoint: CheckpointOptions
   @OptionGroup var threads: ThreadOptions
@@ -24,7 +25,7 @@ struct Evaluate: ParsableCommand {
 
   func run() throws {
     guard captions >= 0 else { throw PipelineError(.usage, "--captions must be 0 or more, not \(captions)") }
-    let folder = checkpoint.forReading().url
+    let folder = try checkpoint.forReading(needing: \.isComplete).url
     let model = try TextToImageModel(contentsOf: folder, threads: try threads.count())
     let dataSet = try data.open(
       pictureSize: model.imageTokenizer.pictureSize, fit: model.configuration.data?.fit ?? .pad)
@@ -36,32 +37,36 @@ struct Evaluate: ParsableCommand {
     for split in split.map({ [$0] }) ?? Split.allCases {
       let result = try evaluator.evaluate(
         split, options: .init(seed: seed), captionLimit: captions == 0 ? nil : captions
-      ) { what, share in LiveLine.show(String(format: "%@ %3.0f%%", what, 100 * share)) }
+      ) { what, share in Console.progress(String(format: "%@ %3.0f%%", what, 100 * share)) }
       guard let result else {
         Console.note("the split \(split.rawValue) has no pictures")
         continue
       }
       results.append(result)
-      if !json { print(result) }
+      if !json { try print(result) }
     }
     guard !results.isEmpty else {
       throw PipelineError(.badData, "there is nothing to evaluate in \(dataSet.url.relativePath)")
     }
-    if json { try Console.json(Report(checkpoint: folder.relativePath, data: dataSet.url.relativePath, splits: results)) }
+    if json {
+      try Console.json(Report(checkpoint: folder.relativePath, data: dataSet.url.relativePath, splits: results))
+    }
   }
 
-  private func print(_ e: Evaluation) {
+  private func print(_ e: Evaluation) throws {
     func percent(_ share: Double) -> String { String(format: "%.1f%%", 100 * share) }
-    Console.result("\(e.split.rawValue), \(e.pictures) pictures")
-    Console.result(String(format: "  reconstruction PSNR   %.2f dB", e.reconstructionPsnrInDecibels))
-    Console.result(
-      String(format: "  codebook perplexity   %.0f (%@ of the codes in use)", e.codebookPerplexity, percent(e.codebookUse)))
-    Console.result(String(format: "  prior loss            %.3f nats an image token", e.priorLoss))
+    try Console.result("\(e.split.rawValue), \(e.pictures) pictures")
+    try Console.result(String(format: "  reconstruction PSNR   %.2f dB", e.reconstructionPsnrInDecibels))
+    try Console.result(
+      String(
+        format: "  codebook perplexity   %.0f (%@ of the codes in use)", e.codebookPerplexity, percent(e.codebookUse)))
+    try Console.result(String(format: "  prior loss            %.3f nats an image token", e.priorLoss))
     for (name, value, ceiling) in [
       ("@1", e.retrieval.at1, e.retrievalCeiling.at1), ("@5", e.retrieval.at5, e.retrievalCeiling.at5),
     ] {
-      Console.result(
-        "  retrieval\(name)           \(percent(value)) of \(e.retrieval.captions) captions (ceiling \(percent(ceiling)))")
+      try Console.result(
+        "  retrieval\(name)           \(percent(value)) of \(e.retrieval.captions) captions (ceiling \(percent(ceiling)))"
+      )
     }
   }
 }

@@ -9,14 +9,19 @@ struct Generate: ParsableCommand {
   static let configuration = CommandConfiguration(abstract: "Draws pictures for a caption and writes a PNG.")
 
   @Argument(help: "What to draw.") var caption: String
-  @Option(help: "How many pictures.") var count = 4
-  @Option(help: "Names the random numbers: the same seed gives the same pictures.") var seed: UInt64 = 0
-  @Option(help: "Below 1 the likely becomes likelier; 0 takes the likeliest.") var temperature = SamplingOptions().temperature
-  @Option(help: "Draw among this many likeliest tokens; 0 takes all.") var topK = SamplingOptions().topK
-  @Option(help: "Draw among the likeliest tokens that make up this probability.") var topP = SamplingOptions().topP
-  @Option(help: "How strongly the caption is followed; 1 is not at all strengthened.") var guidance = SamplingOptions().guidance
+  @Option(parsing: .unconditional, help: "How many pictures.") var count = 4
+  @Option(parsing: .unconditional, help: "Names the random numbers: the same seed gives the same pictures.")
+  var seed: UInt64 = 0
+  @Option(parsing: .unconditional, help: "Below 1 the likely becomes likelier; 0 takes the likeliest.")
+  var temperature = SamplingOptions().temperature
+  @Option(parsing: .unconditional, help: "Draw among this many likeliest tokens; 0 takes all.")
+  var topK = SamplingOptions().topK
+  @Option(parsing: .unconditional, help: "Draw among the likeliest tokens that make up this probability.")
+  var topP = SamplingOptions().topP
+  @Option(parsing: .unconditional, help: "How strongly the caption is followed; 1 is not at all strengthened.")
+  var guidance = SamplingOptions().guidance
   @Option(help: "The PNG to write, or with --separate the folder.") var output: String?
-  @Option(help: "Each pixel becomes this many pixels a side.") var scale = 4
+  @Option(parsing: .unconditional, help: "Each pixel becomes this many pixels a side.") var scale = 4
   @Flag(help: "One file a picture instead of one grid.") var separate = false
   @Flag(help: "Print what was made as JSON.") var json = false
   @OptionGroup var checkpoint: CheckpointOptions
@@ -41,20 +46,25 @@ struct Generate: ParsableCommand {
     try options.sampling.validate()
     guard (1...10_000).contains(count) else { throw PipelineError(.usage, "--count must be 1 to 10000, not \(count)") }
     guard (1...64).contains(scale) else { throw PipelineError(.usage, "--scale must be 1 to 64, not \(scale)") }
-    let folder = checkpoint.forReading().url
+    let name = Self.fileName(for: caption)
+    // With --separate a folder, which is made; otherwise a file in a folder that is there.
+    let target = separate ? URL(fileURLWithPath: output ?? name) : try OutputFile.url(output ?? "\(name).png")
+    let folder = try checkpoint.forReading(needing: \.isComplete).url
     let model = try TextToImageModel(contentsOf: folder, threads: try threads.count())
+    try PictureSize.check(count: separate ? 1 : count, side: model.imageTokenizer.pictureSize, scale: scale)
+    if separate { try AtomicFile.createDirectory(target) }
     let unseen = note(caption, model)
     let pictures = try model.generate(caption, count: count, options: options) { done in
-      if Console.errorIsTerminal { LiveLine.show(String(format: "drawing %3.0f%%", 100 * done)) }
+      Console.progress(String(format: "drawing %3.0f%%", 100 * done))
     }
-    let files = try write(pictures, options, folder)
+    let files = try write(pictures, options, folder, to: target, name: name)
     if json {
       return try Console.json(
         Report(
           files: files, caption: caption, seed: seed, count: count, checkpoint: folder.relativePath,
           unseenWords: unseen, sampling: options.sampling))
     }
-    for file in files { Console.result(file) }
+    for file in files { try Console.result(file) }
   }
 
   /// Says what the model cannot know of a caption.
@@ -69,10 +79,13 @@ struct Generate: ParsableCommand {
     return unseen
   }
 
-  private func write(_ pictures: [Picture], _ options: GenerationOptions, _ folder: URL) throws -> [String] {
+  /// - Returns: the paths of the files.
+  private func write(
+    _ pictures: [Picture], _ options: GenerationOptions, _ folder: URL, to target: URL, name: String
+  ) throws -> [String] {
     let sampling = options.sampling
     let text = [
-      ("Title", caption.replacing("\0", with: "")), ("Software", "dalle-cli \(DalleCLI.configuration.version)"),
+      ("Title", caption), ("Software", "dalle-cli \(DalleCLI.configuration.version)"),
       ("Checkpoint", folder.lastPathComponent), ("Seed", "\(seed)"),
       (
         "Settings",
@@ -80,27 +93,42 @@ struct Generate: ParsableCommand {
           + "guidance \(sampling.guidance)"
       ),
     ]
-    let large = pictures.map { $0.enlarged(by: scale) }
-    let name = Self.fileName(for: caption)
     if separate {
-      let target = URL(fileURLWithPath: output ?? name)
-      try AtomicFile.createDirectory(target)
-      return try large.enumerated().map { number, picture in
+      return try pictures.enumerated().map { number, picture in
         let file = target.appendingPathComponent("\(name)-\(seed)-\(number).png")
-        try picture.write(to: file, text: text + [("Number", "\(number)")])
+        try picture.enlarged(by: scale).write(to: file, text: text + [("Number", "\(number)")])
         return file.relativePath
       }
     }
-    let file = URL(fileURLWithPath: output ?? "\(name).png")
     let columns = Int(Double(count).squareRoot().rounded(.up))
-    try Picture.grid(large, columns: columns, spacing: 2 * scale).write(to: file, text: text + [("Count", "\(count)")])
-    return [file.relativePath]
+    try Picture.grid(pictures.map { $0.enlarged(by: scale) }, columns: columns, spacing: 2 * scale)
+      .write(to: target, text: text + [("Count", "\(count)")])
+    return [target.relativePath]
   }
 
-  /// The caption's letters and digits, joined by hyphens, at most 60 of them.
+  /// The caption's letters and digits, joined by hyphens, as many as a file name has room for.
   static func fileName(for caption: String) -> String {
     let words = caption.lowercased().split { !$0.isLetter && !$0.isNumber }
-    let name = String(words.joined(separator: "-").prefix(60))
+    var name = ""
+    // Bytes and not characters: a file name has 255, and letters of most scripts take two to four.
+    for character in words.joined(separator: "-") {
+      if name.utf8.count + character.utf8.count > 120 { break }
+      name.append(character)
+    }
     return name.isEmpty ? "picture" : name
+  }
+}
+
+/// Pictures that a command is going to write, refused before they take more memory than there is.
+enum PictureSize {
+  /// - Throws: `PipelineError` of kind `.usage` where `count` pictures, enlarged, have more pixels than can be read again.
+  static func check(count: Int, side: Int, scale: Int) throws(PipelineError) {
+    let pixels = count * side * scale * side * scale
+    guard pixels <= Picture.maximumPixelCount else {
+      throw PipelineError(
+        .usage,
+        "the picture would have \(pixels / 1_000_000) million pixels, and at most "
+          + "\(Picture.maximumPixelCount / 1_000_000) million are possible; lower --scale or the number of pictures")
+    }
   }
 }

@@ -19,12 +19,12 @@ struct Inspect: ParsableCommand {
     var path: String
     var fields: [Field]
 
-    struct Field: Encodable {
+    struct Field {
       var name: String
-      var value: String
+      var value: any Encodable
     }
 
-    mutating func add(_ name: String, _ value: String) { fields.append(Field(name: name, value: value)) }
+    mutating func add(_ name: String, _ value: some Encodable) { fields.append(Field(name: name, value: value)) }
 
     func encode(to encoder: any Encoder) throws {
       var container = encoder.container(keyedBy: Key.self)
@@ -62,10 +62,10 @@ struct Inspect: ParsableCommand {
       finding = try inspectVocabulary(url)
     }
     if json { return try Console.json(finding) }
-    Console.result("\(finding.kind) \(finding.path)")
+    try Console.result("\(finding.kind) \(finding.path)")
     let width = finding.fields.map(\.name.count).max() ?? 0
     for field in finding.fields {
-      Console.result("  \(field.name.padding(toLength: width, withPad: " ", startingAt: 0))  \(field.value)")
+      try Console.result("  \(field.name.padding(toLength: width, withPad: " ", startingAt: 0))  \(field.value)")
     }
   }
 
@@ -75,19 +75,19 @@ struct Inspect: ParsableCommand {
     if checkpoint.hasImageTokenizer, let description = configuration.imageTokenizer {
       let model = try checkpoint.readImageTokenizer(configuration)
       finding.add("image tokenizer", description.kind)
-      finding.add("image tokenizer parameters", "\(model.parameterCount)")
-      finding.add("picture size", "\(model.pictureSize)")
+      finding.add("image tokenizer parameters", model.parameterCount)
+      finding.add("picture size", model.pictureSize)
       finding.add("token grid", "\(model.gridSide)×\(model.gridSide)")
-      finding.add("codes", "\(model.codeCount)")
+      finding.add("codes", model.codeCount)
     }
     if checkpoint.hasPrior, let c = configuration.prior {
       let model = try checkpoint.readPrior(configuration)
       finding.add("prior", "transformer, \(c.width) wide, \(c.layers) layers, \(c.heads) heads")
-      finding.add("prior parameters", "\(model.parameterCount)")
-      finding.add("text tokens", "\(c.textLength)")
-      finding.add("text vocabulary", "\(c.textVocabulary)")
+      finding.add("prior parameters", model.parameterCount)
+      finding.add("text tokens", c.textLength)
+      finding.add("text vocabulary", c.textVocabulary)
     }
-    if let words = configuration.captionWords { finding.add("caption words", "\(words.split(separator: " ").count)") }
+    if let words = configuration.captionWords { finding.add("caption words", words.split(separator: " ").count) }
     if let data = configuration.data {
       finding.add(
         "data",
@@ -108,11 +108,11 @@ struct Inspect: ParsableCommand {
     var finding = Finding(kind: "data set", path: path, fields: [])
     // Tokens and models play no part: the pictures are read as small as possible.
     let dataSet = try PictureDataSet(contentsOf: url, pictureSize: 1, report: { Console.note($0) })
-    finding.add("pictures", "\(dataSet.entries.count)")
-    for split in Split.allCases { finding.add(split.rawValue, "\(dataSet.indices(of: split).count)") }
-    finding.add("captions", "\(dataSet.entries.reduce(0) { $0 + $1.captions.count })")
+    finding.add("pictures", dataSet.entries.count)
+    for split in Split.allCases { finding.add(split.rawValue, dataSet.indices(of: split).count) }
+    finding.add("captions", dataSet.entries.reduce(0) { $0 + $1.captions.count })
     let words = Set(dataSet.entries.flatMap { $0.captions.flatMap(BytePairEncoding.words(in:)) })
-    finding.add("caption words", "\(words.count)")
+    finding.add("caption words", words.count)
     finding.add("fingerprint", dataSet.fingerprint)
     return finding
   }
@@ -127,7 +127,7 @@ struct Inspect: ParsableCommand {
   private func inspectVocabulary(_ url: URL) throws -> Finding {
     var finding = Finding(kind: "vocabulary", path: path, fields: [])
     let vocabulary = try BytePairEncoding(contentsOf: url)
-    finding.add("pieces", "\(vocabulary.vocabularySize)")
+    finding.add("pieces", vocabulary.vocabularySize)
     let last = vocabulary.pieces((max(0, vocabulary.vocabularySize - 8)..<vocabulary.vocabularySize).map(Int32.init))
     finding.add("newest pieces", last.map { "\"\($0)\"" }.joined(separator: " "))
     return finding

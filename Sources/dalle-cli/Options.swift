@@ -15,7 +15,8 @@ extension ElementType: ExpressibleByArgument {
 
 /// How many threads a command uses.
 struct ThreadOptions: ParsableArguments {
-  @Option(help: "Threads to use; all cores unless given.")
+  // Numbers are parsed unconditionally, so that -3 is a wrong number and not a missing one.
+  @Option(parsing: .unconditional, help: "Threads to use; all cores unless given.")
   var threads: Int?
 
   func count() throws(PipelineError) -> Int {
@@ -32,37 +33,73 @@ struct CheckpointOptions: ParsableArguments {
   @Option(name: .customLong("checkpoint"), help: "A folder under checkpoints/, or a path.")
   var name: String?
 
-  /// The checkpoint that training writes: checkpoints/local unless named.
-  func forTraining() -> Checkpoint { Checkpoint(Self.url(of: name ?? "local")) }
-
-  /// The checkpoint to draw with: the one named, else checkpoints/local where both stages are there, else the bundled
-  /// one. What was taken without being named is said.
-  func forReading() -> Checkpoint {
-    if let name { return Checkpoint(Self.url(of: name)) }
-    let local = Checkpoint(Self.url(of: "local"))
-    if local.isComplete {
-      Console.note("using \(local.url.relativePath)")
-      return local
-    }
-    let bundled = Checkpoint(Self.url(of: "emoji"))
-    Console.note("using the bundled checkpoint \(bundled.url.relativePath)")
-    return bundled
+  func validate() throws {
+    if name?.isEmpty ?? false { throw ValidationError("--checkpoint names nothing") }
   }
 
-  private static func url(of name: String) -> URL {
-    if name.contains("/") || name == "." || name == ".." { return URL(fileURLWithPath: name) }
-    let here = URL(fileURLWithPath: "checkpoints").appendingPathComponent(name)
-    let manager = FileManager.default
-    // Run from elsewhere, the checkpoints beside the package are still found.
-    if !manager.fileExists(atPath: here.path) {
-      var folder = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
-      while folder.path != "/" {
-        let candidate = folder.appendingPathComponent("checkpoints").appendingPathComponent(name)
-        if manager.fileExists(atPath: candidate.path) { return candidate }
-        folder.deleteLastPathComponent()
-      }
+  /// The checkpoint that training writes: checkpoints/local unless named.
+  func forTraining() -> Checkpoint { Checkpoint(Self.folder(named: name ?? "local")) }
+
+  /// The checkpoint to read: the one named, else checkpoints/local where what is needed is there, else the bundled
+  /// one. What was taken without being named is said.
+  func forReading(needing isThere: (Checkpoint) -> Bool) throws(PipelineError) -> Checkpoint {
+    if let name {
+      let named = Checkpoint(Self.folder(named: name))
+      return Self.exists(named.url) ? named : Checkpoint(Self.besideTheProgram(name) ?? named.url)
     }
-    return here
+    let local = Checkpoint(Self.folder(named: "local"))
+    let here = Checkpoint(Self.folder(named: "emoji"))
+    let bundled = Self.exists(here.url) ? here : Checkpoint(Self.besideTheProgram("emoji") ?? here.url)
+    guard let found = [local, bundled].first(where: isThere) else {
+      throw PipelineError(
+        .noInput,
+        "there is no checkpoint in checkpoints/local or checkpoints/emoji to take; make one with dalle-cli "
+          + "train-tokenizer and train-prior, or name another with --checkpoint")
+    }
+    Console.note("using the checkpoint \(found.url.relativePath)")
+    return found
+  }
+
+  private static func folder(named name: String) -> URL {
+    let isPath = name.contains("/") || name == "." || name == ".."
+    return isPath
+      ? URL(fileURLWithPath: name).standardizedFileURL
+      : URL(fileURLWithPath: "checkpoints").appendingPathComponent(name)
+  }
+
+  /// The checkpoint in a folder `checkpoints` beside the program or above it: run from elsewhere, a program that lies in
+  /// its package still finds what the package bundles.
+  private static func besideTheProgram(_ name: String) -> URL? {
+    if name.contains("/") { return nil }
+    guard var folder = Bundle.main.executableURL?.resolvingSymlinksInPath() else { return nil }
+    while folder.path != "/" {
+      folder.deleteLastPathComponent()
+      let candidate = folder.appendingPathComponent("checkpoints").appendingPathComponent(name)
+      if exists(candidate) { return candidate }
+    }
+    return nil
+  }
+
+  private static func exists(_ url: URL) -> Bool { FileManager.default.fileExists(atPath: url.path) }
+}
+
+/// A file that a command is going to write, refused before the work and not after it.
+enum OutputFile {
+  /// - Throws: `PipelineError` of kind `.cannotCreate` where no file can be written there.
+  static func url(_ path: String) throws(PipelineError) -> URL {
+    let url = URL(fileURLWithPath: path)
+    let folder = url.deletingLastPathComponent()
+    var isFolder: ObjCBool = false
+    if path.isEmpty || FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) && isFolder.boolValue {
+      throw PipelineError(.cannotCreate, "cannot write \"\(path)\": it is a folder; name a file in it")
+    }
+    guard FileManager.default.fileExists(atPath: folder.path, isDirectory: &isFolder), isFolder.boolValue else {
+      throw PipelineError(.cannotCreate, "cannot write \(path): there is no folder \(folder.relativePath)")
+    }
+    guard access(folder.path, W_OK) == 0 else {
+      throw PipelineError(.cannotCreate, "cannot write \(path): \(String(cString: strerror(errno)))")
+    }
+    return url
   }
 }
 
@@ -97,22 +134,39 @@ struct DataOptions: ParsableArguments {
 
 /// What both training commands take.
 struct TrainingOptions: ParsableArguments {
-  @Option(help: "Train this many steps.") var steps: Int?
-  @Option(help: "Train this many passes over the pictures.") var epochs: Double?
-  @Option(help: "Train this long.") var minutes: Double?
+  @Option(parsing: .unconditional, help: "Train this many steps.") var steps: Int?
+  @Option(parsing: .unconditional, help: "Train this many passes over the pictures.") var epochs: Double?
+  @Option(parsing: .unconditional, help: "Train this long.") var minutes: Double?
   @Option(help: "How large the model is.") var preset: Preset = .small
-  @Option(help: "Pictures a step.") var batchSize: Int?
-  @Option(help: "The learning rate at its peak.") var learningRate: Float?
-  @Option(help: "Names all random numbers of the run.") var seed: UInt64 = 0
-  @Option(help: "Steps between two saves; every ninety seconds unless given.") var saveEvery: Int?
+  @Option(parsing: .unconditional, help: "Pictures a step.") var batchSize: Int?
+  @Option(parsing: .unconditional, help: "The learning rate at its peak.") var learningRate: Float?
+  @Option(parsing: .unconditional, help: "Names all random numbers of the run.") var seed: UInt64 = 0
+  @Option(parsing: .unconditional, help: "Steps between two saves; every ninety seconds unless given.")
+  var saveEvery: Int?
   @Option(help: "Operands of matrix products; bfloat16 where the CPU is fast at it.") var precision: ElementType?
-  @Option(help: "Largest shift of a picture in training, as a share of its side.") var maximumShift: Float?
-  @Option(help: "Largest change of a picture's scale in training, as a share.") var maximumScaling: Float?
+  @Option(parsing: .unconditional, help: "Largest shift of a picture in training, as a share of its side.")
+  var maximumShift: Float?
+  @Option(parsing: .unconditional, help: "Largest change of a picture's scale in training, as a share.")
+  var maximumScaling: Float?
   @Flag(help: "Mirror pictures in training; not where left and right matter.") var horizontalFlip = false
   @Flag(help: "Go on where the last save was.") var resume = false
+  @Flag(help: "Print what was made as JSON.") var json = false
   @OptionGroup var checkpoint: CheckpointOptions
   @OptionGroup var threads: ThreadOptions
   @OptionGroup var data: DataOptions
+
+  private struct Report: Encodable {
+    var checkpoint: String
+    var file: String
+    var training: CheckpointConfiguration.TrainingSummary
+  }
+
+  /// Prints what a run has made.
+  func printResult(_ checkpoint: Checkpoint, file: URL, _ training: CheckpointConfiguration.TrainingSummary?) throws {
+    guard json, let training else { return try Console.result(file.relativePath) }
+    try Console.json(
+      Report(checkpoint: checkpoint.url.relativePath, file: file.relativePath, training: training))
+  }
 
   func settings() throws(PipelineError) -> TrainingSettings {
     var settings = TrainingSettings()
@@ -128,11 +182,6 @@ struct TrainingOptions: ParsableArguments {
     settings.seed = seed
     settings.saveEvery = saveEvery
     if maximumShift != nil || maximumScaling != nil || horizontalFlip {
-      for (name, value) in [("--maximum-shift", maximumShift), ("--maximum-scaling", maximumScaling)] {
-        if let value, !(0..<1).contains(value) {
-          throw PipelineError(.usage, "\(name) must be 0 up to 1, not \(value)")
-        }
-      }
       settings.augmentation = Augmentation(
         maximumShift: maximumShift ?? 0, maximumScaling: maximumScaling ?? 0, horizontalFlip: horizontalFlip)
     }
@@ -153,10 +202,10 @@ struct TrainingOptions: ParsableArguments {
       report: { event in
         switch event {
         case .step(let p):
-          LiveLine.show(
+          Console.progress(
             String(
               format: "step %d  %3.0f%%  loss %.4f  %.0f pictures/s  %@ left", p.step, 100 * p.fraction, p.loss,
-              p.picturesPerSecond, described(seconds: p.secondsLeft)))
+              p.picturesPerSecond, described(seconds: p.secondsLeft)), isLast: p.fraction >= 1)
         case .note(let text): Console.note(text)
         case .validation(let text): Console.line("      " + text)
         case .saved: break

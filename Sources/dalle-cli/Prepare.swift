@@ -19,6 +19,6 @@ struct Prepare: ParsableCommand {
     if json { return try Console.json(summary) }
     Console.line(
       "\(summary.pictures) pictures: \(summary.train) train, \(summary.validation) validation, \(summary.test) test")
-    Console.result(output)
+    try Console.result(output)
   }
 }

@@ -10,7 +10,7 @@ struct Reconstruct: ParsableCommand {
 
   @Argument(help: "PNG or JPEG files.") var images: [String]
   @Option(help: "The PNG to write.") var output = "reconstructions.png"
-  @Option(help: "Each pixel becomes this many pixels a side.") var scale = 3
+  @Option(parsing: .unconditional, help: "Each pixel becomes this many pixels a side.") var scale = 3
   @Flag(help: "Print the error of each picture as JSON.") var json = false
   @OptionGroup var checkpoint: CheckpointOptions
   @OptionGroup var threads: ThreadOptions
@@ -26,13 +26,16 @@ struct Reconstruct: ParsableCommand {
 
   func run() throws {
     guard (1...64).contains(scale) else { throw PipelineError(.usage, "--scale must be 1 to 64, not \(scale)") }
+    let file = try OutputFile.url(output)
     let pictures = try images.map { try Picture(contentsOf: URL(fileURLWithPath: $0)) }
-    let tokenizer = try StandaloneTokenizer(checkpoint.forReading(), threads: try threads.count())
+    let tokenizer = try StandaloneTokenizer(
+      checkpoint.forReading(needing: \.hasImageTokenizer), threads: try threads.count())
     let results = tokenizer.reconstruct(pictures)
+    try PictureSize.check(count: 2 * results.count, side: results[0].original.width, scale: scale)
     try Picture.reconstructionGrid(
       originals: results.map { $0.original.enlarged(by: scale) },
       reconstructions: results.map { $0.reconstruction.enlarged(by: scale) }
-    ).write(to: URL(fileURLWithPath: output))
+    ).write(to: file)
     if json {
       return try Console.json(
         Report(
@@ -42,6 +45,6 @@ struct Reconstruct: ParsableCommand {
     for (image, result) in zip(images, results) {
       Console.line("\(image): \(String(format: "%.2f", result.psnrInDecibels)) dB")
     }
-    Console.result(output)
+    try Console.result(output)
   }
 }

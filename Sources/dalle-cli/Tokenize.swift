@@ -19,12 +19,12 @@ struct Tokenize: ParsableCommand {
   func run() throws {
     let encoding =
       try vocabulary.map { try BytePairEncoding(contentsOf: URL(fileURLWithPath: $0)) }
-      ?? checkpoint.forReading().readVocabulary()
+      ?? checkpoint.forReading(needing: \.hasVocabulary).readVocabulary()
     let content =
       text == "-" ? String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self) : text
     let ids = encoding.encode(content)
     let pieces = encoding.pieces(ids)
     if json { return try Console.json(Report(ids: ids, pieces: pieces)) }
-    for (id, piece) in zip(ids, pieces) { Console.result("\(id)\t\(piece)") }
+    for (id, piece) in zip(ids, pieces) { try Console.result("\(id)\t\(piece)") }
   }
 }

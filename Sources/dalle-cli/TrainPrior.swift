@@ -7,12 +7,17 @@ struct TrainPrior: ParsableCommand {
     abstract: "Stage 2: learns which image tokens go with a caption; needs a checkpoint with stage 1.")
 
   @OptionGroup var training: TrainingOptions
-  @Option(help: "Pieces of the text vocabulary, where the checkpoint has none yet.") var vocabularySize = 2048
-  @Option(help: "Text tokens that the model sees; enough for nearly all captions unless given.") var textLength: Int?
-  @Option(help: "The probability of dropping an activation in training.") var dropout: Float?
-  @Option(help: "The share of captions left out in training, which guidance needs.") var captionDropout: Float = 0.1
-  @Option(help: "The share of BPE merges left out in training.") var mergeDropout: Float = 0.1
-  @Option(help: "Decay of the weights' moving average, which is then what is saved; 0 keeps none.")
+  @Option(parsing: .unconditional, help: "Pieces of the text vocabulary, where the checkpoint has none yet.")
+  var vocabularySize = 2048
+  @Option(
+    parsing: .unconditional, help: "Text tokens that the model sees; enough for nearly all captions unless given.")
+  var textLength: Int?
+  @Option(parsing: .unconditional, help: "The probability of dropping an activation in training.") var dropout: Float?
+  @Option(parsing: .unconditional, help: "The share of captions left out in training, which guidance needs.")
+  var captionDropout: Float = 0.1
+  @Option(parsing: .unconditional, help: "The share of BPE merges left out in training.") var mergeDropout: Float = 0.1
+  @Option(
+    parsing: .unconditional, help: "Decay of the weights' moving average, which is then what is saved; 0 keeps none.")
   var averageDecay: Float = 0
 
   func run() throws {
@@ -36,6 +41,6 @@ struct TrainPrior: ParsableCommand {
       checkpoint: checkpoint, dataSet: dataSet, threads: threads, precision: training.chosenPrecision(),
       observer: training.observer())
     try trainer.train(settings: settings, resume: training.resume)
-    Console.result(checkpoint.priorFile.relativePath)
+    try training.printResult(checkpoint, file: checkpoint.priorFile, checkpoint.readConfiguration().priorTraining)
   }
 }

@@ -12,12 +12,13 @@ struct TrainTokenizer: ParsableCommand {
     try settings.validate()
     let checkpoint = training.checkpoint.forTraining()
     let threads = try training.threads.count()
-    let resumed = training.resume ? try checkpoint.readConfiguration() : nil
+    let resumed = training.resume ? try checkpoint.readConfigurationOfTokenizerTraining() : nil
     let size = (resumed?.imageTokenizer ?? settings.preset.imageTokenizer).pictureSize
     let trainer = TokenizerTrainer(
       checkpoint: checkpoint, dataSet: try training.data.open(pictureSize: size, fit: resumed?.data?.fit ?? .pad),
       threads: threads, precision: training.chosenPrecision(), observer: training.observer())
     try trainer.train(settings: settings, resume: training.resume)
-    Console.result(checkpoint.imageTokenizerFile.relativePath)
+    try training.printResult(
+      checkpoint, file: checkpoint.imageTokenizerFile, checkpoint.readConfiguration().tokenizerTraining)
   }
 }

@@ -10,9 +10,16 @@ struct TrainVocabulary: ParsableCommand {
     abstract: "Trains a byte-level BPE vocabulary on the captions of a data set's train split.")
 
   @OptionGroup var data: DataOptions
-  @Option(help: "Pieces, the 256 bytes included.") var vocabularySize = 2048
+  @Option(parsing: .unconditional, help: "Pieces, the 256 bytes included.") var vocabularySize = 2048
   @Option(help: "The file to write; the checkpoint's vocabulary.json unless given.") var output: String?
+  @Flag(help: "Print what was made as JSON.") var json = false
   @OptionGroup var checkpoint: CheckpointOptions
+
+  private struct Report: Encodable {
+    var file: String
+    var pieces: Int
+    var captions: Int
+  }
 
   func run() throws {
     var settings = TrainingSettings()
@@ -24,6 +31,7 @@ struct TrainVocabulary: ParsableCommand {
         .cannotCreate,
         "\(target.url.path) has a prior that was trained with its vocabulary; name another --checkpoint or --output")
     }
+    let file = try output.map(OutputFile.url) ?? target.vocabularyFile
     // Captions are all that is needed; the pictures are read as small as possible.
     let dataSet = try data.open(pictureSize: 1)
     let captions = dataSet.indices(of: .train).flatMap { dataSet.entries[$0].captions }
@@ -31,9 +39,12 @@ struct TrainVocabulary: ParsableCommand {
     if vocabulary.vocabularySize < vocabularySize {
       Console.note("the captions give \(vocabulary.vocabularySize) pieces, fewer than the \(vocabularySize) asked for")
     }
-    let file = output.map { URL(fileURLWithPath: $0) } ?? target.vocabularyFile
-    try AtomicFile.createDirectory(file.deletingLastPathComponent())
+    if output == nil { try AtomicFile.createDirectory(target.url) }
     try vocabulary.write(to: file)
-    Console.result(file.relativePath)
+    if json {
+      return try Console.json(
+        Report(file: file.relativePath, pieces: vocabulary.vocabularySize, captions: captions.count))
+    }
+    try Console.result(file.relativePath)
   }
 }
