@@ -77,9 +77,10 @@ struct Benchmark: ParsableCommand {
       ("of the GEMM peak", report.shareOfGemmPeak.map { 100 * $0 }, "%"),
       ("peak memory", Double(report.peakResidentBytes) / 1e6, "MB"),
     ]
-    Console.result("\(workload.rawValue), \(precision.rawValue), \(threads) threads, \(report.engine)")
+    try Console.result("\(workload.rawValue), \(precision.rawValue), \(threads) threads, \(report.engine)")
     for case (let name, let value?, let unit) in lines {
-      Console.result("  \(name.padding(toLength: 18, withPad: " ", startingAt: 0))\(String(format: "%.4g", value)) \(unit)")
+      let label = name.padding(toLength: 18, withPad: " ", startingAt: 0)
+      try Console.result("  \(label)\(String(format: "%.4g", value)) \(unit)")
     }
   }
 
@@ -93,7 +94,9 @@ struct Benchmark: ParsableCommand {
     }
     guard text >= 2 else { throw PipelineError(.usage, "--text must be 2 or more, not \(text)") }
     guard dim % heads == 0 else { throw PipelineError(.usage, "--dim must be a multiple of --heads") }
-    guard gridSide * gridSide == image else { throw PipelineError(.usage, "--image must be a square number, not \(image)") }
+    guard gridSide * gridSide == image else {
+      throw PipelineError(.usage, "--image must be a square number, not \(image)")
+    }
     guard (0...10).contains(down), size % (1 << down) == 0 else {
       throw PipelineError(.usage, "--size must be a multiple of 2 to the power of --down")
     }
@@ -195,7 +198,7 @@ struct Benchmark: ParsableCommand {
 
   /// `generate --count 1` from a process of its own, its start included.
   private func startup(_ threads: Int) throws -> Report {
-    let folder = checkpoint.forReading().url
+    let folder = try checkpoint.forReading(needing: \.isComplete).url
     let output = FileManager.default.temporaryDirectory.appendingPathComponent("startup-\(getpid()).png")
     defer { try? FileManager.default.removeItem(at: output) }
     var failure: Int32 = 0
