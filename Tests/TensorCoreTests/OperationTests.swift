@@ -51,7 +51,7 @@ struct OperationTests {
         let (above, below) = (scalars[j] + 5e-3, scalars[j] - 5e-3)
         return (value(at: above) - value(at: below)) / (Double(above) - Double(below))
       }
-      #expect(relativeError(gradients[i].scalars.map(Double.init), differences) < 2e-3)
+      #expect(relativeError(gradients[i].scalars.map(Double.init), differences) < 1e-3)
     }
   }
 
@@ -90,7 +90,7 @@ struct OperationTests {
     let (narrow, wide) = (run(.bfloat16), run(.float32))
     #expect(relativeError(narrow.output, wide.output) < 0x1p-7)
     for (gradient, expected) in zip(narrow.gradients, wide.gradients) {
-      #expect(relativeError(gradient, expected) < 0x1p-6)
+      #expect(relativeError(gradient, expected) < 0x1p-7)
     }
   }
 
