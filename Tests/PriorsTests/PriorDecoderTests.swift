@@ -1,0 +1,115 @@
+import NN
+import TensorCore
+import TestSupport
+import Testing
+
+@testable import Priors
+
+struct PriorDecoderTests {
+  /// The decoder multiplies by bfloat16 weights: a model whose weights are bfloat16 numbers, which both know exactly.
+  private func roundedFixtureModel() throws -> TransformerPrior {
+    let model = try PriorFixture().model()
+    for parameter in model.parameters() where parameter.decays {
+      parameter.value.assign(parameter.value.cast(to: .bfloat16))
+    }
+    return model
+  }
+
+  /// More than one panel of every weight, so that threads share the work; large weights, so that rounding would show.
+  private func largerModel() -> TransformerPrior {
+    var configuration = TransformerPrior.Configuration()
+    configuration.textLength = 6
+    configuration.gridSide = 4
+    configuration.textVocabulary = 50
+    configuration.imageVocabulary = 100
+    configuration.width = 48
+    configuration.layers = 2
+    configuration.heads = 4
+    let model = TransformerPrior(configuration, seed: 3)
+    for parameter in model.parameters() where parameter.shape.count == 2 {
+      parameter.value.assign(parameter.value * 10)
+    }
+    return model
+  }
+
+  private let texts: [[Int32]] = [[1, 4, 10, 0, 7], [3, 3], [], [2, 9, 5, 8, 6, 1, 4], [10]]
+
+  private func requests(seed: UInt64 = 1) -> [PriorDecoder.Request] {
+    texts.enumerated().map { .init(text: $1, seed: seed, number: $0) }
+  }
+
+  /// What is drawn from the decoder's logits must be what is drawn from those that training would compute for the same
+  /// tokens: the likeliest ones, and random ones with the same random numbers.
+  @Test(arguments: [(0, 1), (0, 2.5), (1, 1), (0.8, 2)] as [(Float, Float)])
+  func agreesWithTheModel(temperature: Float, guidance: Float) throws {
+    let model = try roundedFixtureModel()
+    var options = SamplingOptions()
+    (options.temperature, options.guidance, options.topK) = (temperature, guidance, 0)
+    let drawn = PriorDecoder(model, team: try ThreadTeam(count: 2)).draw(requests(seed: 21), options: options)
+    #expect(Set(drawn).count > 2)
+    let images = drawn.flatMap(\.self)
+    let conditional = model.imageLogits(.init(texts: texts, images: images), precision: .float32)
+    let empty = model.imageLogits(.init(texts: texts.map { _ in [] }, images: images), precision: .float32)
+    let logits = (empty + (conditional - empty) * guidance).scalars
+    for (i, tokens) in drawn.enumerated() {
+      #expect(tokens.count == 9)
+      for (index, token) in tokens.enumerated() {
+        var random = Philox(seed: 21, stream: 0x5A << 56 | UInt64(i), counter: UInt64(index))
+        let start = (i * 9 + index) * 13
+        #expect(token == options.draw(logits[start..<start + 13], uniform: random.uniform()))
+      }
+    }
+  }
+
+  @Test(arguments: [1, 1.7] as [Float])
+  func aPictureIsTheSameInAnyCompany(guidance: Float) throws {
+    let model = largerModel()
+    var options = SamplingOptions()
+    options.guidance = guidance
+    options.temperature = 1
+    let reference = PriorDecoder(model, team: try ThreadTeam(count: 1)).draw(requests(), options: options)
+    #expect(Set(reference).count == texts.count)
+    for threads in 1...3 {
+      let decoder = PriorDecoder(model, team: try ThreadTeam(count: threads))
+      #expect(decoder.draw(requests(), options: options) == reference)
+      #expect(decoder.draw(requests().reversed(), options: options) == reference.reversed())
+      for (request, tokens) in zip(requests(), reference) {
+        #expect(decoder.draw([request], options: options) == [tokens])
+      }
+    }
+  }
+
+  @Test func guidanceOfOneIsNoGuidance() throws {
+    let decoder = PriorDecoder(largerModel(), team: try ThreadTeam(count: 2))
+    var options = SamplingOptions()
+    options.guidance = 1
+    let plain = decoder.draw(requests(), options: options)
+    // The next number above 1 goes the other way through the code, to the same tokens.
+    options.guidance = Float(1).nextUp
+    #expect(decoder.draw(requests(), options: options) == plain)
+    options.guidance = 3
+    #expect(decoder.draw(requests(), options: options) != plain)
+    // Guidance of zero leaves the caption out, but for the number of the picture.
+    options.guidance = 0
+    let unconditional = requests().map { PriorDecoder.Request(text: [], seed: $0.seed, number: $0.number) }
+    let empty = decoder.draw(requests(), options: options)
+    #expect(empty == decoder.draw(unconditional, options: options))
+  }
+
+  @Test func seedAndNumberChooseThePicture() throws {
+    let decoder = PriorDecoder(largerModel(), team: try ThreadTeam(count: 1))
+    let options = SamplingOptions()
+    func draw(_ seed: UInt64, _ number: Int) -> [Int32] {
+      decoder.draw([.init(text: [5], seed: seed, number: number)], options: options)[0]
+    }
+    #expect(Set([draw(1, 0), draw(1, 1), draw(2, 0), draw(1, 0)]).count == 3)
+    #expect(decoder.draw([], options: options).isEmpty)
+  }
+
+  @Test func tellsItsProgress() throws {
+    var told: [Int] = []
+    _ = PriorDecoder(largerModel(), team: try ThreadTeam(count: 1))
+      .draw(Array(requests().prefix(1)), options: SamplingOptions()) { told.append($0) }
+    #expect(told == Array(1...16))
+  }
+}
