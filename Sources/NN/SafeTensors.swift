@@ -69,9 +69,9 @@ public struct SafeTensors {
     }
     // The data follow each other without overlaps or gaps and fill the file, as the reference library demands.
     var end = 0
-    for (key, entry) in entries.sorted(by: { $0.value.data_offsets.lexicographicallyPrecedes($1.value.data_offsets) }) {
-      guard entry.data_offsets[0] == end else { throw broken("the data of \(key) overlap others or leave a gap") }
-      end = entry.data_offsets[1]
+    for (key, entry) in entries.sorted(by: { $0.value.offsets.lexicographicallyPrecedes($1.value.offsets) }) {
+      guard entry.offsets[0] == end else { throw broken("the data of \(key) overlap others or leave a gap") }
+      end = entry.offsets[1]
     }
     guard end == size else { throw broken("\(size - end) bytes at its end belong to no tensor") }
     self.entries = entries
