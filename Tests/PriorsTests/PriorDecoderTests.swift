@@ -51,14 +51,17 @@ struct PriorDecoderTests {
     let conditional = model.imageLogits(.init(texts: texts, images: images), precision: .float32)
     let empty = model.imageLogits(.init(texts: texts.map { _ in [] }, images: images), precision: .float32)
     let logits = (empty + (conditional - empty) * guidance).scalars
+    var disagreements = 0
     for (i, tokens) in drawn.enumerated() {
       #expect(tokens.count == 9)
       for (index, token) in tokens.enumerated() {
         var random = Philox(seed: 21, stream: 0x5A << 56 | UInt64(i), counter: UInt64(index))
         let start = (i * 9 + index) * 13
-        #expect(token == options.draw(logits[start..<start + 13], uniform: random.uniform()))
+        if token != options.draw(logits[start..<start + 13], uniform: random.uniform()) { disagreements += 1 }
       }
     }
+    // The cache keeps keys and values as bfloat16: one near tie of the 45 may fall the other way.
+    #expect(disagreements <= 1)
   }
 
   @Test(arguments: [1, 1.7] as [Float])
