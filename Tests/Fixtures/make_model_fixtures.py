@@ -348,7 +348,7 @@ def make_prior():
 SIDE, PATCH, CHANNELS, BLOCKS, CODES, DIMENSIONS, COMMITMENT, DECAY = 8, 2, 16, 1, 12, 4, 0.25, 0.98
 
 
-def vqvae_weights():
+def vqvae_weights(network):
     weights = {}
 
     def convolution_weights(name, inputs, outputs, kernel, gain=1.0):
@@ -360,6 +360,20 @@ def vqvae_weights():
         weights[f"{name}.weight"] = (random(channels, scale=0.2) + 1).float().double()
         weights[f"{name}.bias"] = random(channels, scale=0.2).float().double()
 
+    if network == "strided":
+        convolution_weights("encoder.downsampling.0", 3, CHANNELS, 4, gain=2)
+        convolution_weights("encoder.middle", CHANNELS, CHANNELS, 3, gain=2)
+        convolution_weights("decoder.middle", DIMENSIONS, CHANNELS, 3, gain=2)
+        for part in ["encoder", "decoder"]:
+            for i in range(BLOCKS):
+                convolution_weights(f"{part}.blocks.{i}.convolution1", CHANNELS, CHANNELS, 3, gain=2)
+                convolution_weights(f"{part}.blocks.{i}.convolution2", CHANNELS, CHANNELS, 1)
+        convolution_weights("encoder.output", CHANNELS, DIMENSIONS, 1)
+        # A transposed convolution's weight is that of the convolution it reverses: [in, kernel, kernel, out].
+        weights["decoder.upsampling.0.weight"] = random(
+            CHANNELS, 4, 4, 3, scale=2 / math.sqrt(16 * CHANNELS)).float().double()
+        weights["decoder.upsampling.0.bias"] = random(3, scale=0.1).float().double()
+        return weights
     for part, inputs, outputs, kernel in [
         ("encoder", 3 * PATCH * PATCH, DIMENSIONS, 1),
         ("decoder", DIMENSIONS, 3 * PATCH * PATCH, 3),
@@ -375,9 +389,9 @@ def vqvae_weights():
     return weights
 
 
-def make_vqvae():
+def make_vqvae(network, file):
     pictures = torch.rand(4, SIDE, SIDE, 3, generator=generator).double()
-    weights = vqvae_weights()
+    weights = vqvae_weights(network)
     # The state of a codebook that has seen steps before, in even use, so that one step brings no code back to life.
     tokens_in_all = 4 * (SIDE // PATCH) ** 2
     codebook = F.normalize(random(CODES, DIMENSIONS), dim=1).float().double()
@@ -399,15 +413,34 @@ def make_vqvae():
             x = x + convolved(w, norm(w, h, f"{part}.blocks.{i}.norm2"), f"{part}.blocks.{i}.convolution2")
         return convolved(w, norm(w, x, f"{part}.norm"), f"{part}.output")
 
+    def plain_blocks(w, x, part):
+        for i in range(BLOCKS):
+            h = convolved(w, F.relu(x), f"{part}.blocks.{i}.convolution1")
+            x = x + convolved(w, F.relu(h), f"{part}.blocks.{i}.convolution2")
+        return x
+
+    def encoder(w):
+        x = pictures * 2 - 1
+        if network == "patches":
+            return trunk(w, space_to_depth(x, PATCH), "encoder")
+        name = "encoder.downsampling.0"
+        x = F.relu(convolution(x, w[f"{name}.weight"], w[f"{name}.bias"], 2, 1))
+        x = plain_blocks(w, convolved(w, x, "encoder.middle"), "encoder")
+        return convolved(w, F.relu(x), "encoder.output")
+
     def encode(w):
-        z = F.normalize(trunk(w, space_to_depth(pictures * 2 - 1, PATCH), "encoder"), dim=-1)
+        z = F.normalize(encoder(w), dim=-1)
         distances = torch.cdist(z.reshape(-1, DIMENSIONS), codebook)
         nearest = distances.topk(2, dim=1, largest=False).values
         assert (nearest[:, 1] - nearest[:, 0]).min() > 1e-4, "a token is too close to call in float32"
         return z, distances.argmin(1)
 
     def decode(w, codes):
-        return depth_to_space(trunk(w, codes, "decoder"), PATCH) * 0.5 + 0.5
+        if network == "patches":
+            return depth_to_space(trunk(w, codes, "decoder"), PATCH) * 0.5 + 0.5
+        x = plain_blocks(w, convolved(w, codes, "decoder.middle"), "decoder")
+        name = "decoder.upsampling.0"
+        return transposed_convolution(F.relu(x), w[f"{name}.weight"], w[f"{name}.bias"], 2, 1) * 0.5 + 0.5
 
     def loss(w):
         z, tokens = encode(w)
@@ -433,7 +466,7 @@ def make_vqvae():
         "updated/quantizer.counts": new_counts,
         "updated/quantizer.sums": new_sums,
     }
-    store("vqvae.safetensors", tensors)
+    store(file, tensors)
 
 
 # MARK: - Random numbers
@@ -464,6 +497,7 @@ if __name__ == "__main__":
     make_operations()
     make_optimizer()
     make_prior()
-    make_vqvae()
+    make_vqvae("patches", "vqvae.safetensors")
+    make_vqvae("strided", "vqvae-strided.safetensors")
     print_philox()
     print({path.name: path.stat().st_size for path in FOLDER.iterdir()})

@@ -5,14 +5,16 @@ import Testing
 
 @testable import LatentModels
 
-/// A whole small VQ-VAE against PyTorch's.
+/// A whole small VQ-VAE of either network against PyTorch's.
 struct VQVAETests {
-  private let fixture: Fixture
+  private func fixture(_ network: VQVAE.Network) throws -> Fixture {
+    try Fixture(network == .patches ? "vqvae" : "vqvae-strided")
+  }
 
-  init() throws { fixture = try Fixture("vqvae") }
-
-  private func model() throws -> VQVAE {
+  private func model(_ network: VQVAE.Network = .patches) throws -> VQVAE {
+    let fixture = try fixture(network)
     var configuration = VQVAE.Configuration()
+    configuration.network = network
     configuration.pictureSize = 8
     configuration.patchSize = 2
     configuration.channels = 16
@@ -24,8 +26,9 @@ struct VQVAETests {
     return model
   }
 
-  @Test func agreesWithPyTorch() throws {
-    let model = try model()
+  @Test(arguments: VQVAE.Network.allCases)
+  func agreesWithPyTorch(network: VQVAE.Network) throws {
+    let (fixture, model) = (try fixture(network), try model(network))
     let pictures = try fixture.tensor("pictures")
     let (loss, gradients) = valueAndGrad(model) { $0.loss(pictures, precision: .float32).total }
     #expect(relativeError(loss, try fixture.tensor("loss")) < 1e-5)
@@ -39,9 +42,9 @@ struct VQVAETests {
   }
 
   /// Weights and codebook after one step, from one shard or several.
-  @Test(arguments: [1, 2, 4])
-  func learnsAsPyTorchDoes(shards: Int) throws {
-    let model = try model()
+  @Test(arguments: VQVAE.Network.allCases, [1, 2, 4])
+  func learnsAsPyTorchDoes(network: VQVAE.Network, shards: Int) throws {
+    let (fixture, model) = (try fixture(network), try model(network))
     let pictures = try fixture.tensor("pictures")
     var options = AdamW.Options()
     options.weightDecay = 0.1
@@ -71,7 +74,7 @@ struct VQVAETests {
 
   @Test func bfloat16StaysClose() throws {
     let model = try model()
-    let pictures = try fixture.tensor("pictures")
+    let pictures = try fixture(.patches).tensor("pictures")
     let narrow = model.loss(pictures, precision: .bfloat16)
     let wide = model.loss(pictures, precision: .float32)
     #expect(abs(narrow.total.item - wide.total.item) < 0.02 * wide.total.item)
@@ -80,7 +83,7 @@ struct VQVAETests {
 
   @Test func overfitsOneBatch() throws {
     let model = try model()
-    let pictures = try fixture.tensor("pictures")
+    let pictures = try fixture(.patches).tensor("pictures")
     let trainer = ReplicaTrainer(
       AdamW(ParameterStore(model, precision: .float32)), team: try ThreadTeam(count: 1))
     var errors: [Float] = []
