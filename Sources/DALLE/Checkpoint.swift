@@ -142,16 +142,24 @@ public struct Checkpoint: Sendable {
   func setAside(_ replaced: [URL]) throws(PipelineError) -> Bool {
     guard exists(configurationFile) else { return false }
     let manager = FileManager.default
+    let unfinished = url.appendingPathComponent("previous.partial")
+    func place(of file: URL, in folder: URL) -> URL { folder.appendingPathComponent(file.lastPathComponent) }
+    do {
+      if exists(unfinished) { try manager.removeItem(at: unfinished) }
+      try manager.createDirectory(at: unfinished, withIntermediateDirectories: true)
+      for file in files where exists(file) && !replaced.contains(file) {
+        try manager.copyItem(at: file, to: place(of: file, in: unfinished))
+      }
+    } catch {
+      try? manager.removeItem(at: unfinished)
+      throw PipelineError(
+        .inputOutput,
+        "cannot copy the old checkpoint to \(previousFolder.path): is the disk full? Nothing was changed")
+    }
     do {
       if exists(previousFolder) { try manager.removeItem(at: previousFolder) }
-      try manager.createDirectory(at: previousFolder, withIntermediateDirectories: true)
-      // Copies first: a failure of one leaves everything where it was.
-      for file in files where exists(file) && !replaced.contains(file) {
-        try manager.copyItem(at: file, to: previousFolder.appendingPathComponent(file.lastPathComponent))
-      }
-      for file in replaced where exists(file) {
-        try manager.moveItem(at: file, to: previousFolder.appendingPathComponent(file.lastPathComponent))
-      }
+      try manager.moveItem(at: unfinished, to: previousFolder)
+      for file in replaced where exists(file) { try manager.moveItem(at: file, to: place(of: file, in: previousFolder)) }
     } catch {
       throw PipelineError(.cannotCreate, "cannot set the old checkpoint aside in \(previousFolder.path)")
     }
