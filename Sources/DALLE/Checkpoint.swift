@@ -57,11 +57,12 @@ public struct Checkpoint: Sendable {
     try TrainingState.read(from: trainingStateFile, stage: .imageTokenizer).state.configuration
   }
 
-  /// Refuses to make a model that the file with its weights cannot hold: what `config.json` says must not decide alone
-  /// how much memory is asked for.
+  /// Refuses to make a model of far more parameters than the file with its weights can hold: what `config.json` says must
+  /// not decide alone how much memory is asked for. A smaller difference is told when the tensors are read.
   func check(_ leastParameterCount: Int, fits file: URL) throws(PipelineError) {
     let size = try InputFile.byteCount(of: file)
-    guard leastParameterCount <= size / ElementType.bfloat16.size else {
+    // The smallest elements have two bytes: this is twice what the file can hold.
+    guard leastParameterCount <= size else {
       throw PipelineError(
         .badData,
         "\(configurationFile.path) describes a model of at least \(leastParameterCount) parameters, "
@@ -159,7 +160,9 @@ public struct Checkpoint: Sendable {
     do {
       if exists(previousFolder) { try manager.removeItem(at: previousFolder) }
       try manager.moveItem(at: unfinished, to: previousFolder)
-      for file in replaced where exists(file) { try manager.moveItem(at: file, to: place(of: file, in: previousFolder)) }
+      for file in replaced where exists(file) {
+        try manager.moveItem(at: file, to: place(of: file, in: previousFolder))
+      }
     } catch {
       throw PipelineError(.cannotCreate, "cannot set the old checkpoint aside in \(previousFolder.path)")
     }
