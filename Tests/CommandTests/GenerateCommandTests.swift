@@ -149,8 +149,9 @@ import Testing
     full.expectFailure(74, "standard output")
     // A reader that has gone away is no failure: `dalle-cli … | head -1`.
     let closed = try Program.run(
-      ["inspect", "checkpoints/local"], in: folder, prologue: "exec | :; sleep 0.1")
-    #expect(closed.errors.isEmpty, "\(closed)")
+      ["inspect", "checkpoints/local"], in: folder,
+      prologue: "(sleep 0.2; \"$@\"; echo \"status $?\" >&2) | :; exit 0")
+    #expect(closed.errors == "status 0\n", "\(closed)")
   }
 
   @Test func reconstructionsStandBelowTheirOriginals() throws {
