@@ -57,11 +57,12 @@ public struct Checkpoint: Sendable {
     try TrainingState.read(from: trainingStateFile, stage: .imageTokenizer).state.configuration
   }
 
-  /// Refuses to make a model that the file with its weights cannot hold: what `config.json` says must not decide alone
-  /// how much memory is asked for.
+  /// Refuses to make a model of far more parameters than the file with its weights can hold: what `config.json` says must
+  /// not decide alone how much memory is asked for. A smaller difference is told when the tensors are read.
   func check(_ leastParameterCount: Int, fits file: URL) throws(PipelineError) {
     let size = try InputFile.byteCount(of: file)
-    guard leastParameterCount <= size / ElementType.bfloat16.size else {
+    // The smallest elements have two bytes: this is twice what the file can hold.
+    guard leastParameterCount <= size else {
       throw PipelineError(
         .badData,
         "\(configurationFile.path) describes a model of at least \(leastParameterCount) parameters, "
@@ -142,15 +143,25 @@ public struct Checkpoint: Sendable {
   func setAside(_ replaced: [URL]) throws(PipelineError) -> Bool {
     guard exists(configurationFile) else { return false }
     let manager = FileManager.default
+    let unfinished = url.appendingPathComponent("previous.partial")
+    func place(of file: URL, in folder: URL) -> URL { folder.appendingPathComponent(file.lastPathComponent) }
+    do {
+      if exists(unfinished) { try manager.removeItem(at: unfinished) }
+      try manager.createDirectory(at: unfinished, withIntermediateDirectories: true)
+      for file in files where exists(file) && !replaced.contains(file) {
+        try manager.copyItem(at: file, to: place(of: file, in: unfinished))
+      }
+    } catch {
+      try? manager.removeItem(at: unfinished)
+      throw PipelineError(
+        .inputOutput,
+        "cannot copy the old checkpoint to \(previousFolder.path): is the disk full? Nothing was changed")
+    }
     do {
       if exists(previousFolder) { try manager.removeItem(at: previousFolder) }
-      try manager.createDirectory(at: previousFolder, withIntermediateDirectories: true)
-      // Copies first: a failure of one leaves everything where it was.
-      for file in files where exists(file) && !replaced.contains(file) {
-        try manager.copyItem(at: file, to: previousFolder.appendingPathComponent(file.lastPathComponent))
-      }
+      try manager.moveItem(at: unfinished, to: previousFolder)
       for file in replaced where exists(file) {
-        try manager.moveItem(at: file, to: previousFolder.appendingPathComponent(file.lastPathComponent))
+        try manager.moveItem(at: file, to: place(of: file, in: previousFolder))
       }
     } catch {
       throw PipelineError(.cannotCreate, "cannot set the old checkpoint aside in \(previousFolder.path)")

@@ -162,9 +162,9 @@ public enum ImageTokenizerConfiguration: Codable, Sendable, Equatable {
   var leastParameterCount: Int {
     switch self {
     case .vqvae(let c):
-      // The residual blocks' and stems' 3×3 kernels, and the codebook.
-      9 * c.channels * (2 * c.blocks * c.channels + 3 * c.patchSize * c.patchSize + c.codeDimensions)
-        + c.codes * c.codeDimensions
+      // The 3×3 kernels: two in each block, stems and end; and the codebook with its sums.
+      9 * c.channels * (4 * c.blocks * c.channels + 6 * c.patchSize * c.patchSize + c.codeDimensions)
+        + 2 * c.codes * c.codeDimensions
     }
   }
 }

@@ -202,7 +202,6 @@ struct TrainingLoop {
       let now = seconds()
       done = bound.progress(step: step, stepsPerEpoch: stepsPerEpoch, seconds: now)
       let isComplete = done >= 1
-      let isStopping = !isComplete && observer.shouldStop()
       let progress = TrainingProgress(
         step: step, fraction: min(1, done), loss: report.loss, learningRate: learningRate,
         picturesPerSecond: Double(batchSize) / max(stepSeconds, 1e-9),
@@ -214,6 +213,7 @@ struct TrainingLoop {
           ("gradient_norm", Double(report.gradientNorm)), ("pictures_per_second", progress.picturesPerSecond),
         ] + report.metrics)
       observer.report(.step(progress))
+      let isStopping = !isComplete && observer.shouldStop()
       // Whoever stops a run may not wait for long: it is saved first, and not measured.
       if isComplete || (!isStopping && now - lastValidation >= Self.validationInterval) {
         log.append(step: step, seconds: now, try validate(step))

@@ -1,0 +1,202 @@
+import Foundation
+import Media
+import Testing
+
+@testable import dalle_cli
+
+@Suite struct GenerateCommandTests {
+  /// The pictures of one call with --separate, by number.
+  private func pictures(_ folder: TestFolder, _ arguments: String...) throws -> [Picture] {
+    let name = UUID().uuidString
+    let outcome = try Program.run(
+      ["generate", "a red square", "--seed", "5", "--separate", "--output", name] + arguments, in: folder)
+    outcome.expectSuccess()
+    return try outcome.outputLines.map { try Picture(contentsOf: folder.path($0)) }
+  }
+
+  @Test func aPictureDependsOnItsSeedAndNumberAlone() throws {
+    let folder = try Trained.folder.get()
+    let all = try pictures(folder, "--count", "11", "--threads", "2")
+    #expect(all.count == 11)
+    #expect(all.contains { $0 != all[0] })
+    #expect(try pictures(folder, "--count", "1", "--threads", "1") == Array(all.prefix(1)))
+    #expect(try pictures(folder, "--count", "3", "--threads", "3") == Array(all.prefix(3)))
+    #expect(try pictures(folder, "--count", "9", "--threads", "1") == Array(all.prefix(9)))
+    let other = try Program.run(
+      ["generate", "a red square", "--seed", "6", "--separate", "--output", UUID().uuidString], in: folder)
+    #expect(try other.outputLines.map { try Picture(contentsOf: folder.path($0)) } != Array(all.prefix(4)))
+  }
+
+  @Test func thePictureTellsHowItWasMade() throws {
+    let folder = try Trained.folder.get()
+    let caption = "a green square\nof 大 size 🟩"
+    let outcome = try Program.run(
+      [
+        "generate", caption, "--seed", "18446744073709551615", "--temperature", "0.9", "--top-k", "5", "--top-p",
+        "0.8", "--guidance", "1", "--count", "3", "--scale", "2", "--output", "told.png", "--checkpoint", "local",
+      ], in: folder)
+    outcome.expectSuccess()
+    #expect(outcome.outputLines == ["told.png"])
+    let text = Dictionary(uniqueKeysWithValues: try Picture.pngText(of: folder.path("told.png")))
+    #expect(text["Title"] == caption)
+    #expect(text["Seed"] == "18446744073709551615")
+    #expect(text["Settings"] == "temperature 0.9, top-k 5, top-p 0.8, guidance 1.0")
+    #expect(text["Checkpoint"] == "local")
+    #expect(text["Count"] == "3")
+    // Two rows of two, 128 pixels each and four between them.
+    let picture = try Picture(contentsOf: folder.path("told.png"))
+    #expect(picture.width == 260 && picture.height == 260)
+  }
+
+  @Test func jsonIsOneObjectAndUnseenWordsAreNamed() throws {
+    let folder = try Trained.folder.get()
+    let outcome = try Program.run(
+      ["generate", "A RED tapir, a tapir of squares", "--count", "1", "--json", "--output", "json.png"], in: folder)
+    outcome.expectSuccess()
+    #expect(outcome.errorLines.count { $0 == "note: \"tapir\" never occurs in the training captions" } == 1)
+    #expect(!outcome.errors.contains("\"red\""))
+    #expect(outcome.errors.contains("note: using the checkpoint checkpoints/local"))
+    let json = try outcome.json()
+    #expect(json["unseen_words"] as? [String] == ["tapir", "of", "squares"])
+    #expect(json["files"] as? [String] == ["json.png"])
+    #expect((json["sampling"] as? [String: Any])?["top_k"] as? Int == 64)
+  }
+
+  @Test func anEmptyPromptAndOneThatIsTooLong() throws {
+    let folder = try Trained.folder.get()
+    let empty = try Program.run(["generate", "", "--count", "1"], in: folder)
+    empty.expectSuccess()
+    #expect(empty.errors.contains("note: the prompt is empty"))
+    #expect(empty.outputLines == ["picture.png"])
+    let long = try Program.run(
+      ["generate", String(repeating: "red square ", count: 9090), "--count", "1", "--output", "long.png"],
+      in: folder)
+    long.expectSuccess()
+    #expect(long.errors.contains(#/note: the prompt has \d+ tokens; the model sees the first 8/#), "\(long)")
+    // What is cut changes nothing.
+    let cut = try Program.run(
+      ["generate", String(repeating: "red square ", count: 20), "--count", "1", "--output", "cut.png"], in: folder)
+    cut.expectSuccess()
+    #expect(try Picture(contentsOf: folder.path("long.png")) == Picture(contentsOf: folder.path("cut.png")))
+  }
+
+  @Test(arguments: [
+    ("a red heart!", "a-red-heart"), ("", "picture"), ("🖤 …", "picture"), ("../../etc/passwd", "etc-passwd"),
+    ("ein größerer Bär", "ein-größerer-bär"), ("猫の絵", "猫の絵"),
+  ])
+  func fileNamesComeFromTheCaption(_ caption: String, _ name: String) {
+    #expect(Generate.fileName(for: caption) == name)
+  }
+
+  @Test func fileNamesFitTheFileSystem() throws {
+    let folder = try Trained.folder.get()
+    for caption in [
+      String(repeating: "画", count: 300), "a" + String(repeating: "\u{301}", count: 500),
+      String(repeating: "เด็ก", count: 90),
+    ] {
+      let outcome = try Program.run(
+        ["generate", caption, "--count", "1", "--seed", "18446744073709551615", "--separate"], in: folder)
+      outcome.expectSuccess()
+      #expect(folder.exists(try #require(outcome.outputLines.first)))
+    }
+  }
+
+  @Test(arguments: [
+    (["--count", "0"], "--count must be 1"), (["--count", "-2"], "--count must be 1"),
+    (["--count", "10000"], "lower --scale"), (["--count", "9", "--scale", "64"], "lower --scale"),
+    (["--scale", "0"], "--scale must be"), (["--temperature", "nan"], "--temperature must be"),
+    (["--temperature", "-1"], "--temperature must be"), (["--guidance", "inf"], "--guidance must be"),
+    (["--top-p", "0"], "--top-p must be"), (["--top-p", "nan"], "--top-p must be"),
+    (["--top-k", "-1"], "--top-k must be"), (["--top-k", "many"], "--top-k"),
+    (["--threads", "0"], "--threads must be"),
+    (["--threads", "1000000"], "--threads must be"), (["--seed", "-1"], "--seed"), (["--seed", "1.5"], "--seed"),
+    (["--frames", "3"], "--frames"), (["--checkpoint", ""], "--checkpoint"),
+  ])
+  func optionsThatMakeNoSense(_ options: [String], _ words: String) throws {
+    let folder = try Trained.folder.get()
+    try Program.run(["generate", "red", "--output", "no.png"] + options, in: folder).expectFailure(64, words)
+    #expect(!folder.exists("no.png"))
+  }
+
+  @Test func outputsThatCannotBeWritten() throws {
+    let folder = try Trained.copy()
+    try folder.write("", to: "file")
+    for (output, words) in [
+      ("nowhere/x.png", "there is no folder nowhere"), ("checkpoints", "it is a folder"),
+      ("file/x.png", "there is no folder file"), ("", "it is a folder"),
+    ] {
+      try Program.run(["generate", "red", "--output", output], in: folder).expectFailure(73, words)
+    }
+    try Program.run(["generate", "red", "--separate", "--output", "file/x"], in: folder).expectFailure(73, "file/x")
+    // 1024 or 512 bytes a block: too few for the picture, enough for the messages.
+    let full = try Program.run(["generate", "red", "--output", "x.png"], in: folder, prologue: "ulimit -f 1")
+    full.expectFailure(74, "x.png")
+    #expect(
+      try FileManager.default.contentsOfDirectory(atPath: folder.url.path).sorted() == ["checkpoints", "data", "file"])
+  }
+
+  @Test func anEarlierPictureOutlivesAFailure() throws {
+    let folder = try Trained.copy()
+    try Program.run(["generate", "red", "--output", "x.png"], in: folder).expectSuccess()
+    let before = try folder.data("x.png")
+    try Program.run(["generate", "blue", "--output", "x.png"], in: folder, prologue: "ulimit -f 1").expectFailure(74)
+    #expect(try folder.data("x.png") == before)
+  }
+
+  @Test func standardOutputThatTakesNothing() throws {
+    let folder = try Trained.folder.get()
+    let full = try Program.run(["inspect", "checkpoints/local"], in: folder, prologue: "exec >/dev/full")
+    full.expectFailure(74, "standard output")
+    // A reader that has gone away is no failure: `dalle-cli … | head -1`.
+    let closed = try Program.run(
+      ["inspect", "checkpoints/local"], in: folder,
+      prologue: "(sleep 0.2; \"$@\"; echo \"status $?\" >&2) | :; exit 0")
+    #expect(closed.errors == "status 0\n", "\(closed)")
+  }
+
+  @Test func reconstructionsStandBelowTheirOriginals() throws {
+    let folder = try Trained.folder.get()
+    let outcome = try Program.run(
+      ["reconstruct", "data/red8.png", "data/blue40.png", "--scale", "1", "--json", "--output", "both.png"],
+      in: folder)
+    outcome.expectSuccess()
+    let pictures = try #require(try outcome.json()["pictures"] as? [[String: Any]])
+    #expect(pictures.map { $0["file"] as? String } == ["data/red8.png", "data/blue40.png"])
+    let grid = try Picture(contentsOf: folder.path("both.png"))
+    #expect(grid.width == 130 && grid.height == 130)
+    try Program.run(["reconstruct", "data/nothing.png"], in: folder).expectFailure(66, "nothing.png")
+    try Program.run(["reconstruct", "data/red8.txt"], in: folder).expectFailure(65, "not a PNG or JPEG")
+    try Program.run(["reconstruct", "data/red8.png", "--output", "no/x.png"], in: folder).expectFailure(73)
+    try Program.run(["reconstruct"], in: folder).expectFailure(64)
+  }
+
+  @Test func tokensAndTheirPieces() throws {
+    let folder = try Trained.folder.get()
+    let json = try Program.run(["tokenize", "a red 🖤 square", "--json"], in: folder).json()
+    #expect((json["ids"] as? [Int])?.count == (json["pieces"] as? [String])?.count)
+    let lines = try Program.run(["tokenize", "a red"], in: folder)
+    lines.expectSuccess()
+    #expect(lines.outputLines.first?.hasSuffix("\ta") ?? false, "\(lines)")
+  }
+
+  @Test func evaluationMeasuresEachSplit() throws {
+    let folder = try Trained.folder.get()
+    let outcome = try Program.run(["evaluate", "data", "--captions", "3", "--json"], in: folder)
+    outcome.expectSuccess()
+    let splits = try #require(try outcome.json()["splits"] as? [[String: Any]])
+    #expect(splits.map { $0["split"] as? String } == ["train", "validation"])
+    #expect((splits[0]["retrieval"] as? [String: Any])?["captions"] as? Int == 3)
+    #expect((splits[0]["prior_loss"] as? Double ?? 0) > 0)
+    try Program.run(["evaluate", "data", "--captions", "-1"], in: folder).expectFailure(64, "--captions")
+    try Program.run(["evaluate", "data", "--split", "all"], in: folder).expectFailure(64, "--split")
+  }
+
+  @Test func helpAndVersionAreNoFailures() throws {
+    let folder = try TestFolder()
+    for arguments in [["--help"], ["help", "generate"], ["--version"], []] {
+      let outcome = try Program.run(arguments, in: folder)
+      outcome.expectSuccess()
+      #expect(!outcome.output.isEmpty && outcome.errors.isEmpty)
+    }
+  }
+}

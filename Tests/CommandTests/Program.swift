@@ -1,0 +1,135 @@
+import Foundation
+import Testing
+
+/// The built program as a process of its own.
+enum Program {
+  /// Beside the test bundle, where the build puts both.
+  static let url: URL = {
+    let runner = Bundle.main.executableURL ?? URL(fileURLWithPath: CommandLine.arguments[0])
+    var folder = runner.resolvingSymlinksInPath().deletingLastPathComponent()
+    while folder.path != "/" {
+      let candidate = folder.appendingPathComponent("dalle-cli")
+      if FileManager.default.isExecutableFile(atPath: candidate.path) { return candidate }
+      folder.deleteLastPathComponent()
+    }
+    fatalError("dalle-cli is not beside \(runner.path)")
+  }()
+
+  /// Runs it to its end.
+  /// - Parameters:
+  ///   - prologue: shell commands that come before, such as a limit.
+  static func run(_ arguments: [String], in folder: TestFolder, prologue: String? = nil) throws -> Outcome {
+    try start(arguments, in: folder, prologue: prologue).outcome()
+  }
+
+  static func start(_ arguments: [String], in folder: TestFolder, prologue: String? = nil) throws -> RunningProgram {
+    let script = "cd \"$0\"; \(prologue ?? ":"); exec \"$@\""
+    return try RunningProgram(["/bin/sh", "-c", script, folder.url.path, url.path] + arguments)
+  }
+}
+
+/// How a process ended, and what it wrote.
+struct Outcome: CustomStringConvertible {
+  /// The exit code, or the negative number of the signal that ended it.
+  var status: Int32
+  var output: String
+  var errors: String
+
+  var errorLines: [String] { errors.split(separator: "\n").map(String.init) }
+  var outputLines: [String] { output.split(separator: "\n").map(String.init) }
+  var description: String { "status \(status)\nstdout: \(output)\nstderr: \(errors)" }
+
+  /// Standard output as one JSON object.
+  func json() throws -> [String: Any] {
+    try #require(try JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any])
+  }
+
+  /// A success.
+  func expectSuccess(sourceLocation: SourceLocation = #_sourceLocation) {
+    #expect(status == 0, "\(self)", sourceLocation: sourceLocation)
+    #expect(!errorLines.contains { $0.hasPrefix("error: ") }, "\(self)", sourceLocation: sourceLocation)
+  }
+
+  /// A failure as a person should see it: nothing on stdout, the reason in one line at the end of stderr, and before it
+  /// nothing but notes and progress.
+  func expectFailure(_ code: Int32, _ words: String..., sourceLocation: SourceLocation = #_sourceLocation) {
+    #expect(status == code, "\(self)", sourceLocation: sourceLocation)
+    #expect(output.isEmpty, "\(self)", sourceLocation: sourceLocation)
+    let last = errorLines.last ?? ""
+    #expect(last.hasPrefix("error: "), "\(self)", sourceLocation: sourceLocation)
+    #expect(errorLines.count { $0.hasPrefix("error: ") } == 1, "\(self)", sourceLocation: sourceLocation)
+    #expect(
+      errorLines.dropLast().allSatisfy { $0.hasPrefix("note: ") || $0.hasPrefix("step ") || $0.hasPrefix("      ") },
+      "\(self)", sourceLocation: sourceLocation)
+    for word in words { #expect(last.contains(word), "\(self)", sourceLocation: sourceLocation) }
+  }
+}
+
+/// A process whose output goes to files, so that no full pipe can stop it.
+final class RunningProgram {
+  private let id: pid_t
+  private let outputFile: URL
+  private let errorFile: URL
+  private var hasEnded = false
+
+  init(_ command: [String]) throws {
+    let name = UUID().uuidString
+    outputFile = FileManager.default.temporaryDirectory.appendingPathComponent("\(name).out")
+    errorFile = FileManager.default.temporaryDirectory.appendingPathComponent("\(name).err")
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+    posix_spawn_file_actions_addopen(&actions, 1, outputFile.path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+    posix_spawn_file_actions_addopen(&actions, 2, errorFile.path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+    // The threads that tests run on have all signals blocked, which a new process would inherit.
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    var none = sigset_t()
+    sigemptyset(&none)
+    posix_spawnattr_setsigmask(&attributes, &none)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+    var arguments = command.map { strdup($0) } + [nil]
+    defer { for argument in arguments { free(argument) } }
+    var id: pid_t = 0
+    let status = posix_spawn(&id, command[0], &actions, &attributes, &arguments, environ)
+    try #require(status == 0, "cannot start \(command[0])")
+    self.id = id
+  }
+
+  deinit { if !hasEnded { kill(id, SIGKILL) } }
+
+  var errorsSoFar: String { (try? String(contentsOf: errorFile, encoding: .utf8)) ?? "" }
+
+  func send(_ signal: Int32) { kill(id, signal) }
+
+  /// Waits until `condition` holds.
+  func wait(upTo seconds: Double = 60, until condition: () -> Bool) throws {
+    let end = ContinuousClock.now + .seconds(seconds)
+    while !condition() {
+      try #require(.now < end && kill(id, 0) == 0, "it did not come: \(errorsSoFar)")
+      usleep(2000)
+    }
+  }
+
+  func outcome() throws -> Outcome {
+    var status: Int32 = 0
+    // A process that hangs fails its test instead of the whole run.
+    let end = ContinuousClock.now + .seconds(60)
+    while waitpid(id, &status, WNOHANG) != id {
+      if .now > end { kill(id, SIGKILL) }
+      usleep(2000)
+    }
+    hasEnded = true
+    defer {
+      try? FileManager.default.removeItem(at: outputFile)
+      try? FileManager.default.removeItem(at: errorFile)
+    }
+    let signal = status & 0x7F
+    return Outcome(
+      status: signal == 0 ? (status >> 8) & 0xFF : -signal,
+      output: String(decoding: try Data(contentsOf: outputFile), as: UTF8.self),
+      errors: String(decoding: try Data(contentsOf: errorFile), as: UTF8.self))
+  }
+}

@@ -1,0 +1,282 @@
+import Foundation
+import Media
+import NN
+import Testing
+
+/// Both training commands, and what each makes.
+enum TrainingCommand: String, CaseIterable, Sendable {
+  case tokenizer = "train-tokenizer"
+  case prior = "train-prior"
+
+  var weights: String {
+    switch self {
+    case .tokenizer: "checkpoints/local/image-tokenizer.safetensors"
+    case .prior: "checkpoints/local/prior.safetensors"
+    }
+  }
+
+  /// Its name in states and logs.
+  var stage: String { self == .tokenizer ? "image-tokenizer" : "prior" }
+
+  /// A folder in which this stage can begin.
+  func folder() throws -> TestFolder {
+    let folder = try Trained.copy()
+    for name in self == .tokenizer ? ["checkpoints"] : ["checkpoints/local/prior.safetensors", stateFile] {
+      try FileManager.default.removeItem(at: folder.path(name))
+    }
+    return folder
+  }
+
+  /// Arguments of a small run.
+  func arguments(_ more: String...) -> [String] {
+    [rawValue, "data", "--preset", "tiny", "--batch-size", "4", "--threads", "2"] + more
+  }
+}
+
+let stateFile = "checkpoints/local/training-state.safetensors"
+
+/// The step of the state in a folder; nil where there is none of this stage.
+private func savedStep(_ folder: TestFolder, _ stage: String) -> Int? {
+  guard folder.exists(stateFile), let file = try? SafeTensors(contentsOf: folder.path(stateFile)),
+    file.metadata["stage"] == stage
+  else { return nil }
+  return file.metadata["step"].flatMap(Int.init)
+}
+
+@Suite struct TrainingCommandTests {
+  @Test(arguments: TrainingCommand.allCases)
+  func sameSeedGivesTheSameWeights(_ command: TrainingCommand) throws {
+    func weights(seed: String) throws -> Data {
+      let folder = try command.folder()
+      try Program.run(command.arguments("--steps", "6", "--seed", seed), in: folder).expectSuccess()
+      return try folder.data(command.weights)
+    }
+    let first = try weights(seed: "3")
+    #expect(try weights(seed: "3") == first)
+    #expect(try weights(seed: "4") != first)
+  }
+
+  @Test(arguments: TrainingCommand.allCases)
+  func aKilledRunResumesToTheWeightsOfTheUnbrokenOne(_ command: TrainingCommand) throws {
+    let unbroken = try command.folder()
+    try Program.run(command.arguments("--steps", "40"), in: unbroken).expectSuccess()
+
+    let broken = try command.folder()
+    let run = try Program.start(command.arguments("--steps", "40", "--save-every", "3"), in: broken)
+    try run.wait { (savedStep(broken, command.stage) ?? 0) >= 6 }
+    run.send(SIGKILL)
+    #expect(try run.outcome().status == -SIGKILL)
+    let step = try #require(savedStep(broken, command.stage))
+    #expect(step < 40)
+
+    let resumed = try Program.run([command.rawValue, "data", "--resume", "--threads", "2"], in: broken)
+    resumed.expectSuccess()
+    #expect(resumed.errors.contains("note: resuming after step \(step)"))
+    #expect(resumed.errors.contains("--preset tiny --batch-size 4"))
+    #expect(savedStep(broken, command.stage) == 40)
+    #expect(try broken.data(command.weights) == unbroken.data(command.weights))
+    #expect(try SafeTensorsContent(broken.path(stateFile)) == SafeTensorsContent(unbroken.path(stateFile)))
+  }
+
+  /// The first save of a new run writes three files; a kill after the first of them must lose nothing.
+  @Test(arguments: TrainingCommand.allCases)
+  func aKillBetweenTheFilesOfASaveLosesNothing(_ command: TrainingCommand) throws {
+    let folder = try command.folder()
+    try Program.run(command.arguments("--steps", "4"), in: folder).expectSuccess()
+    let whole = try folder.data(command.weights)
+    try FileManager.default.removeItem(at: folder.path(command.weights))
+    let configuration = "checkpoints/local/config.json"
+    var json = try #require(JSONSerialization.jsonObject(with: folder.data(configuration)) as? [String: Any])
+    try FileManager.default.removeItem(at: folder.path(configuration))
+    if command == .prior {
+      // As stage 1 left it.
+      (json["prior"], json["prior_training"]) = (nil, nil)
+      try folder.write(JSONSerialization.data(withJSONObject: json), to: configuration)
+    }
+    try folder.write(Data(count: 10), to: "checkpoints/local/prior.safetensors.1.partial")
+
+    try Program.run([command.rawValue, "data", "--resume", "--steps", "6", "--threads", "2"], in: folder)
+      .expectSuccess()
+    #expect(try folder.data(command.weights) != whole)
+    try Program.run(["inspect", "checkpoints/local"], in: folder).expectSuccess()
+    #expect(!folder.exists("checkpoints/local/prior.safetensors.1.partial"))
+  }
+
+  @Test(arguments: TrainingCommand.allCases, [SIGINT, SIGTERM])
+  func aSignalSavesAndEnds(_ command: TrainingCommand, _ signal: Int32) throws {
+    let folder = try command.folder()
+    let run = try Program.start(command.arguments("--steps", "1000000", "--save-every", "17"), in: folder)
+    try run.wait { savedStep(folder, command.stage) != nil }
+    run.send(signal)
+    let outcome = try run.outcome()
+    outcome.expectSuccess()
+    let step = try #require(savedStep(folder, command.stage))
+    #expect(outcome.errors.contains("note: stopped after a save at step \(step); --resume goes on from here"))
+    #expect(outcome.outputLines == [command.weights])
+    // The log ends where the state does.
+    let log = String(decoding: try folder.data("checkpoints/local/log/metrics.jsonl"), as: UTF8.self)
+    #expect(log.contains("\"stage\":\"\(command.stage)\",\"step\":\(step),"))
+    #expect(!log.contains("\"stage\":\"\(command.stage)\",\"step\":\(step + 1),"))
+  }
+
+  @Test func trainingLeavesPicturesChartsAndNumbers() throws {
+    let folder = try Trained.folder.get()
+    for name in [
+      "reconstructions.png", "samples.png", "tokenizer-psnr.svg", "tokenizer-codebook.svg", "prior-loss.svg",
+      "metrics.jsonl",
+    ] {
+      #expect(folder.exists("checkpoints/local/log/\(name)"), "\(name)")
+    }
+    for line in String(decoding: try folder.data("checkpoints/local/log/metrics.jsonl"), as: UTF8.self)
+      .split(separator: "\n")
+    {
+      #expect(throws: Never.self) { try JSONSerialization.jsonObject(with: Data(line.utf8)) }
+    }
+    let left = try FileManager.default.contentsOfDirectory(atPath: folder.path("checkpoints/local").path)
+    #expect(
+      left.sorted() == [
+        "config.json", "image-tokenizer.safetensors", "log", "prior.safetensors", "training-state.safetensors",
+        "vocabulary.json",
+      ])
+  }
+
+  @Test(arguments: TrainingCommand.allCases)
+  func jsonIsOneObject(_ command: TrainingCommand) throws {
+    let folder = try command.folder()
+    let outcome = try Program.run(command.arguments("--steps", "3", "--json"), in: folder)
+    outcome.expectSuccess()
+    let json = try outcome.json()
+    #expect(json["file"] as? String == command.weights)
+    let training = try #require(json["training"] as? [String: Any])
+    #expect(training["steps"] as? Int == 3)
+    let settings = try #require(training["settings"] as? [String: Any])
+    #expect(settings["batch_size"] as? Int == 4)
+    #expect((settings["bound"] as? [String: Any])?["steps"] as? Int == 3)
+  }
+
+  @Test func aNewRunKeepsTheOldCheckpointAsOneOfItsOwn() throws {
+    let folder = try Trained.copy()
+    let draw = ["generate", "a red square", "--count", "1", "--checkpoint"]
+    try Program.run(draw + ["local", "--output", "before.png"], in: folder).expectSuccess()
+    let prior = try Program.run(TrainingCommand.prior.arguments("--steps", "2", "--seed", "9"), in: folder)
+    prior.expectSuccess()
+    #expect(prior.errors.contains("note: the prior that was here is now in checkpoints/local/previous"))
+    #expect(prior.errors.contains("note: using the checkpoint's vocabulary of"))
+    try Program.run(draw + ["checkpoints/local/previous", "--output", "set-aside.png"], in: folder).expectSuccess()
+    #expect(
+      try Picture(contentsOf: folder.path("before.png")) == Picture(contentsOf: folder.path("set-aside.png")))
+
+    let tokenizer = try Program.run(TrainingCommand.tokenizer.arguments("--steps", "2"), in: folder)
+    tokenizer.expectSuccess()
+    #expect(tokenizer.errors.contains("note: what the checkpoint held before is now in checkpoints/local/previous"))
+    try Program.run(draw + ["checkpoints/local/previous", "--output", "x.png"], in: folder).expectSuccess()
+    // The new tokenizer has no prior yet.
+    try Program.run(draw + ["local"], in: folder).expectFailure(66, "has no prior yet", "dalle-cli train-prior")
+  }
+
+  @Test func moreThreadsThanPicturesAndMorePicturesThanTheDataHas() throws {
+    for (batchSize, threads) in [("2", "5"), ("40", "2")] {
+      let folder = try TestFolder()
+      try folder.writeSquares()
+      for command in TrainingCommand.allCases {
+        let outcome = try Program.run(
+          [
+            command.rawValue, "data", "--preset", "tiny", "--batch-size", batchSize, "--threads", threads, "--steps",
+            "2",
+          ], in: folder)
+        outcome.expectSuccess()
+        #expect(folder.exists(command.weights))
+      }
+    }
+  }
+
+  @Test func aVocabularyTrainedBeforehandIsUsed() throws {
+    let folder = try TestFolder()
+    try folder.writeSquares()
+    let vocabulary = try Program.run(["train-vocabulary", "data", "--vocabulary-size", "260", "--json"], in: folder)
+    vocabulary.expectSuccess()
+    #expect(try vocabulary.json()["pieces"] as? Int == 260)
+    for command in TrainingCommand.allCases {
+      try Program.run(command.arguments("--steps", "2"), in: folder).expectSuccess()
+    }
+    let inspected = try Program.run(["inspect", "checkpoints/local", "--json"], in: folder)
+    #expect(try inspected.json()["text_vocabulary"] as? Int == 260)
+    try Program.run(["train-vocabulary", "data"], in: folder).expectFailure(73, "was trained with its vocabulary")
+  }
+
+  @Test func resumingSaysWhatIsDifferent() throws {
+    let folder = try Trained.copy()
+    try folder.write("a further square\n", to: "data/red8.txt")
+    let outcome = try Program.run(
+      [
+        "train-prior", "data", "--resume", "--steps", "5", "--threads", "1", "--precision", "float32", "--preset",
+        "base", "--batch-size", "2", "--checkpoint", "local",
+      ], in: folder)
+    outcome.expectSuccess()
+    #expect(outcome.errors.contains("settings of the run's beginning: --preset tiny --batch-size 4"))
+    #expect(outcome.errors.contains("note: the run began with --threads"))
+    #expect(outcome.errors.contains("note: the data set is not the one that the run began with"))
+    let again = try Program.run(["train-prior", "data", "--resume", "--steps", "5"], in: folder)
+    again.expectSuccess()
+    #expect(again.errors.contains("note: the run is complete already; a larger --steps"))
+  }
+
+  @Test func aMixedFolderTrainsAndNamesWhatIsBroken() throws {
+    let folder = try TestFolder()
+    let good = [
+      "grey.jpg", "color.jpg", "cmyk-adobe.jpg", "ycck.jpg", "grey-alpha.png", "grey1.png", "grey16.png",
+      "palette.png", "rgb16.png", "rgba16.png", "rgba8.png", "interlaced.png", "color-key.png", "jpeg-named.png",
+    ]
+    let bad = ["truncated.png", "truncated.jpg", "not-a-picture.png", "empty.png", "huge.png"]
+    for name in good + bad {
+      try folder.copyFixture(name, to: "data/\(name)")
+      try folder.write("the picture \(name)\n", to: "data/\((name as NSString).deletingPathExtension).txt")
+    }
+    try folder.write(Picture(width: 300, height: 20, color: .black).pngData(), to: "data/wide.png")
+    try folder.write(
+      "wide 🖤\u{0} with\tNUL\r\n日本語\n\(String(repeating: "very long ", count: 10_000))", to: "data/wide.txt")
+    try folder.write("a caption alone", to: "data/alone.txt")
+    for command in TrainingCommand.allCases {
+      let outcome = try Program.run(command.arguments("--steps", "4"), in: folder)
+      outcome.expectSuccess()
+      for name in bad + ["alone.txt"] {
+        #expect(outcome.errorLines.count { $0.hasPrefix("note: skipped \(name):") } == 1, "\(name): \(outcome)")
+      }
+      for name in good { #expect(!outcome.errors.contains("skipped \(name)"), "\(outcome)") }
+    }
+    let json = try Program.run(["inspect", "data", "--json"], in: folder).json()
+    #expect(json["pictures"] as? Int == good.count + 1)
+
+    let strict = try Program.run(TrainingCommand.tokenizer.arguments("--strict", "--steps", "1"), in: folder)
+    strict.expectFailure(65)
+    #expect(strict.errors.contains("alone.txt") || bad.contains { strict.errors.contains($0) })
+  }
+
+  @Test func trainingWithoutValidationPicturesSaysSo() throws {
+    let folder = try TestFolder()
+    try folder.write(Picture(width: 8, height: 8, color: .black).pngData(), to: "data/a.png")
+    try folder.write("black", to: "data/a.txt")
+    for command in TrainingCommand.allCases {
+      let outcome = try Program.run(command.arguments("--steps", "2"), in: folder)
+      outcome.expectSuccess()
+      #expect(outcome.errors.contains("no validation pictures"))
+    }
+    let evaluated = try Program.run(["evaluate", "data", "--captions", "2", "--json"], in: folder)
+    evaluated.expectSuccess()
+    #expect(evaluated.errors.contains("note: the split validation has no pictures"))
+    #expect((try evaluated.json()["splits"] as? [[String: Any]])?.count == 1)
+    try Program.run(["evaluate", "data", "--split", "test"], in: folder)
+      .expectFailure(65, "nothing to evaluate")
+  }
+}
+
+/// All tensors of a file, without its metadata, in which the time differs.
+struct SafeTensorsContent: Equatable {
+  private var tensors: [String: [Float]] = [:]
+
+  init(_ url: URL) throws {
+    let file = try SafeTensors(contentsOf: url)
+    for name in file.names { tensors[name] = try file.tensor(name).scalars }
+    try #require(!tensors.isEmpty)
+  }
+}

@@ -1,0 +1,206 @@
+import Corpus
+import Foundation
+import LatentModels
+import Media
+import NN
+import Priors
+import TensorCore
+import Testing
+
+@testable import DALLE
+
+@Suite struct ModelTests {
+  @Test func aPictureDependsOnItsSeedAndNumberAlone() throws {
+    let folder = try Tiny.trained()
+    let model = try TextToImageModel(contentsOf: folder.checkpoint.url, threads: 2)
+    let all = try model.generate("a red square", count: 10, options: .init(seed: 7))
+    #expect(all.count == 10 && all[0].width == 16 && all[0].height == 16)
+    #expect(all.contains { $0 != all[0] })
+    for threads in [1, 3] {
+      let other = try TextToImageModel(contentsOf: folder.checkpoint.url, threads: threads)
+      for count in [1, 9] {
+        #expect(try other.generate("a red square", count: count, options: .init(seed: 7)) == Array(all.prefix(count)))
+      }
+    }
+    #expect(try model.generate("a red square", count: 10, options: .init(seed: 8)) != all)
+    #expect(try model.generate("a blue bar", count: 10, options: .init(seed: 7)) != all)
+    #expect(try model.generate(captions: ["a blue bar", "a red square"], options: .init(seed: 7))[1] == all[0])
+  }
+
+  @Test func progressEndsAtOne() throws {
+    let folder = try Tiny.trained()
+    let model = try TextToImageModel(contentsOf: folder.checkpoint.url)
+    var shares: [Double] = []
+    _ = try model.generate("red", count: 10) { shares.append($0) }
+    #expect(shares == shares.sorted() && shares.last == 1 && shares.count == 2 * 16)
+  }
+
+  @Test func argumentsThatMakeNoSense() throws {
+    let folder = try Tiny.trained()
+    let model = try TextToImageModel(contentsOf: folder.checkpoint.url)
+    #expect(throws: PipelineError.self) { try model.generate("red", count: 0) }
+    var options = GenerationOptions()
+    options.sampling.temperature = .nan
+    #expect(throws: PipelineError.self) { try model.generate("red", options: options) }
+    #expect(throws: PipelineError.self) { try model.generate(captions: ["red"], options: options) }
+    #expect(throws: PipelineError.self) { try TextToImageModel(contentsOf: folder.checkpoint.url, threads: 0) }
+  }
+
+  @Test func wordsNeverSeenAndTextThatIsCut() throws {
+    let folder = try Tiny.trained()
+    let model = try TextToImageModel(contentsOf: folder.checkpoint.url)
+    #expect(model.unseenWords(in: "A red TAPIR's square: tapir, accordion") == ["tapir", "accordion"])
+    #expect(model.unseenWords(in: "") == [])
+    let tokens = model.tokens(of: String(repeating: "red ", count: 100))
+    #expect(tokens.used == 8 && tokens.ids.count > 8)
+    #expect(model.tokens(of: "").ids.isEmpty)
+  }
+
+  @Test func evaluationAgreesWithReconstruction() throws {
+    let folder = try Tiny.trained()
+    let dataSet = try folder.dataSet()
+    let model = try TextToImageModel(contentsOf: folder.checkpoint.url)
+    let evaluator = try Evaluator(model, dataSet)
+    let evaluation = try #require(try evaluator.evaluate(.train, captionLimit: 4))
+    #expect(evaluation.pictures == 9 && evaluation.retrieval.captions == 4)
+    var error = 0.0
+    for index in dataSet.indices(of: .train) {
+      let original = try dataSet.picture(at: index)
+      let result = model.reconstruct([original])[0]
+      error += zip(original.pixels, result.pixels).reduce(0) { $0 + pow((Double($1.0) - Double($1.1)) / 255, 2) }
+    }
+    // The pictures are rounded to bytes and clamped, the measured error is not.
+    let psnr = psnrInDecibels(meanSquaredError: error / Double(9 * 16 * 16 * 3))
+    #expect(abs(evaluation.reconstructionPsnrInDecibels - psnr) < 0.5)
+    #expect((1...32).contains(evaluation.codebookPerplexity) && (0...1).contains(evaluation.codebookUse))
+    // Hardly trained, it is about as good as guessing among 32 codes.
+    #expect(abs(evaluation.priorLoss - log(32)) < 0.7)
+    for shares in [evaluation.retrieval, evaluation.retrievalCeiling] {
+      #expect(0 <= shares.at1 && shares.at1 <= shares.at5 && shares.at5 <= 1)
+    }
+    #expect(try evaluator.evaluate(.test) == nil)
+  }
+
+  @Test func stageOneAlone() throws {
+    let folder = try TestFolder()
+    try folder.writeData()
+    try Tiny.trainTokenizer(folder, Tiny.settings(steps: 2))
+    #expect(folder.checkpoint.hasImageTokenizer && !folder.checkpoint.isComplete)
+    let tokenizer = try StandaloneTokenizer(folder.checkpoint, threads: 2)
+    let result = tokenizer.reconstruct([Picture(width: 40, height: 20, color: .black)])[0]
+    #expect(result.original.width == 16 && result.reconstruction.width == 16)
+    // Half of the square is the white beside the wide picture.
+    #expect(result.original.pixels.prefix(3) == [255, 255, 255])
+    let error = #expect(throws: PipelineError.self) { try TextToImageModel(contentsOf: folder.checkpoint.url) }
+    #expect(error?.kind == .noInput && error?.message.contains("train-prior") ?? false)
+  }
+}
+
+@Suite struct CheckpointTests {
+  private func expectBadData(_ json: String, _ words: String, sourceLocation: SourceLocation = #_sourceLocation) {
+    let error = #expect(throws: PipelineError.self, sourceLocation: sourceLocation) {
+      try CheckpointConfiguration(json: Data(json.utf8), of: "config.json")
+    }
+    #expect(error?.kind == .badData, sourceLocation: sourceLocation)
+    #expect(error?.message.contains(words) ?? false, "\(error?.message ?? "")", sourceLocation: sourceLocation)
+  }
+
+  @Test func configurationsRoundTrip() throws {
+    var configuration = CheckpointConfiguration()
+    configuration.imageTokenizer = Tiny.imageTokenizer
+    configuration.prior = Tiny.prior
+    configuration.captionWords = ["a", "ü"]
+    for bound in [TrainingBound.steps(3), .epochs(2.5), .minutes(9)] {
+      var settings = TrainingSettings()
+      settings.bound = bound
+      configuration.priorTraining = .init(
+        steps: 1, epochs: 2, minutes: 3, threads: 4, precision: .bfloat16, engine: "x", settings: settings)
+      let read = try CheckpointConfiguration(json: configuration.json(), of: "config.json")
+      #expect(read.imageTokenizer == configuration.imageTokenizer && read.prior == configuration.prior)
+      #expect(read.captionWords == ["a", "ü"] && read.priorTraining == configuration.priorTraining)
+    }
+  }
+
+  @Test func configurationsThatAreNone() {
+    expectBadData("", "config.json is not a checkpoint's configuration")
+    expectBadData("{}", "formatVersion")
+    expectBadData(#"{"format_version": 2, "prior": 7}"#, "version 2")
+    expectBadData(#"{"format_version": 1, "prior": 7}"#, "prior")
+    expectBadData(#"{"format_version": 1, "image_tokenizer": {"kind": "vqgan"}}"#, "of kind vqgan")
+    expectBadData(#"{"format_version": 1, "image_tokenizer": {"kind": "vqvae"}}"#, "is missing")
+  }
+
+  @Test func shapesThatMakeNoSense() {
+    func expectInsensible(_ change: (inout TransformerPrior.Configuration) -> Void) {
+      var c = TransformerPrior.Configuration()
+      change(&c)
+      #expect(!c.isSensible, "\(c)")
+    }
+    #expect(TransformerPrior.Configuration().isSensible)
+    for preset in Preset.allCases { #expect(preset.prior.isSensible && preset.imageTokenizer.isSensible) }
+    for value in [-1, 0, .max] {
+      expectInsensible { $0.textLength = value }
+      expectInsensible { $0.gridSide = value }
+      expectInsensible { $0.textVocabulary = value }
+      expectInsensible { $0.imageVocabulary = value }
+      expectInsensible { $0.width = value }
+      expectInsensible { $0.layers = value }
+      expectInsensible { $0.heads = value }
+    }
+    expectInsensible { $0.heads = 5 }
+    expectInsensible { $0.dropout = .nan }
+    for path in [
+      \VQVAE.Configuration.pictureSize, \.patchSize, \.channels, \.codes, \.codeDimensions,
+    ] {
+      for value in [-1, 0, .max] {
+        var c = VQVAE.Configuration()
+        c[keyPath: path] = value
+        #expect(!ImageTokenizerConfiguration.vqvae(c).isSensible, "\(c)")
+      }
+    }
+  }
+
+  /// The bounds that are compared with the size of a file are bounds, and not far off.
+  @Test func leastParameterCountsAreBounds() {
+    for preset in Preset.allCases {
+      let tokenizer = preset.imageTokenizer
+      let prior = preset.prior
+      for (least, count) in [
+        (tokenizer.leastParameterCount, tokenizer.makeModel(seed: 0).namedTensors().reduce(0) { $0 + $1.tensor.count }),
+        (prior.leastParameterCount, TransformerPrior(prior, seed: 0).parameterCount),
+      ] {
+        #expect(least <= count && Double(least) > 0.9 * Double(count), "\(preset): \(least) of \(count)")
+      }
+    }
+  }
+
+  @Test func whatAKillHasLeftIsRemoved() throws {
+    let folder = try TestFolder()
+    let checkpoint = folder.checkpoint
+    try checkpoint.create()
+    let left = checkpoint.url.appendingPathComponent("prior.safetensors.77.partial")
+    try Data(count: 9).write(to: left)
+    try checkpoint.create()
+    #expect(try FileManager.default.contentsOfDirectory(atPath: checkpoint.url.path) == ["log"])
+  }
+
+  @Test func partsThatDoNotBelongTogether() throws {
+    let folder = try Tiny.trained()
+    let other = try TestFolder()
+    try other.writeData()
+    try Tiny.trainTokenizer(other, Tiny.settings(steps: 1))
+    var settings = Tiny.settings(steps: 1)
+    settings.vocabularySize = 270
+    try Tiny.trainPrior(other, settings)
+    let file = folder.checkpoint.vocabularyFile
+    try FileManager.default.removeItem(at: file)
+    try FileManager.default.copyItem(at: other.checkpoint.vocabularyFile, to: file)
+    for use in [
+      { _ = try TextToImageModel(contentsOf: folder.checkpoint.url) },
+      { try Tiny.trainPrior(folder, Tiny.settings(steps: 9), resume: true) },
+    ] {
+      let error = #expect(throws: PipelineError.self) { try use() }
+      #expect(error?.message.contains("the prior was made for 280 text pieces, and there are 270") ?? false)
+    }
+  }
+}

@@ -1,0 +1,128 @@
+import Corpus
+import DALLE
+import Foundation
+import LatentModels
+import Media
+import Priors
+import Synchronization
+import TensorCore
+import Testing
+
+/// A folder that is gone when the last reference to it is.
+final class TestFolder: Sendable {
+  let url: URL
+
+  init() throws {
+    url = FileManager.default.temporaryDirectory.appendingPathComponent("dalle-tests-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+  }
+
+  deinit { try? FileManager.default.removeItem(at: url) }
+
+  var checkpoint: Checkpoint { Checkpoint(url.appendingPathComponent("checkpoint")) }
+  var data: URL { url.appendingPathComponent("data") }
+
+  /// Squares and bars of a few colors at 16×16; `splits` are given in turn.
+  func writeData(count: Int = 12, splits: [Split] = [.train, .train, .train, .validation]) throws {
+    try FileManager.default.createDirectory(at: data, withIntermediateDirectories: true)
+    let colors: [(String, Picture.Color)] = [
+      ("red", .init(red: 230, green: 30, blue: 30)), ("green", .init(red: 30, green: 190, blue: 60)),
+      ("blue", .init(red: 20, green: 40, blue: 220)),
+    ]
+    var metadata = ""
+    for i in 0..<count {
+      let (name, color) = colors[i % colors.count]
+      let shape = i % 2 == 0 ? "square" : "bar"
+      var picture = Picture(width: 16, height: 16, color: .white)
+      picture.paste(Picture(width: i % 2 == 0 ? 6 : 2, height: 6 + i % 5, color: color), x: i % 7, y: i % 4)
+      try picture.write(to: data.appendingPathComponent("\(100 + i).png"))
+      let split = splits[i % splits.count].rawValue
+      metadata += "{\"file_name\": \"\(100 + i).png\", \"text\": [\"a \(name) \(shape)\", \"number \(i)\"], "
+      metadata += "\"split\": \"\(split)\"}\n"
+    }
+    try Data(metadata.utf8).write(to: data.appendingPathComponent("metadata.jsonl"))
+  }
+
+  func dataSet(pictureSize: Int = 16) throws -> PictureDataSet {
+    try PictureDataSet(contentsOf: data, pictureSize: pictureSize)
+  }
+
+  func contents(_ file: URL) throws -> Data { try Data(contentsOf: file) }
+}
+
+/// Models that train in no time.
+enum Tiny {
+  static let imageTokenizer: ImageTokenizerConfiguration = {
+    var c = VQVAE.Configuration()
+    (c.pictureSize, c.patchSize, c.channels, c.blocks, c.codes, c.codeDimensions) = (16, 4, 16, 1, 32, 8)
+    return .vqvae(c)
+  }()
+
+  static let prior: TransformerPrior.Configuration = {
+    var c = TransformerPrior.Configuration()
+    (c.width, c.layers, c.heads, c.dropout) = (32, 2, 2, 0.1)
+    return c
+  }()
+
+  static func settings(steps: Int, batchSize: Int = 4, seed: UInt64 = 1) -> TrainingSettings {
+    var settings = TrainingSettings()
+    (settings.bound, settings.batchSize, settings.seed) = (.steps(steps), batchSize, seed)
+    settings.vocabularySize = 280
+    return settings
+  }
+
+  static func trainTokenizer(
+    _ folder: TestFolder, _ settings: TrainingSettings, resume: Bool = false, threads: Int = 2,
+    precision: ElementType = .float32, observer: TrainingObserver = .init()
+  ) throws {
+    try TokenizerTrainer(
+      checkpoint: folder.checkpoint, dataSet: folder.dataSet(), threads: threads, precision: precision,
+      architecture: imageTokenizer, observer: observer
+    ).train(settings: settings, resume: resume)
+  }
+
+  static func trainPrior(
+    _ folder: TestFolder, _ settings: TrainingSettings, resume: Bool = false, threads: Int = 2,
+    precision: ElementType = .float32, observer: TrainingObserver = .init()
+  ) throws {
+    try PriorTrainer(
+      checkpoint: folder.checkpoint, dataSet: folder.dataSet(), threads: threads, precision: precision,
+      architecture: prior, observer: observer
+    ).train(settings: settings, resume: resume)
+  }
+
+  /// A folder with data and both stages.
+  static func trained(steps: Int = 4) throws -> TestFolder {
+    let folder = try TestFolder()
+    try folder.writeData()
+    try trainTokenizer(folder, settings(steps: steps))
+    try trainPrior(folder, settings(steps: steps))
+    return folder
+  }
+}
+
+/// Collects a run's events, and ends it after a step.
+final class Recorder: Sendable {
+  private let events = Mutex<[TrainingEvent]>([])
+  private let stop: Int?
+
+  init(stopAfter stop: Int? = nil) { self.stop = stop }
+
+  var observer: TrainingObserver {
+    TrainingObserver(
+      report: { event in self.events.withLock { $0.append(event) } },
+      shouldStop: { self.stop.map { self.step >= $0 } ?? false })
+  }
+
+  var step: Int {
+    events.withLock { $0.reduce(0) { if case .step(let progress) = $1 { progress.step } else { $0 } } }
+  }
+  var losses: [Float] {
+    events.withLock { $0.compactMap { if case .step(let progress) = $0 { progress.loss } else { nil } } }
+  }
+  var notes: [String] { events.withLock { $0.compactMap { if case .note(let text) = $0 { text } else { nil } } } }
+  var validations: [String] {
+    events.withLock { $0.compactMap { if case .validation(let text) = $0 { text } else { nil } } }
+  }
+  var saves: [Int] { events.withLock { $0.compactMap { if case .saved(let step) = $0 { step } else { nil } } } }
+}

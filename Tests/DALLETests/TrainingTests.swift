@@ -1,0 +1,260 @@
+import Corpus
+import Foundation
+import NN
+import TensorCore
+import Testing
+
+@testable import DALLE
+
+@Suite struct TrainingTests {
+  @Test(arguments: [ElementType.float32, .bfloat16])
+  func bothStagesRepeatAndResumeBitForBit(_ precision: ElementType) throws {
+    func trained(stoppingAfter stop: Int?) throws -> TestFolder {
+      let folder = try TestFolder()
+      try folder.writeData()
+      var settings = Tiny.settings(steps: 7)
+      settings.averageDecay = 0.5
+      for train in [Tiny.trainTokenizer, Tiny.trainPrior] {
+        let recorder = Recorder(stopAfter: stop)
+        try train(folder, settings, false, 2, precision, recorder.observer)
+        if stop != nil {
+          #expect(recorder.step == stop)
+          #expect(recorder.saves == [3])
+          // Whoever stops a run does not wait for its measurement.
+          #expect(recorder.validations.isEmpty)
+          try train(folder, TrainingSettings(), true, 2, precision, .init())
+        }
+      }
+      return folder
+    }
+    let unbroken = try trained(stoppingAfter: nil)
+    for other in [try trained(stoppingAfter: nil), try trained(stoppingAfter: 3)] {
+      for file in [\Checkpoint.imageTokenizerFile, \.priorFile, \.vocabularyFile] {
+        #expect(
+          try other.contents(other.checkpoint[keyPath: file]) == unbroken.contents(unbroken.checkpoint[keyPath: file]))
+      }
+    }
+  }
+
+  @Test func trainingLearns() throws {
+    let folder = try TestFolder()
+    try folder.writeData()
+    for train in [Tiny.trainTokenizer, Tiny.trainPrior] {
+      let recorder = Recorder()
+      var settings = Tiny.settings(steps: 120, batchSize: 8)
+      settings.learningRate = 3e-3
+      settings.augmentation = Augmentation.none
+      try train(folder, settings, false, 2, .float32, recorder.observer)
+      let first = recorder.losses.prefix(5).reduce(0, +) / 5
+      let last = recorder.losses.suffix(5).reduce(0, +) / 5
+      #expect(last < 0.7 * first, "\(first) to \(last)")
+    }
+  }
+
+  @Test func aLongerBoundGoesOn() throws {
+    let folder = try Tiny.trained(steps: 3)
+    let recorder = Recorder()
+    try Tiny.trainPrior(folder, Tiny.settings(steps: 5), resume: true, observer: recorder.observer)
+    #expect(recorder.losses.count == 2)
+    let done = Recorder()
+    let before = try folder.contents(folder.checkpoint.priorFile)
+    try Tiny.trainPrior(folder, Tiny.settings(steps: 5), resume: true, observer: done.observer)
+    #expect(done.losses.isEmpty && done.saves.isEmpty)
+    #expect(done.notes.contains { $0.contains("complete already") })
+    #expect(try folder.contents(folder.checkpoint.priorFile) == before)
+  }
+
+  @Test func configurationTellsWhatTheRunWas() throws {
+    let folder = try Tiny.trained(steps: 4)
+    let configuration = try folder.checkpoint.readConfiguration()
+    #expect(configuration.imageTokenizer == Tiny.imageTokenizer)
+    let prior = try #require(configuration.prior)
+    #expect(prior.width == 32 && prior.gridSide == 4 && prior.imageVocabulary == 32 && prior.textLength == 8)
+    let training = try #require(configuration.priorTraining)
+    #expect(training.steps == 4 && training.threads == 2 && training.precision == .float32)
+    // 4 steps of 4 pictures over 9.
+    #expect(training.epochs == 1.78)
+    #expect(training.settings.learningRate == 8e-4)
+    #expect(training.validation ?? 0 > 0)
+    #expect(configuration.tokenizerTraining?.validation != nil)
+    #expect(configuration.data?.trainPictures == 9 && configuration.data?.validationPictures == 3)
+    #expect(configuration.captionWords?.contains("square") ?? false)
+    #expect(configuration.captionWords?.contains("3") == false, "it is a validation picture's")
+  }
+
+  @Test func aFailedRunLeavesTheCheckpointAsItWas() throws {
+    let folder = try Tiny.trained()
+    let files = folder.checkpoint.files.filter { FileManager.default.fileExists(atPath: $0.path) }
+    let before = try files.map(folder.contents)
+    var diverging = Tiny.settings(steps: 1000)
+    diverging.learningRate = 1e30
+    for train in [Tiny.trainTokenizer, Tiny.trainPrior] {
+      let error = #expect(throws: PipelineError.self) { try train(folder, diverging, false, 2, .float32, .init()) }
+      #expect(error?.kind == .usage)
+      #expect(error?.message.contains("lower --learning-rate") ?? false)
+      #expect(try files.map(folder.contents) == before)
+    }
+    #expect(!FileManager.default.fileExists(atPath: folder.checkpoint.previousFolder.path))
+  }
+
+  @Test func captionsOfAllKindsAreTrainedOn() throws {
+    let folder = try TestFolder()
+    try folder.writeData(count: 4)
+    let captions = ["nul \\u0000 inside", "line\\nbreak \\u2028", "👩🏽‍🚀🖤", String(repeating: "long ", count: 20_000)]
+    let lines = captions.enumerated().map {
+      "{\"file_name\": \"\(100 + $0).png\", \"text\": \"\($1)\", \"split\": \"\($0 == 2 ? "validation" : "train")\"}\n"
+    }
+    try Data(lines.joined().utf8).write(to: folder.data.appendingPathComponent("metadata.jsonl"))
+    let recorder = Recorder()
+    try Tiny.trainTokenizer(folder, Tiny.settings(steps: 2))
+    try Tiny.trainPrior(folder, Tiny.settings(steps: 2), observer: recorder.observer)
+    #expect(recorder.notes.contains { $0.contains("1 of 3 captions have more than 64 tokens and are cut") })
+    let model = try TextToImageModel(contentsOf: folder.checkpoint.url)
+    #expect(try model.generate("nul \0 inside").count == 1)
+  }
+
+  @Test func smallDataAndManyThreads() throws {
+    let folder = try TestFolder()
+    try folder.writeData(count: 1, splits: [.train])
+    for train in [Tiny.trainTokenizer, Tiny.trainPrior] {
+      let recorder = Recorder()
+      try train(folder, Tiny.settings(steps: 2, batchSize: 3), false, 7, .float32, recorder.observer)
+      #expect(recorder.validations.count { $0.contains("no validation pictures") } == 1)
+    }
+    #expect(throws: PipelineError.self) { try Tiny.trainTokenizer(folder, Tiny.settings(steps: 2), threads: 0) }
+  }
+
+  @Test func picturesOfAnotherSizeAreRefused() throws {
+    let folder = try Tiny.trained()
+    let error = #expect(throws: PipelineError.self) {
+      try PriorTrainer(
+        checkpoint: folder.checkpoint, dataSet: folder.dataSet(pictureSize: 32), threads: 1, precision: .float32
+      ).train(settings: Tiny.settings(steps: 1), resume: false)
+    }
+    #expect(error?.kind == .badData)
+  }
+
+  @Test(arguments: [[1, 2, 3], [9], Array(repeating: 3, count: 999) + [60], Array(repeating: 70, count: 10), []])
+  func textLengthHasRoomForNearlyAllCaptions(_ lengths: [Int]) {
+    let length = PriorTrainer.suitableTextLength(lengths)
+    #expect(length % 8 == 0 && (8...64).contains(length))
+    let cut = lengths.count { $0 > length }
+    #expect(length == 64 || Double(cut) <= 0.005 * Double(lengths.count))
+    #expect(length == 8 || lengths.contains { $0 > length - 8 })
+  }
+
+  @Test func settingsThatMakeNoSense() {
+    func expectUsage(_ change: (inout TrainingSettings) -> Void, sourceLocation: SourceLocation = #_sourceLocation) {
+      var settings = TrainingSettings()
+      change(&settings)
+      let error = #expect(throws: PipelineError.self, sourceLocation: sourceLocation) { try settings.validate() }
+      #expect(error?.kind == .usage, sourceLocation: sourceLocation)
+    }
+    #expect(throws: Never.self) { try TrainingSettings().validate() }
+    expectUsage { $0.bound = .steps(0) }
+    expectUsage { $0.bound = .epochs(.nan) }
+    expectUsage { $0.bound = .minutes(-.infinity) }
+    expectUsage { $0.batchSize = 0 }
+    expectUsage { $0.learningRate = .infinity }
+    expectUsage { $0.saveEvery = 0 }
+    expectUsage { $0.textLength = 1 }
+    expectUsage { $0.dropout = 1 }
+    expectUsage { $0.captionDropout = -0.1 }
+    expectUsage { $0.mergeDropout = .nan }
+    expectUsage { $0.averageDecay = 1 }
+    expectUsage { $0.vocabularySize = 255 }
+    expectUsage { $0.augmentation = Augmentation(maximumShift: 1) }
+  }
+}
+
+@Suite struct TrainingLoopTests {
+  private func loop(
+    _ folder: TestFolder, bound: TrainingBound, saveEvery: Int?, recorder: Recorder = Recorder()
+  ) -> TrainingLoop {
+    TrainingLoop(
+      schedule: .init(peak: 1, warmUpSteps: 1), bound: bound, batchSize: 1, stepsPerEpoch: 4, saveEvery: saveEvery,
+      observer: recorder.observer, log: TrainingLog(folder: folder.url, stage: .prior, resumingAt: nil))
+  }
+
+  /// The time runs out during a save: the run must still end measured and saved.
+  @Test func aBoundInMinutesEndsMeasuredAndSaved() throws {
+    let folder = try TestFolder()
+    let recorder = Recorder()
+    var (steps, validated, saved) = (0, 0, 0)
+    try loop(folder, bound: .minutes(0.15 / 60), saveEvery: 1, recorder: recorder).run(
+      from: (0, 0),
+      step: { (step, _) throws(PipelineError) in
+        steps = step + 1
+        return .init(loss: 1, gradientNorm: 1, metrics: [])
+      },
+      validate: { (step) throws(PipelineError) in
+        validated = step
+        return []
+      },
+      save: { (step, _) throws(PipelineError) in
+        usleep(20_000)
+        saved = step
+      })
+    #expect(steps > 0 && validated == steps && saved == steps)
+  }
+
+  @Test func epochsAreCountedInPictures() throws {
+    let (folder, recorder) = (try TestFolder(), Recorder())
+    var rates: [Float] = []
+    try loop(folder, bound: .epochs(2.5), saveEvery: 4, recorder: recorder).run(
+      from: (0, 0),
+      step: { (_, learningRate) throws(PipelineError) in
+        rates.append(learningRate)
+        return .init(loss: 1, gradientNorm: 1, metrics: [])
+      },
+      validate: { (_) throws(PipelineError) in [("validation_image_loss", 2)] },
+      save: { (_, _) throws(PipelineError) in })
+    #expect(recorder.step == 10)
+    #expect(recorder.saves == [4, 8, 10])
+    // Annealed over the whole run.
+    #expect(rates.first == 1 && rates == rates.sorted(by: >) && rates[9] < 0.05)
+  }
+
+  @Test func divergenceEndsTheRunAndAFewBadStepsDoNot() throws {
+    var steps = 0
+    func run(_ isBad: @escaping (Int) -> Bool) throws(PipelineError) {
+      steps = 0
+      let folder: TestFolder
+      do { folder = try TestFolder() } catch { throw PipelineError(.inputOutput, "no folder") }
+      try loop(folder, bound: .steps(60), saveEvery: nil).run(
+        from: (0, 0),
+        step: { (step, _) throws(PipelineError) in
+          steps = step + 1
+          return .init(loss: .nan, gradientNorm: isBad(step) ? .nan : 1, metrics: [])
+        }, validate: { (_) throws(PipelineError) in [] }, save: { (_, _) throws(PipelineError) in })
+      withExtendedLifetime(folder) {}
+    }
+    try run { $0 % 20 != 0 }
+    #expect(steps == 60)
+    #expect(throws: PipelineError.self) { try run { $0 >= 10 } }
+    #expect(steps == 30)
+  }
+
+  @Test func theLogGoesOnWhereTheStateDoes() throws {
+    let folder = try TestFolder()
+    let tokenizer = TrainingLog(folder: folder.url, stage: .imageTokenizer, resumingAt: nil)
+    tokenizer.append(step: 1, seconds: 1, [("psnr", 20), ("loss", .nan)])
+    try tokenizer.write()
+    let prior = TrainingLog(folder: folder.url, stage: .prior, resumingAt: nil)
+    for step in 1...5 { prior.append(step: step, seconds: Double(step), [("image_loss", Double(step))]) }
+    try prior.write()
+    let resumed = TrainingLog(folder: folder.url, stage: .prior, resumingAt: 3)
+    resumed.append(step: 4, seconds: 9, [("image_loss", 40)])
+    try resumed.write()
+    let lines = String(decoding: try folder.contents(folder.url.appendingPathComponent("metrics.jsonl")), as: UTF8.self)
+      .split(separator: "\n")
+    #expect(
+      lines == [
+        #"{"stage":"image-tokenizer","step":1,"seconds":1.0,"psnr":20.0}"#,
+        #"{"stage":"prior","step":1,"seconds":1.0,"image_loss":1.0}"#,
+        #"{"stage":"prior","step":2,"seconds":2.0,"image_loss":2.0}"#,
+        #"{"stage":"prior","step":3,"seconds":3.0,"image_loss":3.0}"#,
+        #"{"stage":"prior","step":4,"seconds":9.0,"image_loss":40.0}"#,
+      ])
+  }
+}
