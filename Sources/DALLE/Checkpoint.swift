@@ -18,6 +18,8 @@ public struct Checkpoint: Sendable {
   public var vocabularyFile: URL { url.appendingPathComponent("vocabulary.json") }
   public var trainingStateFile: URL { url.appendingPathComponent("training-state.safetensors") }
   public var modelCardFile: URL { url.appendingPathComponent("README.md") }
+  /// A picture that the model card shows, where there is one.
+  public var galleryFile: URL { url.appendingPathComponent("gallery.png") }
   public var logFolder: URL { url.appendingPathComponent("log") }
   /// Where a new run puts what it replaces: a checkpoint of its own.
   public var previousFolder: URL { url.appendingPathComponent("previous") }

@@ -226,6 +226,7 @@ public struct PriorTrainer {
         try checkpoint.write(state.configuration)
         updateResult()
         try SafeTensors.write(result.namedTensors(), as: .bfloat16, to: checkpoint.priorFile)
+        try ModelCard(checkpoint, state.configuration).write()
       })
   }
 

@@ -52,19 +52,21 @@ public final class TextToImageModel {
     _ caption: String, count: Int = 1, options: GenerationOptions = .init(),
     progress: (Double) -> Void = { _ in }
   ) throws(PipelineError) -> [Picture] {
-    try options.sampling.validate()
-    guard count > 0 else { throw PipelineError(.usage, "--count must be 1 or more, not \(count)") }
-    let text = vocabulary.encode(caption)
-    return draw((0..<count).map { .init(text: text, seed: options.seed, number: $0) }, options.sampling, progress)
+    try generate(captions: [caption], count: count, options: options, progress: progress)
   }
 
-  /// Draws one picture for each caption: picture number 0 of the seed in each case.
+  /// Draws pictures 0 ..< count of the seed for each caption, caption after caption.
   public func generate(
-    captions: [String], options: GenerationOptions = .init(), progress: (Double) -> Void = { _ in }
+    captions: [String], count: Int = 1, options: GenerationOptions = .init(),
+    progress: (Double) -> Void = { _ in }
   ) throws(PipelineError) -> [Picture] {
     try options.sampling.validate()
-    return draw(
-      captions.map { .init(text: vocabulary.encode($0), seed: options.seed, number: 0) }, options.sampling, progress)
+    guard count > 0 else { throw PipelineError(.usage, "--count must be 1 or more, not \(count)") }
+    let requests = captions.flatMap { caption in
+      let text = vocabulary.encode(caption)
+      return (0..<count).map { PriorDecoder.Request(text: text, seed: options.seed, number: $0) }
+    }
+    return draw(requests, options.sampling, progress)
   }
 
   /// Sequences that advance together: enough to read each weight rarely, few enough for the cache.

@@ -154,6 +154,7 @@ public struct TokenizerTrainer {
         try state.write(optimizer, buffers: buffers, to: checkpoint.trainingStateFile)
         try checkpoint.write(state.configuration)
         try SafeTensors.write(model.namedTensors(), as: .bfloat16, to: checkpoint.imageTokenizerFile)
+        try ModelCard(checkpoint, state.configuration).write()
       })
   }
 

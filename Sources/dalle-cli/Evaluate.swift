@@ -13,6 +13,7 @@ struct Evaluate: ParsableCommand {
   @Option(parsing: .unconditional, help: "Draw for at most this many captions of a split; 0 draws all.")
   var captions = 300
   @Option(parsing: .unconditional, help: "Names the random numbers of drawing.") var seed: UInt64 = 0
+  @Flag(help: "Write the figures into the checkpoint's model card, README.md.") var card = false
   @Flag(help: "Print JSON.") var json = false
   @OptionGroup var checkpoint: CheckpointOptions
   @OptionGroup var threads: ThreadOptions
@@ -47,6 +48,10 @@ struct Evaluate: ParsableCommand {
     }
     guard !results.isEmpty else {
       throw PipelineError(.badData, "there is nothing to evaluate in \(dataSet.url.relativePath)")
+    }
+    if card {
+      try ModelCard(Checkpoint(folder), model.configuration, evaluations: results).write()
+      Console.note("wrote \(Checkpoint(folder).modelCardFile.relativePath)")
     }
     if json {
       try Console.json(Report(checkpoint: folder.relativePath, data: dataSet.url.relativePath, splits: results))

@@ -6,10 +6,11 @@ import Priors
 import TensorCore
 
 struct Generate: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Draws pictures for a caption and writes a PNG.")
+  static let configuration = CommandConfiguration(abstract: "Draws pictures for one or more captions and writes a PNG.")
 
-  @Argument(help: "What to draw.") var caption: String
-  @Option(parsing: .unconditional, help: "How many pictures.") var count = 4
+  @Argument(help: "What to draw; several captions give a row each, or with --count 1 a picture each.")
+  var captions: [String]
+  @Option(parsing: .unconditional, help: "How many pictures a caption.") var count = 4
   @Option(parsing: .unconditional, help: "Names the random numbers: the same seed gives the same pictures.")
   var seed: UInt64 = 0
   @Option(parsing: .unconditional, help: "Below 1 the likely becomes likelier; 0 takes the likeliest.")
@@ -22,6 +23,7 @@ struct Generate: ParsableCommand {
   var guidance = SamplingOptions().guidance
   @Option(help: "The PNG to write, or with --separate the folder.") var output: String?
   @Option(parsing: .unconditional, help: "Each pixel becomes this many pixels a side.") var scale = 4
+  @Option(parsing: .unconditional, help: "Pictures a row; about as many as rows unless given.") var columns: Int?
   @Flag(help: "One file a picture instead of one grid.") var separate = false
   @Flag(help: "Print what was made as JSON.") var json = false
   @OptionGroup var checkpoint: CheckpointOptions
@@ -29,7 +31,7 @@ struct Generate: ParsableCommand {
 
   private struct Report: Encodable {
     var files: [String]
-    var caption: String
+    var captions: [String]
     var seed: UInt64
     var count: Int
     var checkpoint: String
@@ -46,22 +48,26 @@ struct Generate: ParsableCommand {
     try options.sampling.validate()
     guard (1...10_000).contains(count) else { throw PipelineError(.usage, "--count must be 1 to 10000, not \(count)") }
     guard (1...64).contains(scale) else { throw PipelineError(.usage, "--scale must be 1 to 64, not \(scale)") }
-    let name = Self.fileName(for: caption)
+    if let columns, columns < 1 { throw PipelineError(.usage, "--columns must be 1 or more, not \(columns)") }
+    let name = Self.fileName(for: captions[0])
     // With --separate a folder, which is made; otherwise a file in a folder that is there.
     let target = separate ? URL(fileURLWithPath: output ?? name) : try OutputFile.url(output ?? "\(name).png")
     let folder = try checkpoint.forReading(needing: \.isComplete).url
     let model = try TextToImageModel(contentsOf: folder, threads: try threads.count())
-    try PictureSize.check(count: separate ? 1 : count, side: model.imageTokenizer.pictureSize, scale: scale)
+    try PictureSize.check(
+      count: separate ? 1 : count * captions.count, side: model.imageTokenizer.pictureSize, scale: scale)
     if separate { try AtomicFile.createDirectory(target) }
-    let unseen = note(caption, model)
-    let pictures = try model.generate(caption, count: count, options: options) { done in
+    let unseen = captions.map { note($0, model) }.reduce(into: [String]()) { all, words in
+      all += words.filter { !all.contains($0) }
+    }
+    let pictures = try model.generate(captions: captions, count: count, options: options) { done in
       Console.progress(String(format: "drawing %3.0f%%", 100 * done))
     }
-    let files = try write(pictures, options, folder, to: target, name: name)
+    let files = try write(pictures, options, folder, to: target)
     if json {
       return try Console.json(
         Report(
-          files: files, caption: caption, seed: seed, count: count, checkpoint: folder.relativePath,
+          files: files, captions: captions, seed: seed, count: count, checkpoint: folder.relativePath,
           unseenWords: unseen, sampling: options.sampling))
     }
     for file in files { try Console.result(file) }
@@ -81,11 +87,11 @@ struct Generate: ParsableCommand {
 
   /// - Returns: the paths of the files.
   private func write(
-    _ pictures: [Picture], _ options: GenerationOptions, _ folder: URL, to target: URL, name: String
+    _ pictures: [Picture], _ options: GenerationOptions, _ folder: URL, to target: URL
   ) throws -> [String] {
     let sampling = options.sampling
     let text = [
-      ("Title", caption), ("Software", "dalle-cli \(DalleCLI.configuration.version)"),
+      ("Software", "dalle-cli \(DalleCLI.configuration.version)"),
       ("Checkpoint", folder.lastPathComponent), ("Seed", "\(seed)"),
       (
         "Settings",
@@ -94,15 +100,16 @@ struct Generate: ParsableCommand {
       ),
     ]
     if separate {
-      return try pictures.enumerated().map { number, picture in
-        let file = target.appendingPathComponent("\(name)-\(seed)-\(number).png")
-        try picture.enlarged(by: scale).write(to: file, text: text + [("Number", "\(number)")])
+      return try pictures.enumerated().map { place, picture in
+        let (caption, number) = (captions[place / count], place % count)
+        let file = target.appendingPathComponent("\(Self.fileName(for: caption))-\(seed)-\(number).png")
+        try picture.enlarged(by: scale).write(to: file, text: [("Title", caption)] + text + [("Number", "\(number)")])
         return file.relativePath
       }
     }
-    let columns = Int(Double(count).squareRoot().rounded(.up))
-    try Picture.grid(pictures.map { $0.enlarged(by: scale) }, columns: columns, spacing: 2 * scale)
-      .write(to: target, text: text + [("Count", "\(count)")])
+    let standard = captions.count > 1 && count > 1 ? count : Int(Double(pictures.count).squareRoot().rounded(.up))
+    try Picture.grid(pictures.map { $0.enlarged(by: scale) }, columns: columns ?? standard, spacing: 2 * scale)
+      .write(to: target, text: captions.map { ("Title", $0) } + text + [("Count", "\(count)")])
     return [target.relativePath]
   }
 

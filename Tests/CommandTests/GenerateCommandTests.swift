@@ -48,6 +48,26 @@ import Testing
     #expect(picture.width == 260 && picture.height == 260)
   }
 
+  @Test func severalCaptionsMakeOneGrid() throws {
+    let folder = try Trained.folder.get()
+    func grid(_ name: String, _ arguments: String...) throws -> Picture {
+      let outcome = try Program.run(
+        ["generate", "--scale", "1", "--checkpoint", "local", "--output", name] + arguments, in: folder)
+      outcome.expectSuccess()
+      return try Picture(contentsOf: folder.path(name))
+    }
+    let side = 64
+    let both = try grid("both.png", "a red square", "a blue square", "--count", "3")
+    #expect(both.width == 3 * side + 2 * 2 && both.height == 2 * side + 2)
+    // Each row is what its caption alone gives.
+    for (row, caption) in ["a red square", "a blue square"].enumerated() {
+      let alone = try grid("alone.png", caption, "--count", "3", "--columns", "3")
+      #expect(both.cropped(x: 0, y: row * (side + 2), width: both.width, height: side) == alone)
+    }
+    let titles = try Picture.pngText(of: folder.path("both.png")).filter { $0.key == "Title" }.map(\.value)
+    #expect(titles == ["a red square", "a blue square"])
+  }
+
   @Test func jsonIsOneObjectAndUnseenWordsAreNamed() throws {
     let folder = try Trained.folder.get()
     let outcome = try Program.run(
@@ -57,6 +77,7 @@ import Testing
     #expect(!outcome.errors.contains("\"red\""))
     #expect(outcome.errors.contains("note: using the checkpoint checkpoints/local"))
     let json = try outcome.json()
+    #expect(json["captions"] as? [String] == ["A RED tapir, a tapir of squares"])
     #expect(json["unseen_words"] as? [String] == ["tapir", "of", "squares"])
     #expect(json["files"] as? [String] == ["json.png"])
     #expect((json["sampling"] as? [String: Any])?["top_k"] as? Int == 64)
@@ -181,12 +202,16 @@ import Testing
 
   @Test func evaluationMeasuresEachSplit() throws {
     let folder = try Trained.folder.get()
-    let outcome = try Program.run(["evaluate", "data", "--captions", "3", "--json"], in: folder)
+    let outcome = try Program.run(["evaluate", "data", "--captions", "3", "--json", "--card"], in: folder)
     outcome.expectSuccess()
     let splits = try #require(try outcome.json()["splits"] as? [[String: Any]])
     #expect(splits.map { $0["split"] as? String } == ["train", "validation"])
     #expect((splits[0]["retrieval"] as? [String: Any])?["captions"] as? Int == 3)
     #expect((splits[0]["prior_loss"] as? Double ?? 0) > 0)
+    let card = try String(contentsOf: folder.path("checkpoints/local/README.md"), encoding: .utf8)
+    for words in ["# local", "dalle-cli train-prior --preset tiny", "| retrieval@1 (ceiling) |", "| validation |"] {
+      #expect(card.contains(words), "\(card)")
+    }
     try Program.run(["evaluate", "data", "--captions", "-1"], in: folder).expectFailure(64, "--captions")
     try Program.run(["evaluate", "data", "--split", "all"], in: folder).expectFailure(64, "--split")
   }

@@ -135,8 +135,8 @@ private func savedStep(_ folder: TestFolder, _ stage: String) -> Int? {
     let left = try FileManager.default.contentsOfDirectory(atPath: folder.path("checkpoints/local").path)
     #expect(
       left.sorted() == [
-        "config.json", "image-tokenizer.safetensors", "log", "prior.safetensors", "training-state.safetensors",
-        "vocabulary.json",
+        "README.md", "config.json", "image-tokenizer.safetensors", "log", "prior.safetensors",
+        "training-state.safetensors", "vocabulary.json",
       ])
   }
 

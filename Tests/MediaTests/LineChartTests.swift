@@ -53,8 +53,8 @@ import Testing
 
   @Test func extremeValuesDoNotStopIt() {
     for points in [
-      [(0, 1e300), (1, -1e300)], [(0, 1e38), (1, 1e-38)], [(0, 1), (1, 1 + 1e-16)], [(0, .leastNonzeroMagnitude), (1, .leastNormalMagnitude / 8)],
-      [(0, 1e17), (1, 1e17 + 16)], [(-5, 0), (5, 0)],
+      [(0, 1e300), (1, -1e300)], [(0, 1e38), (1, 1e-38)], [(0, 1), (1, 1 + 1e-16)],
+      [(0, .leastNonzeroMagnitude), (1, .leastNormalMagnitude / 8)], [(0, 1e17), (1, 1e17 + 16)], [(-5, 0), (5, 0)],
     ] as [[(x: Double, y: Double)]] {
       for logarithmic in [false, true] {
         let svg = chart(points, logarithmic: logarithmic)

@@ -1,0 +1,120 @@
+import Corpus
+import Foundation
+import TensorCore
+
+/// A checkpoint's `README.md`: what the model is, how it was trained and what it scores (Mitchell et al. 2019).
+public struct ModelCard {
+  private let configuration: CheckpointConfiguration
+  private let evaluations: [Evaluation]
+  private let checkpoint: Checkpoint
+
+  /// - Parameter evaluations: what was measured, a split each; empty while nothing was.
+  public init(_ checkpoint: Checkpoint, _ configuration: CheckpointConfiguration, evaluations: [Evaluation] = []) {
+    self.checkpoint = checkpoint
+    self.configuration = configuration
+    self.evaluations = evaluations
+  }
+
+  /// Writes the card to the checkpoint's folder.
+  public func write() throws(PipelineError) {
+    try AtomicFile.write(Data(markdown.utf8), to: checkpoint.modelCardFile)
+  }
+
+  var markdown: String {
+    let name = checkpoint.url.lastPathComponent
+    var parts = ["# \(name)", "A text-to-image model. Draw with it: `dalle-cli generate \"…\" --checkpoint \(name)`."]
+    if checkpoint.exists(checkpoint.galleryFile) {
+      parts.append("![Pictures drawn by this model](\(checkpoint.galleryFile.lastPathComponent))")
+    }
+    parts += ["## Models", models, "## Data", data, "## Training", training]
+    if !evaluations.isEmpty { parts += ["## Figures", figures] }
+    return parts.joined(separator: "\n\n") + "\n"
+  }
+
+  private static func table(_ header: [String], _ rows: [[String]]) -> String {
+    ([header, header.map { _ in "---" }] + rows).map { "| \($0.joined(separator: " | ")) |" }.joined(separator: "\n")
+  }
+
+  private var models: String {
+    var rows: [[String]] = []
+    if case .vqvae(let c)? = configuration.imageTokenizer {
+      rows.append([
+        "image tokenizer", "VQ-VAE",
+        "\(c.pictureSize)×\(c.pictureSize) pixels in \(c.pictureSize / c.patchSize)×\(c.pictureSize / c.patchSize) "
+          + "tokens of \(c.codes) codes; \(c.channels) channels, \(c.blocks) residual blocks a side",
+      ])
+    }
+    if let c = configuration.prior {
+      rows.append([
+        "prior", "transformer",
+        "\(c.width) wide, \(c.layers) layers, \(c.heads) heads; \(c.textLength) text tokens of \(c.textVocabulary) "
+          + "pieces, \(c.imageLength) image tokens",
+      ])
+    }
+    return Self.table(["stage", "kind", "shape"], rows)
+  }
+
+  private var data: String {
+    guard let data = configuration.data else { return "Unknown." }
+    return
+      "`\(data.name)`: \(data.trainPictures) pictures for training, \(data.validationPictures) for validation, "
+      + "\(data.testPictures) for testing (fingerprint \(data.fingerprint))."
+  }
+
+  private var training: String {
+    var text: [String] = []
+    for (command, summary) in [
+      ("train-tokenizer", configuration.tokenizerTraining), ("train-prior", configuration.priorTraining),
+    ] {
+      guard let summary else { continue }
+      text.append(
+        """
+        `dalle-cli \(command)\(Self.options(summary.settings))`: \(summary.steps) steps, \(summary.epochs) epochs, \
+        \(summary.minutes) minutes on \(summary.threads) threads in \(summary.precision.rawValue) by \(summary.engine).
+        """)
+    }
+    return text.joined(separator: "\n\n")
+  }
+
+  /// The options of the command line that give these settings.
+  private static func options(_ s: TrainingSettings) -> String {
+    var options = [("preset", s.preset.rawValue)]
+    switch s.bound {
+    case .steps(let count): options.append(("steps", "\(count)"))
+    case .epochs(let count): options.append(("epochs", count.formatted()))
+    case .minutes(let count): options.append(("minutes", count.formatted()))
+    case nil: break
+    }
+    options.append(("seed", "\(s.seed)"))
+    if let batchSize = s.batchSize { options.append(("batch-size", "\(batchSize)")) }
+    if let learningRate = s.learningRate { options.append(("learning-rate", "\(learningRate)")) }
+    if let dropout = s.dropout { options.append(("dropout", "\(dropout)")) }
+    if s.averageDecay > 0 { options.append(("average-decay", "\(s.averageDecay)")) }
+    return options.map { " --\($0) \($1)" }.joined()
+  }
+
+  private var figures: String {
+    func percent(_ share: Double) -> String { String(format: "%.1f%%", 100 * share) }
+    func row(_ name: String, _ value: (Evaluation) -> String) -> [String] { [name] + evaluations.map(value) }
+    let table = Self.table(
+      [""] + evaluations.map(\.split.rawValue),
+      [
+        row("pictures") { "\($0.pictures)" },
+        row("reconstruction PSNR, dB") { String(format: "%.2f", $0.reconstructionPsnrInDecibels) },
+        row("codebook perplexity") { String(format: "%.0f", $0.codebookPerplexity) },
+        row("codes in use") { percent($0.codebookUse) },
+        row("prior loss, nats an image token") { String(format: "%.3f", $0.priorLoss) },
+        row("captions drawn") { "\($0.retrieval.captions)" },
+        row("retrieval@1 (ceiling)") { "\(percent($0.retrieval.at1)) (\(percent($0.retrievalCeiling.at1)))" },
+        row("retrieval@5 (ceiling)") { "\(percent($0.retrieval.at5)) (\(percent($0.retrievalCeiling.at5)))" },
+      ])
+    return table + """
+
+
+      Retrieval: one picture is drawn for each caption with the default settings, and its nearest neighbours are looked \
+      up among all pictures of the data set, at 32×32 pixels: the share whose own picture is the nearest, or among the \
+      five nearest. The ceiling is the same with the tokenizer's reconstruction in place of the drawn picture. \
+      `dalle-cli evaluate --card` measures all this anew.
+      """
+  }
+}
