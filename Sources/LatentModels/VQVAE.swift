@@ -52,13 +52,13 @@ public struct VQVAE: ImageTokenizer {
     var initializer = Initializer(seed: seed)
     self.configuration = configuration
     switch configuration.network {
-    case .patches: encoder = PatchEncoder(configuration, &initializer)
+    case .patches: encoder = PatchNetwork(encoderOf: configuration, &initializer)
     case .strided: encoder = StridedEncoder(configuration, &initializer)
     }
     quantizer = VectorQuantizer(
       codes: configuration.codes, dimensions: configuration.codeDimensions, &initializer)
     switch configuration.network {
-    case .patches: decoder = PatchDecoder(configuration, &initializer)
+    case .patches: decoder = PatchNetwork(decoderOf: configuration, &initializer)
     case .strided: decoder = StridedDecoder(configuration, &initializer)
     }
   }
