@@ -154,7 +154,7 @@ public enum ImageTokenizerConfiguration: Codable, Sendable, Equatable {
       (1...1024).contains(c.pictureSize) && (1...c.pictureSize).contains(c.patchSize)
         && c.pictureSize % c.patchSize == 0 && c.pictureSize / c.patchSize <= 256 && (1...4096).contains(c.channels)
         && (0...64).contains(c.blocks) && (2...(1 << 20)).contains(c.codes) && (1...4096).contains(c.codeDimensions)
-        && c.commitment.isFinite
+        && c.commitment.isFinite && (c.network == .patches || c.patchSize.nonzeroBitCount == 1)
     }
   }
 
@@ -162,9 +162,12 @@ public enum ImageTokenizerConfiguration: Codable, Sendable, Equatable {
   var leastParameterCount: Int {
     switch self {
     case .vqvae(let c):
-      // The 3×3 kernels: two in each block, stems and end; and the codebook with its sums.
-      9 * c.channels * (4 * c.blocks * c.channels + 6 * c.patchSize * c.patchSize + c.codeDimensions)
-        + 2 * c.codes * c.codeDimensions
+      // The codebook with its sums, and the 3×3 kernels: with patches two in each block, stems and end; with strides
+      // one in each block and one in the encoder's middle.
+      2 * c.codes * c.codeDimensions + 9 * c.channels
+        * (c.network == .patches
+          ? 4 * c.blocks * c.channels + 6 * c.patchSize * c.patchSize + c.codeDimensions
+          : (2 * c.blocks + 1) * c.channels)
     }
   }
 }
