@@ -221,6 +221,11 @@ static void destroy_state(void *value) {
   own_state = NULL;
 }
 
+// oneDNN 2.6 says that its functions may be called from many threads at once, but of two threads that make bfloat16
+// convolutions at the same time one now and then gets a primitive that computes something else, for good. So primitives
+// are made one at a time; once made, each belongs to its thread.
+static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+
 static void *allocate(size_t count, size_t size) {
   void *p = calloc(count, size);
   if (p == NULL) {
@@ -363,6 +368,7 @@ static void gemm(ck_type operands, bool transpose_a, bool transpose_b, size_t M,
   bool found;
   plan *p = find_plan(s, key, &found);
   if (!found && K > 0) {
+    pthread_mutex_lock(&making);
     const dnnl_dim_t m = (dnnl_dim_t)M, n = (dnnl_dim_t)N, k = (dnnl_dim_t)K;
     const dnnl_dim_t a_stride = (dnnl_dim_t)lda, b_stride = (dnnl_dim_t)ldb;
     layout a = make_layout(2, (dnnl_dim_t[]){m, k}, operands,
@@ -389,6 +395,7 @@ static void gemm(ck_type operands, bool transpose_a, bool transpose_b, size_t M,
     destroy_layout(b);
     destroy_layout(c);
     destroy_layout(row);
+    pthread_mutex_unlock(&making);
   }
   if (!p->exists) {
     openblas_gemm(operands, transpose_a, transpose_b, M, N, K, A, lda, B, ldb, result, C, ldc, bias, accumulate);
@@ -510,7 +517,9 @@ static plan *convolution_plan(state *s, const ck_convolution *c, uint64_t kind, 
   bool found;
   plan *p = find_plan(s, key, &found);
   if (!found && c->B > 0 && c->C > 0 && c->O > 0 && !prefers_windows(c, kind)) {
+    pthread_mutex_lock(&making);
     make_convolution_plan(p, s, c, kind, operands, result, bias, accumulate);
+    pthread_mutex_unlock(&making);
   }
   return p;
 }
