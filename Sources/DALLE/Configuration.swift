@@ -17,6 +17,8 @@ public struct CheckpointConfiguration: Codable, Sendable {
   public var captionWords: String?
   public var tokenizerTraining: TrainingSummary?
   public var priorTraining: TrainingSummary?
+  /// The runs before that one, whose weights it began with.
+  public var earlierPriorTraining: [TrainingSummary]?
 
   public init() {}
 
@@ -228,6 +230,10 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   public var captionDropout: Float = 0.1
   /// Of merges when a caption is encoded (Provilkov et al. 2020).
   public var mergeDropout: Float = 0.1
+  /// Of image tokens before the one to be predicted: the probability that a random one stands in its place.
+  public var imageCorruption: Float = 0
+  /// Whether a prior's run begins with the weights that the checkpoint holds.
+  public var isWarmStart = false
   /// Of the text vocabulary.
   public var vocabularySize = 2048
   /// Text tokens of the prior.
@@ -271,6 +277,7 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
       }
     }
     try check((0...1).contains(captionDropout), "--caption-dropout must be 0 to 1, not \(captionDropout)")
+    try check((0...1).contains(imageCorruption), "--image-corruption must be 0 to 1, not \(imageCorruption)")
     try check((0...1).contains(mergeDropout), "--merge-dropout must be 0 to 1, not \(mergeDropout)")
     try check((0..<1).contains(averageDecay), "--average-decay must be 0 up to 1, not \(averageDecay)")
     try check(

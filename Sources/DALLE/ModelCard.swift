@@ -63,10 +63,9 @@ public struct ModelCard {
 
   private var training: String {
     var text: [String] = []
-    for (command, summary) in [
-      ("train-tokenizer", configuration.tokenizerTraining), ("train-prior", configuration.priorTraining),
-    ] {
-      guard let summary else { continue }
+    let priorRuns = (configuration.earlierPriorTraining ?? []) + [configuration.priorTraining].compactMap(\.self)
+    let tokenizerRuns = [configuration.tokenizerTraining].compactMap(\.self)
+    for (command, summary) in tokenizerRuns.map({ ("train-tokenizer", $0) }) + priorRuns.map({ ("train-prior", $0) }) {
       text.append(
         """
         `dalle-cli \(command)\(Self.options(summary.settings))`: \(summary.steps) steps, \(summary.epochs) epochs, \
@@ -89,8 +88,11 @@ public struct ModelCard {
     if let batchSize = s.batchSize { options.append(("batch-size", "\(batchSize)")) }
     if let learningRate = s.learningRate { options.append(("learning-rate", "\(learningRate)")) }
     if let dropout = s.dropout { options.append(("dropout", "\(dropout)")) }
+    if s.isWarmStart { options.append(("warm-start", "")) }
+    if s.imageCorruption > 0 { options.append(("image-corruption", "\(s.imageCorruption)")) }
+    if s.mergeDropout != TrainingSettings().mergeDropout { options.append(("merge-dropout", "\(s.mergeDropout)")) }
     if s.averageDecay > 0 { options.append(("average-decay", "\(s.averageDecay)")) }
-    return options.map { " --\($0) \($1)" }.joined()
+    return options.map { $1.isEmpty ? " --\($0)" : " --\($0) \($1)" }.joined()
   }
 
   private var figures: String {

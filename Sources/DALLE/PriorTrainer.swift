@@ -11,7 +11,7 @@ import TextTokenizer
 /// Trains stage 2 on a data set's train split and saves it to the checkpoint that holds stage 1.
 public struct PriorTrainer {
   /// How often a picture is trained with its first caption, its name; further ones, keywords above all, say less.
-  private static let primaryCaptionShare: Float = 0.75
+  private static let primaryCaptionShare: Float = 0.85
 
   public let checkpoint: Checkpoint
   public let dataSet: PictureDataSet
@@ -61,6 +61,9 @@ public struct PriorTrainer {
     }
     let captions = dataSet.indices(of: .train).flatMap { dataSet.entries[$0].captions }
     let vocabulary = resume ? try checkpoint.readVocabulary() : try vocabulary(captions, settings: settings)
+    if !resume && settings.isWarmStart && !checkpoint.hasPrior {
+      throw PipelineError(.noInput, "\(checkpoint.url.path) has no prior whose weights a warm start could take")
+    }
     if !resume { describe(&state.configuration, settings, imageTokenizer, vocabulary, captions) }
     guard let description = state.configuration.prior else {
       throw PipelineError(.badData, "\(checkpoint.trainingStateFile.path) describes no prior")
@@ -78,11 +81,18 @@ public struct PriorTrainer {
     _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding, _ captions: [String]
   ) {
     var description = architecture ?? settings.preset.prior
-    description.textVocabulary = vocabulary.vocabularySize
-    description.imageVocabulary = imageTokenizer.codeCount
-    description.gridSide = imageTokenizer.gridSide
-    description.textLength =
-      settings.textLength ?? Self.suitableTextLength(captions.map { vocabulary.encode($0).count })
+    if settings.isWarmStart, let trained = configuration.prior {
+      description = trained
+      configuration.earlierPriorTraining =
+        (configuration.earlierPriorTraining ?? []) + [configuration.priorTraining].compactMap(\.self)
+    } else {
+      description.textVocabulary = vocabulary.vocabularySize
+      description.imageVocabulary = imageTokenizer.codeCount
+      description.gridSide = imageTokenizer.gridSide
+      description.textLength =
+        settings.textLength ?? Self.suitableTextLength(captions.map { vocabulary.encode($0).count })
+      configuration.earlierPriorTraining = nil
+    }
     if let dropout = settings.dropout { description.dropout = dropout }
     configuration.prior = description
     configuration.data = .init(dataSet)
@@ -137,6 +147,9 @@ public struct PriorTrainer {
       augmentation: augmentation, primaryCaptionShare: Self.primaryCaptionShare)
     let team = try makeTeam(threads: min(threads, batchSize))
     let model = TransformerPrior(description, seed: settings.seed)
+    if settings.isWarmStart && saved == nil {
+      try SafeTensors(contentsOf: checkpoint.priorFile).read(into: model)
+    }
     var options = AdamW.Options()
     options.weightDecay = 0.05
     options.averageDecay = settings.averageDecay > 0 ? settings.averageDecay : nil
@@ -175,8 +188,10 @@ public struct PriorTrainer {
           nonisolated(unsafe) let losses = losses
           return trainer.step(learningRate: learningRate) { shard in
             let range = team.range(of: shard, total: batchSize)
+            let images = range.map { tokens.tokens(of: batch, at: $0) }
             let part = TransformerPrior.Batch(
-              texts: Array(texts[range]), images: range.flatMap { tokens.tokens(of: batch, at: $0) })
+              texts: Array(texts[range]), images: images.flatMap(\.self),
+              imageInputs: zip(range, images).flatMap { corrupted($1, settings, description, step * batchSize + $0) })
             let share = Float(range.count) / Float(batchSize)
             let dropout =
               description.dropout > 0
@@ -241,6 +256,16 @@ public struct PriorTrainer {
       if random.uniform() < settings.captionDropout { return [] }
       return vocabulary.encode(caption, dropout: settings.mergeDropout, using: &random)
     }
+  }
+
+  /// What the model is shown of a picture's tokens.
+  private func corrupted(
+    _ tokens: [Int32], _ settings: TrainingSettings, _ description: TransformerPrior.Configuration, _ sample: Int
+  ) -> [Int32] {
+    if settings.imageCorruption == 0 { return tokens }
+    var random = Philox(seed: settings.seed, stream: 0xC02 << 48, counter: UInt64(sample) << 24)
+    return TransformerPrior.Batch.corrupted(
+      tokens, probability: settings.imageCorruption, codes: description.imageVocabulary, using: &random)
   }
 
   /// The image tokens of pictures, each encoded once where it is always the same.

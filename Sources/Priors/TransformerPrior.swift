@@ -72,10 +72,21 @@ public struct TransformerPrior: Module, Sendable {
     public var texts: [[Int32]]
     /// B·imageLength tokens.
     public var images: [Int32]
+    /// What the model sees of `images` in training, where that is not the same: see ``corrupted(_:probability:codes:using:)``.
+    public var imageInputs: [Int32]
 
-    public init(texts: [[Int32]], images: [Int32]) {
+    public init(texts: [[Int32]], images: [Int32], imageInputs: [Int32]? = nil) {
       self.texts = texts
       self.images = images
+      self.imageInputs = imageInputs ?? images
+    }
+
+    /// Replaces each token by a random one with the given probability. A model that cannot trust the tokens before has to
+    /// listen to the caption (Bowman et al. 2016, section 3.1, "word dropout"; Xie et al. 2017, unigram noising).
+    public static func corrupted(
+      _ tokens: [Int32], probability: Float, codes: Int, using random: inout Philox
+    ) -> [Int32] {
+      tokens.map { random.uniform() < probability ? Int32(random.index(below: codes)) : $0 }
     }
   }
 
@@ -105,7 +116,7 @@ public struct TransformerPrior: Module, Sendable {
     let c = configuration
     let B = batch.texts.count
     let imageInputs = (0..<B).flatMap { b in
-      batch.images[b * c.imageLength..<(b + 1) * c.imageLength - 1]
+      batch.imageInputs[b * c.imageLength..<(b + 1) * c.imageLength - 1]
     }
     let positions = gridEmbedding(rows: rowPosition.weight(), columns: columnPosition.weight())
     let image = imageEmbedding(imageInputs, shape: [B, c.imageLength - 1])

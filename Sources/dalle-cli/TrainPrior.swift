@@ -17,6 +17,11 @@ struct TrainPrior: ParsableCommand {
   var captionDropout: Float = 0.1
   @Option(parsing: .unconditional, help: "The share of BPE merges left out in training.") var mergeDropout: Float = 0.1
   @Option(
+    parsing: .unconditional,
+    help: "The share of image tokens that the model sees wrongly in training, which makes it listen to the caption.")
+  var imageCorruption: Float = 0
+  @Flag(help: "Begin a new run with the weights that the checkpoint holds.") var warmStart = false
+  @Option(
     parsing: .unconditional, help: "Decay of the weights' moving average, which is then what is saved; 0 keeps none.")
   var averageDecay: Float = 0
 
@@ -27,6 +32,8 @@ struct TrainPrior: ParsableCommand {
     settings.dropout = dropout
     settings.captionDropout = captionDropout
     settings.mergeDropout = mergeDropout
+    settings.imageCorruption = imageCorruption
+    settings.isWarmStart = warmStart
     settings.averageDecay = averageDecay
     try settings.validate()
     let checkpoint = training.checkpoint.forTraining()
