@@ -183,6 +183,7 @@ public struct PriorTrainer {
       step: { (step, learningRate) throws(PipelineError) in
         let batch = try batches.next()
         let texts = encoded(batch.captions, vocabulary, settings, firstSample: step * batchSize)
+        let textTargets = model.textTargetCount(texts)
         var losses = [(text: Float, image: Float)](repeating: (0, 0), count: team.count)
         let stepResult = losses.withUnsafeMutableBufferPointer { losses in
           nonisolated(unsafe) let losses = losses
@@ -196,8 +197,9 @@ public struct PriorTrainer {
             let dropout =
               description.dropout > 0
               ? DropoutStream(probability: description.dropout, seed: settings.seed, step: step, shard: shard) : nil
-            let loss = model.loss(part, share: share, precision: precision, dropout: dropout)
-            losses[shard] = (loss.text * share, loss.image * share)
+            let textShare = Float(model.textTargetCount(part.texts)) / Float(max(1, textTargets))
+            let loss = model.loss(part, share: share, textShare: textShare, precision: precision, dropout: dropout)
+            losses[shard] = (loss.text * textShare, loss.image * share)
             return loss.total
           }
         }

@@ -73,12 +73,12 @@ public struct TransformerPrior: Module, Sendable {
     /// B·imageLength tokens.
     public var images: [Int32]
     /// What the model sees of `images` in training, where that is not the same: see ``corrupted(_:probability:codes:using:)``.
-    public var imageInputs: [Int32]
+    public var imageInputs: [Int32]?
 
     public init(texts: [[Int32]], images: [Int32], imageInputs: [Int32]? = nil) {
       self.texts = texts
       self.images = images
-      self.imageInputs = imageInputs ?? images
+      self.imageInputs = imageInputs
     }
 
     /// Replaces each token by a random one with the given probability. A model that cannot trust the tokens before has to
@@ -115,8 +115,9 @@ public struct TransformerPrior: Module, Sendable {
   func hidden(_ batch: Batch, precision: ElementType, dropout: DropoutStream?) -> Tensor {
     let c = configuration
     let B = batch.texts.count
+    let seen = batch.imageInputs ?? batch.images
     let imageInputs = (0..<B).flatMap { b in
-      batch.imageInputs[b * c.imageLength..<(b + 1) * c.imageLength - 1]
+      seen[b * c.imageLength..<(b + 1) * c.imageLength - 1]
     }
     let positions = gridEmbedding(rows: rowPosition.weight(), columns: columnPosition.weight())
     let image = imageEmbedding(imageInputs, shape: [B, c.imageLength - 1])
@@ -130,10 +131,11 @@ public struct TransformerPrior: Module, Sendable {
 
   /// The loss of the paper's section 2.2: text and image cross entropy weighted 1/8 and 7/8. Padding is no target.
   /// - Parameters:
-  ///   - share: the part that this batch is of the whole one, which scales `total`.
+  ///   - share: the part of the whole batch's pictures that these are, where it is split over threads.
+  ///   - textShare: the part of the whole batch's text targets that these have; see ``textTargetCount(_:)``.
   ///   - dropout: nil outside training.
   public func loss(
-    _ batch: Batch, share: Float = 1, precision: ElementType, dropout: DropoutStream? = nil
+    _ batch: Batch, share: Float = 1, textShare: Float? = nil, precision: ElementType, dropout: DropoutStream? = nil
   ) -> Losses {
     let c = configuration
     let B = batch.texts.count
@@ -149,7 +151,13 @@ public struct TransformerPrior: Module, Sendable {
       imageHead(h.positions(c.textLength - 1..<c.sequenceLength - 1)), targets: batch.images,
       scale: 1 / Float(B * c.imageLength))
     return Losses(
-      total: textLoss * (share / 8) + imageLoss * (share * 7 / 8), text: textLoss.item, image: imageLoss.item)
+      total: textLoss * ((textShare ?? share) / 8) + imageLoss * (share * 7 / 8), text: textLoss.item,
+      image: imageLoss.item)
+  }
+
+  /// The number of text tokens of captions that are predicted: all that there is room for but the first.
+  public func textTargetCount(_ texts: [[Int32]]) -> Int {
+    texts.reduce(0) { $0 + max(0, min($1.count, configuration.textLength) - 1) }
   }
 
   /// The logits of each image token given the caption and the image tokens before it, [B, imageLength, K].

@@ -64,6 +64,25 @@ import Testing
     #expect(try folder.contents(folder.checkpoint.priorFile) == before)
   }
 
+  @Test func aWarmStartTakesTheWeightsThatAreThere() throws {
+    let folder = try Tiny.trained(steps: 4)
+    let before = try SafeTensors(contentsOf: folder.checkpoint.priorFile)
+    var settings = Tiny.settings(steps: 1)
+    (settings.isWarmStart, settings.learningRate, settings.imageCorruption) = (true, 1e-6, 0.3)
+    try Tiny.trainPrior(folder, settings)
+    let after = try SafeTensors(contentsOf: folder.checkpoint.priorFile)
+    for name in before.names {
+      let (a, b) = (try before.tensor(name).scalars, try after.tensor(name).scalars)
+      #expect(zip(a, b).allSatisfy { abs($0 - $1) < 1e-2 * max(abs($0), 1e-3) }, "\(name)")
+    }
+    let configuration = try folder.checkpoint.readConfiguration()
+    #expect(configuration.earlierPriorTraining?.map(\.steps) == [4] && configuration.priorTraining?.steps == 1)
+    #expect(try folder.contents(folder.checkpoint.previousFolder.appendingPathComponent("prior.safetensors")).count > 0)
+
+    try FileManager.default.removeItem(at: folder.checkpoint.priorFile)
+    #expect(throws: PipelineError.self) { try Tiny.trainPrior(folder, settings) }
+  }
+
   @Test func configurationTellsWhatTheRunWas() throws {
     let folder = try Tiny.trained(steps: 4)
     let configuration = try folder.checkpoint.readConfiguration()

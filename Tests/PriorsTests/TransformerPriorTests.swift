@@ -51,6 +51,49 @@ struct TransformerPriorTests {
     #expect(relativeError(logits, try prior.fixture.tensor("image logits")) < 1e-5)
   }
 
+  /// A batch that is split over threads has the gradient of the whole one, however unlike the parts' captions are.
+  @Test func shardsMakeUpTheWhole() throws {
+    let model = try prior.model()
+    let whole = valueAndGrad(model) { $0.loss(prior.batch, precision: .float32).total }
+    let targets = Float(model.textTargetCount(prior.batch.texts))
+    #expect(targets == 4 + 1 + 0 + 4 + 0)
+    let split = valueAndGrad(model) { model in
+      let parts = [0..<2, 2..<5].map { range in
+        let part = TransformerPrior.Batch(
+          texts: Array(prior.batch.texts[range]),
+          images: Array(prior.batch.images[range.lowerBound * 9..<range.upperBound * 9]))
+        return model.loss(
+          part, share: Float(range.count) / 5, textShare: Float(model.textTargetCount(part.texts)) / targets,
+          precision: .float32
+        ).total
+      }
+      return parts[0] + parts[1]
+    }
+    #expect(relativeError(split.value, whole.value) < 1e-5)
+    for (a, b) in zip(split.gradients, whole.gradients) { #expect(relativeError(a, b) < 1e-5) }
+  }
+
+  @Test func corruptionChangesWhatIsSeenAndNotWhatIsPredicted() throws {
+    var random = Philox(seed: 3, stream: 1)
+    func corrupted(_ probability: Float) -> [Int32] {
+      TransformerPrior.Batch.corrupted(prior.batch.images, probability: probability, codes: 13, using: &random)
+    }
+    #expect(corrupted(0) == prior.batch.images)
+    let all = corrupted(1)
+    #expect(all.allSatisfy { (0..<13).contains($0) } && all != prior.batch.images)
+    let model = try prior.model()
+    func loss(_ inputs: [Int32]) -> Float {
+      let batch = TransformerPrior.Batch(texts: prior.batch.texts, images: prior.batch.images, imageInputs: inputs)
+      return model.loss(batch, precision: .float32).image
+    }
+    #expect(loss(prior.batch.images) == model.loss(prior.batch, precision: .float32).image)
+    #expect(loss(all) != loss(prior.batch.images))
+    // A picture's last token is predicted but never seen.
+    var last = prior.batch.images
+    for i in stride(from: 8, to: last.count, by: 9) { last[i] = (last[i] + 1) % 13 }
+    #expect(loss(last) == loss(prior.batch.images))
+  }
+
   @Test func learnsAsPyTorchDoes() throws {
     let model = try prior.model()
     var options = AdamW.Options()
