@@ -229,9 +229,9 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   /// Of captions: the probability of training without one, which guidance needs.
   public var captionDropout: Float = 0.1
   /// Of merges when a caption is encoded (Provilkov et al. 2020).
-  public var mergeDropout: Float = 0.1
+  public var mergeDropout: Float = 0
   /// Of image tokens before the one to be predicted: the probability that a random one stands in its place.
-  public var imageCorruption: Float = 0
+  public var imageCorruption: Float = 0.15
   /// Whether a prior's run begins with the weights that the checkpoint holds.
   public var isWarmStart = false
   /// Of the text vocabulary.

@@ -89,8 +89,13 @@ public struct ModelCard {
     if let learningRate = s.learningRate { options.append(("learning-rate", "\(learningRate)")) }
     if let dropout = s.dropout { options.append(("dropout", "\(dropout)")) }
     if s.isWarmStart { options.append(("warm-start", "")) }
-    if s.imageCorruption > 0 { options.append(("image-corruption", "\(s.imageCorruption)")) }
+    if s.imageCorruption != TrainingSettings().imageCorruption {
+      options.append(("image-corruption", "\(s.imageCorruption)"))
+    }
     if s.mergeDropout != TrainingSettings().mergeDropout { options.append(("merge-dropout", "\(s.mergeDropout)")) }
+    if s.captionDropout != TrainingSettings().captionDropout {
+      options.append(("caption-dropout", "\(s.captionDropout)"))
+    }
     if s.averageDecay > 0 { options.append(("average-decay", "\(s.averageDecay)")) }
     return options.map { $1.isEmpty ? " --\($0)" : " --\($0) \($1)" }.joined()
   }

@@ -136,9 +136,10 @@ public struct PriorTrainer {
     _ start: TrainingState, _ saved: SafeTensors?
   ) throws(PipelineError) {
     var settings = start.settings
-    let batchSize = settings.batchSize ?? 32
+    // Small steps at a high rate: what one caption alone can teach is learnt in fewer passes than with larger batches.
+    let batchSize = settings.batchSize ?? 16
     let bound = settings.bound ?? .minutes(45)
-    let learningRate = settings.learningRate ?? 8e-4
+    let learningRate = settings.learningRate ?? 1e-3
     let augmentation = settings.augmentation ?? .none
     (settings.batchSize, settings.bound, settings.learningRate) = (batchSize, bound, learningRate)
     settings.augmentation = augmentation

@@ -25,7 +25,7 @@ public struct TransformerPrior: Module, Sendable {
     public var layers = 8
     public var heads = 6
     /// The probability of dropping an element of the residual branches and of the embeddings.
-    public var dropout: Float = 0.1
+    public var dropout: Float = 0.05
 
     public init() {}
 

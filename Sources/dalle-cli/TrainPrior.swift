@@ -8,18 +8,19 @@ struct TrainPrior: ParsableCommand {
 
   @OptionGroup var training: TrainingOptions
   @Option(parsing: .unconditional, help: "Pieces of the text vocabulary, where the checkpoint has none yet.")
-  var vocabularySize = 2048
+  var vocabularySize = TrainingSettings().vocabularySize
   @Option(
     parsing: .unconditional, help: "Text tokens that the model sees; enough for nearly all captions unless given.")
   var textLength: Int?
   @Option(parsing: .unconditional, help: "The probability of dropping an activation in training.") var dropout: Float?
   @Option(parsing: .unconditional, help: "The share of captions left out in training, which guidance needs.")
-  var captionDropout: Float = 0.1
-  @Option(parsing: .unconditional, help: "The share of BPE merges left out in training.") var mergeDropout: Float = 0.1
+  var captionDropout = TrainingSettings().captionDropout
+  @Option(parsing: .unconditional, help: "The share of BPE merges left out in training.")
+  var mergeDropout = TrainingSettings().mergeDropout
   @Option(
     parsing: .unconditional,
     help: "The share of image tokens that the model sees wrongly in training, which makes it listen to the caption.")
-  var imageCorruption: Float = 0
+  var imageCorruption = TrainingSettings().imageCorruption
   @Flag(help: "Begin a new run with the weights that the checkpoint holds.") var warmStart = false
   @Option(
     parsing: .unconditional, help: "Decay of the weights' moving average, which is then what is saved; 0 keeps none.")

@@ -93,7 +93,7 @@ import Testing
     #expect(training.steps == 4 && training.threads == 2 && training.precision == .float32)
     // 4 steps of 4 pictures over 9.
     #expect(training.epochs == 1.78)
-    #expect(training.settings.learningRate == 8e-4)
+    #expect(training.settings.learningRate == 1e-3)
     #expect(training.validation ?? 0 > 0)
     #expect(configuration.tokenizerTraining?.validation != nil)
     #expect(configuration.data?.trainPictures == 9 && configuration.data?.validationPictures == 3)
