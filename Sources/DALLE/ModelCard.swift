@@ -68,7 +68,7 @@ public struct ModelCard {
     for (command, summary) in tokenizerRuns.map({ ("train-tokenizer", $0) }) + priorRuns.map({ ("train-prior", $0) }) {
       text.append(
         """
-        `dalle-cli \(command)\(Self.options(summary.settings))`: \(summary.steps) steps, \(summary.epochs) epochs, \
+        `dalle-cli \(command)\(Self.options(summary.settings, of: command))`: \(summary.steps) steps, \(summary.epochs) epochs, \
         \(summary.minutes) minutes on \(summary.threads) threads in \(summary.precision.rawValue) by \(summary.engine).
         """)
     }
@@ -76,7 +76,7 @@ public struct ModelCard {
   }
 
   /// The options of the command line that give these settings.
-  private static func options(_ s: TrainingSettings) -> String {
+  private static func options(_ s: TrainingSettings, of command: String) -> String {
     var options = [("preset", s.preset.rawValue)]
     switch s.bound {
     case .steps(let count): options.append(("steps", "\(count)"))
@@ -87,6 +87,7 @@ public struct ModelCard {
     options.append(("seed", "\(s.seed)"))
     if let batchSize = s.batchSize { options.append(("batch-size", "\(batchSize)")) }
     if let learningRate = s.learningRate { options.append(("learning-rate", "\(learningRate)")) }
+    guard command == "train-prior" else { return Self.commandLine(options) }
     if let dropout = s.dropout { options.append(("dropout", "\(dropout)")) }
     if s.isWarmStart { options.append(("warm-start", "")) }
     if s.imageCorruption != TrainingSettings().imageCorruption {
@@ -97,6 +98,10 @@ public struct ModelCard {
       options.append(("caption-dropout", "\(s.captionDropout)"))
     }
     if s.averageDecay > 0 { options.append(("average-decay", "\(s.averageDecay)")) }
+    return Self.commandLine(options)
+  }
+
+  private static func commandLine(_ options: [(String, String)]) -> String {
     return options.map { $1.isEmpty ? " --\($0)" : " --\($0) \($1)" }.joined()
   }
 
