@@ -57,14 +57,14 @@ import Testing
       return try Picture(contentsOf: folder.path(name))
     }
     let side = 64
-    let both = try grid("both.png", "a red square", "a blue square", "--count", "3")
+    let both = try grid("several.png", "a red square", "a blue square", "--count", "3")
     #expect(both.width == 3 * side + 2 * 2 && both.height == 2 * side + 2)
     // Each row is what its caption alone gives.
     for (row, caption) in ["a red square", "a blue square"].enumerated() {
-      let alone = try grid("alone.png", caption, "--count", "3", "--columns", "3")
+      let alone = try grid("one-of-several.png", caption, "--count", "3", "--columns", "3")
       #expect(both.cropped(x: 0, y: row * (side + 2), width: both.width, height: side) == alone)
     }
-    let titles = try Picture.pngText(of: folder.path("both.png")).filter { $0.key == "Title" }.map(\.value)
+    let titles = try Picture.pngText(of: folder.path("several.png")).filter { $0.key == "Title" }.map(\.value)
     #expect(titles == ["a red square", "a blue square"])
   }
 
