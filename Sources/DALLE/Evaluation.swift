@@ -71,7 +71,9 @@ public struct Evaluator {
     let error = reconstructions.map(\.meanSquaredError).reduce(0, +) / Double(indices.count)
     let use = CodebookUse(tokens: reconstructions.flatMap(\.tokens), codeCount: model.imageTokenizer.codeCount)
     progress("measuring the prior on \(split.rawValue)", 0)
-    let loss = priorLoss(captions: indices.map { dataSet.entries[$0].captions[0] }, reconstructions.map(\.tokens))
+    let loss = model.prior.meanImageLoss(
+      texts: indices.map { model.vocabulary.encode(dataSet.entries[$0].captions[0]) },
+      images: reconstructions.map(\.tokens), precision: .float32, team: model.threadTeam)
     let generated = try model.generate(captions: drawn.map { dataSet.entries[$0].captions[0] }, options: options) {
       progress("drawing \(split.rawValue)", $0)
     }
@@ -88,24 +90,6 @@ public struct Evaluator {
     guard let limit, limit < indices.count else { return indices }
     var random = Philox(seed: seed, stream: 0xE7A1)
     return random.permutation(indices.count).prefix(limit).map { indices[$0] }.sorted()
-  }
-
-  private func priorLoss(captions: [String], _ tokens: [[Int32]]) -> Double {
-    let texts = captions.map { model.vocabulary.encode($0) }
-    let team = model.threadTeam
-    var sums = [Double](repeating: 0, count: team.count)
-    sums.withUnsafeMutableBufferPointer { sums in
-      nonisolated(unsafe) let sums = sums
-      team.run { thread in
-        let mine = team.range(of: thread, total: tokens.count)
-        for start in stride(from: mine.lowerBound, to: mine.upperBound, by: 16) {
-          let range = start..<min(start + 16, mine.upperBound)
-          let batch = TransformerPrior.Batch(texts: Array(texts[range]), images: tokens[range].flatMap { $0 })
-          sums[thread] += Double(model.prior.loss(batch, precision: .float32).image) * Double(range.count)
-        }
-      }
-    }
-    return sums.reduce(0, +) / Double(tokens.count)
   }
 
   /// Where each picture's own one, `indices[i]`, stands among its neighbours.

@@ -300,7 +300,9 @@ public struct PriorTrainer {
   private struct Validation {
     private static let maximumCount = 128
     private static let sampleCount = 12
-    let batch: TransformerPrior.Batch
+    /// The held-out pictures' captions and tokens.
+    let texts: [[Int32]]
+    let images: [[Int32]]
     let captions: [String]
     let sampleTexts: [[Int32]]
     let reconstructor: Reconstructor
@@ -316,8 +318,8 @@ public struct PriorTrainer {
       let dataSet = trainer.dataSet
       let held = dataSet.indices(of: .validation).prefix(Self.maximumCount)
         .compactMap { i in (try? dataSet.picture(at: i)).map { (dataSet.entries[i].captions[0], $0) } }
-      batch = TransformerPrior.Batch(
-        texts: held.map { vocabulary.encode($0.0) }, images: reconstructor.tokens(of: held.map(\.1)).flatMap { $0 })
+      texts = held.map { vocabulary.encode($0.0) }
+      images = reconstructor.tokens(of: held.map(\.1))
       // Two thirds from training, evenly spaced, the rest held out.
       let train = dataSet.indices(of: .train)
       let trainCount = min(train.count, held.isEmpty ? Self.sampleCount : Self.sampleCount * 2 / 3)
@@ -329,25 +331,8 @@ public struct PriorTrainer {
 
     /// Nats an image token; nil without pictures.
     func loss(_ model: TransformerPrior, precision: ElementType) -> Double? {
-      let count = batch.texts.count
-      guard count > 0 else { return nil }
-      let imageLength = batch.images.count / count
-      var sums = [Double](repeating: 0, count: team.count)
-      sums.withUnsafeMutableBufferPointer { sums in
-        nonisolated(unsafe) let sums = sums
-        team.run { thread in
-          let mine = team.range(of: thread, total: count)
-          // In small batches, for the memory's sake.
-          for start in stride(from: mine.lowerBound, to: mine.upperBound, by: 16) {
-            let range = start..<min(start + 16, mine.upperBound)
-            let part = TransformerPrior.Batch(
-              texts: Array(batch.texts[range]),
-              images: Array(batch.images[range.lowerBound * imageLength..<range.upperBound * imageLength]))
-            sums[thread] += Double(model.loss(part, precision: precision).image) * Double(range.count)
-          }
-        }
-      }
-      return sums.reduce(0, +) / Double(count)
+      if texts.isEmpty { return nil }
+      return model.meanImageLoss(texts: texts, images: images, precision: precision, team: team)
     }
 
     func drawSamples(_ model: TransformerPrior, to folder: URL) throws(PipelineError) {
