@@ -4,7 +4,7 @@
 #include "internal.h"
 
 /// Rows of queries a block: their scores against some hundred keys stay in the second-level cache.
-#define BLOCK_ROWS 64
+#define BLOCK_ROWS 96
 
 /// The scratch memory, cut up. `narrow` arrays hold scores as the operands of bfloat16 products.
 typedef struct {

@@ -350,9 +350,10 @@ enum { PRODUCT, FORWARD, BACKWARD_DATA, BACKWARD_WEIGHT };
 
 // MARK: - Matrix products
 
-// With a transposed A, as weight gradients have it, oneDNN 2.6 is 5% to 20% faster on blocks of about this many of C's
-// rows than on all of them. Short sums are fast as they are.
-#define TRANSPOSED_ROWS ((size_t)256)
+// With a transposed A, as weight gradients have it, oneDNN 2.6 is 5% to 20% faster on blocks of up to this many of C's
+// rows, and of fewer than all of them, than on all at once. Few rows and short sums are fast as they are.
+#define TRANSPOSED_ROWS ((size_t)384)
+#define TRANSPOSED_LEAST_ROWS ((size_t)256)
 #define TRANSPOSED_DEPTH ((size_t)512)
 
 static void gemm(ck_type operands, bool transpose_a, bool transpose_b, size_t M, size_t N, size_t K,
@@ -409,9 +410,9 @@ void ck_gemm(ck_type operands, bool transpose_a, bool transpose_b, size_t M, siz
              ck_type result, void *C, size_t ldc, const float *bias, bool accumulate) {
   if (M == 0 || N == 0) return;
   size_t block = M;
-  if (transpose_a && M > TRANSPOSED_ROWS && K >= TRANSPOSED_DEPTH) {
+  if (transpose_a && M >= TRANSPOSED_LEAST_ROWS && K >= TRANSPOSED_DEPTH) {
     // Blocks of the same size, but for rounding, need fewer primitives and have no slow remainder.
-    const size_t count = (M + TRANSPOSED_ROWS - 1) / TRANSPOSED_ROWS;
+    const size_t needed = (M + TRANSPOSED_ROWS - 1) / TRANSPOSED_ROWS, count = needed < 2 ? 2 : needed;
     block = ((M + count - 1) / count + 31) / 32 * 32;
   }
   for (size_t m = 0; m < M; m += block) {
