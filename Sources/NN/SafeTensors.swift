@@ -59,8 +59,8 @@ public struct SafeTensors {
         guard !overflow else { throw broken("the shape \(shape) of \(key) is too large") }
         count = product
       }
-      if let type = Self.types[dtype] {
-        let (bytes, overflow) = count.multipliedReportingOverflow(by: type.size)
+      if let size = Self.sizes[dtype] {
+        let (bytes, overflow) = count.multipliedReportingOverflow(by: size)
         guard !overflow, bytes == offsets[1] - offsets[0] else {
           throw broken("\(key) has \(offsets[1] - offsets[0]) bytes for the shape \(shape)")
         }
@@ -80,6 +80,8 @@ public struct SafeTensors {
   }
 
   private static let types: [String: ElementType] = ["F32": .float32, "BF16": .bfloat16]
+  /// Bytes an element of the types whose size is checked.
+  private static let sizes = ["F64": 8, "F32": 4, "BF16": 2]
 
   /// The shape of a tensor; nil where the file has none of that name.
   public func shape(of name: String) -> [Int]? { entries[name]?.shape }
@@ -96,6 +98,21 @@ public struct SafeTensors {
       _ = data.copyBytes(to: bytes, from: dataStart + entry.offsets[0]..<dataStart + entry.offsets[1])
     }
     return tensor
+  }
+
+  /// Reads a float64 matrix; one axis alone makes a row.
+  /// - Throws: `PipelineError` of kind `.badData` where it is missing, of another type, or has more than two axes.
+  public func matrix(_ name: String) throws(PipelineError) -> Matrix {
+    guard let entry = entries[name] else { throw PipelineError(.badData, "\(path) has no tensor \(name)") }
+    guard entry.dtype == "F64", (1...2).contains(entry.shape.count) else {
+      throw PipelineError(
+        .badData, "\(path): \(name) is of type \(entry.dtype) and shape \(entry.shape) where an F64 matrix is expected")
+    }
+    var elements = [Double](repeating: 0, count: entry.shape.reduce(1, *))
+    elements.withUnsafeMutableBytes { bytes in
+      _ = data.copyBytes(to: bytes, from: dataStart + entry.offsets[0]..<dataStart + entry.offsets[1])
+    }
+    return Matrix(elements, rows: entry.shape.count == 1 ? 1 : entry.shape[0], columns: entry.shape.last ?? 0)
   }
 
   /// Reads a tensor into memory that is there already, converting.
@@ -120,29 +137,30 @@ public struct SafeTensors {
 
   /// Writes tensors whole: see ``AtomicFile``.
   /// - Parameters:
-  ///   - type: what they are stored as; nil keeps each as it is.
+  ///   - matrices: stored as float64.
+  ///   - type: what the tensors are stored as; nil keeps each as it is.
   public static func write(
-    _ tensors: [(name: String, tensor: Tensor)], metadata: [String: String] = [:], as type: ElementType? = nil,
-    to url: URL
+    _ tensors: [(name: String, tensor: Tensor)], matrices: [(name: String, matrix: Matrix)] = [],
+    metadata: [String: String] = [:], as type: ElementType? = nil, to url: URL
   ) throws(PipelineError) {
-    // bfloat16 tensors have half the size of float32 ones; no padding is needed between them.
-    let stored = tensors.map { ($0.name, $0.tensor.cast(to: type ?? $0.tensor.type)) }
     var header: [String: any Sendable] = metadata.isEmpty ? [:] : ["__metadata__": metadata]
     var offset = 0
-    for (name, tensor) in stored {
-      let end = offset + tensor.count * tensor.type.size
-      header[name] =
-        [
-          "dtype": tensor.type == .float32 ? "F32" : "BF16", "shape": tensor.shape, "data_offsets": [offset, end],
-        ] as [String: any Sendable]
+    func describe(_ name: String, _ dtype: String, _ shape: [Int]) {
+      let end = offset + shape.reduce(1, *) * (sizes[dtype] ?? 0)
+      header[name] = ["dtype": dtype, "shape": shape, "data_offsets": [offset, end]] as [String: any Sendable]
       offset = end
     }
+    // The widest elements first, so that all are aligned without padding between them.
+    for (name, matrix) in matrices { describe(name, "F64", [matrix.rows, matrix.columns]) }
+    let stored = tensors.map { ($0.name, $0.tensor.cast(to: type ?? $0.tensor.type)) }
+    for (name, tensor) in stored { describe(name, tensor.type == .float32 ? "F32" : "BF16", tensor.shape) }
     guard var json = try? JSONSerialization.data(withJSONObject: header, options: [.sortedKeys]) else {
       throw PipelineError(.inputOutput, "cannot describe the tensors of \(url.path)")
     }
     json.append(Data(repeating: UInt8(ascii: " "), count: (8 - json.count % 8) % 8))
     var prefix = withUnsafeBytes(of: UInt64(json.count).littleEndian) { Data($0) }
     prefix.append(json)
+    for (_, matrix) in matrices { matrix.elements.withUnsafeBytes { prefix.append(contentsOf: $0) } }
     // The pointers stay valid while `prefix` and `stored` live.
     let result: Result<Void, PipelineError> = withExtendedLifetime(stored) {
       prefix.withUnsafeBytes { head in

@@ -1,3 +1,5 @@
+import Foundation
+
 /// Philox 4×32-10: a counter-based random number generator, so that any number of a stream can be had
 /// without drawing the ones before it. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 ///
@@ -55,6 +57,12 @@ public struct Philox: RandomNumberGenerator, Sendable {
 
   /// Uniform in [0, 1), a multiple of 2⁻²⁴.
   public mutating func uniform() -> Float { Float(nextWord() >> 8) * 0x1p-24 }
+
+  /// Standard normal, in Float64, from two words of 53 bits (Box & Muller 1958).
+  public mutating func normal() -> Double {
+    let radius = (-2 * log((Double(next() >> 11) + 0.5) * 0x1p-53)).squareRoot()
+    return radius * cos(2 * .pi * Double(next() >> 11) * 0x1p-53)
+  }
 
   /// Uniform over 0 ..< `bound`, by multiplication (bias below `bound` · 2⁻⁶⁴).
   public mutating func index(below bound: Int) -> Int { Int(next().multipliedFullWidth(by: UInt64(bound)).high) }

@@ -11,6 +11,7 @@ struct Benchmark: ParsableCommand {
     case priorTraining = "prior-training"
     case priorGeneration = "prior-generation"
     case tokenizerTraining = "tokenizer-training"
+    case mixture, ppca
     case startup
   }
 
@@ -31,6 +32,12 @@ struct Benchmark: ParsableCommand {
   @Option(help: "Codes of the image tokenizer.") var codes = 1024
   @Option(help: "Dimensions of a code.") var codeDim = 64
   @Option(help: "The image tokenizer's network.") var network = VQVAE.Network.strided
+  @Option(help: "Rows of the matrix that mixture and ppca are fitted to.") var points = 20_000
+  @Option(help: "Columns of that matrix.") var dimensions = 64
+  @Option(help: "Components of the mixture.") var components = 10
+  @Option(help: "Covariances of the mixture.") var covariance = CovarianceKind.full
+  @Option(help: "Iterations of expectation maximisation.") var iterations = 20
+  @Option(help: "Latent dimensions of ppca.") var latent = 50
   @Option(help: "Sequences or pictures at once; 16 sequences or 32 pictures unless given.") var batch: Int?
   @Option(help: "Steps or runs to time.") var steps = 6
   @Option(help: "Operands of matrix products in training.") var precision: ElementType?
@@ -39,17 +46,20 @@ struct Benchmark: ParsableCommand {
   @OptionGroup var threads: ThreadOptions
 
   /// One measurement. Times are medians; `seconds` of generation is the best run, as in the peer.
-  private struct Report: Encodable {
+  struct Report: Encodable {
     var workload: String
     var engine = Engine.name
     var threads: Int
-    var precision: ElementType
-    var batch: Int
+    /// Nil for the classical models, which compute in float64.
+    var precision: ElementType?
+    var batch: Int?
     var millisecondsPerStep: Double?
     var seconds: Double?
     var secondsPerImage: Double?
     var tokensPerSecond: Double?
     var imagesPerSecond: Double?
+    /// Nats a row, of what was fitted.
+    var meanLogLikelihood: Double?
     /// Of the products and convolutions that the model needs, not of all that is done.
     var gflops: Double?
     /// `gflops` against a large matrix product in the same process on the same threads.
@@ -66,6 +76,8 @@ struct Benchmark: ParsableCommand {
     case .priorTraining: report = try priorTraining(threads, precision)
     case .priorGeneration: report = try priorGeneration(threads)
     case .tokenizerTraining: report = try tokenizerTraining(threads, precision)
+    case .mixture: report = try mixture(threads)
+    case .ppca: report = try ppca(threads)
     case .startup: report = try startup(threads)
     }
     report.peakResidentBytes = Self.peakResidentBytes
@@ -73,11 +85,13 @@ struct Benchmark: ParsableCommand {
     let lines: [(String, Double?, String)] = [
       ("a step", report.millisecondsPerStep, "ms"), ("in all", report.seconds, "s"),
       ("a picture", report.secondsPerImage, "s"), ("tokens", report.tokensPerSecond, "/s"),
-      ("pictures", report.imagesPerSecond, "/s"), ("arithmetic", report.gflops, "GFLOP/s"),
+      ("pictures", report.imagesPerSecond, "/s"), ("log-likelihood", report.meanLogLikelihood, "nats a row"),
+      ("arithmetic", report.gflops, "GFLOP/s"),
       ("of the GEMM peak", report.shareOfGemmPeak.map { 100 * $0 }, "%"),
       ("peak memory", Double(report.peakResidentBytes) / 1e6, "MB"),
     ]
-    try Console.result("\(workload.rawValue), \(precision.rawValue), \(threads) threads, \(report.engine)")
+    try Console.result(
+      "\(workload.rawValue), \(report.precision?.rawValue ?? "float64"), \(threads) threads, \(report.engine)")
     for case (let name, let value?, let unit) in lines {
       let label = name.padding(toLength: 18, withPad: " ", startingAt: 0)
       try Console.result("  \(label)\(String(format: "%.4g", value)) \(unit)")
@@ -88,7 +102,8 @@ struct Benchmark: ParsableCommand {
     for (name, value) in [
       ("dim", dim), ("layers", layers), ("heads", heads), ("image", image), ("text-vocab", textVocab),
       ("image-vocab", imageVocab), ("size", size), ("channels", channels), ("codes", codes), ("code-dim", codeDim),
-      ("batch", batch ?? 1), ("steps", steps),
+      ("batch", batch ?? 1), ("steps", steps), ("points", points), ("dimensions", dimensions),
+      ("components", components), ("iterations", iterations), ("latent", latent),
     ] where value < 1 || value > 1 << 20 {
       throw PipelineError(.usage, "--\(name) must be 1 to \(1 << 20), not \(value)")
     }
@@ -258,9 +273,9 @@ struct Benchmark: ParsableCommand {
 
   private func measure(_ body: () -> Void) -> Double { Self.measure(body) }
 
-  private static func measure(_ body: () -> Void) -> Double {
+  static func measure(_ body: () throws -> Void) rethrows -> Double {
     let clock = ContinuousClock()
-    let duration = clock.measure(body).components
+    let duration = try clock.measure(body).components
     return Double(duration.seconds) + Double(duration.attoseconds) * 1e-18
   }
 
@@ -277,3 +292,4 @@ struct Benchmark: ParsableCommand {
 }
 
 extension VQVAE.Network: ExpressibleByArgument {}
+extension CovarianceKind: ExpressibleByArgument {}

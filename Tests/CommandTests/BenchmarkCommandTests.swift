@@ -5,14 +5,14 @@ import Testing
   private static let shape = [
     "--dim", "64", "--layers", "2", "--heads", "2", "--text", "8", "--image", "16", "--text-vocab", "100",
     "--image-vocab", "50", "--size", "16", "--channels", "16", "--codes", "20", "--code-dim", "8", "--batch", "3",
-    "--steps", "3",
+    "--steps", "3", "--points", "300", "--dimensions", "7", "--components", "3", "--latent", "2",
   ]
 
   @Test(arguments: [
     ("prior-training", ["milliseconds_per_step", "tokens_per_second", "gflops", "share_of_gemm_peak"]),
     ("tokenizer-training", ["milliseconds_per_step", "images_per_second"]),
     ("prior-generation", ["seconds", "seconds_per_image", "tokens_per_second"]),
-    ("startup", ["seconds"]),
+    ("mixture", ["seconds", "gflops"]), ("ppca", ["seconds", "gflops"]), ("startup", ["seconds"]),
   ])
   func measures(_ workload: String, _ keys: [String]) throws {
     let folder = try Trained.folder.get()

@@ -2,7 +2,7 @@ import Foundation
 import NN
 import TensorCore
 
-/// One of the files that `Tests/Fixtures/make_model_fixtures.py` writes.
+/// One of the files that the scripts in `Tests/Fixtures` write for models.
 public struct Fixture {
   private let file: SafeTensors
 
@@ -16,6 +16,9 @@ public struct Fixture {
   public func contains(_ name: String) -> Bool { file.shape(of: name) != nil }
 
   public func tensor(_ name: String) throws -> Tensor { try file.tensor(name) }
+
+  /// Float64 numbers.
+  public func matrix(_ name: String) throws -> Matrix { try file.matrix(name) }
 
   /// Whole numbers, which the fixtures keep as float32.
   public func integers(_ name: String) throws -> [Int32] { try file.tensor(name).scalars.map { Int32($0) } }

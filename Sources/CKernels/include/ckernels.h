@@ -11,6 +11,7 @@
 
 #include "engine.h"
 #include "kernels.h"
+#include "linear_algebra.h"
 #include "threads.h"
 
 #endif
