@@ -52,11 +52,16 @@ struct Covariance: Sendable {
     return NormalDensity(mean: mean, shape: density.shape, constant: constant)
   }
 
-  /// tr Σ⁻¹
-  var inverseTrace: Double {
+  /// tr(Σ⁻¹ R) for a diagonal R.
+  func inverseTrace(times ridge: [Double]) -> Double {
     switch density.shape {
-    case .factor(let inverse): inverse.elements.reduce(0) { $0 + $1 * $1 }
-    case .precisions(let precisions): precisions.reduce(0, +)
+    case .factor(let inverse):
+      var sum = 0.0
+      for i in 0..<inverse.rows {
+        for j in 0...i { sum += inverse[i, j] * inverse[i, j] * ridge[j] }
+      }
+      return sum
+    case .precisions(let precisions): return zip(precisions, ridge).reduce(0) { $0 + $1.0 * $1.1 }
     }
   }
 
@@ -90,23 +95,34 @@ struct Covariance: Sendable {
 extension CovarianceKind {
   var isDense: Bool { self == .full || self == .tied }
 
-  /// Σ of weighted rows about a mean: Σ w (x-μ)(x-μ)ᵀ / total + ridge·I, reduced to this kind.
+  /// R of Σ + R, a diagonal: ε + λ·(the column's variance), reduced to this kind. The second part takes Σ towards its own
+  /// diagonal: in units of the columns' deviations it adds λ to a correlation matrix, whatever the columns' scales.
+  func ridge(of x: Matrix, absolute: Double, relative: Double, team: ThreadTeam) -> [Double] {
+    if relative == 0 { return [Double](repeating: absolute, count: x.columns) }
+    let variances = x.squaredDeviations(about: x.mean(), team: team).map { $0 / Double(x.rows) }
+    return reduced(variances).map { absolute + relative * $0 }
+  }
+
+  /// A diagonal as this kind can hold it.
+  private func reduced(_ variances: [Double]) -> [Double] {
+    guard self == .spherical else { return variances }
+    let mean = variances.reduce(0, +) / Double(variances.count)
+    return variances.map { _ in mean }
+  }
+
+  /// Σ of weighted rows about a mean: Σ w (x-μ)(x-μ)ᵀ / total + R·share, reduced to this kind.
   func estimate(
-    _ x: Matrix, mean: [Double], weights: (matrix: Matrix, column: Int)? = nil, total: Double, ridge: Double,
-    team: ThreadTeam
+    _ x: Matrix, mean: [Double], weights: (matrix: Matrix, column: Int)? = nil, total: Double, ridge: [Double],
+    share: Double = 1, team: ThreadTeam
   ) throws(PipelineError) -> Covariance {
     if isDense {
       var scatter = x.scatter(about: mean, weights: weights, team: team)
       for i in scatter.elements.indices { scatter.elements[i] /= total }
-      for i in mean.indices { scatter[i, i] += ridge }
+      for i in mean.indices { scatter[i, i] += ridge[i] * share }
       return try Covariance(full: scatter)
     }
-    var variances = x.squaredDeviations(about: mean, weights: weights, team: team).map { $0 / total }
-    if self == .spherical {
-      let mean = variances.reduce(0, +) / Double(variances.count)
-      variances = variances.map { _ in mean }
-    }
-    return try Covariance(diagonal: variances.map { $0 + ridge })
+    let variances = x.squaredDeviations(about: mean, weights: weights, team: team).map { $0 / total }
+    return try Covariance(diagonal: zip(reduced(variances), ridge).map { $0 + $1 * share })
   }
 
   /// The free numbers of one covariance in D dimensions.

@@ -5,10 +5,11 @@ import TensorCore
 ///
 ///     p(x) = N(x | μ, Σ) = (2π)^(-D/2) |Σ|^(-1/2) exp(-(x-μ)ᵀ Σ⁻¹ (x-μ)/2)        (2.43)
 ///     μ = Σ x_n / N                                                              (2.121)
-///     Σ = Σ (x_n-μ)(x_n-μ)ᵀ / N  + ε·I                                            (2.122)
+///     Σ = Σ (x_n-μ)(x_n-μ)ᵀ / N  + ε·I + λ·diag(v)                                (2.122)
 ///
 /// One hump, whatever the data. ε keeps Σ invertible where columns are constant or rows are few; it changes the maximum
-/// of the likelihood in second order only.
+/// of the likelihood in second order only. λ, zero unless given, takes Σ towards a diagonal matrix (v are the variances of
+/// the columns) where there are too few rows to tell how columns go together.
 public struct Gaussian: SavedModel {
   public struct Configuration: Codable, Sendable, Equatable {
     public var dimensions = 0
@@ -16,9 +17,14 @@ public struct Gaussian: SavedModel {
     public var covariance = CovarianceKind.full
     /// ε
     public var regularization = 1e-6
+    /// λ
+    public var relativeRegularization = 0.0
 
-    public init(covariance: CovarianceKind = .full, regularization: Double = 1e-6) {
+    public init(
+      covariance: CovarianceKind = .full, regularization: Double = 1e-6, relativeRegularization: Double = 0
+    ) {
       (self.covariance, self.regularization) = (covariance, regularization)
+      self.relativeRegularization = relativeRegularization
     }
   }
 
@@ -38,8 +44,10 @@ public struct Gaussian: SavedModel {
     configuration.dimensions = x.columns
     self.configuration = configuration
     mean = x.mean()
-    covariance = try configuration.covariance.estimate(
-      x, mean: mean, total: Double(x.rows), ridge: configuration.regularization, team: ThreadTeam(count: threads))
+    let team = try ThreadTeam(count: threads)
+    let ridge = configuration.covariance.ridge(
+      of: x, absolute: configuration.regularization, relative: configuration.relativeRegularization, team: team)
+    covariance = try configuration.covariance.estimate(x, mean: mean, total: Double(x.rows), ridge: ridge, team: team)
   }
 
   /// Σ, [D, D], or its diagonal, [1, D].

@@ -7,11 +7,12 @@ import TensorCore
 ///     p(x)  = Σ_k π_k N(x | μ_k, Σ_k)                                            (9.7)
 ///     γ_nk  = π_k N(x_n | μ_k, Σ_k) / Σ_j π_j N(x_n | μ_j, Σ_j)                   (9.23)
 ///     μ_k   = Σ_n γ_nk x_n / N_k,      π_k = N_k / N,      N_k = Σ_n γ_nk          (9.24, 9.26, 9.27)
-///     Σ_k   = Σ_n γ_nk (x_n-μ_k)(x_n-μ_k)ᵀ / N_k  + (λ/N_k)·I                      (9.25)
+///     Σ_k   = Σ_n γ_nk (x_n-μ_k)(x_n-μ_k)ᵀ / N_k  + R·N/(K·N_k)                     (9.25)
 ///
 /// The latent variable is which component a point came from. A component that closes in on one point would have a
-/// likelihood without bound (section 9.2.1); λ = ε·N/K stands against that. It is the maximum a posteriori estimate under
-/// p(Σ_k) ∝ exp(-λ tr Σ_k⁻¹/2), so that the penalised log-likelihood rises in each step without exception.
+/// likelihood without bound (section 9.2.1); R = ε·I + λ·diag(v) stands against that, v being the variances of the columns
+/// and λ zero unless given. It is the maximum a posteriori estimate under p(Σ_k) ∝ exp(-N/K tr(R·Σ_k⁻¹)/2), so that the
+/// penalised log-likelihood rises in each step without exception.
 public struct GaussianMixture: SavedModel {
   public struct Configuration: Codable, Sendable, Equatable {
     public var dimensions = 0
@@ -20,6 +21,8 @@ public struct GaussianMixture: SavedModel {
     public var covariance = CovarianceKind.full
     /// ε
     public var regularization = 1e-6
+    /// λ
+    public var relativeRegularization = 0.0
 
     public init() {}
   }
@@ -86,10 +89,19 @@ public struct GaussianMixture: SavedModel {
     var covariances: [Covariance] = []
     var curve: [Double] = []
     var hasConverged = false
+    /// R's diagonal.
+    private let ridge: [Double]
+    /// The mean of all rows, and where Σ is tied their covariance.
+    private let centre: [Double]
+    private let total: Matrix?
 
     init(
       _ x: Matrix, _ c: Configuration, _ options: Options, _ team: ThreadTeam, random: inout Philox
     ) throws(PipelineError) {
+      ridge = c.covariance.ridge(
+        of: x, absolute: c.regularization, relative: c.relativeRegularization, team: team)
+      centre = x.mean()
+      total = c.covariance == .tied ? x.scatter(about: centre, team: team) : nil
       means = GaussianMixture.seeds(x, count: c.components, team, using: &random)
       var responsibilities = GaussianMixture.nearest(x, means, team)
       // k-means, whose clusters EM begins with.
@@ -124,22 +136,24 @@ public struct GaussianMixture: SavedModel {
       }
       let floored = totals.map { max($0, 1e-9 * N) }
       weights = floored.map { $0 / floored.reduce(0, +) }
-      let penalty = c.regularization * N / Double(K)
-      if c.covariance == .tied {
-        var sum = Matrix(rows: x.columns, columns: x.columns)
+      if let total {
+        // The scatter within components is all scatter less that of the means: one product, however many components.
+        var deviations = Matrix(rows: K, columns: x.columns)
         for k in 0..<K {
-          let scatter = x.scatter(about: means.row(k), weights: (responsibilities, k), team: team)
-          for i in sum.elements.indices { sum.elements[i] += scatter.elements[i] / N }
+          for j in 0..<x.columns { deviations[k, j] = (means[k, j] - centre[j]) * totals[k].squareRoot() }
         }
-        for j in 0..<x.columns { sum[j, j] += c.regularization }
-        covariances = [try Covariance(full: sum)]
+        let between = Matrix.product(deviations, deviations, transposing: .left)
+        var within = total
+        for i in within.elements.indices { within.elements[i] = (within.elements[i] - between.elements[i]) / N }
+        for j in 0..<x.columns { within[j, j] = max(within[j, j], 0) + ridge[j] }
+        covariances = [try Covariance(full: within)]
       } else {
         var estimates: [Covariance] = []
         for k in 0..<K {
           estimates.append(
             try c.covariance.estimate(
               x, mean: Array(means.row(k)), weights: (responsibilities, k), total: floored[k],
-              ridge: penalty / floored[k], team: team))
+              ridge: ridge, share: N / (Double(K) * floored[k]), team: team))
         }
         covariances = estimates
       }
@@ -150,12 +164,10 @@ public struct GaussianMixture: SavedModel {
     private func expect(
       _ x: Matrix, _ responsibilities: inout Matrix, _ c: Configuration, _ team: ThreadTeam
     ) -> Double {
-      responsibilities = x.normalLogDensities(
-        GaussianMixture.densities(weights, means, covariances), team: team)
+      responsibilities = GaussianMixture.logDensities(x, weights, means, covariances, team)
       let logLikelihood = responsibilities.softmaxRows(team: team).reduce(0, +) / Double(x.rows)
       let share = c.covariance == .tied ? 1 : 1 / Double(c.components)
-      let penalty = c.regularization * share * covariances.reduce(0) { $0 + $1.inverseTrace } / 2
-      return logLikelihood - penalty
+      return logLikelihood - share * covariances.reduce(0) { $0 + $1.inverseTrace(times: ridge) } / 2
     }
   }
 
@@ -210,11 +222,25 @@ public struct GaussianMixture: SavedModel {
     return result
   }
 
-  /// π_k N(x | μ_k, Σ_k), prepared.
-  private static func densities(_ weights: [Double], _ means: Matrix, _ covariances: [Covariance]) -> [NormalDensity] {
-    weights.indices.map { k in
+  /// ln π_k N(x_n | μ_k, Σ_k), [N, K].
+  private static func logDensities(
+    _ x: Matrix, _ weights: [Double], _ means: Matrix, _ covariances: [Covariance], _ team: ThreadTeam
+  ) -> Matrix {
+    let densities = weights.indices.map { k in
       covariances[covariances.count == 1 ? 0 : k].normal(mean: Array(means.row(k)), weight: weights[k])
     }
+    guard covariances.count == 1, densities.count > 1, case .factor(let inverse) = densities[0].shape else {
+      return x.normalLogDensities(densities, team: team)
+    }
+    // One Σ for all: L⁻¹ is taken to the rows and to the means once, and what is left are distances. About a mean, so that
+    // rounding does not grow with the data's distance from zero.
+    let whitened = x.whitened(by: inverse, about: densities[0].mean, team)
+    let centres = means.whitened(by: inverse, about: densities[0].mean, team)
+    let unit = [Double](repeating: 1, count: x.columns)
+    return whitened.normalLogDensities(
+      densities.enumerated().map {
+        NormalDensity(mean: Array(centres.row($0)), shape: .precisions(unit), constant: $1.constant)
+      }, team: team)
   }
 
   // MARK: - What every rung can do
@@ -239,7 +265,7 @@ public struct GaussianMixture: SavedModel {
   ) throws(PipelineError) -> (responsibilities: Matrix, logLikelihood: [Double]) {
     try x.checkData(dimensions: dimensions)
     let team = try ThreadTeam(count: threads)
-    var result = x.normalLogDensities(Self.densities(weights, means, covariances), team: team)
+    var result = Self.logDensities(x, weights, means, covariances, team)
     let logLikelihood = result.softmaxRows(team: team)
     return (result, logLikelihood)
   }
@@ -294,5 +320,21 @@ public struct GaussianMixture: SavedModel {
     self.covariances = covariances
     logLikelihoodCurve = try file.matrix("log_likelihood_curve").elements
     hasConverged = try file.matrix("has_converged", rows: 1, columns: 1)[0, 0] == 1
+  }
+}
+
+extension Matrix {
+  /// L⁻¹(x_n - mean) for each row.
+  fileprivate func whitened(by inverse: Matrix, about mean: [Double], _ team: ThreadTeam) -> Matrix {
+    var parts = [Matrix?](repeating: nil, count: team.count)
+    parts.withUnsafeMutableBufferPointer { parts in
+      nonisolated(unsafe) let parts = parts
+      team.run { thread in
+        var rows = rows(team.range(of: thread, total: self.rows))
+        for i in rows.elements.indices { rows.elements[i] -= mean[i % columns] }
+        parts[thread] = .product(rows, inverse, transposing: .right)
+      }
+    }
+    return Matrix(parts.flatMap { $0?.elements ?? [] }, rows: rows, columns: columns)
   }
 }

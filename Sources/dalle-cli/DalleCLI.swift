@@ -11,7 +11,7 @@ struct DalleCLI: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       TrainTokenizer.self, TrainPrior.self, Generate.self, Prepare.self, TrainVocabulary.self, Tokenize.self,
-      Reconstruct.self, Evaluate.self, Inspect.self, Benchmark.self,
+      Reconstruct.self, Evaluate.self, Baselines.self, Inspect.self, Benchmark.self,
     ])
 
   /// Runs the command, and turns a failure that a person can cause into one line and its exit code.

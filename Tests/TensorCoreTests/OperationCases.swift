@@ -98,6 +98,10 @@ struct OperationCase: Sendable, CustomStringConvertible {
   static let losses: [OperationCase] = [
     .init("cross entropy") { x, targets, _ in crossEntropy(x[0], targets: targets, scale: 0.25) },
     .init("mean squared error", activations: [0, 1]) { x, _, _ in meanSquaredError(x[0], x[1]) },
+    .init("discretized logistic", activations: []) { x, bytes, _ in
+      let pixels = Tensor(bytes.map { (Float($0) + 0.5) / 256 }, shape: [bytes.count])
+      return discretizedLogisticLogProbability(pixels, parameters: x[0])
+    },
   ]
 
   private static func convolution(_ name: String, stride: Int = 1, padding: Int = 0) -> OperationCase {

@@ -98,6 +98,14 @@ void ck_softmax_backward(ck_type yt, const void *y, ck_type dyt, const void *dy,
 double ck_cross_entropy(ck_type xt, const void *logits, const int32_t *targets, ck_type dt, void *dlogits, float scale,
                         float *losses, size_t N, size_t C);
 
+/// y[n] = log P(byte of x[n]) under a mixture of K discretised logistics (Salimans et al. 2017, eq. 2): parameters[N,3K]
+/// are K logits, K centres and K logarithms of scales, centres and scales in units in which the bytes' bins fill [-1,1].
+/// The byte is floor(256·x) for x in [0,1). The bins of 0 and 255 reach to infinity. Scales are kept within e^-7 … e^7.
+void ck_discretized_logistic(const float *x, const float *parameters, float *y, size_t N, size_t K);
+/// dparameters = dy[n]·∂y[n]/∂parameters
+void ck_discretized_logistic_backward(const float *x, const float *parameters, const float *dy, float *dparameters,
+                                      size_t N, size_t K);
+
 // MARK: - Embedding
 
 /// y[N,C] = table[tokens[n], :].

@@ -1,0 +1,86 @@
+import Foundation
+import LatentModels
+import TensorCore
+
+/// The models that lead from one Gaussian to DALL·E, in the order of the lecture. The raw value is the model's name on the
+/// command line, in model files and in reports.
+public enum Rung: String, CaseIterable, Sendable, Codable {
+  case gaussian
+  case gaussianMixture = "gaussian-mixture"
+  case ppca
+
+  /// One line for help.
+  public var summary: String { text.idea }
+
+  /// What a narrow table calls it.
+  var shortTitle: String {
+    text.title
+  }
+
+  /// Whether it fits any matrix; the others are made of convolutions and fit pictures only.
+  public var takesMatrices: Bool {
+    switch self {
+    case .gaussian, .gaussianMixture, .ppca: true
+    }
+  }
+}
+
+/// How the rungs are fitted. What is nil is chosen by the rung.
+public struct LadderOptions: Sendable {
+  /// How long a model is trained that is learnt by gradients.
+  public enum Bound: Sendable, Equatable {
+    case minutes(Double)
+    case steps(Int)
+  }
+
+  /// K of mixtures.
+  public var components: Int?
+  public var covariance: CovarianceKind?
+  /// Of the code.
+  public var latentDimensions: Int?
+  public var bound = Bound.minutes(2)
+  public var batchSize = 64
+  /// Whether NaN stands for a value that is missing, which probabilistic PCA can be fitted to.
+  public var allowsMissingValues = false
+  public var seed: UInt64 = 0
+  public var threads = ProcessInfo.processInfo.activeProcessorCount
+  public var precision = ElementType.float32
+  /// Told what is being done, and the share of it that is.
+  public var progress: @Sendable (String, Double) -> Void = { _, _ in }
+  /// Asked now and then whether to end training early, with what has been learnt by then.
+  public var shouldStop: @Sendable () -> Bool = { false }
+
+  public init() {}
+
+  /// - Throws: `PipelineError` of kind `.usage` for options that make no sense.
+  public func validate() throws(PipelineError) {
+    for (name, value, range) in [
+      ("components", components, 1...100_000), ("latent-dimensions", latentDimensions, 1...65_536),
+      ("batch-size", batchSize, 1...65_536),
+    ] {
+      guard let value, !range.contains(value) else { continue }
+      throw PipelineError(.usage, "--\(name) must be 1 to \(range.upperBound), not \(value)")
+    }
+    switch bound {
+    case .minutes(let minutes):
+      guard minutes > 0, minutes <= 100_000 else {
+        throw PipelineError(.usage, "--minutes must be above 0 and at most 100000, not \(minutes)")
+      }
+    case .steps(let steps):
+      guard (1...1_000_000_000).contains(steps) else {
+        throw PipelineError(.usage, "--steps must be 1 to 1000000000, not \(steps)")
+      }
+    }
+  }
+}
+
+/// A model and how it came about.
+public struct FittedRung: Sendable {
+  public var model: any SavedModel
+  /// By the clock.
+  public var seconds = 0.0
+  /// The mean log-likelihood of the training rows after each round of EM, nats a row; empty where there was none.
+  public var likelihoodCurve: [Double] = []
+  /// What a person should know: choices that were made, regularisation, convergence.
+  public var notes: [String] = []
+}

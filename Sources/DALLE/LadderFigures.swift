@@ -1,0 +1,125 @@
+import Foundation
+import LatentModels
+import Media
+import TensorCore
+
+extension Rung {
+  /// What there is to see of a rung besides its draws and reconstructions.
+  /// - Parameter features: the plane that points are shown in.
+  func figures(
+    _ fitted: FittedRung, train: Matrix, side: Int?, features: FeatureSpace, options: LadderOptions
+  ) throws(PipelineError) -> [LadderFigure] {
+    switch fitted.model {
+    case let model as Gaussian: side.map { Self.meanFigure(model, side: $0) }.map { [$0] } ?? []
+    case let model as GaussianMixture:
+      try Self.mixtureFigures(model, fitted, train, side: side, features: features, options: options)
+    case let model as PPCA: try Self.componentFigures(model, train, side: side, options: options)
+    default: []
+    }
+  }
+
+  private static func meanFigure(_ model: Gaussian, side: Int) -> LadderFigure {
+    let mean = Matrix(model.mean, rows: 1, columns: model.dimensions)
+    return .picture(
+      mean.pictures(side: side)[0], scale: max(1, 128 / side), caption: "The mean of all training pictures")
+  }
+
+  /// How EM climbed, the components' means, and bells over the plane of two principal components.
+  private static func mixtureFigures(
+    _ model: GaussianMixture, _ fitted: FittedRung, _ train: Matrix, side: Int?, features: FeatureSpace,
+    options: LadderOptions
+  ) throws(PipelineError) -> [LadderFigure] {
+    var figures: [LadderFigure] = []
+    if fitted.likelihoodCurve.count > 1 {
+      figures.append(
+        .drawing(
+          svg: LadderCharts.curves(
+            title: "EM's climb", xLabel: "round", yLabel: "nats a row",
+            [
+              .init(
+                name: "mean log-likelihood of training rows, penalised",
+                points: fitted.likelihoodCurve.enumerated().map { (Double($0 + 1), $1) })
+            ]), caption: "No round of EM lowers the likelihood."))
+    }
+    if let side {
+      let order = model.weights.indices.sorted { model.weights[$0] > model.weights[$1] }
+      figures.append(
+        .picture(
+          Picture.grid(model.means.selecting(order).pictures(side: side), columns: 12, spacing: 2),
+          scale: max(1, 64 / side), caption: "The means of the components, the most frequent first"))
+    }
+    if features.count >= 2 {
+      let plane = features.project(train).columns(0..<2)
+      var configuration = GaussianMixture.Configuration()
+      configuration.components = min(side == nil ? model.configuration.components : 8, train.rows)
+      var search = GaussianMixture.Options()
+      (search.restarts, search.seed, search.threads) = (5, options.seed, options.threads)
+      let flat = try GaussianMixture(fitting: plane, configuration, options: search)
+      let shown = plane.spread(over: 1500)
+      let ellipses = (0..<configuration.components).map { k in
+        let covariance = flat.covarianceMatrix(k)
+        return LadderCharts.Ellipse(
+          x: flat.means[k, 0], y: flat.means[k, 1], xx: covariance[0, 0], xy: covariance[0, 1], yy: covariance[1, 1],
+          weight: flat.weights[k])
+      }
+      figures.append(
+        .drawing(
+          svg: LadderCharts.scatter(
+            title: "A mixture of \(configuration.components) over two principal components",
+            groups: [("training rows", (0..<shown.rows).map { (shown[$0, 0], shown[$0, 1]) })], ellipses: ellipses),
+          caption: """
+            The same model in a plane, where it can be seen: each bell's ellipses hold about 39% and 86% of what is drawn \
+            from it. The darker, the more of the data it stands for.
+            """))
+    }
+    return figures
+  }
+
+  /// EM's way to the closed form, and what the leading directions do to the mean.
+  private static func componentFigures(
+    _ model: PPCA, _ train: Matrix, side: Int?, options: LadderOptions
+  ) throws(PipelineError) -> [LadderFigure] {
+    var points: [(x: Double, y: Double)] = []
+    // Every run begins anew from the same start, so that the points lie on one path.
+    for rounds in [1, 2, 3, 5, 8, 12, 20, 32] {
+      var search = PPCA.Options()
+      (search.maximumIterations, search.seed, search.threads) = (rounds, options.seed, options.threads)
+      let partly = try PPCA(
+        expectationMaximization: train, latentDimensions: model.configuration.latentDimensions, options: search)
+      points.append((Double(rounds), try partly.logLikelihood(train).mean))
+    }
+    let best = try model.logLikelihood(train).mean
+    var figures = [
+      LadderFigure.drawing(
+        svg: LadderCharts.curves(
+          title: "EM's climb to the closed form", xLabel: "rounds of EM", yLabel: "nats a row",
+          [
+            .init(name: "EM, mean log-likelihood of training rows", points: points),
+            .init(name: "closed form", points: [(1, best), (32, best)]),
+          ]), caption: "EM needs no eigen-decomposition, and arrives at the same likelihood.")
+    ]
+    if let side {
+      var rows: [Double] = []
+      for k in 0..<min(8, model.configuration.latentDimensions) {
+        for step in [-2.0, -1, 0, 1, 2] {
+          rows += zip(model.mean, model.directions.row(k)).map { $0 + step * model.variances[k].squareRoot() * $1 }
+        }
+      }
+      let pictures = Matrix(rows, rows: rows.count / model.dimensions, columns: model.dimensions).pictures(side: side)
+      // A column a direction.
+      let directions = pictures.count / 5
+      let grid = (0..<5).flatMap { step in (0..<directions).map { pictures[$0 * 5 + step] } }
+      figures.append(
+        .picture(
+          Picture.grid(grid, columns: directions, spacing: 2), scale: max(1, 64 / side),
+          caption: "The mean (middle row) moved along the leading directions, a column each, by up to two deviations"))
+    }
+    return figures
+  }
+}
+
+extension Matrix {
+  func columns(_ range: Range<Int>) -> Matrix {
+    Matrix((0..<rows).flatMap { row in range.map { self[row, $0] } }, rows: rows, columns: range.count)
+  }
+}

@@ -1,0 +1,143 @@
+import Foundation
+import LatentModels
+import Media
+import TensorCore
+
+extension Rung {
+  /// Fits the model to rows.
+  /// - Parameters:
+  ///   - x: [N, D]
+  ///   - side: S, where the rows are pictures of S × S × 3; nil for a matrix.
+  /// - Throws: `PipelineError` where the rows or the options do not suit the model.
+  public func fit(_ x: Matrix, side: Int?, options: LadderOptions) throws(PipelineError) -> FittedRung {
+    try options.validate()
+    guard side != nil || takesMatrices else {
+      throw PipelineError(.usage, "\(rawValue) works on pictures, and the data are a matrix")
+    }
+    guard !options.allowsMissingValues || self == .ppca else {
+      throw PipelineError(.usage, "missing values can be fitted by ppca alone, not by \(rawValue)")
+    }
+    options.progress("fitting \(rawValue)", 0)
+    let start = ContinuousClock.now
+    var fitted: FittedRung
+    switch self {
+    case .gaussian: fitted = try Self.fitGaussian(x, options, arePictures: side != nil)
+    case .gaussianMixture: fitted = try Self.fitMixture(x, options, arePictures: side != nil)
+    case .ppca: fitted = try Self.fitPPCA(x, options)
+    }
+    fitted.seconds = start.duration(to: .now) / .seconds(1)
+    return fitted
+  }
+
+  // MARK: - Gaussian
+
+  private static func fitGaussian(
+    _ x: Matrix, _ options: LadderOptions, arePictures: Bool
+  ) throws(PipelineError) -> FittedRung {
+    guard arePictures, options.covariance == nil else {
+      let model = try Gaussian(
+        fitting: x, .init(covariance: options.covariance ?? .full), threads: options.threads)
+      return FittedRung(model: model)
+    }
+    let shrinkage = try bestShrinkage(x, options)
+    let model = try Gaussian(
+      fitting: x, .init(regularization: pictureFloor, relativeRegularization: shrinkage), threads: options.threads)
+    let choices = shrinkages.map { "\($0)" }.joined(separator: ", ")
+    return FittedRung(
+      model: model, notes: [LadderPageText.shrinkage + " It was λ = \(shrinkage), of \(choices)."])
+  }
+
+  /// λ's to choose among; see ``Gaussian/Configuration/relativeRegularization``.
+  private static let shrinkages = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1]
+  /// ε for pictures: far below the variance 1/(12·256²) that dequantisation gives the dullest pixel.
+  private static let pictureFloor = 1e-9
+
+  /// The λ whose Gaussian, fitted to nine tenths of the rows, gives the others the highest likelihood. Held-out rows
+  /// play no part in it.
+  private static func bestShrinkage(_ x: Matrix, _ options: LadderOptions) throws(PipelineError) -> Double {
+    var random = Philox(seed: options.seed, stream: 0x6C61_6464_6572_0003)
+    let order = random.permutation(x.rows)
+    let kept = max(1, x.rows / 10)
+    let (judged, fitted) = (x.selecting(order.prefix(kept)), x.selecting(order.dropFirst(kept)))
+    guard fitted.rows > 0 else { return 1 }
+    var best = (shrinkage: 1.0, likelihood: -Double.infinity)
+    for (i, shrinkage) in shrinkages.enumerated() {
+      options.progress("choosing how far to shrink the covariance", Double(i) / Double(shrinkages.count))
+      let model = try Gaussian(
+        fitting: fitted, .init(regularization: pictureFloor, relativeRegularization: shrinkage),
+        threads: options.threads)
+      let likelihood = try model.logLikelihood(judged).mean
+      if likelihood > best.likelihood { best = (shrinkage, likelihood) }
+    }
+    return best.shrinkage
+  }
+
+  // MARK: - Mixture
+
+  private static func fitMixture(
+    _ x: Matrix, _ options: LadderOptions, arePictures: Bool
+  ) throws(PipelineError) -> FittedRung {
+    var configuration = GaussianMixture.Configuration()
+    var search = GaussianMixture.Options()
+    (search.seed, search.threads) = (options.seed, options.threads)
+    var notes: [String] = []
+    if arePictures && options.covariance == nil {
+      configuration.covariance = .tied
+      configuration.regularization = pictureFloor
+      configuration.relativeRegularization = try bestShrinkage(x, options)
+      // EM moves slowly at the end, and a round takes seconds in thousands of dimensions.
+      (search.maximumIterations, search.tolerance) = (12, 0.5)
+      notes.append(
+        """
+        All bells share one covariance, shrunk as the Gaussian's (λ = \(configuration.relativeRegularization)): each of its \
+        own would need as many numbers again, from a fraction of the pictures.
+        """)
+    } else {
+      configuration.covariance = options.covariance ?? .full
+      search.restarts = x.columns <= 256 ? 5 : 1
+    }
+    let model: GaussianMixture
+    if let components = options.components {
+      configuration.components = components
+      model = try GaussianMixture(fitting: x, configuration, options: search)
+    } else if arePictures {
+      configuration.components = min(40, x.rows)
+      model = try GaussianMixture(fitting: x, configuration, options: search)
+    } else {
+      var best: (model: GaussianMixture, criterion: Double)?
+      let candidates = [1, 2, 3, 4, 6, 8, 12, 16].filter { $0 <= x.rows }
+      for (i, components) in candidates.enumerated() {
+        options.progress("choosing the number of components", Double(i) / Double(candidates.count))
+        configuration.components = components
+        let candidate = try GaussianMixture(fitting: x, configuration, options: search)
+        let criterion = try candidate.bayesianInformationCriterion(x)
+        if best.map({ criterion < $0.criterion }) ?? true { best = (candidate, criterion) }
+      }
+      guard let best else { throw PipelineError(.badData, "a mixture needs one point at least") }
+      model = best.model
+      notes.append(
+        "K = \(model.configuration.components), of \(candidates.map(String.init).joined(separator: ", ")), has the lowest "
+          + "Bayesian information criterion; --components chooses another.")
+    }
+    let rounds = model.logLikelihoodCurve.count
+    notes.append(
+      "\(model.configuration.components) components; EM "
+        + (model.hasConverged ? "converged after \(rounds) rounds." : "was ended after \(rounds) rounds."))
+    return FittedRung(model: model, likelihoodCurve: model.logLikelihoodCurve, notes: notes)
+  }
+
+  // MARK: - Probabilistic PCA
+
+  private static func fitPPCA(_ x: Matrix, _ options: LadderOptions) throws(PipelineError) -> FittedRung {
+    let latentDimensions = options.latentDimensions ?? max(1, min(64, x.columns - 1, x.rows - 1))
+    if options.allowsMissingValues && x.elements.contains(where: \.isNaN) {
+      var search = PPCA.Options()
+      (search.seed, search.threads) = (options.seed, options.threads)
+      let model = try PPCA(missingValues: x, latentDimensions: latentDimensions, options: search)
+      let missing = x.elements.count { $0.isNaN }
+      return FittedRung(model: model, notes: ["\(missing) of \(x.elements.count) values are missing; fitted by EM."])
+    }
+    let model = try PPCA(fitting: x, latentDimensions: latentDimensions, threads: options.threads)
+    return FittedRung(model: model, notes: ["The code has \(latentDimensions) dimensions."])
+  }
+}

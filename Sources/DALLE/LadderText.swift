@@ -1,0 +1,140 @@
+/// What the page says about each rung, for somebody who has not read the code. The equations are markup.
+struct RungText {
+  /// What the rung is called in a headline.
+  var title: String
+  /// What it does in a few words, for the table.
+  var idea: String
+  /// Which weakness of the rung before it answers.
+  var answers: String
+  /// How.
+  var how: String
+  /// What is still wrong with it, which the next one answers.
+  var weakness: String
+  var equation: HTML
+  var source: String
+}
+
+extension Rung {
+  var text: RungText {
+    switch self {
+    case .gaussian:
+      RungText(
+        title: "Gaussian", idea: "one bell over all pictures",
+        answers: """
+          The simplest thing that can be said about a set of pictures: where their average lies, and which pixels rise and \
+          fall together. It is the first rung because everything about it can be computed exactly, in one step.
+          """,
+        how: """
+          Every picture is one point with as many coordinates as it has numbers. The Gaussian puts one bell over the cloud \
+          of points: its centre is the mean picture, its shape the covariance of the pixels. Both are averages over the \
+          training pictures, and no other choice makes these pictures more likely.
+          """,
+        weakness: """
+          A bell has one summit. Between a face and a flag lies its mean, which is neither, and there the Gaussian believes \
+          the most probable picture to be.
+          """,
+        equation: "p(x) = N(x | μ, Σ), &emsp; μ = <sup>1</sup>⁄<sub>N</sub> Σ<sub>n</sub> x<sub>n</sub>, &emsp; "
+          + "Σ = <sup>1</sup>⁄<sub>N</sub> Σ<sub>n</sub> (x<sub>n</sub> − μ)(x<sub>n</sub> − μ)ᵀ",
+        source: "Bishop, Pattern Recognition and Machine Learning, section 2.3")
+    case .gaussianMixture:
+      RungText(
+        title: "Gaussian mixture", idea: "several bells, one for each kind of picture",
+        answers: """
+          One bell has to stretch over faces, flags and food alike. A mixture takes several, so that each can sit on one \
+          kind of picture and need not cover the emptiness between the kinds.
+          """,
+        how: """
+          A picture is made in two steps: first one of the bells is chosen, then a picture is drawn from it. Which bell a \
+          given picture came from is not written on it. It is a latent variable, the first one of this ladder. EM guesses \
+          it (how likely is each bell for each picture?), refits the bells with these guesses as weights, and repeats; the \
+          likelihood rises with every round.
+          """,
+        weakness: """
+          Each bell still needs the covariance of all pixels, millions of numbers learnt from a few thousand pictures; and a \
+          bell that is kept simpler knows less about how pixels go together.
+          """,
+        equation: "p(x) = Σ<sub>k</sub> π<sub>k</sub> N(x | μ<sub>k</sub>, Σ<sub>k</sub>), &emsp; "
+          + "γ<sub>nk</sub> = π<sub>k</sub> N(x<sub>n</sub> | μ<sub>k</sub>, Σ<sub>k</sub>) ⁄ "
+          + "Σ<sub>j</sub> π<sub>j</sub> N(x<sub>n</sub> | μ<sub>j</sub>, Σ<sub>j</sub>)",
+        source: "Bishop, Pattern Recognition and Machine Learning, section 9.2")
+    case .ppca:
+      RungText(
+        title: "Probabilistic PCA", idea: "a few directions in which pictures vary, and noise",
+        answers: """
+          A covariance has a number for every pair of pixels, far more than the pictures can teach. But pictures do not \
+          vary in every way: a few dozen directions carry most of what differs between them.
+          """,
+        how: """
+          A short code z is drawn from a standard bell, a matrix W turns it into a picture, and noise of the same strength \
+          everywhere is added. Everything is linear and Gaussian, so the best W and σ² can be written down (the leading \
+          principal components and the mean of the variance that they leave over), the code of a given picture has a closed \
+          form, and EM arrives at the same place. From here on, every rung has a code and a decoder.
+          """,
+        weakness: """
+          The decoder is a matrix: every picture is a weighted sum of the same few pictures. Shapes that move or change \
+          cannot be expressed so, and what the sum does not reach is left to grey noise, equally strong in the empty corner \
+          and in the middle of a face.
+          """,
+        equation: "z ~ N(0, I), &emsp; x | z ~ N(W z + μ, σ² I), &emsp; p(x) = N(x | μ, W Wᵀ + σ² I)",
+        source: "Tipping and Bishop 1999, Probabilistic Principal Component Analysis")
+    }
+  }
+}
+
+/// The page's other long texts.
+enum LadderPageText {
+  static let introduction = """
+    This page fits a family of models to the same data, one after the other. Each can invent new examples, and each exists \
+    because of what the one before it could not do. At the end stands DALL·E, which draws what a sentence says. The models \
+    were fitted on the training part of the data; every figure on this page was measured on the held-out part, which none of \
+    them has seen.
+    """
+
+  static let bitsPerDimension = """
+    <b>Bits a dimension</b> say how surprised a model is by the held-out pictures: the number of bits that it would need to \
+    store each of a picture's numbers, on average, if it were used to compress them. Uncompressed it is 8. Less is better. \
+    “Exact” means that the model's probability could be computed; “bound” that only a limit could, and the truth is that \
+    value or less. (A pixel of 256 steps is spread over its step by uniform noise first, so that models of continuous \
+    numbers compare with each other.)
+    """
+
+  static let natsPerRow = """
+    <b>Log-likelihood</b> says how probable a model holds the held-out rows: the mean of log p(x) in nats. More is better. \
+    “Exact” means that it could be computed; “bound” that only a lower limit could.
+    """
+
+  static func frechet(components: Int, samples: Int, yardstick: String) -> String {
+    """
+    <b>Fréchet distance</b> compares what a model draws with the held-out data, without asking it for probabilities: both are \
+    seen through the \(components) leading principal components of the training data, a Gaussian is fitted to each \
+    cloud, and the distance of the two Gaussians is taken. Less is better. \(samples) draws were taken from every model, \
+    because fewer draws alone make the distance larger. \(yardstick)
+    """
+  }
+
+  static let heldOutShift = """
+    Real pictures do not reach 0 either: there are finitely many, and where the split holds out particular combinations, the \
+    training pictures as a whole are differently distributed from the held-out ones.
+    """
+
+  static let dalle = """
+    DALL·E joins the two ideas at which the ladder arrives: pictures as tokens, and a model that predicts token after token. \
+    Stage 1 is a tokenizer such as the VQ-VAE or the discrete VAE above. Stage 2 is a transformer that reads a caption first \
+    and then continues with the picture's tokens, so that what is drawn is what the caption says. The captions below are \
+    held out: the model has never seen these combinations.
+    """
+
+  static let dalleLikelihood = """
+    DALL·E gives a probability to a picture's tokens given its caption, not to the pixels: between the two stands the \
+    tokenizer, which loses detail, and many pictures share the same tokens. A number of bits a dimension that could stand in \
+    the same column as those of the other rungs does therefore not exist. What can be said is how many nats it needs to name \
+    a held-out picture's tokens.
+    """
+
+  static let shrinkage = """
+    A covariance of this many numbers, estimated from this many pictures, fits the training pictures almost perfectly and \
+    held-out ones terribly: in the directions in which the training pictures happen not to vary, it believes that nothing \
+    can vary. The covariance used here was therefore pulled towards its own diagonal, and how far was chosen by what scores \
+    best on a tenth of the training pictures that was kept apart for this choice.
+    """
+}

@@ -1,0 +1,257 @@
+import Corpus
+import DALLE
+import Foundation
+import Media
+import TensorCore
+import Testing
+
+@Suite struct BaselinesCommandTests {
+  /// Two clouds in three dimensions, the second dimension following the first.
+  private func writeMatrix(_ folder: TestFolder, _ name: String = "x.npy", rows: Int = 200, columns: Int = 3) throws {
+    var random = Philox(seed: 5, stream: 5)
+    func normal() -> Double {
+      (-2 * Foundation.log(1 - Double(random.uniform()))).squareRoot() * cos(2 * .pi * Double(random.uniform()))
+    }
+    var matrix = Matrix(repeating: 0, rows: rows, columns: columns)
+    for row in 0..<rows {
+      let cloud = row % 2 == 0 ? -4.0 : 4.0
+      for column in 0..<columns { matrix[row, column] = cloud + normal() * 0.5 + (column == 1 ? matrix[row, 0] : 0) }
+    }
+    try NumPyWriter.write(matrix, to: folder.path(name))
+  }
+
+  private func number(_ outcome: Outcome, _ key: String) throws -> Double {
+    try #require(try outcome.json()[key] as? Double, "\(key): \(outcome)")
+  }
+
+  // MARK: Round trips
+
+  @Test(arguments: [
+    ("gaussian", []), ("gaussian", ["--covariance", "diagonal"]), ("gaussian-mixture", ["--components", "2"]),
+    ("gaussian-mixture", ["--components", "2", "--covariance", "diagonal"]),
+    ("gaussian-mixture", ["--components", "2", "--covariance", "spherical"]),
+    ("gaussian-mixture", ["--components", "2", "--covariance", "tied"]),
+    ("ppca", ["--latent-dimensions", "1"]),
+  ])
+  func aClassicalModelIsFittedSavedScoredAndSampled(_ model: String, _ options: [String]) throws {
+    let folder = try TestFolder()
+    try writeMatrix(folder)
+    let fit = try Program.run(
+      ["baselines", "fit", model, "x.npy", "--output", "m.safetensors", "--json"] + options, in: folder)
+    fit.expectSuccess()
+    #expect(try number(fit, "rows") == 200 && number(fit, "dimensions") == 3)
+    #expect(try fit.json()["model"] as? String == model && fit.json()["likelihood"] as? String == "exact")
+    #expect(try fit.json()["bits_per_dimension"] == nil)
+    // The file gives what the model gave.
+    let score = try Program.run(["baselines", "score", "m.safetensors", "x.npy", "--json"], in: folder)
+    score.expectSuccess()
+    #expect(try number(score, "rows") == 200)
+    #expect(try abs(number(score, "mean_log_likelihood") - number(fit, "mean_log_likelihood")) < 1e-9)
+    // Draws are scored about as well as the data; a matrix of other numbers is not.
+    let sample = try Program.run(
+      ["baselines", "sample", "m.safetensors", "--count", "2000", "--output", "s.npy", "--json"], in: folder)
+    sample.expectSuccess()
+    #expect(try number(sample, "count") == 2000)
+    let drawn = try Program.run(["baselines", "score", "m.safetensors", "s.npy", "--json"], in: folder)
+    #expect(try abs(number(drawn, "mean_log_likelihood") - number(fit, "mean_log_likelihood")) < 0.3)
+    // Row i of a seed is the same whatever the count.
+    try Program.run(["baselines", "sample", "m.safetensors", "--count", "3", "--output", "t.npy"], in: folder)
+      .expectSuccess()
+    let (all, first) = (try folder.data("s.npy"), try folder.data("t.npy"))
+    #expect(all.suffix(2000 * 24).prefix(72) == first.suffix(72))
+  }
+
+  @Test func aMixtureBeatsOneGaussianOnTwoClouds() throws {
+    let folder = try TestFolder()
+    try writeMatrix(folder)
+    func likelihood(_ arguments: String...) throws -> Double {
+      try number(
+        Program.run(["baselines", "fit"] + arguments + ["--output", "m.safetensors", "--json"], in: folder),
+        "mean_log_likelihood")
+    }
+    let one = try likelihood("gaussian", "x.npy")
+    #expect(try likelihood("gaussian-mixture", "x.npy", "--components", "2") > one + 0.5)
+  }
+
+  @Test func picturesAreFittedScoredAndDrawn() throws {
+    let folder = try TestFolder()
+    try folder.writeSquares()
+    let fit = try Program.run(
+      ["baselines", "fit", "ppca", "data", "--size", "8", "--latent-dimensions", "2", "--json"], in: folder)
+    fit.expectSuccess()
+    #expect(try number(fit, "dimensions") == 192 && fit.json()["bits_per_dimension"] is Double)
+    let score = try Program.run(
+      ["baselines", "score", "ppca.safetensors", "data", "--split", "train", "--json"], in: folder)
+    score.expectSuccess()
+    #expect(try abs(number(score, "bits_per_dimension") - number(fit, "bits_per_dimension")) < 1e-9)
+    try Program.run(
+      [
+        "baselines", "sample", "ppca.safetensors", "--count", "6", "--columns", "3", "--scale", "1", "--output",
+        "s.png",
+      ],
+      in: folder
+    ).expectSuccess()
+    let picture = try Picture(contentsOf: folder.path("s.png"))
+    #expect(picture.width == 3 * 8 + 2 * 2 && picture.height == 2 * 8 + 2)
+  }
+
+  // MARK: The comparison
+
+  @Test func theComparisonShowsEveryRung() throws {
+    let folder = try TestFolder()
+    try folder.writeData(count: 40)
+    let outcome = try Program.run(
+      [
+        "baselines", "compare", "data", "--size", "16", "--steps", "2", "--batch-size", "8", "--draws", "16",
+        "--components", "2", "--output", "page.html", "--no-dalle", "--json",
+      ], in: folder)
+    outcome.expectSuccess()
+    let report = try outcome.json()
+    let models = try #require(report["models"] as? [[String: Any]])
+    let html = String(decoding: try folder.data("page.html"), as: UTF8.self)
+    #expect(models.count == Rung.allCases.count && report["output"] as? String == "page.html")
+    for model in models {
+      let name = try #require(model["model"] as? String)
+      #expect(html.contains("id=\"\(name)\""))
+      #expect(model["mean_log_likelihood"] is Double && model["bits_per_dimension"] is Double, "\(name): \(model)")
+      #expect(model["frechet_distance"] is Double && (model["parameters"] as? Int ?? 0) > 0, "\(name): \(model)")
+    }
+    #expect(!html.contains("It could not be fitted"))
+    #expect(!html.replacing("xmlns=\"http://www.w3.org/2000/svg\"", with: "").contains("http"))
+    #expect(html.contains("data:image/png;base64,") && html.contains("<ellipse"))
+  }
+
+  @Test func aMatrixIsComparedToo() throws {
+    let folder = try TestFolder()
+    try writeMatrix(folder)
+    let outcome = try Program.run(
+      [
+        "baselines", "compare", "x.npy", "--models", "gaussian,gaussian-mixture, ppca", "--components", "2",
+        "--latent-dimensions", "1", "--draws", "64", "--json",
+      ], in: folder)
+    outcome.expectSuccess()
+    let models = try #require(try outcome.json()["models"] as? [[String: Any]])
+    #expect(models.map { $0["model"] as? String } == ["gaussian", "gaussian-mixture", "ppca"])
+    let likelihoods = models.compactMap { $0["mean_log_likelihood"] as? Double }
+    #expect(likelihoods.count == 3 && likelihoods[1] > likelihoods[0])
+    #expect(folder.exists("ladder.html"))
+  }
+
+  @Test func theComparisonEndsWithACheckpoint() throws {
+    let folder = try Trained.copy()
+    try FileManager.default.removeItem(at: folder.path("data"))
+    try folder.writeData(count: 24)
+    let outcome = try Program.run(
+      [
+        "baselines", "compare", "data", "--size", "8", "--models", "gaussian", "--draws", "12", "--checkpoint", "local",
+        "--json",
+      ], in: folder)
+    outcome.expectSuccess()
+    let dalle = try #require(try outcome.json()["dalle"] as? [String: Any])
+    #expect(dalle["frechet_distance"] is Double && (dalle["training_seconds"] as? Double ?? -1) >= 0)
+    let html = String(decoding: try folder.data("ladder.html"), as: UTF8.self)
+    #expect(html.contains("id=\"dalle\"") && html.contains("a red bar"))
+  }
+
+  // MARK: Bad input
+
+  @Test func dataThatAreNone() throws {
+    let folder = try TestFolder()
+    let fit = ["baselines", "fit", "gaussian"]
+    try Program.run(fit + ["none.npy"], in: folder).expectFailure(66, "none.npy")
+    try folder.write("text", to: "x.txt")
+    try Program.run(fit + ["x.txt"], in: folder).expectFailure(65, "neither a folder of pictures")
+    try folder.write("text", to: "x.npy")
+    try Program.run(fit + ["x.npy"], in: folder).expectFailure(65, "x.npy")
+    try folder.write(Data(), to: "x.npz")
+    try Program.run(fit + ["x.npz"], in: folder).expectFailure(65, "x.npz")
+    try FileManager.default.createDirectory(at: folder.path("empty"), withIntermediateDirectories: false)
+    try Program.run(fit + ["empty"], in: folder).expectFailure(65, "is empty")
+    for (rows, columns) in [(0, 3), (3, 0)] {
+      try NumPyWriter.write(Matrix(repeating: 0, rows: rows, columns: columns), to: folder.path("x.npy"))
+      try Program.run(fit + ["x.npy"], in: folder).expectFailure(65, "x.npy")
+    }
+    for bad in [Double.nan, .infinity] {
+      try NumPyWriter.write(Matrix([1, 2, bad, 4], rows: 2, columns: 2), to: folder.path("x.npy"))
+      try Program.run(fit + ["x.npy"], in: folder).expectFailure(65, "x.npy")
+    }
+    #expect(!folder.exists("gaussian.safetensors"))
+  }
+
+  @Test func optionsThatMakeNoSense() throws {
+    let folder = try TestFolder()
+    try writeMatrix(folder, rows: 5)
+    for (arguments, code, words) in [
+      (["fit", "perceptron", "x.npy"], 64, "gaussian-mixture"),
+      (["fit", "gaussian-mixture", "x.npy", "--components", "6"], 65, "6"),
+      (["fit", "gaussian-mixture", "x.npy", "--components", "0"], 64, "--components must be"),
+      (["fit", "gaussian-mixture", "x.npy", "--covariance", "round"], 64, "spherical"),
+      (["fit", "ppca", "x.npy", "--latent-dimensions", "0"], 64, "--latent-dimensions must be"),
+      (["fit", "ppca", "x.npy", "--latent-dimensions", "3"], 64, "latent dimensions must be 1 to 2"),
+      (["fit", "gaussian", "x.npy", "--minutes", "nan"], 64, "--minutes must be"),
+      (["fit", "gaussian", "x.npy", "--minutes", "1", "--steps", "1"], 64, "exclude one another"),
+      (["fit", "gaussian", "x.npy", "--output", "no/m.safetensors"], 73, "no/m.safetensors"),
+      (["compare", "x.npy", "--models", "gaussian,other"], 64, "there is no model \"other\""),
+      (["compare", "x.npy", "--models", ","], 64, "names no model"),
+      (["compare", "x.npy", "--draws", "1"], 64, "--draws must be"),
+    ] as [([String], Int32, String)] {
+      try Program.run(["baselines"] + arguments, in: folder).expectFailure(code, words)
+    }
+  }
+
+  @Test func modelFilesThatAreNone() throws {
+    let folder = try TestFolder()
+    try writeMatrix(folder)
+    try writeMatrix(folder, "wide.npy", columns: 4)
+    try Program.run(["baselines", "fit", "gaussian", "x.npy"], in: folder).expectSuccess()
+    try Program.run(["baselines", "score", "gaussian.safetensors", "wide.npy"], in: folder)
+      .expectFailure(65, "the matrix has 4 columns")
+    try Program.run(["baselines", "sample", "none.safetensors"], in: folder).expectFailure(66, "none.safetensors")
+    try Program.run(["baselines", "sample", "x.npy"], in: folder).expectFailure(65, "x.npy")
+    try Program.run(["baselines", "score", "x.npy", "x.npy"], in: folder).expectFailure(65, "x.npy")
+    try Program.run(["baselines", "sample", "gaussian.safetensors", "--output", "s.png"], in: folder)
+      .expectFailure(65, "no pictures")
+    try Program.run(["baselines", "sample", "gaussian.safetensors", "--output", "s.txt"], in: folder)
+      .expectFailure(64, ".npy")
+    try Program.run(["baselines", "sample", "gaussian.safetensors", "--count", "0"], in: folder)
+      .expectFailure(64, "--count must be")
+    // A checkpoint's weights are no model of the ladder.
+    let trained = try Trained.folder.get()
+    try Program.run(
+      ["baselines", "sample", trained.path("checkpoints/local/image-tokenizer.safetensors").path], in: folder
+    ).expectFailure(65, "image-tokenizer.safetensors")
+    // Cut short.
+    let whole = try folder.data("gaussian.safetensors")
+    try folder.write(whole.dropLast(8), to: "cut.safetensors")
+    try Program.run(["baselines", "sample", "cut.safetensors"], in: folder).expectFailure(65, "cut.safetensors")
+  }
+
+  @Test func theHelpNamesAllModels() throws {
+    let outcome = try Program.run(["baselines", "fit", "--help"], in: TestFolder())
+    #expect(outcome.status == 0)
+    for name in Rung.allCases.map(\.rawValue) {
+      #expect(outcome.output.contains(name))
+    }
+  }
+}
+
+extension TestFolder {
+  /// Pictures of squares and bars, some of them held out, in `data`.
+  func writeData(count: Int) throws {
+    let colors: [(String, Picture.Color)] = [
+      ("red", .init(red: 230, green: 30, blue: 30)), ("green", .init(red: 30, green: 190, blue: 60)),
+      ("blue", .init(red: 20, green: 40, blue: 220)),
+    ]
+    var metadata = ""
+    for i in 0..<count {
+      let (name, color) = colors[i % colors.count]
+      var picture = Picture(width: 16, height: 16, color: .white)
+      picture.paste(Picture(width: i % 2 == 0 ? 6 : 2, height: 5 + i % 5, color: color), x: i % 7, y: i % 4)
+      try write(picture.pngData(), to: "data/\(100 + i).png")
+      let split = i % 4 == 3 ? "validation" : "train"
+      let shape = i % 2 == 0 ? "square" : "bar"
+      metadata += "{\"file_name\": \"\(100 + i).png\", \"text\": \"a \(name) \(shape)\", \"split\": \"\(split)\"}\n"
+    }
+    try write(metadata, to: "data/metadata.jsonl")
+  }
+}

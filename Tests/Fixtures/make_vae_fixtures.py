@@ -1,0 +1,162 @@
+"""Makes the numbers that the tests of the variational auto-encoders compare with, by PyTorch, in float64.
+
+    python3 -m venv /tmp/venv-models && /tmp/venv-models/bin/pip install torch numpy safetensors
+    /tmp/venv-models/bin/python Tests/Fixtures/make_vae_fixtures.py
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+import make_model_fixtures as models
+
+models.generator = torch.Generator().manual_seed(20260101)
+random = models.random
+
+ROWS, D, WIDTH, Z, COMPONENTS, BETA = 5, 6, 7, 2, 2, 0.75
+
+
+def log_density(kind, w, x, decoded):
+    if kind == "bernoulli":
+        return torch.distributions.Bernoulli(logits=decoded, validate_args=False).log_prob(x)
+    if kind == "gaussian":
+        log_variance = F.softplus(20 * w["observation.variance"]) - 16
+        return torch.distributions.Normal(decoded, torch.exp(log_variance / 2)).log_prob(x)
+    parameters = decoded.reshape(*x.shape, 3 * COMPONENTS)
+    return models.discretized_logistic(torch.floor(256 * x), parameters) + math.log(256)
+
+
+def make_vae(kind):
+    outputs = D * (3 * COMPONENTS if kind == "discretized_logistic" else 1)
+    w = {}
+    for part, widths in [("encoder", [D, WIDTH, 2 * Z]), ("decoder", [Z, WIDTH, outputs])]:
+        for i in range(2):
+            w[f"{part}.layers.{i}.weight"] = random(widths[i + 1], widths[i], scale=0.5)
+            w[f"{part}.layers.{i}.bias"] = random(widths[i + 1], scale=0.2)
+    if kind == "gaussian":
+        w["observation.variance"] = (0.75 + random(D, scale=0.02)).float().double()
+    x = torch.rand(ROWS, D, generator=models.generator).double()
+    x[0, 0], x[1, 1] = 0, 255.5 / 256
+    epsilon = random(ROWS, Z)
+    for tensor in w.values():
+        tensor.requires_grad_()
+
+    def mlp(part, h):
+        h = F.linear(h, w[f"{part}.layers.0.weight"], w[f"{part}.layers.0.bias"])
+        return F.linear(F.silu(h), w[f"{part}.layers.1.weight"], w[f"{part}.layers.1.bias"])
+
+    mean, log_variance = mlp("encoder", x).chunk(2, -1)
+    q = torch.distributions.Normal(mean, torch.exp(log_variance / 2))
+    kl = torch.distributions.kl_divergence(q, torch.distributions.Normal(0.0, 1.0)).sum(1)
+    z = mean + torch.exp(log_variance / 2) * epsilon
+    reconstruction = log_density(kind, w, x, mlp("decoder", z)).sum(1)
+    loss = (BETA * kl - reconstruction).sum() / x.numel()
+    gradients = torch.autograd.grad(loss, list(w.values()))
+    tensors = {"x": x, "epsilon": epsilon, "loss": loss, "kl": kl, "reconstruction": reconstruction}
+    tensors |= {f"initial/{name}": value for name, value in w.items()}
+    tensors |= {f"gradient/{name}": value for name, value in zip(w, gradients)}
+    models.store(f"vae-{kind.replace('_', '-')}.safetensors", tensors)
+
+
+# MARK: - The hierarchical one
+
+SIDE, PATCH, CHANNELS, LATENT, GROUPS = 8, 2, 4, 2, 2
+GRIDS = [2, 4]  # the coarsest first
+
+
+def ladder_weights():
+    w = {}
+
+    def convolution(name, inputs, outputs, kernel):
+        w[f"{name}.weight"] = random(outputs, kernel, kernel, inputs, scale=1 / math.sqrt(kernel * kernel * inputs))
+        w[f"{name}.bias"] = random(outputs, scale=0.1)
+
+    def norm(name):
+        w[f"{name}.weight"] = (1 + random(CHANNELS, scale=0.1)).float().double()
+        w[f"{name}.bias"] = random(CHANNELS, scale=0.1)
+
+    def block(name):
+        for i in (1, 2):
+            norm(f"{name}.norm{i}")
+            convolution(f"{name}.convolution{i}", CHANNELS, CHANNELS, 3)
+
+    convolution("encoder.stem", 3 * PATCH * PATCH, CHANNELS, 3)
+    block("encoder.cells.0")
+    block("encoder.cells.1")
+    convolution("encoder.downsampling.0", 4 * CHANNELS, CHANNELS, 1)
+    w["start"] = random(GRIDS[0] ** 2, CHANNELS, scale=0.5)
+    convolution("levels.1.upsampling", CHANNELS, 4 * CHANNELS, 1)
+    for level in range(len(GRIDS)):
+        for group in range(GROUPS):
+            name = f"levels.{level}.groups.{group}"
+            norm(f"{name}.priorNorm")
+            convolution(f"{name}.priorOutput", CHANNELS, 2 * LATENT, 1)
+            convolution(f"{name}.posteriorStem", CHANNELS, CHANNELS, 1)
+            convolution(f"{name}.posteriorFeatures", CHANNELS, CHANNELS, 3)
+            norm(f"{name}.posteriorNorm")
+            convolution(f"{name}.posteriorOutput", CHANNELS, 2 * LATENT, 1)
+            convolution(f"{name}.input", LATENT, CHANNELS, 1)
+            block(f"{name}.cell")
+    norm("norm")
+    convolution("output", CHANNELS, PATCH * PATCH * 3 * 3 * COMPONENTS, 3)
+    return w
+
+
+def make_hierarchical():
+    w = ladder_weights()
+    B, levels = 3, len(GRIDS)
+    x = torch.rand(B, SIDE, SIDE, 3, generator=models.generator).double()
+    x[0, :, :3] = 255.5 / 256
+    epsilon = [random(B, side, side, LATENT) for side in GRIDS for _ in range(GROUPS)]
+    for tensor in w.values():
+        tensor.requires_grad_()
+
+    def convolved(x, name):
+        kernel = w[f"{name}.weight"].shape[1]
+        return models.convolution(x, w[f"{name}.weight"], w[f"{name}.bias"], 1, kernel // 2)
+
+    def norm(x, name):
+        return F.silu(models.group_norm(x, w[f"{name}.weight"], w[f"{name}.bias"], 1))
+
+    def block(x, name):
+        h = convolved(norm(x, f"{name}.norm1"), f"{name}.convolution1")
+        return x + convolved(norm(h, f"{name}.norm2"), f"{name}.convolution2")
+
+    def bounded(x):
+        return 5 * torch.tanh(x / 5)
+
+    fine = block(convolved(models.space_to_depth(2 * x - 1, PATCH), "encoder.stem"), "encoder.cells.0")
+    coarse = block(convolved(models.space_to_depth(fine, 2), "encoder.downsampling.0"), "encoder.cells.1")
+    h = w["start"].reshape(1, GRIDS[0], GRIDS[0], CHANNELS).expand(B, -1, -1, -1)
+    kl = []
+    for level, features in enumerate([coarse, fine]):
+        if level > 0:
+            h = models.depth_to_space(convolved(h, f"levels.{level}.upsampling"), 2)
+        kl.append(0)
+        for group in range(GROUPS):
+            name = f"levels.{level}.groups.{group}"
+            mean, log_deviation = convolved(norm(h, f"{name}.priorNorm"), f"{name}.priorOutput").chunk(2, -1)
+            p = torch.distributions.Normal(mean, torch.exp(bounded(log_deviation)))
+            joined = convolved(h, f"{name}.posteriorStem") + convolved(features, f"{name}.posteriorFeatures")
+            shift, log_scale = convolved(norm(joined, f"{name}.posteriorNorm"), f"{name}.posteriorOutput").chunk(2, -1)
+            q = torch.distributions.Normal(mean + p.scale * shift, p.scale * torch.exp(bounded(log_scale)))
+            kl[level] = kl[level] + torch.distributions.kl_divergence(q, p).sum((1, 2, 3))
+            z = q.mean + q.scale * epsilon[level * GROUPS + group]
+            h = block(h + convolved(z, f"{name}.input"), f"{name}.cell")
+    decoded = models.depth_to_space(convolved(norm(h, "norm"), "output"), PATCH)
+    parameters = decoded.reshape(B, SIDE, SIDE, 3, 3 * COMPONENTS)
+    log_p = models.discretized_logistic(torch.floor(256 * x), parameters) + math.log(256)
+    loss = (BETA * sum(kl).sum() - log_p.sum()) / x.numel()
+    gradients = torch.autograd.grad(loss, list(w.values()))
+    tensors = {"x": x.reshape(B, -1), "loss": loss}
+    tensors |= {f"epsilon/{i}": value for i, value in enumerate(epsilon)}
+    tensors |= {f"initial/{name}": value for name, value in w.items()}
+    tensors |= {f"gradient/{name}": value for name, value in zip(w, gradients)}
+    models.store("hierarchical-vae.safetensors", tensors)
+
+
+if __name__ == "__main__":
+    for kind in ["bernoulli", "gaussian", "discretized_logistic"]:
+        make_vae(kind)
+    make_hierarchical()

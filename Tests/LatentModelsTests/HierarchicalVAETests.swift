@@ -1,0 +1,132 @@
+import Foundation
+import NN
+import TensorCore
+import TestSupport
+import Testing
+
+@testable import LatentModels
+
+struct HierarchicalVAETests {
+  private func configuration() -> HierarchicalVAE.Configuration {
+    var c = HierarchicalVAE.Configuration(dimensions: 8 * 8 * 3)
+    c.levels = 2
+    c.groupsPerLevel = 2
+    c.latentChannels = 2
+    c.channels = 4
+    c.components = 2
+    return c
+  }
+
+  /// Pictures of one colour on white: a square whose place, size and colour vary.
+  private func squares(_ count: Int, stream: UInt64) -> Matrix {
+    var random = Philox(seed: 6, stream: stream)
+    var elements: [Double] = []
+    for _ in 0..<count {
+      let (x, y, size) = (random.index(below: 5), random.index(below: 5), 2 + random.index(below: 2))
+      let color = (0..<3).map { _ in Double(random.index(below: 200)) }
+      for row in 0..<8 {
+        for column in 0..<8 {
+          let isInside = (y..<y + size).contains(row) && (x..<x + size).contains(column)
+          elements += (0..<3).map { ((isInside ? color[$0] : 255) + 0.5) / 256 }
+        }
+      }
+    }
+    return Matrix(elements, rows: count, columns: 192)
+  }
+
+  private func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(values.count) }
+
+  @Test func agreesWithPyTorch() throws {
+    let fixture = try Fixture("hierarchical-vae")
+    let model = try HierarchicalVAE(configuration(), seed: 1)
+    for (name, tensor) in model.namedTensors() { tensor.assign(try fixture.tensor("initial/\(name)")) }
+    let (x, epsilon) = (try fixture.tensor("x"), try fixture.series("epsilon/"))
+    #expect(epsilon.map(\.shape) == model.latentShapes(3))
+    let (loss, gradients) = valueAndGrad(model) {
+      $0.loss(x, epsilon: epsilon, klWeight: 0.75, precision: .float32)
+    }
+    #expect(relativeError(loss, try fixture.tensor("loss")) < 1e-5)
+    for ((name, _), gradient) in zip(model.namedParameters(), gradients) {
+      #expect(relativeError(gradient, try fixture.tensor("gradient/\(name)")) < 5e-5, "the gradient of \(name)")
+    }
+    let narrow = model.loss(x, epsilon: epsilon, klWeight: 0.75, precision: .bfloat16)
+    #expect(abs(narrow.item - loss.item) < 0.02 * abs(loss.item))
+  }
+
+  @Test func learnsAndUsesItsLevels() throws {
+    var c = configuration()
+    c.channels = 16
+    let model = try HierarchicalVAE(c, seed: 1)
+    let (rows, heldOut) = (squares(256, stream: 1), squares(64, stream: 2))
+    let before = mean(try model.logLikelihood(heldOut, seed: 1))
+    var fit = GradientFit(.steps(500))
+    fit.batchSize = 32
+    fit.learningRate = 3e-3
+    fit.warmUpSteps = 20
+    fit.averageDecay = 0.98
+    fit.dequantizes = true
+    let curve = try fit(model, rows: rows, heldOut: heldOut)
+    #expect(curve.count == 10 && curve[9].loss < curve[0].loss)
+    let bounds = try model.bounds(heldOut, seed: 1)
+    let after = mean(bounds.map(\.total))
+    #expect(after > before + 100)
+    for level in 0..<2 { #expect(mean(bounds.map { $0.kl[level] }) > 0.1) }
+    #expect(bounds.allSatisfy { $0.kl.allSatisfy { $0 >= 0 } })
+    #expect(try model.logLikelihood(heldOut, seed: 1) == bounds.map(\.total))
+    // Far more than what knows of no latent variable: as much ink in each place as there is on average.
+    let error = try meanSquaredError(model.reconstruct(heldOut), heldOut)
+    let average = Matrix((0..<64).flatMap { _ in rows.mean() }, rows: 64, columns: 192)
+    #expect(error < 0.7 * meanSquaredError(average, heldOut))
+  }
+
+  private func meanSquaredError(_ a: Matrix, _ b: Matrix) -> Double {
+    mean(zip(a.elements, b.elements).map { ($0 - $1) * ($0 - $1) })
+  }
+
+  @Test func samplesDoNotDependOnTheirNumber() throws {
+    let model = try HierarchicalVAE(configuration(), seed: 1)
+    let many = try model.sample(18, seed: 8)
+    #expect(many.rows == 18 && many.columns == 192)
+    #expect(many.elements.allSatisfy { 0 <= $0 && $0 < 1 })
+    #expect(try model.sample(2, seed: 8).elements == Array(many.elements.prefix(384)))
+    #expect(try model.sample(2, seed: 9).elements != Array(many.elements.prefix(384)))
+  }
+
+  @Test func temperaturesNarrowTheirLevel() throws {
+    let model = try HierarchicalVAE(configuration(), seed: 1)
+    let cold = try model.sample(2, seed: 1, temperatures: [0, 0], showsMeans: true)
+    #expect(cold.row(0).elementsEqual(cold.row(1)))
+    let coarse = try model.sample(2, seed: 1, temperatures: [1, 0], showsMeans: true)
+    let fine = try model.sample(2, seed: 1, temperatures: [0, 1], showsMeans: true)
+    #expect(!coarse.row(0).elementsEqual(coarse.row(1)) && !fine.row(0).elementsEqual(fine.row(1)))
+    #expect(coarse != fine)
+    #expect(throws: PipelineError.self) { try model.sample(1, seed: 1, temperatures: [1]) }
+    #expect(throws: PipelineError.self) { try model.sample(1, seed: 1, temperatures: [1, -1]) }
+  }
+
+  @Test func savingAndLoadingGivesTheSameBits() throws {
+    try withTemporaryFolder { folder in
+      let url = folder.appending(path: "hierarchical.safetensors")
+      let model = try HierarchicalVAE(configuration(), seed: 3)
+      try model.write(to: url)
+      let loaded = try HierarchicalVAE(contentsOf: url)
+      #expect(loaded.configuration == model.configuration)
+      #expect(loaded.namedTensors().map(\.tensor.scalars) == model.namedTensors().map(\.tensor.scalars))
+      let x = squares(3, stream: 4)
+      #expect(try loaded.logLikelihood(x, seed: 1) == model.logLikelihood(x, seed: 1))
+      #expect(throws: PipelineError.self) { try VAE(contentsOf: url) }
+    }
+  }
+
+  @Test func whatDoesNotFitIsAnError() throws {
+    let model = try HierarchicalVAE(configuration(), seed: 1)
+    #expect(throws: PipelineError.self) { try model.logLikelihood(Matrix(rows: 1, columns: 7), seed: 1) }
+    #expect(throws: PipelineError.self) { try model.reconstruct(Matrix(rows: 1, columns: 7)) }
+    var c = configuration()
+    c.levels = 4
+    #expect(throws: PipelineError.self) { try HierarchicalVAE(c, seed: 1) }
+    c.levels = 2
+    c.dimensions = 100
+    #expect(throws: PipelineError.self) { try HierarchicalVAE(c, seed: 1) }
+  }
+}
