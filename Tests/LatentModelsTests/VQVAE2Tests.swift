@@ -52,7 +52,8 @@ struct VQVAE2Tests {
     #expect(levels.allSatisfy { $0.allSatisfy { (0..<12).contains($0) } })
     #expect(model.joined(levels) == tokens)
     // Of one picture the same as in company.
-    #expect(model.encode(try fixture.tensor("pictures").view(0..<768, shape: [1, 16, 16, 3])) == Array(tokens.prefix(84)))
+    #expect(
+      model.encode(try fixture.tensor("pictures").view(0..<768, shape: [1, 16, 16, 3])) == Array(tokens.prefix(84)))
   }
 
   /// A level that is left out has no say in the picture; one that is kept has.
