@@ -23,6 +23,7 @@ let package = Package(
     // System libraries.
     .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg62-turbo-dev"])]),
     .systemLibrary(name: "CFreeType", pkgConfig: "freetype2", providers: [.apt(["libfreetype-dev"])]),
     .systemLibrary(name: "CHarfBuzz", pkgConfig: "harfbuzz", providers: [.apt(["libharfbuzz-dev"])]),
@@ -40,7 +41,7 @@ let package = Package(
     .target(
       name: "TextTokenizer",
       dependencies: ["TensorCore", .product(name: "HeapModule", package: "swift-collections")]),
-    .target(name: "Corpus", dependencies: ["Media", "CFreeType", "CHarfBuzz"]),
+    .target(name: "Corpus", dependencies: ["Media", "CFreeType", "CHarfBuzz", "CZlib"]),
 
     // Models, what joins them, and the command line.
     .target(name: "LatentModels", dependencies: ["NN"]),

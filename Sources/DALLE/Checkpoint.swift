@@ -74,12 +74,13 @@ public struct Checkpoint: Sendable {
 
   /// - Throws: `PipelineError` of kind `.badData` where the stages do not speak of the same tokens.
   func checkBelongTogether(
-    _ prior: TransformerPrior.Configuration, _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding
+    _ prior: PriorConfiguration, _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding
   ) throws(PipelineError) {
+    let prior = prior.frame
     for (what, expected, found) in [
       ("text pieces", prior.textVocabulary, vocabulary.vocabularySize),
       ("image tokens", prior.imageVocabulary, imageTokenizer.codeCount),
-      ("image tokens a side", prior.gridSide, imageTokenizer.gridSide),
+      ("image tokens a picture", prior.gridSide * prior.gridSide, imageTokenizer.tokenCount),
     ] where expected != found {
       throw PipelineError(
         .badData,
@@ -101,12 +102,12 @@ public struct Checkpoint: Sendable {
   }
 
   /// - Throws: `PipelineError` where the stage 2 model is missing, damaged, or does not fit `config.json`.
-  public func readPrior(_ configuration: CheckpointConfiguration) throws(PipelineError) -> TransformerPrior {
+  public func readPrior(_ configuration: CheckpointConfiguration) throws(PipelineError) -> any Prior {
     guard hasPrior, let description = configuration.prior else {
       throw PipelineError(.noInput, "\(url.path) has no prior yet; train one with: dalle-cli train-prior")
     }
     try check(description.leastParameterCount, fits: priorFile)
-    let model = TransformerPrior(description, seed: 0)
+    let model = description.makeModel(seed: 0)
     try SafeTensors(contentsOf: priorFile).read(into: model)
     return model
   }

@@ -10,7 +10,7 @@ public struct CheckpointConfiguration: Codable, Sendable {
   /// The version of this file's layout.
   public var formatVersion = 1
   public var imageTokenizer: ImageTokenizerConfiguration?
-  public var prior: TransformerPrior.Configuration?
+  public var prior: PriorConfiguration?
   public var data: DataDescription?
   /// The words of all training captions, sorted, a space between them, for telling which words of a prompt were never
   /// seen.
@@ -106,23 +106,43 @@ public struct CheckpointConfiguration: Codable, Sendable {
   }
 }
 
+/// How stage 1 is learnt.
+public enum ImageTokenizerKind: String, Codable, Sendable, CaseIterable {
+  case vqvae, vqvae2, dvae
+
+  /// What a person calls it.
+  public var name: String {
+    switch self {
+    case .vqvae: "VQ-VAE"
+    case .vqvae2: "VQ-VAE-2"
+    case .dvae: "discrete VAE"
+    }
+  }
+}
+
 /// The kind of a stage 1 model and its shape. In JSON, the shape's fields stand beside `kind`.
 public enum ImageTokenizerConfiguration: Codable, Sendable, Equatable {
   case vqvae(VQVAE.Configuration)
+  case vqvae2(VQVAE2.Configuration)
+  case dvae(DiscreteVAE.Configuration)
 
   private enum CodingKeys: String, CodingKey { case kind }
 
-  public var kind: String {
+  public var kind: ImageTokenizerKind {
     switch self {
-    case .vqvae: "vqvae"
+    case .vqvae: .vqvae
+    case .vqvae2: .vqvae2
+    case .dvae: .dvae
     }
   }
 
   public init(from decoder: any Decoder) throws {
     let kind = try decoder.container(keyedBy: CodingKeys.self).decode(String.self, forKey: .kind)
-    switch kind {
-    case "vqvae": self = .vqvae(try VQVAE.Configuration(from: decoder))
-    default:
+    switch ImageTokenizerKind(rawValue: kind) {
+    case .vqvae: self = .vqvae(try VQVAE.Configuration(from: decoder))
+    case .vqvae2: self = .vqvae2(try VQVAE2.Configuration(from: decoder))
+    case .dvae: self = .dvae(try DiscreteVAE.Configuration(from: decoder))
+    case nil:
       throw PipelineError(.badData, "the image tokenizer is of kind \(kind), which this version does not know")
     }
   }
@@ -132,13 +152,17 @@ public enum ImageTokenizerConfiguration: Codable, Sendable, Equatable {
     try container.encode(kind, forKey: .kind)
     switch self {
     case .vqvae(let configuration): try configuration.encode(to: encoder)
+    case .vqvae2(let configuration): try configuration.encode(to: encoder)
+    case .dvae(let configuration): try configuration.encode(to: encoder)
     }
   }
 
   /// Pixels a side.
   public var pictureSize: Int {
     switch self {
-    case .vqvae(let configuration): configuration.pictureSize
+    case .vqvae(let c): c.pictureSize
+    case .vqvae2(let c): c.pictureSize
+    case .dvae(let c): c.pictureSize
     }
   }
 
@@ -146,31 +170,213 @@ public enum ImageTokenizerConfiguration: Codable, Sendable, Equatable {
   public func makeModel(seed: UInt64) -> any ImageTokenizer {
     switch self {
     case .vqvae(let configuration): VQVAE(configuration, seed: seed)
+    case .vqvae2(let configuration): VQVAE2(configuration, seed: seed)
+    case .dvae(let configuration): DiscreteVAE(configuration, seed: seed)
+    }
+  }
+
+  /// The shape in words.
+  public var summary: String {
+    func words(_ size: Int, _ sides: [Int], _ codes: Int, _ channels: Int, _ blocks: Int) -> String {
+      let grids = sides.map { "\($0)×\($0)" }.joined(separator: " and ")
+      return "\(size)×\(size) pixels in \(grids) tokens of \(codes) codes; \(channels) channels, "
+        + "\(blocks) residual blocks a \(sides.count == 1 ? "side" : "network")"
+    }
+    return switch self {
+    case .vqvae(let c): words(c.pictureSize, [c.pictureSize / c.patchSize], c.codes, c.channels, c.blocks)
+    case .dvae(let c): words(c.pictureSize, [c.pictureSize / c.patchSize], c.codes, c.channels, c.blocks)
+    case .vqvae2(let c): words(c.pictureSize, c.gridSides, c.codes, c.channels, c.blocks)
+    }
+  }
+
+  /// - Throws: `PipelineError` of kind `.usage` where no prior of the kinds that there are can learn these tokens.
+  public func checkSuitsPrior() throws(PipelineError) {
+    if case .vqvae2 = self {
+      throw PipelineError(
+        .usage,
+        "train-prior needs one grid of tokens, and the image tokenizer is a vqvae2 with several; "
+          + "train one with: dalle-cli train-tokenizer --kind vqvae (or dvae)")
     }
   }
 
   /// Whether a model of this shape can be made.
   var isSensible: Bool {
+    func isSensible(size: Int, patch: Int, channels: Int, blocks: Int, codes: Int, codeDimensions: Int) -> Bool {
+      (1...1024).contains(size) && (1...size).contains(patch) && size % patch == 0 && size / patch <= 256
+        && (1...4096).contains(channels) && (0...64).contains(blocks) && (2...(1 << 20)).contains(codes)
+        && (1...4096).contains(codeDimensions)
+    }
     switch self {
     case .vqvae(let c):
-      (1...1024).contains(c.pictureSize) && (1...c.pictureSize).contains(c.patchSize)
-        && c.pictureSize % c.patchSize == 0 && c.pictureSize / c.patchSize <= 256 && (1...4096).contains(c.channels)
-        && (0...64).contains(c.blocks) && (2...(1 << 20)).contains(c.codes) && (1...4096).contains(c.codeDimensions)
+      return isSensible(
+        size: c.pictureSize, patch: c.patchSize, channels: c.channels, blocks: c.blocks, codes: c.codes,
+        codeDimensions: c.codeDimensions)
         && c.commitment.isFinite && (c.network == .patches || c.patchSize.nonzeroBitCount == 1)
+    case .vqvae2(let c):
+      return isSensible(
+        size: c.pictureSize, patch: c.patchSize, channels: c.channels, blocks: c.blocks, codes: c.codes,
+        codeDimensions: c.codeDimensions)
+        && (2...3).contains(c.levels) && (c.pictureSize / c.patchSize) % (1 << (c.levels - 1)) == 0
+        && c.commitment.isFinite && (0...1).contains(c.levelDropout)
+    case .dvae(let c):
+      return isSensible(
+        size: c.pictureSize, patch: c.patchSize, channels: c.channels, blocks: c.blocks, codes: c.codes,
+        codeDimensions: c.codeDimensions)
+        && c.klWeight >= 0 && c.klWeight.isFinite && (0...1).contains(c.klShare)
+        && (1e-3...1).contains(c.finalTemperature) && (0...1).contains(c.temperatureShare)
+    }
+  }
+
+  /// A bound that is cheap to have: the model has at least so many parameters.
+  var leastParameterCount: Int {
+    // Each counts what 3×3 kernels there are, two in each block, and the codebook: with its sums where it is an average.
+    switch self {
+    case .vqvae(let c):
+      // With patches also the stems and the end; with strides one kernel in each block and one in the encoder's middle.
+      2 * c.codes * c.codeDimensions + 9 * c.channels
+        * (c.network == .patches
+          ? 4 * c.blocks * c.channels + 6 * c.patchSize * c.patchSize + c.codeDimensions
+          : (2 * c.blocks + 1) * c.channels)
+    case .dvae(let c):
+      // The encoder's last convolution gives a number for each code.
+      c.codes * (c.codeDimensions + c.channels) + 9 * c.channels
+        * (4 * c.blocks * c.channels + 9 * c.patchSize * c.patchSize + c.codeDimensions)
+    case .vqvae2(let c):
+      // L encoders, L - 1 networks between the levels and the decoder; gathering and scattering two places a side has four
+      // times the channels, which the last one of a network has with a 1×1 kernel.
+      2 * c.levels * c.codes * c.codeDimensions + 9 * c.channels
+        * (4 * c.levels * c.blocks * c.channels + 6 * c.patchSize * c.patchSize + c.levels * c.codeDimensions
+          + (4 * (c.levels - 1) + c.levels) * c.channels)
+        + c.channels * c.channels * (c.levels + 4 * (c.levels - 1))
+    }
+  }
+}
+
+/// How stage 2 is built.
+public enum PriorKind: String, Codable, Sendable, CaseIterable {
+  case transformer, pixelcnn
+}
+
+/// The kind of a stage 2 model and its shape. In JSON, the shape's fields stand beside `kind`, which may be missing: the
+/// first version of this file knew the transformer alone.
+public enum PriorConfiguration: Codable, Sendable, Equatable {
+  case transformer(TransformerPrior.Configuration)
+  case pixelcnn(PixelCNN.Configuration)
+
+  private enum CodingKeys: String, CodingKey { case kind }
+
+  public var kind: PriorKind {
+    switch self {
+    case .transformer: .transformer
+    case .pixelcnn: .pixelcnn
+    }
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let kind = try decoder.container(keyedBy: CodingKeys.self).decodeIfPresent(String.self, forKey: .kind)
+    switch PriorKind(rawValue: kind ?? PriorKind.transformer.rawValue) {
+    case .transformer: self = .transformer(try TransformerPrior.Configuration(from: decoder))
+    case .pixelcnn: self = .pixelcnn(try PixelCNN.Configuration(from: decoder))
+    case nil: throw PipelineError(.badData, "the prior is of kind \(kind ?? ""), which this version does not know")
+    }
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(kind, forKey: .kind)
+    switch self {
+    case .transformer(let configuration): try configuration.encode(to: encoder)
+    case .pixelcnn(let configuration): try configuration.encode(to: encoder)
+    }
+  }
+
+  /// What both kinds have in common.
+  public struct Frame: Sendable, Equatable {
+    public var textLength: Int
+    public var textVocabulary: Int
+    public var gridSide: Int
+    public var imageVocabulary: Int
+    public var dropout: Float
+  }
+
+  public var frame: Frame {
+    get {
+      switch self {
+      case .transformer(let c):
+        Frame(
+          textLength: c.textLength, textVocabulary: c.textVocabulary, gridSide: c.gridSide,
+          imageVocabulary: c.imageVocabulary, dropout: c.dropout)
+      case .pixelcnn(let c):
+        Frame(
+          textLength: c.textLength, textVocabulary: c.textVocabulary, gridSide: c.gridSide,
+          imageVocabulary: c.imageVocabulary, dropout: c.dropout)
+      }
+    }
+    set {
+      switch self {
+      case .transformer(var c):
+        (c.textLength, c.textVocabulary, c.gridSide) = (newValue.textLength, newValue.textVocabulary, newValue.gridSide)
+        (c.imageVocabulary, c.dropout) = (newValue.imageVocabulary, newValue.dropout)
+        self = .transformer(c)
+      case .pixelcnn(var c):
+        (c.textLength, c.textVocabulary, c.gridSide) = (newValue.textLength, newValue.textVocabulary, newValue.gridSide)
+        (c.imageVocabulary, c.dropout) = (newValue.imageVocabulary, newValue.dropout)
+        self = .pixelcnn(c)
+      }
+    }
+  }
+
+  /// A model with initial weights.
+  public func makeModel(seed: UInt64) -> any Prior {
+    switch self {
+    case .transformer(let configuration): TransformerPrior(configuration, seed: seed)
+    case .pixelcnn(let configuration): PixelCNN(configuration, seed: seed)
+    }
+  }
+
+  /// The shape in words, but for the text.
+  public var summary: String {
+    switch self {
+    case .transformer(let c): "\(c.width) wide, \(c.layers) layers, \(c.heads) heads"
+    case .pixelcnn(let c): "\(c.channels) wide, \(c.layers) layers that reach \(c.reach) places"
+    }
+  }
+
+  /// Whether a model of this shape can be made, for a checkpoint's captions and its one grid.
+  var isSensible: Bool {
+    switch self {
+    case .transformer(let c): c.isSensible
+    case .pixelcnn(let c):
+      c.isSensible && (2...4096).contains(c.textLength) && (256...10_000_000).contains(c.textVocabulary)
+        && c.upperGridSides.isEmpty
     }
   }
 
   /// A bound that is cheap to have: the model has at least so many parameters.
   var leastParameterCount: Int {
     switch self {
-    case .vqvae(let c):
-      // The codebook with its sums, and the 3×3 kernels: with patches two in each block, stems and end; with strides
-      // one in each block and one in the encoder's middle.
-      2 * c.codes * c.codeDimensions + 9 * c.channels
-        * (c.network == .patches
-          ? 4 * c.blocks * c.channels + 6 * c.patchSize * c.patchSize + c.codeDimensions
-          : (2 * c.blocks + 1) * c.channels)
+    case .transformer(let c): c.leastParameterCount
+    case .pixelcnn(let c): c.leastParameterCount
     }
+  }
+}
+
+extension PixelCNN.Configuration {
+  /// Whether a model of this shape can be made.
+  var isSensible: Bool {
+    (0...4096).contains(textLength) && (textLength == 0 || (1...10_000_000).contains(textVocabulary))
+      && (1...256).contains(gridSide) && (2...(1 << 20)).contains(imageVocabulary) && (1...4096).contains(channels)
+      && (1...256).contains(layers) && (1...16).contains(reach) && (0..<1).contains(dropout)
+      && upperGridSides.count <= 8 && upperGridSides.allSatisfy { (1...gridSide).contains($0) && gridSide % $0 == 0 }
+  }
+
+  /// A bound that is cheap to have: the model has at least so many parameters.
+  var leastParameterCount: Int {
+    // The layers' kernels and matrices, embeddings and the head.
+    let kernels = 2 * (reach + 1) * (2 * reach + 1) + 2 * (reach + 1) + 5
+    let conditions = (textLength > 0 ? 4 : 0) + (upperGridSides.isEmpty ? 0 : 4)
+    return channels * channels * (layers * (kernels + conditions) + 2)
+      + channels * (3 * imageVocabulary + (textLength > 0 ? textVocabulary + textLength + 2 * channels : 0))
   }
 }
 
@@ -194,31 +400,66 @@ public enum Preset: String, CaseIterable, Sendable, Codable {
   case tiny, small, base
 
   /// Stage 1.
-  public var imageTokenizer: ImageTokenizerConfiguration {
-    var c = VQVAE.Configuration()
-    switch self {
-    case .tiny: (c.channels, c.blocks, c.codes) = (128, 2, 512)
-    case .small: (c.channels, c.blocks) = (256, 2)
-    case .base: (c.channels, c.blocks) = (256, 3)
+  public func imageTokenizer(_ kind: ImageTokenizerKind = .vqvae) -> ImageTokenizerConfiguration {
+    switch kind {
+    case .vqvae:
+      var c = VQVAE.Configuration()
+      switch self {
+      case .tiny: (c.channels, c.blocks, c.codes) = (128, 2, 512)
+      case .small: (c.channels, c.blocks) = (256, 2)
+      case .base: (c.channels, c.blocks) = (256, 3)
+      }
+      return .vqvae(c)
+    case .dvae:
+      var c = DiscreteVAE.Configuration()
+      switch self {
+      case .tiny: (c.channels, c.blocks, c.codes) = (128, 2, 512)
+      case .small: (c.channels, c.blocks) = (256, 2)
+      case .base: (c.channels, c.blocks) = (256, 3)
+      }
+      return .dvae(c)
+    case .vqvae2:
+      // The finest grid has four times the places of the others: half the width does the same work.
+      var c = VQVAE2.Configuration()
+      switch self {
+      case .tiny: (c.channels, c.blocks, c.codes) = (64, 1, 256)
+      case .small: (c.channels, c.blocks) = (128, 1)
+      case .base: (c.channels, c.blocks) = (128, 2)
+      }
+      return .vqvae2(c)
     }
-    return .vqvae(c)
   }
 
   /// Stage 2; the vocabularies and the grid are those of the tokenizers.
-  public var prior: TransformerPrior.Configuration {
-    var c = TransformerPrior.Configuration()
-    switch self {
-    case .tiny: (c.width, c.layers, c.heads) = (192, 4, 3)
-    case .small: (c.width, c.layers, c.heads) = (256, 6, 4)
-    case .base: (c.width, c.layers, c.heads) = (384, 8, 6)
+  public func prior(_ kind: PriorKind = .transformer) -> PriorConfiguration {
+    switch kind {
+    case .transformer:
+      var c = TransformerPrior.Configuration()
+      switch self {
+      case .tiny: (c.width, c.layers, c.heads) = (192, 4, 3)
+      case .small: (c.width, c.layers, c.heads) = (256, 6, 4)
+      case .base: (c.width, c.layers, c.heads) = (384, 8, 6)
+      }
+      return .transformer(c)
+    case .pixelcnn:
+      var c = PixelCNN.Configuration()
+      switch self {
+      case .tiny: (c.channels, c.layers) = (64, 5)
+      case .small: (c.channels, c.layers) = (128, 6)
+      case .base: (c.channels, c.layers) = (160, 8)
+      }
+      return .pixelcnn(c)
     }
-    return c
   }
 }
 
 /// How one stage is trained. What is left at nil is chosen by the stage.
 public struct TrainingSettings: Codable, Sendable, Equatable {
   public var preset: Preset = .small
+  /// Of a tokenizer's run; the VQ-VAE where nil.
+  public var imageTokenizerKind: ImageTokenizerKind?
+  /// Of a prior's run; the transformer where nil.
+  public var priorKind: PriorKind?
   public var bound: TrainingBound?
   public var batchSize: Int?
   public var learningRate: Float?
@@ -249,7 +490,9 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
     var flags = ["--preset \(preset.rawValue)"]
     if let batchSize { flags.append("--batch-size \(batchSize)") }
     if let learningRate { flags.append("--learning-rate \(learningRate)") }
-    return (flags + ["--seed \(seed)"]).joined(separator: " ")
+    flags.append("--seed \(seed)")
+    if let kind = imageTokenizerKind?.rawValue ?? priorKind?.rawValue { flags.append("--kind \(kind)") }
+    return flags.joined(separator: " ")
   }
 
   /// - Throws: `PipelineError` of kind `.usage` naming the first setting that makes no sense.

@@ -16,10 +16,10 @@ public struct Evaluation: Encodable, Sendable {
   public var codebookPerplexity: Double
   /// The share of codes that the split's tokens use.
   public var codebookUse: Double
-  /// Nats an image token, given the first caption.
-  public var priorLoss: Double
-  /// One picture drawn for each caption, looked up among all pictures of the data set.
-  public var retrieval: Retrieval
+  /// Nats an image token, given the first caption; nil where there is no prior.
+  public var priorLoss: Double?
+  /// One picture drawn for each caption, looked up among all pictures of the data set; nil where there is no prior.
+  public var retrieval: Retrieval?
   /// The same with the reconstruction in place of the drawn picture: what stage 1 allows.
   public var retrievalCeiling: Retrieval
 
@@ -34,15 +34,29 @@ public struct Evaluation: Encodable, Sendable {
 
 /// Measures a model on a data set.
 public struct Evaluator {
-  private let model: TextToImageModel
-  private let dataSet: PictureDataSet
+  private let reconstructor: Reconstructor
+  /// Both stages; nil where there is only the first.
+  private let model: TextToImageModel?
+  public let dataSet: PictureDataSet
   /// Every picture of the data set box-filtered to 32×32 RGB.
   private let library: [[UInt8]]
 
   private static let retrievalSide = 32
 
   public init(_ model: TextToImageModel, _ dataSet: PictureDataSet) throws(PipelineError) {
+    try self.init(model, model.reconstructor, dataSet)
+  }
+
+  /// Measures stage 1 alone.
+  public init(_ tokenizer: StandaloneTokenizer, _ dataSet: PictureDataSet) throws(PipelineError) {
+    try self.init(nil, tokenizer.reconstructor, dataSet)
+  }
+
+  private init(
+    _ model: TextToImageModel?, _ reconstructor: Reconstructor, _ dataSet: PictureDataSet
+  ) throws(PipelineError) {
     self.model = model
+    self.reconstructor = reconstructor
     self.dataSet = dataSet
     var library: [[UInt8]] = []
     for index in dataSet.entries.indices { library.append(Self.feature(try dataSet.picture(at: index))) }
@@ -67,23 +81,25 @@ public struct Evaluator {
     var pictures: [Picture] = []
     for index in indices { pictures.append(try dataSet.picture(at: index)) }
     progress("reconstructing \(split.rawValue)", 0)
-    let reconstructions = model.reconstructor.reconstruct(pictures)
+    let reconstructions = reconstructor.reconstruct(pictures)
     let error = reconstructions.map(\.meanSquaredError).reduce(0, +) / Double(indices.count)
-    let use = CodebookUse(tokens: reconstructions.flatMap(\.tokens), codeCount: model.imageTokenizer.codeCount)
+    let use = CodebookUse(tokens: reconstructions.flatMap(\.tokens), codeCount: reconstructor.tokenizer.codeCount)
+    let reconstructed = Dictionary(uniqueKeysWithValues: zip(indices, reconstructions.map(\.picture)))
+    var evaluation = Evaluation(
+      split: split, pictures: indices.count,
+      reconstructionPsnrInDecibels: psnrInDecibels(meanSquaredError: error), codebookPerplexity: use.perplexity,
+      codebookUse: Double(use.used) / Double(use.total),
+      retrievalCeiling: retrieval(drawn.compactMap { reconstructed[$0] }, of: drawn))
+    guard let model else { return evaluation }
     progress("measuring the prior on \(split.rawValue)", 0)
-    let loss = model.prior.meanImageLoss(
+    evaluation.priorLoss = model.prior.meanImageLoss(
       texts: indices.map { model.vocabulary.encode(dataSet.entries[$0].captions[0]) },
       images: reconstructions.map(\.tokens), precision: .float32, team: model.threadTeam)
     let generated = try model.generate(captions: drawn.map { dataSet.entries[$0].captions[0] }, options: options) {
       progress("drawing \(split.rawValue)", $0)
     }
-    let reconstructed = Dictionary(uniqueKeysWithValues: zip(indices, reconstructions.map(\.picture)))
-    return Evaluation(
-      split: split, pictures: indices.count,
-      reconstructionPsnrInDecibels: psnrInDecibels(meanSquaredError: error), codebookPerplexity: use.perplexity,
-      codebookUse: Double(use.used) / Double(use.total), priorLoss: loss,
-      retrieval: retrieval(generated, of: drawn),
-      retrievalCeiling: retrieval(drawn.compactMap { reconstructed[$0] }, of: drawn))
+    evaluation.retrieval = retrieval(generated, of: drawn)
+    return evaluation
   }
 
   private static func choose(_ indices: [Int], limit: Int?, seed: UInt64) -> [Int] {

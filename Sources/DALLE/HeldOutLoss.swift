@@ -1,9 +1,9 @@
 import Priors
 import TensorCore
 
-extension TransformerPrior {
+extension Prior {
   /// Pictures that one thread takes at a time, for the memory's sake.
-  private static let picturesAtOnce = 16
+  private static var picturesAtOnce: Int { 16 }
 
   /// The mean loss of pictures given their captions, in nats an image token, on all threads of the team.
   /// - Parameters:
@@ -17,7 +17,7 @@ extension TransformerPrior {
         let mine = team.range(of: thread, total: texts.count)
         for start in stride(from: mine.lowerBound, to: mine.upperBound, by: Self.picturesAtOnce) {
           let range = start..<min(start + Self.picturesAtOnce, mine.upperBound)
-          let batch = Batch(texts: Array(texts[range]), images: images[range].flatMap(\.self))
+          let batch = PriorBatch(texts: Array(texts[range]), images: images[range].flatMap(\.self))
           sums[thread] += Double(loss(batch, precision: precision).image) * Double(range.count)
         }
       }

@@ -37,18 +37,13 @@ public struct ModelCard {
 
   private var models: String {
     var rows: [[String]] = []
-    if case .vqvae(let c)? = configuration.imageTokenizer {
-      rows.append([
-        "image tokenizer", "VQ-VAE",
-        "\(c.pictureSize)×\(c.pictureSize) pixels in \(c.pictureSize / c.patchSize)×\(c.pictureSize / c.patchSize) "
-          + "tokens of \(c.codes) codes; \(c.channels) channels, \(c.blocks) residual blocks a side",
-      ])
-    }
+    if let c = configuration.imageTokenizer { rows.append(["image tokenizer", c.kind.name, c.summary]) }
     if let c = configuration.prior {
+      let frame = c.frame
       rows.append([
-        "prior", "transformer",
-        "\(c.width) wide, \(c.layers) layers, \(c.heads) heads; \(c.textLength) text tokens of \(c.textVocabulary) "
-          + "pieces, \(c.imageLength) image tokens",
+        "prior", c.kind == .transformer ? "transformer" : "gated PixelCNN",
+        "\(c.summary); \(frame.textLength) text tokens of \(frame.textVocabulary) pieces, "
+          + "\(frame.gridSide * frame.gridSide) image tokens",
       ])
     }
     return Self.table(["stage", "kind", "shape"], rows)
@@ -78,6 +73,7 @@ public struct ModelCard {
   /// The options of the command line that give these settings.
   private static func options(_ s: TrainingSettings, of command: String) -> String {
     var options = [("preset", s.preset.rawValue)]
+    if let kind = s.imageTokenizerKind?.rawValue ?? s.priorKind?.rawValue { options.insert(("kind", kind), at: 0) }
     switch s.bound {
     case .steps(let count): options.append(("steps", "\(count)"))
     case .epochs(let count): options.append(("epochs", count.formatted()))
@@ -115,10 +111,14 @@ public struct ModelCard {
         row("reconstruction PSNR, dB") { String(format: "%.2f", $0.reconstructionPsnrInDecibels) },
         row("codebook perplexity") { String(format: "%.0f", $0.codebookPerplexity) },
         row("codes in use") { percent($0.codebookUse) },
-        row("prior loss, nats an image token") { String(format: "%.3f", $0.priorLoss) },
-        row("captions drawn") { "\($0.retrieval.captions)" },
-        row("retrieval@1 (ceiling)") { "\(percent($0.retrieval.at1)) (\(percent($0.retrievalCeiling.at1)))" },
-        row("retrieval@5 (ceiling)") { "\(percent($0.retrieval.at5)) (\(percent($0.retrievalCeiling.at5)))" },
+        row("prior loss, nats an image token") { $0.priorLoss.map { String(format: "%.3f", $0) } ?? "–" },
+        row("captions drawn") { "\($0.retrieval?.captions ?? 0)" },
+        row("retrieval@1 (ceiling)") {
+          "\($0.retrieval.map { percent($0.at1) } ?? "–") (\(percent($0.retrievalCeiling.at1)))"
+        },
+        row("retrieval@5 (ceiling)") {
+          "\($0.retrieval.map { percent($0.at5) } ?? "–") (\(percent($0.retrievalCeiling.at5)))"
+        },
       ])
     return table + """
 

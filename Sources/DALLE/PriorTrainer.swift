@@ -18,14 +18,14 @@ public struct PriorTrainer {
   public let threads: Int
   public let precision: ElementType
   public let observer: TrainingObserver
-  private let architecture: TransformerPrior.Configuration?
+  private let architecture: PriorConfiguration?
 
   /// - Parameters:
   ///   - threads: replicas of the model that share out each batch; there are no more than a batch has pictures.
-  ///   - architecture: the width, layers, heads and dropout of a new run's model; the preset's unless given.
+  ///   - architecture: the kind, depth, widths and dropout of a new run's model; the preset's unless given.
   public init(
     checkpoint: Checkpoint, dataSet: PictureDataSet, threads: Int, precision: ElementType,
-    architecture: TransformerPrior.Configuration? = nil, observer: TrainingObserver = .init()
+    architecture: PriorConfiguration? = nil, observer: TrainingObserver = .init()
   ) {
     self.architecture = architecture
     self.checkpoint = checkpoint
@@ -53,6 +53,7 @@ public struct PriorTrainer {
         stage: .prior, configuration: try checkpoint.readConfiguration(), settings: settings, threads: threads,
         precision: precision)
     }
+    try state.configuration.imageTokenizer?.checkSuitsPrior()
     let imageTokenizer = try checkpoint.readImageTokenizer(state.configuration)
     guard imageTokenizer.pictureSize == dataSet.pictureSize else {
       throw PipelineError(
@@ -64,6 +65,14 @@ public struct PriorTrainer {
     if !resume && settings.isWarmStart && !checkpoint.hasPrior {
       throw PipelineError(.noInput, "\(checkpoint.url.path) has no prior whose weights a warm start could take")
     }
+    if !resume, settings.isWarmStart, let kind = settings.priorKind, let trained = state.configuration.prior?.kind,
+      trained != kind
+    {
+      throw PipelineError(
+        .usage,
+        "a warm start goes on with the checkpoint's \(trained.rawValue), not with a \(kind.rawValue); "
+          + "give --kind \(trained.rawValue) or leave --warm-start out")
+    }
     if !resume { describe(&state.configuration, settings, imageTokenizer, vocabulary, captions) }
     guard let description = state.configuration.prior else {
       throw PipelineError(.badData, "\(checkpoint.trainingStateFile.path) describes no prior")
@@ -71,7 +80,7 @@ public struct PriorTrainer {
     try state.configuration.validate(of: "the architecture")
     try checkpoint.checkBelongTogether(description, imageTokenizer, vocabulary)
     if saved != nil { try checkpoint.check(description.leastParameterCount, fits: checkpoint.trainingStateFile) }
-    reportTruncation(captions, vocabulary, textLength: description.textLength)
+    reportTruncation(captions, vocabulary, textLength: description.frame.textLength)
     try run(imageTokenizer, vocabulary, description, state, saved)
   }
 
@@ -80,20 +89,20 @@ public struct PriorTrainer {
     _ configuration: inout CheckpointConfiguration, _ settings: TrainingSettings,
     _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding, _ captions: [String]
   ) {
-    var description = architecture ?? settings.preset.prior
+    var description = architecture ?? settings.preset.prior(settings.priorKind ?? .transformer)
     if settings.isWarmStart, let trained = configuration.prior {
       description = trained
       configuration.earlierPriorTraining =
         (configuration.earlierPriorTraining ?? []) + [configuration.priorTraining].compactMap(\.self)
     } else {
-      description.textVocabulary = vocabulary.vocabularySize
-      description.imageVocabulary = imageTokenizer.codeCount
-      description.gridSide = imageTokenizer.gridSide
-      description.textLength =
+      description.frame.textVocabulary = vocabulary.vocabularySize
+      description.frame.imageVocabulary = imageTokenizer.codeCount
+      description.frame.gridSide = imageTokenizer.gridSides[0]
+      description.frame.textLength =
         settings.textLength ?? Self.suitableTextLength(captions.map { vocabulary.encode($0).count })
       configuration.earlierPriorTraining = nil
     }
-    if let dropout = settings.dropout { description.dropout = dropout }
+    if let dropout = settings.dropout { description.frame.dropout = dropout }
     configuration.prior = description
     configuration.data = .init(dataSet)
     configuration.captionWords = Set(captions.flatMap(BytePairEncoding.words(in:))).sorted()
@@ -132,7 +141,7 @@ public struct PriorTrainer {
   }
 
   private func run(
-    _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding, _ description: TransformerPrior.Configuration,
+    _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding, _ description: PriorConfiguration,
     _ start: TrainingState, _ saved: SafeTensors?
   ) throws(PipelineError) {
     var settings = start.settings
@@ -147,7 +156,7 @@ public struct PriorTrainer {
       dataSet: dataSet, indices: dataSet.indices(of: .train), batchSize: batchSize, seed: settings.seed,
       augmentation: augmentation, primaryCaptionShare: Self.primaryCaptionShare)
     let team = try makeTeam(threads: min(threads, batchSize))
-    let model = TransformerPrior(description, seed: settings.seed)
+    let model = description.makeModel(seed: settings.seed)
     if settings.isWarmStart && saved == nil {
       try SafeTensors(contentsOf: checkpoint.priorFile).read(into: model)
     }
@@ -161,9 +170,10 @@ public struct PriorTrainer {
     let batches = PrefetchingLoader(loader, startingAt: start.step)
     let log = TrainingLog(folder: checkpoint.logFolder, stage: .prior, resumingAt: saved.map { _ in start.step })
     let tokens = TokenCache(imageTokenizer, isCaching: augmentation == .none)
-    let validation = Validation(self, description, vocabulary, imageTokenizer, team)
+    let validation = Validation(self, vocabulary, imageTokenizer, team)
+    let frame = description.frame
     // What is validated and saved: the weights, or their moving average where one is kept.
-    let result = TransformerPrior(description, seed: settings.seed)
+    let result = description.makeModel(seed: settings.seed)
     func updateResult() {
       let source = optimizer.store.named(optimizer.average ?? optimizer.store.values)
       for (target, source) in zip(result.parameters(), source) { target.value.assign(source.tensor) }
@@ -181,7 +191,7 @@ public struct PriorTrainer {
       observer: observer, log: log)
     try loop.run(
       from: (start.step, start.seconds),
-      step: { (step, learningRate) throws(PipelineError) in
+      step: { (step, learningRate, _) throws(PipelineError) in
         let batch = try batches.next()
         let texts = encoded(batch.captions, vocabulary, settings, firstSample: step * batchSize)
         let textTargets = model.textTargetCount(texts)
@@ -191,13 +201,13 @@ public struct PriorTrainer {
           return trainer.step(learningRate: learningRate) { shard in
             let range = team.range(of: shard, total: batchSize)
             let images = range.map { tokens.tokens(of: batch, at: $0) }
-            let part = TransformerPrior.Batch(
+            let part = PriorBatch(
               texts: Array(texts[range]), images: images.flatMap(\.self),
-              imageInputs: zip(range, images).flatMap { corrupted($1, settings, description, step * batchSize + $0) })
+              imageInputs: zip(range, images).flatMap { corrupted($1, settings, codes: frame.imageVocabulary, step * batchSize + $0) })
             let share = Float(range.count) / Float(batchSize)
             let dropout =
-              description.dropout > 0
-              ? DropoutStream(probability: description.dropout, seed: settings.seed, step: step, shard: shard) : nil
+              frame.dropout > 0
+              ? DropoutStream(probability: frame.dropout, seed: settings.seed, step: step, shard: shard) : nil
             let textShare = Float(model.textTargetCount(part.texts)) / Float(max(1, textTargets))
             let loss = model.loss(part, share: share, textShare: textShare, precision: precision, dropout: dropout)
             losses[shard] = (loss.text * textShare, loss.image * share)
@@ -263,12 +273,11 @@ public struct PriorTrainer {
 
   /// What the model is shown of a picture's tokens.
   private func corrupted(
-    _ tokens: [Int32], _ settings: TrainingSettings, _ description: TransformerPrior.Configuration, _ sample: Int
+    _ tokens: [Int32], _ settings: TrainingSettings, codes: Int, _ sample: Int
   ) -> [Int32] {
     if settings.imageCorruption == 0 { return tokens }
     var random = Philox(seed: settings.seed, stream: 0xC02 << 48, counter: UInt64(sample) << 24)
-    return TransformerPrior.Batch.corrupted(
-      tokens, probability: settings.imageCorruption, codes: description.imageVocabulary, using: &random)
+    return PriorBatch.corrupted(tokens, probability: settings.imageCorruption, codes: codes, using: &random)
   }
 
   /// The image tokens of pictures, each encoded once where it is always the same.
@@ -310,8 +319,8 @@ public struct PriorTrainer {
     let seed: UInt64 = 0
 
     init(
-      _ trainer: PriorTrainer, _ description: TransformerPrior.Configuration, _ vocabulary: BytePairEncoding,
-      _ imageTokenizer: any ImageTokenizer, _ team: ThreadTeam
+      _ trainer: PriorTrainer, _ vocabulary: BytePairEncoding, _ imageTokenizer: any ImageTokenizer,
+      _ team: ThreadTeam
     ) {
       self.team = team
       reconstructor = Reconstructor(tokenizer: imageTokenizer, team: team)
@@ -330,15 +339,15 @@ public struct PriorTrainer {
     }
 
     /// Nats an image token; nil without pictures.
-    func loss(_ model: TransformerPrior, precision: ElementType) -> Double? {
+    func loss(_ model: any Prior, precision: ElementType) -> Double? {
       if texts.isEmpty { return nil }
       return model.meanImageLoss(texts: texts, images: images, precision: precision, team: team)
     }
 
-    func drawSamples(_ model: TransformerPrior, to folder: URL) throws(PipelineError) {
+    func drawSamples(_ model: any Prior, to folder: URL) throws(PipelineError) {
       guard !captions.isEmpty else { return }
-      let tokens = PriorDecoder(model, team: team).draw(
-        sampleTexts.enumerated().map { .init(text: $1, seed: seed, number: $0) }, options: .init())
+      let tokens = model.makeDecoder(team: team).draw(
+        sampleTexts.enumerated().map { .init(text: $1, seed: seed, number: $0) }, options: .init(), progress: { _ in })
       try Picture.grid(reconstructor.decode(tokens), columns: 4).write(
         to: folder.appendingPathComponent("samples.png"),
         text: captions.enumerated().map { ("Caption \($0 + 1)", $1.replacing("\0", with: "")) })

@@ -12,8 +12,9 @@ public struct StandaloneTokenizer {
     public let psnrInDecibels: Double
   }
 
-  private let fit: Picture.Fit
-  private let reconstructor: Reconstructor
+  /// How pictures become square.
+  public let fit: Picture.Fit
+  let reconstructor: Reconstructor
 
   /// - Throws: `PipelineError` where the checkpoint has no stage 1 or it is damaged.
   public init(_ checkpoint: Checkpoint, threads: Int) throws(PipelineError) {
@@ -23,8 +24,11 @@ public struct StandaloneTokenizer {
       tokenizer: try checkpoint.readImageTokenizer(configuration), team: try makeTeam(threads: threads))
   }
 
+  /// Pixels a side.
+  public var pictureSize: Int { reconstructor.tokenizer.pictureSize }
+
   public func reconstruct(_ pictures: [Picture]) -> [Result] {
-    let originals = pictures.map { $0.squared(side: reconstructor.tokenizer.pictureSize, fit: fit) }
+    let originals = pictures.map { $0.squared(side: pictureSize, fit: fit) }
     return zip(originals, reconstructor.reconstruct(originals)).map { original, result in
       Result(
         original: original, reconstruction: result.picture,

@@ -21,10 +21,10 @@ public struct GenerationOptions: Sendable {
 public final class TextToImageModel {
   public let configuration: CheckpointConfiguration
   public let imageTokenizer: any ImageTokenizer
-  public let prior: TransformerPrior
+  public let prior: any Prior
   public let vocabulary: BytePairEncoding
   private let team: ThreadTeam
-  private lazy var decoder = PriorDecoder(prior, team: team)
+  private lazy var decoder = prior.makeDecoder(team: team)
 
   /// Loads a checkpoint's folder.
   /// - Parameter threads: how many threads draw; all cores unless told otherwise. The pictures do not depend on it.
@@ -37,7 +37,9 @@ public final class TextToImageModel {
     imageTokenizer = try checkpoint.readImageTokenizer(configuration)
     prior = try checkpoint.readPrior(configuration)
     vocabulary = try checkpoint.readVocabulary()
-    try checkpoint.checkBelongTogether(prior.configuration, imageTokenizer, vocabulary)
+    if let description = configuration.prior {
+      try checkpoint.checkBelongTogether(description, imageTokenizer, vocabulary)
+    }
     team = try makeTeam(threads: threads)
   }
 
@@ -64,7 +66,7 @@ public final class TextToImageModel {
     guard count > 0 else { throw PipelineError(.usage, "--count must be 1 or more, not \(count)") }
     let requests = captions.flatMap { caption in
       let text = vocabulary.encode(caption)
-      return (0..<count).map { PriorDecoder.Request(text: text, seed: options.seed, number: $0) }
+      return (0..<count).map { DrawingRequest(text: text, seed: options.seed, number: $0) }
     }
     return draw(requests, options.sampling, progress)
   }
@@ -73,9 +75,9 @@ public final class TextToImageModel {
   private static let picturesAtOnce = 8
 
   private func draw(
-    _ requests: [PriorDecoder.Request], _ options: SamplingOptions, _ progress: (Double) -> Void
+    _ requests: [DrawingRequest], _ options: SamplingOptions, _ progress: (Double) -> Void
   ) -> [Picture] {
-    let length = prior.configuration.imageLength
+    let length = prior.imageLength
     var pictures: [Picture] = []
     for start in stride(from: 0, to: requests.count, by: Self.picturesAtOnce) {
       let part = Array(requests[start..<min(start + Self.picturesAtOnce, requests.count)])
@@ -99,7 +101,7 @@ public final class TextToImageModel {
   /// A caption's tokens, and how many of them the prior sees.
   public func tokens(of caption: String) -> (ids: [Int32], used: Int) {
     let ids = vocabulary.encode(caption)
-    return (ids, min(ids.count, prior.configuration.textLength))
+    return (ids, min(ids.count, prior.textLength))
   }
 
   /// The words of a caption that no training caption contains, each once, in their order.

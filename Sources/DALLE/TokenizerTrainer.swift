@@ -43,7 +43,8 @@ public struct TokenizerTrainer {
       try run(state, file)
     } else {
       var configuration = CheckpointConfiguration()
-      configuration.imageTokenizer = architecture ?? settings.preset.imageTokenizer
+      configuration.imageTokenizer =
+        architecture ?? settings.preset.imageTokenizer(settings.imageTokenizerKind ?? .vqvae)
       configuration.data = .init(dataSet)
       try configuration.validate(of: "the architecture")
       try run(
@@ -103,13 +104,17 @@ public struct TokenizerTrainer {
       observer: observer, log: log)
     try loop.run(
       from: (start.step, start.seconds),
-      step: { (step, learningRate) throws(PipelineError) in
+      step: { (step, learningRate, progress) throws(PipelineError) in
         let batch = try batches.next()
         let pictureBytes = batch.pixels.count / batchSize
         var shards = [ShardResult<Model.Statistics>?](repeating: nil, count: team.count)
         let result = Self.step(
-          trainer, model, batch.pixels, pictureBytes: pictureBytes, batchSize: batchSize, precision: precision,
-          learningRate: learningRate, shards: &shards)
+          trainer, model, batch.pixels, pictureBytes: pictureBytes, batchSize: batchSize, learningRate: learningRate,
+          shards: &shards
+        ) { shard in
+          TokenizerStep(
+            progress: progress, noise: .training(seed: settings.seed, step: step, shard: shard), precision: precision)
+        }
         let parts = shards.compactMap { $0 }
         if result.gradientNorm.isFinite {
           model.finishStep(parts.map(\.statistics), step: step, seed: settings.seed)
@@ -169,7 +174,7 @@ public struct TokenizerTrainer {
 
   private static func step<Model: ImageTokenizer>(
     _ trainer: ReplicaTrainer, _ model: Model, _ pixels: [UInt8], pictureBytes: Int, batchSize: Int,
-    precision: ElementType, learningRate: Float, shards: inout [ShardResult<Model.Statistics>?]
+    learningRate: Float, shards: inout [ShardResult<Model.Statistics>?], stepOfShard: (Int) -> TokenizerStep
   ) -> ReplicaTrainer.StepResult {
     shards.withUnsafeMutableBufferPointer { shards in
       nonisolated(unsafe) let shards = shards
@@ -177,7 +182,7 @@ public struct TokenizerTrainer {
         let range = trainer.team.range(of: shard, total: batchSize)
         let bytes = Array(pixels[range.lowerBound * pictureBytes..<range.upperBound * pictureBytes])
         let share = Float(range.count) / Float(batchSize)
-        let loss = model.loss(Tensor(pictureBytes: bytes, side: model.pictureSize), precision: precision)
+        let loss = model.loss(Tensor(pictureBytes: bytes, side: model.pictureSize), step: stepOfShard(shard))
         shards[shard] = ShardResult(
           statistics: loss.statistics, meanSquaredError: loss.meanSquaredError, tokens: loss.tokens, share: share)
         return loss.total * share

@@ -1,5 +1,6 @@
 import Corpus
 import Foundation
+import LatentModels
 import NN
 import TensorCore
 
@@ -163,13 +164,13 @@ struct TrainingLoop {
 
   /// - Parameters:
   ///   - start: steps and seconds of the run's earlier parts.
-  ///   - step: makes one optimizer step.
+  ///   - step: makes one optimizer step, given the number of those before and the share of the run that is done.
   ///   - validate: measures on held-out pictures, leaves pictures to look at, and returns numbers for the log.
   ///   - save: writes everything, given steps and seconds so far.
   /// - Throws: what the closures throw, and `PipelineError` of kind `.usage` where the learning rate diverges.
   func run(
     from start: (step: Int, seconds: Double),
-    step makeStep: (_ step: Int, _ learningRate: Float) throws(PipelineError) -> StepReport,
+    step makeStep: (_ step: Int, _ learningRate: Float, _ progress: Double) throws(PipelineError) -> StepReport,
     validate: (_ step: Int) throws(PipelineError) -> [(name: String, value: Double)],
     save: (_ step: Int, _ seconds: Double) throws(PipelineError) -> Void
   ) throws(PipelineError) {
@@ -188,7 +189,7 @@ struct TrainingLoop {
     while true {
       let learningRate = schedule.rate(step: step, progress: done)
       let stepBegan = clock.now
-      let report = try makeStep(step, learningRate)
+      let report = try makeStep(step, learningRate, done)
       step += 1
       let stepSeconds = stepBegan.duration(to: clock.now).inSeconds
       badSteps = report.gradientNorm.isFinite ? 0 : badSteps + 1
@@ -271,6 +272,15 @@ extension TrainingState {
       steps: step, epochs: (100 * Double(step * batchSize) / Double(pictures)).rounded() / 100,
       minutes: (seconds / 6).rounded() / 10, threads: threads, precision: precision, engine: Engine.name,
       settings: settings, validation: validation)
+  }
+}
+
+extension NoiseStream {
+  /// The random numbers that a model draws for itself in one shard of a training step.
+  static func training(seed: UInt64, step: Int, shard: Int) -> NoiseStream {
+    // Purpose (8 bits), step (32), shard (24).
+    NoiseStream(
+      seed: seed, stream: 0x70 << 56 | UInt64(UInt32(truncatingIfNeeded: step)) << 24 | UInt64(shard))
   }
 }
 

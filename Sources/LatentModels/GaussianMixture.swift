@@ -202,10 +202,10 @@ public struct GaussianMixture: SavedModel {
   private static func nearest(_ x: Matrix, _ centres: Matrix, _ team: ThreadTeam) -> Matrix {
     var result = squaredDistances(x, from: centres, team)
     let K = centres.rows
-    for n in 0..<x.rows {
-      let row = result.elements[n * K..<(n + 1) * K]
-      let nearest = row.indices.min { row[$0] < row[$1] } ?? n * K
-      for k in n * K..<(n + 1) * K { result.elements[k] = k == nearest ? 1 : 0 }
+    for start in stride(from: 0, to: result.elements.count, by: K) {
+      var nearest = start
+      for k in start..<start + K where result.elements[k] < result.elements[nearest] { nearest = k }
+      for k in start..<start + K { result.elements[k] = k == nearest ? 1 : 0 }
     }
     return result
   }

@@ -2,22 +2,23 @@ import Foundation
 import NN
 import TensorCore
 
-/// Stage 1: a model that turns pictures into a grid of discrete tokens and back.
+/// Stage 1: a model that turns pictures into one or more grids of discrete tokens and back.
 ///
-/// VQ-VAE and the discrete VAE are two ways to learn one; stage 2 and everything around it know this protocol only.
-/// Pictures are [B, S, S, 3] with values in [0, 1]; tokens are B·side² numbers, row-major over the grid.
+/// VQ-VAE, VQ-VAE-2 and the discrete VAE are three ways to learn one; stage 2 and everything around it know this protocol
+/// only. Pictures are [B, S, S, 3] with values in [0, 1]. A picture's tokens are those of its grids one after the other,
+/// the coarsest first, each row-major; several grids have ranges of tokens of their own.
 public protocol ImageTokenizer: Module, Sendable {
   /// What one shard of a batch leaves behind for ``finishStep(_:step:seed:)``, besides its gradients.
   associatedtype Statistics
 
   /// S, pixels a side.
   var pictureSize: Int { get }
-  /// Tokens a side of the grid.
-  var gridSide: Int { get }
-  /// The number of different tokens.
+  /// Tokens a side of each grid, the coarsest first.
+  var gridSides: [Int] { get }
+  /// The number of different tokens, over all grids.
   var codeCount: Int { get }
 
-  /// - Returns: B·side² tokens, each below ``codeCount``.
+  /// - Returns: B·``tokenCount`` tokens, each below ``codeCount``.
   func encode(_ pictures: Tensor) -> [Int32]
   /// - Returns: [B, S, S, 3], values mostly within [0, 1], not clamped.
   func decode(_ tokens: [Int32]) -> Tensor
@@ -25,11 +26,32 @@ public protocol ImageTokenizer: Module, Sendable {
   /// The training loss of one shard, a scalar on the current tape.
   /// - Parameters:
   ///   - pictures: [B, S, S, 3] in [0, 1].
-  ///   - precision: the type of the operands of products.
-  func loss(_ pictures: Tensor, precision: ElementType) -> TokenizerLoss<Statistics>
+  ///   - step: where the run stands.
+  func loss(_ pictures: Tensor, step: TokenizerStep) -> TokenizerLoss<Statistics>
 
   /// Changes what no gradient changes, after an optimizer step, from the statistics of all shards in their order.
   func finishStep(_ statistics: [Statistics], step: Int, seed: UInt64)
+}
+
+extension ImageTokenizer {
+  /// Tokens a picture, over all grids.
+  public var tokenCount: Int { gridSides.reduce(0) { $0 + $1 * $1 } }
+}
+
+/// What a training step tells an image tokenizer's loss, besides the pictures.
+public struct TokenizerStep: Sendable {
+  /// The share of the run that is done, 0 to 1, for schedules.
+  public var progress: Double
+  /// The random numbers of this step and shard.
+  public var noise: NoiseStream
+  /// The type of the operands of products.
+  public var precision: ElementType
+
+  public init(
+    progress: Double = 0, noise: NoiseStream = NoiseStream(seed: 0, stream: 0), precision: ElementType
+  ) {
+    (self.progress, self.noise, self.precision) = (progress, noise, precision)
+  }
 }
 
 /// What an image tokenizer's forward pass in training gives.

@@ -1,49 +1,80 @@
 import NN
 import TensorCore
 
-/// Either side of the auto-encoder with all convolutions at the token grid:
+/// Either side of an auto-encoder with all convolutions at the token grid:
 ///
 ///     encoder   pixels [B, S, S, 3]  → blocks into channels → stem → residual blocks → 1×1 → [B, side, side, E]
 ///     decoder   [B, side, side, E]   → stem → residual blocks → 3×3 → channels into blocks → pixels [B, S, S, 3]
+///
+/// The same trunk also leads from one grid to another, where there are several.
 struct PatchNetwork: PictureNetwork {
   let stem: Conv2d
   let blocks: [ResidualBlock]
   let norm: GroupNorm
   let output: Conv2d
-  private let patchSize: Int
-  private let isEncoder: Bool
+  private let ends: Ends
 
-  init(encoderOf c: VQVAE.Configuration, _ initializer: inout Initializer) {
-    isEncoder = true
-    patchSize = c.patchSize
-    stem = Conv2d(3 * c.patchSize * c.patchSize, c.channels, kernel: 3, padding: 1, &initializer)
-    (blocks, norm) = Self.trunk(c, &initializer)
-    output = Conv2d(c.channels, c.codeDimensions, kernel: 1, &initializer)
+  /// What comes before the stem and after the last convolution.
+  struct Ends {
+    /// Blocks of so many places a side are moved into channels first.
+    var gathered = 1
+    /// The last convolution's channels are blocks of so many places a side.
+    var scattered = 1
+    /// Whether pixels in [0, 1] come in, or go out.
+    var takesPixels = false
+    var givesPixels = false
   }
 
-  init(decoderOf c: VQVAE.Configuration, _ initializer: inout Initializer) {
-    isEncoder = false
-    patchSize = c.patchSize
-    // A code's elements have variance 1/E; the gain brings the stream to variance one.
+  /// The width of the convolutions and the number of residual blocks.
+  struct Trunk {
+    var channels: Int
+    var blocks: Int
+
+    var groups: Int { channels % 32 == 0 ? channels / 16 : 1 }
+  }
+
+  /// - Parameters:
+  ///   - inputs: channels of what comes in, before blocks are gathered.
+  ///   - outputs: channels of what goes out, after blocks are scattered.
+  init(
+    _ inputs: Int, _ outputs: Int, ends: Ends, trunk: Trunk, stemGain: Float = 1, outputKernel: Int = 1,
+    outputGain: Float = 1, _ initializer: inout Initializer
+  ) {
+    self.ends = ends
     stem = Conv2d(
-      c.codeDimensions, c.channels, kernel: 3, padding: 1, gain: Float(c.codeDimensions).squareRoot(), &initializer)
-    (blocks, norm) = Self.trunk(c, &initializer)
-    output = Conv2d(c.channels, 3 * c.patchSize * c.patchSize, kernel: 3, padding: 1, gain: 0.3, &initializer)
+      inputs * ends.gathered * ends.gathered, trunk.channels, kernel: 3, padding: 1, gain: stemGain, &initializer)
+    blocks = (0..<trunk.blocks).map { _ in ResidualBlock(trunk.channels, groups: trunk.groups, &initializer) }
+    norm = GroupNorm(trunk.channels, groups: trunk.groups, silu: true)
+    output = Conv2d(
+      trunk.channels, outputs * ends.scattered * ends.scattered, kernel: outputKernel, padding: outputKernel / 2,
+      gain: outputGain, &initializer)
   }
 
-  private static func trunk(
-    _ c: VQVAE.Configuration, _ initializer: inout Initializer
-  ) -> (blocks: [ResidualBlock], norm: GroupNorm) {
-    let blocks = (0..<c.blocks).map { _ in ResidualBlock(c.channels, groups: c.groups, &initializer) }
-    return (blocks, GroupNorm(c.channels, groups: c.groups, silu: true))
+  /// Pixels to `outputs` channels at the grid.
+  init(
+    encoderTo outputs: Int, patchSize: Int, trunk: Trunk, outputGain: Float = 1, _ initializer: inout Initializer
+  ) {
+    self.init(
+      3, outputs, ends: Ends(gathered: patchSize, takesPixels: true), trunk: trunk, outputGain: outputGain,
+      &initializer)
+  }
+
+  /// Code vectors, whose elements have variance 1/inputs, to pixels.
+  init(decoderFrom inputs: Int, patchSize: Int, trunk: Trunk, _ initializer: inout Initializer) {
+    // The gain brings the stream to variance one.
+    self.init(
+      inputs, 3, ends: Ends(scattered: patchSize, givesPixels: true), trunk: trunk,
+      stemGain: Float(inputs).squareRoot(), outputKernel: 3, outputGain: 0.3, &initializer)
   }
 
   func callAsFunction(_ input: Tensor, precision: ElementType) -> Tensor {
-    let features = isEncoder ? input.centred().spaceToDepth(patchSize) : input
+    var features = ends.takesPixels ? input.centred() : input
+    if ends.gathered > 1 { features = features.spaceToDepth(ends.gathered) }
     var x = stem(features.cast(to: precision), as: .float32)
     for block in blocks { x = block(x, precision: precision) }
-    let result = output(norm(x, as: precision), as: .float32)
-    return isEncoder ? result : result.depthToSpace(patchSize).uncentred()
+    var result = output(norm(x, as: precision), as: .float32)
+    if ends.scattered > 1 { result = result.depthToSpace(ends.scattered) }
+    return ends.givesPixels ? result.uncentred() : result
   }
 }
 

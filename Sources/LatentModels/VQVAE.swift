@@ -38,7 +38,7 @@ public struct VQVAE: ImageTokenizer {
 
     public init() {}
 
-    var groups: Int { channels % 32 == 0 ? channels / 16 : 1 }
+    var trunk: PatchNetwork.Trunk { .init(channels: channels, blocks: blocks) }
     /// The strided network's halvings.
     var halvings: Int { patchSize.trailingZeroBitCount }
   }
@@ -52,19 +52,25 @@ public struct VQVAE: ImageTokenizer {
     var initializer = Initializer(seed: seed)
     self.configuration = configuration
     switch configuration.network {
-    case .patches: encoder = PatchNetwork(encoderOf: configuration, &initializer)
+    case .patches:
+      encoder = PatchNetwork(
+        encoderTo: configuration.codeDimensions, patchSize: configuration.patchSize, trunk: configuration.trunk,
+        &initializer)
     case .strided: encoder = StridedEncoder(configuration, &initializer)
     }
     quantizer = VectorQuantizer(
       codes: configuration.codes, dimensions: configuration.codeDimensions, &initializer)
     switch configuration.network {
-    case .patches: decoder = PatchNetwork(decoderOf: configuration, &initializer)
+    case .patches:
+      decoder = PatchNetwork(
+        decoderFrom: configuration.codeDimensions, patchSize: configuration.patchSize, trunk: configuration.trunk,
+        &initializer)
     case .strided: decoder = StridedDecoder(configuration, &initializer)
     }
   }
 
   public var pictureSize: Int { configuration.pictureSize }
-  public var gridSide: Int { configuration.pictureSize / configuration.patchSize }
+  public var gridSides: [Int] { [configuration.pictureSize / configuration.patchSize] }
   public var codeCount: Int { configuration.codes }
 
   public func encode(_ pictures: Tensor) -> [Int32] {
@@ -77,15 +83,16 @@ public struct VQVAE: ImageTokenizer {
   }
 
   public func decode(_ tokens: [Int32]) -> Tensor {
-    let pictures = tokens.count / (gridSide * gridSide)
-    return decoder(quantizer.vectors(tokens, shape: [pictures, gridSide, gridSide]), precision: .float32)
+    let side = gridSides[0]
+    return decoder(
+      quantizer.vectors(tokens, shape: [tokens.count / tokenCount, side, side]), precision: .float32)
   }
 
-  public func loss(_ pictures: Tensor, precision: ElementType) -> TokenizerLoss<VectorQuantizer.Statistics> {
-    let z = codeVectors(pictures, precision: precision)
+  public func loss(_ pictures: Tensor, step: TokenizerStep) -> TokenizerLoss<VectorQuantizer.Statistics> {
+    let z = codeVectors(pictures, precision: step.precision)
     let tokens = quantizer.indices(z)
     let codes = quantizer.vectors(tokens, shape: z.shape.dropLast())
-    let reconstruction = decoder(codes.straightThrough(to: z), precision: precision)
+    let reconstruction = decoder(codes.straightThrough(to: z), precision: step.precision)
     let error = meanSquaredError(reconstruction, pictures)
     // The mean over elements times E is the mean squared distance of a vector from its code.
     let commitment = meanSquaredError(z, codes) * Float(configuration.codeDimensions)

@@ -2,24 +2,36 @@ import TensorCore
 
 /// A two-dimensional convolution on [B, H, W, C].
 ///
-/// `weight` is [outputs, kernel, kernel, inputs] and starts uniform with variance 1/(kernel²·inputs), times `gain`²;
-/// `bias` is [outputs] and starts at zero.
+/// `weight` is [outputs, kernel height, kernel width, inputs] and starts uniform with variance
+/// 1/(height·width·inputs), times `gain`²; `bias` is [outputs] and starts at zero.
 public struct Conv2d: Module, Sendable {
   public let weight: Parameter
   public let bias: Parameter
   private let stride: Int
   private let padding: Int
 
+  /// - Parameter padding: rows above and below, and columns on both sides.
   public init(
-    _ inputs: Int, _ outputs: Int, kernel: Int, stride: Int = 1, padding: Int = 0, gain: Float = 1,
-    _ initializer: inout Initializer
+    _ inputs: Int, _ outputs: Int, kernelHeight: Int, kernelWidth: Int, stride: Int = 1, padding: Int = 0,
+    gain: Float = 1, _ initializer: inout Initializer
   ) {
     weight = Parameter(
-      initializer.uniform([outputs, kernel, kernel, inputs], fanIn: kernel * kernel * inputs, gain: gain),
+      initializer.uniform(
+        [outputs, kernelHeight, kernelWidth, inputs], fanIn: kernelHeight * kernelWidth * inputs, gain: gain),
       decays: true)
     bias = Parameter(.zeros([outputs]))
     self.stride = stride
     self.padding = padding
+  }
+
+  /// With a square kernel.
+  public init(
+    _ inputs: Int, _ outputs: Int, kernel: Int, stride: Int = 1, padding: Int = 0, gain: Float = 1,
+    _ initializer: inout Initializer
+  ) {
+    self.init(
+      inputs, outputs, kernelHeight: kernel, kernelWidth: kernel, stride: stride, padding: padding, gain: gain,
+      &initializer)
   }
 
   /// - Parameter type: what the result is; x's type unless told otherwise.

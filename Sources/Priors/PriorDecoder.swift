@@ -6,7 +6,7 @@ import TensorCore
 /// All sequences of a call advance together, so that each weight is read once a step for all of them, and the threads
 /// of the team share out the outputs of every product. Nothing a sequence computes depends on the other sequences or on
 /// the number of threads: picture i of a seed is the same bits in any company.
-public final class PriorDecoder {
+public final class PriorDecoder: ImageTokenDecoder {
   private struct Block {
     let norm1, norm2: LayerNorm
     let queryKeyValue, attentionOutput, hidden, output: PackedWeight
@@ -37,20 +37,7 @@ public final class PriorDecoder {
     imagePositions = gridEmbedding(rows: prior.rowPosition.weight(), columns: prior.columnPosition.weight())
   }
 
-  /// A picture to draw.
-  public struct Request: Sendable {
-    /// The caption's tokens, at most `textLength`.
-    public var text: [Int32]
-    public var seed: UInt64
-    /// The number of the picture among those of the seed.
-    public var number: Int
-
-    public init(text: [Int32], seed: UInt64, number: Int) {
-      self.text = text
-      self.seed = seed
-      self.number = number
-    }
-  }
+  public typealias Request = DrawingRequest
 
   /// Draws one picture for each request.
   /// - Parameter progress: told after each image token how many are there.
@@ -79,11 +66,8 @@ public final class PriorDecoder {
       team.run { thread in
         forward(state, rows: rows, thread: thread)
         for i in stride(from: thread, to: requests.count, by: team.count) {
-          let request = requests[i]
-          var random = Philox(
-            seed: request.seed, stream: 0x5A << 56 | UInt64(request.number), counter: UInt64(index))
           let logits = state.guidedLogits(of: i, options.guidance, pictures: requests.count)
-          state.drawn[i] = options.draw(logits, uniform: random.uniform())
+          state.drawn[i] = options.draw(logits, uniform: requests[i].uniform(position: index))
         }
       }
       for i in requests.indices { tokens[i][index] = state.drawn[i] }

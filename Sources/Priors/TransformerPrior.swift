@@ -11,7 +11,7 @@ import TensorCore
 ///     x = x + attention(norm(x));  x = x + mlp(norm(x))                               for each block
 ///     p(text token t+1)  = softmax(textHead(norm(x_t)))     for t < textLength - 1
 ///     p(image token i+1) = softmax(imageHead(norm(x_t)))    from the last text position on
-public struct TransformerPrior: Module, Sendable {
+public struct TransformerPrior: Prior {
   public struct Configuration: Sendable, Codable, Equatable {
     /// The number of text tokens, padding included.
     public var textLength = 24
@@ -66,37 +66,14 @@ public struct TransformerPrior: Module, Sendable {
     imageHead = Linear(c.width, c.imageVocabulary, deviation: 0.02, &initializer)
   }
 
-  /// A batch of captions and the pictures that go with them, as tokens.
-  public struct Batch: Sendable {
-    /// For each caption its tokens, at most `textLength`; an empty one stands for "no caption".
-    public var texts: [[Int32]]
-    /// B·imageLength tokens.
-    public var images: [Int32]
-    /// What the model sees of `images` in training, where that is not the same: see ``corrupted(_:probability:codes:using:)``.
-    public var imageInputs: [Int32]?
+  public typealias Batch = PriorBatch
+  public typealias Losses = PriorLosses
 
-    public init(texts: [[Int32]], images: [Int32], imageInputs: [Int32]? = nil) {
-      self.texts = texts
-      self.images = images
-      self.imageInputs = imageInputs
-    }
+  public var textLength: Int { configuration.textLength }
+  public var imageVocabulary: Int { configuration.imageVocabulary }
+  public var gridSide: Int { configuration.gridSide }
 
-    /// Replaces each token by a random one with the given probability. A model that cannot trust the tokens before has to
-    /// listen to the caption (Bowman et al. 2016, section 3.1, "word dropout"; Xie et al. 2017, unigram noising).
-    public static func corrupted(
-      _ tokens: [Int32], probability: Float, codes: Int, using random: inout Philox
-    ) -> [Int32] {
-      tokens.map { random.uniform() < probability ? Int32(random.index(below: codes)) : $0 }
-    }
-  }
-
-  /// The mean losses of a batch, in nats a token.
-  public struct Losses {
-    /// text/8 + image·7/8, a scalar on the current tape.
-    public let total: Tensor
-    public let text: Float
-    public let image: Float
-  }
+  public func makeDecoder(team: ThreadTeam) -> any ImageTokenDecoder { PriorDecoder(self, team: team) }
 
   /// The text part of the input, [B, textLength, width]: embeddings with padding vectors in the empty places, plus
   /// positions.

@@ -179,7 +179,7 @@ struct Benchmark: ParsableCommand {
         nonisolated(unsafe) let statistics = statistics
         _ = trainer.step(learningRate: 3e-4) { shard in
           guard shards[shard].shape[0] > 0 else { return Tensor(0) }
-          let loss = model.loss(shards[shard], precision: precision)
+          let loss = model.loss(shards[shard], step: .init(precision: precision))
           statistics[shard] = loss.statistics
           return loss.total * (Float(shards[shard].shape[0]) / Float(batch))
         }

@@ -27,13 +27,19 @@ struct Evaluate: ParsableCommand {
   func run() throws {
     guard captions >= 0 else { throw PipelineError(.usage, "--captions must be 0 or more, not \(captions)") }
     let folder = try checkpoint.forReading(needing: \.isComplete).url
-    let model = try TextToImageModel(contentsOf: folder, threads: try threads.count())
-    let dataSet = try data.open(
-      pictureSize: model.imageTokenizer.pictureSize, fit: model.configuration.data?.fit ?? .pad)
-    if let trained = model.configuration.data, trained.fingerprint != dataSet.fingerprint {
-      Console.note("the checkpoint was trained on another data set or another version of it")
+    let threads = try threads.count()
+    let configuration = try Checkpoint(folder).readConfiguration()
+    let evaluator: Evaluator
+    if configuration.prior == nil {
+      Console.note("\(folder.relativePath) has no prior: what stage 1 gives is measured")
+      let tokenizer = try StandaloneTokenizer(Checkpoint(folder), threads: threads)
+      let dataSet = try openData(configuration, pictureSize: tokenizer.pictureSize)
+      evaluator = try Evaluator(tokenizer, dataSet)
+    } else {
+      let model = try TextToImageModel(contentsOf: folder, threads: threads)
+      let dataSet = try openData(configuration, pictureSize: model.imageTokenizer.pictureSize)
+      evaluator = try Evaluator(model, dataSet)
     }
-    let evaluator = try Evaluator(model, dataSet)
     var results: [Evaluation] = []
     for split in split.map({ [$0] }) ?? Split.allCases {
       let result = try evaluator.evaluate(
@@ -47,15 +53,25 @@ struct Evaluate: ParsableCommand {
       if !json { try print(result) }
     }
     guard !results.isEmpty else {
-      throw PipelineError(.badData, "there is nothing to evaluate in \(dataSet.url.relativePath)")
+      throw PipelineError(.badData, "there is nothing to evaluate in \(evaluator.dataSet.url.relativePath)")
     }
     if card {
-      try ModelCard(Checkpoint(folder), model.configuration, evaluations: results).write()
+      try ModelCard(Checkpoint(folder), configuration, evaluations: results).write()
       Console.note("wrote \(Checkpoint(folder).modelCardFile.relativePath)")
     }
     if json {
-      try Console.json(Report(checkpoint: folder.relativePath, data: dataSet.url.relativePath, splits: results))
+      try Console.json(Report(checkpoint: folder.relativePath, data: evaluator.dataSet.url.relativePath, splits: results))
     }
+  }
+
+  private func openData(
+    _ configuration: CheckpointConfiguration, pictureSize: Int
+  ) throws(PipelineError) -> PictureDataSet {
+    let dataSet = try data.open(pictureSize: pictureSize, fit: configuration.data?.fit ?? .pad)
+    if let trained = configuration.data, trained.fingerprint != dataSet.fingerprint {
+      Console.note("the checkpoint was trained on another data set or another version of it")
+    }
+    return dataSet
   }
 
   private func print(_ e: Evaluation) throws {
@@ -65,13 +81,14 @@ struct Evaluate: ParsableCommand {
     try Console.result(
       String(
         format: "  codebook perplexity   %.0f (%@ of the codes in use)", e.codebookPerplexity, percent(e.codebookUse)))
-    try Console.result(String(format: "  prior loss            %.3f nats an image token", e.priorLoss))
+    if let loss = e.priorLoss {
+      try Console.result(String(format: "  prior loss            %.3f nats an image token", loss))
+    }
     for (name, value, ceiling) in [
-      ("@1", e.retrieval.at1, e.retrievalCeiling.at1), ("@5", e.retrieval.at5, e.retrievalCeiling.at5),
+      ("@1", e.retrieval?.at1, e.retrievalCeiling.at1), ("@5", e.retrieval?.at5, e.retrievalCeiling.at5),
     ] {
-      try Console.result(
-        "  retrieval\(name)           \(percent(value)) of \(e.retrieval.captions) captions (ceiling \(percent(ceiling)))"
-      )
+      let drawn = value.map { "\(percent($0)) of \(e.retrievalCeiling.captions) captions " } ?? ""
+      try Console.result("  retrieval\(name)           \(drawn)(ceiling \(percent(ceiling)))")
     }
   }
 }

@@ -74,18 +74,18 @@ struct Inspect: ParsableCommand {
     let configuration = try checkpoint.readConfiguration()
     if checkpoint.hasImageTokenizer, let description = configuration.imageTokenizer {
       let model = try checkpoint.readImageTokenizer(configuration)
-      finding.add("image tokenizer", description.kind)
+      finding.add("image tokenizer", description.kind.rawValue)
       finding.add("image tokenizer parameters", model.parameterCount)
       finding.add("picture size", model.pictureSize)
-      finding.add("token grid", "\(model.gridSide)×\(model.gridSide)")
+      finding.add("token grid", model.gridSides.map { "\($0)×\($0)" }.joined(separator: ", "))
       finding.add("codes", model.codeCount)
     }
     if checkpoint.hasPrior, let c = configuration.prior {
       let model = try checkpoint.readPrior(configuration)
-      finding.add("prior", "transformer, \(c.width) wide, \(c.layers) layers, \(c.heads) heads")
+      finding.add("prior", "\(c.kind.rawValue), \(c.summary)")
       finding.add("prior parameters", model.parameterCount)
-      finding.add("text tokens", c.textLength)
-      finding.add("text vocabulary", c.textVocabulary)
+      finding.add("text tokens", c.frame.textLength)
+      finding.add("text vocabulary", c.frame.textVocabulary)
     }
     if let words = configuration.captionWords { finding.add("caption words", words.split(separator: " ").count) }
     if let data = configuration.data {

@@ -6,6 +6,8 @@ import Media
 import TensorCore
 
 extension Preset: ExpressibleByArgument {}
+extension ImageTokenizerKind: ExpressibleByArgument {}
+extension PriorKind: ExpressibleByArgument {}
 extension Split: ExpressibleByArgument {}
 extension Picture.Fit: ExpressibleByArgument {}
 extension ElementType: ExpressibleByArgument {

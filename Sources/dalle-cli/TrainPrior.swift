@@ -6,6 +6,7 @@ struct TrainPrior: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Stage 2: learns which image tokens go with a caption; needs a checkpoint with stage 1.")
 
+  @Option(help: "How the next token is predicted.") var kind: PriorKind = .transformer
   @OptionGroup var training: TrainingOptions
   @Option(parsing: .unconditional, help: "Pieces of the text vocabulary, where the checkpoint has none yet.")
   var vocabularySize = TrainingSettings().vocabularySize
@@ -28,6 +29,7 @@ struct TrainPrior: ParsableCommand {
 
   func run() throws {
     var settings = try training.settings()
+    settings.priorKind = kind
     settings.vocabularySize = vocabularySize
     settings.textLength = textLength
     settings.dropout = dropout
@@ -44,6 +46,7 @@ struct TrainPrior: ParsableCommand {
       throw PipelineError(
         .noInput, "\(checkpoint.url.path) has no image tokenizer yet; train one with: dalle-cli train-tokenizer")
     }
+    try tokenizer.checkSuitsPrior()
     let dataSet = try training.data.open(pictureSize: tokenizer.pictureSize, fit: configuration.data?.fit ?? .pad)
     let trainer = PriorTrainer(
       checkpoint: checkpoint, dataSet: dataSet, threads: threads, precision: training.chosenPrecision(),

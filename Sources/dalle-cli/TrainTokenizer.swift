@@ -5,15 +5,17 @@ struct TrainTokenizer: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Stage 1: learns to turn pictures into tokens and back.")
 
+  @Option(help: "How tokens are learnt.") var kind: ImageTokenizerKind = .vqvae
   @OptionGroup var training: TrainingOptions
 
   func run() throws {
-    let settings = try training.settings()
+    var settings = try training.settings()
+    settings.imageTokenizerKind = kind
     try settings.validate()
     let checkpoint = training.checkpoint.forTraining()
     let threads = try training.threads.count()
     let resumed = training.resume ? try checkpoint.readConfigurationOfTokenizerTraining() : nil
-    let size = (resumed?.imageTokenizer ?? settings.preset.imageTokenizer).pictureSize
+    let size = (resumed?.imageTokenizer ?? settings.preset.imageTokenizer(kind)).pictureSize
     let trainer = TokenizerTrainer(
       checkpoint: checkpoint, dataSet: try training.data.open(pictureSize: size, fit: resumed?.data?.fit ?? .pad),
       threads: threads, precision: training.chosenPrecision(), observer: training.observer())

@@ -128,6 +128,8 @@ import Testing
     expectBadData(#"{"format_version": 1, "prior": 7}"#, "prior")
     expectBadData(#"{"format_version": 1, "image_tokenizer": {"kind": "vqgan"}}"#, "of kind vqgan")
     expectBadData(#"{"format_version": 1, "image_tokenizer": {"kind": "vqvae"}}"#, "is missing")
+    expectBadData(#"{"format_version": 1, "prior": {"kind": "rnn"}}"#, "of kind rnn")
+    expectBadData(#"{"format_version": 1, "prior": {"kind": "pixelcnn"}}"#, "is missing")
   }
 
   @Test func shapesThatMakeNoSense() {
@@ -137,7 +139,10 @@ import Testing
       #expect(!c.isSensible, "\(c)")
     }
     #expect(TransformerPrior.Configuration().isSensible)
-    for preset in Preset.allCases { #expect(preset.prior.isSensible && preset.imageTokenizer.isSensible) }
+    for preset in Preset.allCases {
+      for kind in PriorKind.allCases { #expect(preset.prior(kind).isSensible) }
+      for kind in ImageTokenizerKind.allCases { #expect(preset.imageTokenizer(kind).isSensible) }
+    }
     for value in [-1, 0, .max] {
       expectInsensible { $0.textLength = value }
       expectInsensible { $0.gridSide = value }
@@ -149,6 +154,48 @@ import Testing
     }
     expectInsensible { $0.heads = 5 }
     expectInsensible { $0.dropout = .nan }
+    for path in [
+      \PixelCNN.Configuration.gridSide, \.imageVocabulary, \.textLength, \.textVocabulary, \.channels, \.layers,
+      \.reach,
+    ] {
+      for value in [-1, 0, .max] {
+        var c = PixelCNN.Configuration()
+        c[keyPath: path] = value
+        #expect(!PriorConfiguration.pixelcnn(c).isSensible, "\(c)")
+      }
+    }
+    for uppers in [[3], [0], [16], [4, -1]] {
+      var c = PixelCNN.Configuration()
+      c.upperGridSides = uppers
+      #expect(!c.isSensible)
+    }
+    for path in [\DiscreteVAE.Configuration.pictureSize, \.patchSize, \.channels, \.codes, \.codeDimensions] {
+      for value in [-1, 0, .max] {
+        var c = DiscreteVAE.Configuration()
+        c[keyPath: path] = value
+        #expect(!ImageTokenizerConfiguration.dvae(c).isSensible, "\(c)")
+      }
+    }
+    for path in [\DiscreteVAE.Configuration.klWeight, \.klShare, \.finalTemperature, \.temperatureShare] {
+      for value in [-1, .nan, .infinity] as [Float] {
+        var c = DiscreteVAE.Configuration()
+        c[keyPath: path] = value
+        #expect(!ImageTokenizerConfiguration.dvae(c).isSensible, "\(c)")
+      }
+    }
+    for path in [
+      \VQVAE2.Configuration.pictureSize, \.levels, \.patchSize, \.channels, \.codes, \.codeDimensions,
+    ] {
+      for value in [-1, 0, .max] {
+        var c = VQVAE2.Configuration()
+        c[keyPath: path] = value
+        #expect(!ImageTokenizerConfiguration.vqvae2(c).isSensible, "\(c)")
+      }
+    }
+    // A finest grid that does not halve often enough.
+    var odd = VQVAE2.Configuration()
+    (odd.pictureSize, odd.patchSize, odd.levels) = (24, 4, 3)
+    #expect(!ImageTokenizerConfiguration.vqvae2(odd).isSensible)
     for path in [
       \VQVAE.Configuration.pictureSize, \.patchSize, \.channels, \.codes, \.codeDimensions,
     ] {
@@ -163,13 +210,18 @@ import Testing
   /// The bounds that are compared with the size of a file are bounds, and not far off.
   @Test func leastParameterCountsAreBounds() {
     for preset in Preset.allCases {
-      let tokenizer = preset.imageTokenizer
-      let prior = preset.prior
-      for (least, count) in [
-        (tokenizer.leastParameterCount, tokenizer.makeModel(seed: 0).namedTensors().reduce(0) { $0 + $1.tensor.count }),
-        (prior.leastParameterCount, TransformerPrior(prior, seed: 0).parameterCount),
-      ] {
-        #expect(least <= count && Double(least) > 0.9 * Double(count), "\(preset): \(least) of \(count)")
+      let counts =
+        ImageTokenizerKind.allCases.map { kind in
+          let tokenizer = preset.imageTokenizer(kind)
+          let tensors = tokenizer.makeModel(seed: 0).namedTensors()
+          return (kind.rawValue, tokenizer.leastParameterCount, tensors.reduce(0) { $0 + $1.tensor.count })
+        }
+        + PriorKind.allCases.map { kind in
+          let prior = preset.prior(kind)
+          return (kind.rawValue, prior.leastParameterCount, prior.makeModel(seed: 0).parameterCount)
+        }
+      for (kind, least, count) in counts {
+        #expect(least <= count && Double(least) > 0.9 * Double(count), "\(preset) \(kind): \(least) of \(count)")
       }
     }
   }

@@ -58,10 +58,28 @@ enum Tiny {
     return .vqvae(c)
   }()
 
-  static let prior: TransformerPrior.Configuration = {
+  static let prior: PriorConfiguration = {
     var c = TransformerPrior.Configuration()
     (c.width, c.layers, c.heads, c.dropout) = (32, 2, 2, 0.1)
-    return c
+    return .transformer(c)
+  }()
+
+  static let discreteVAE: ImageTokenizerConfiguration = {
+    var c = DiscreteVAE.Configuration()
+    (c.pictureSize, c.patchSize, c.channels, c.blocks, c.codes, c.codeDimensions) = (16, 4, 16, 1, 32, 8)
+    return .dvae(c)
+  }()
+
+  static func hierarchy(levels: Int) -> ImageTokenizerConfiguration {
+    var c = VQVAE2.Configuration()
+    (c.pictureSize, c.patchSize, c.levels, c.channels, c.blocks, c.codes, c.codeDimensions) = (16, 2, levels, 16, 1, 32, 8)
+    return .vqvae2(c)
+  }
+
+  static let pixelCNN: PriorConfiguration = {
+    var c = PixelCNN.Configuration()
+    (c.channels, c.layers, c.reach, c.dropout) = (16, 2, 2, 0.1)
+    return .pixelcnn(c)
   }()
 
   static func settings(steps: Int, batchSize: Int = 4, seed: UInt64 = 1) -> TrainingSettings {
@@ -73,30 +91,44 @@ enum Tiny {
 
   static func trainTokenizer(
     _ folder: TestFolder, _ settings: TrainingSettings, resume: Bool = false, threads: Int = 2,
-    precision: ElementType = .float32, observer: TrainingObserver = .init()
+    precision: ElementType = .float32, observer: TrainingObserver = .init(),
+    architecture: ImageTokenizerConfiguration = imageTokenizer
   ) throws {
     try TokenizerTrainer(
       checkpoint: folder.checkpoint, dataSet: folder.dataSet(), threads: threads, precision: precision,
-      architecture: imageTokenizer, observer: observer
+      architecture: architecture, observer: observer
     ).train(settings: settings, resume: resume)
   }
 
   static func trainPrior(
     _ folder: TestFolder, _ settings: TrainingSettings, resume: Bool = false, threads: Int = 2,
-    precision: ElementType = .float32, observer: TrainingObserver = .init()
+    precision: ElementType = .float32, observer: TrainingObserver = .init(),
+    architecture: PriorConfiguration = prior
   ) throws {
     try PriorTrainer(
       checkpoint: folder.checkpoint, dataSet: folder.dataSet(), threads: threads, precision: precision,
-      architecture: prior, observer: observer
+      architecture: architecture, observer: observer
     ).train(settings: settings, resume: resume)
   }
 
+  /// Trains a stage of the standard kinds.
+  typealias Stage = (TestFolder, TrainingSettings, Bool, Int, ElementType, TrainingObserver) throws -> Void
+
+  static var stages: [Stage] {
+    [
+      { try trainTokenizer($0, $1, resume: $2, threads: $3, precision: $4, observer: $5) },
+      { try trainPrior($0, $1, resume: $2, threads: $3, precision: $4, observer: $5) },
+    ]
+  }
+
   /// A folder with data and both stages.
-  static func trained(steps: Int = 4) throws -> TestFolder {
+  static func trained(
+    steps: Int = 4, imageTokenizer: ImageTokenizerConfiguration = imageTokenizer, prior: PriorConfiguration = prior
+  ) throws -> TestFolder {
     let folder = try TestFolder()
     try folder.writeData()
-    try trainTokenizer(folder, settings(steps: steps))
-    try trainPrior(folder, settings(steps: steps))
+    try trainTokenizer(folder, settings(steps: steps), architecture: imageTokenizer)
+    try trainPrior(folder, settings(steps: steps), architecture: prior)
     return folder
   }
 }

@@ -14,7 +14,7 @@ import Testing
       try folder.writeData()
       var settings = Tiny.settings(steps: 7)
       settings.averageDecay = 0.5
-      for train in [Tiny.trainTokenizer, Tiny.trainPrior] {
+      for train in Tiny.stages {
         let recorder = Recorder(stopAfter: stop)
         try train(folder, settings, false, 2, precision, recorder.observer)
         if stop != nil {
@@ -39,7 +39,7 @@ import Testing
   @Test func trainingLearns() throws {
     let folder = try TestFolder()
     try folder.writeData()
-    for train in [Tiny.trainTokenizer, Tiny.trainPrior] {
+    for train in Tiny.stages {
       let recorder = Recorder()
       var settings = Tiny.settings(steps: 120, batchSize: 8)
       settings.learningRate = 3e-3
@@ -88,7 +88,8 @@ import Testing
     let configuration = try folder.checkpoint.readConfiguration()
     #expect(configuration.imageTokenizer == Tiny.imageTokenizer)
     let prior = try #require(configuration.prior)
-    #expect(prior.width == 32 && prior.gridSide == 4 && prior.imageVocabulary == 32 && prior.textLength == 8)
+    #expect(prior.kind == .transformer && prior.summary == "32 wide, 2 layers, 2 heads")
+    #expect(prior.frame.gridSide == 4 && prior.frame.imageVocabulary == 32 && prior.frame.textLength == 8)
     let training = try #require(configuration.priorTraining)
     #expect(training.steps == 4 && training.threads == 2 && training.precision == .float32)
     // 4 steps of 4 pictures over 9.
@@ -107,7 +108,7 @@ import Testing
     let before = try files.map(folder.contents)
     var diverging = Tiny.settings(steps: 1000)
     diverging.learningRate = 1e30
-    for train in [Tiny.trainTokenizer, Tiny.trainPrior] {
+    for train in Tiny.stages {
       let error = #expect(throws: PipelineError.self) { try train(folder, diverging, false, 2, .float32, .init()) }
       #expect(error?.kind == .usage)
       #expect(error?.message.contains("lower --learning-rate") ?? false)
@@ -135,7 +136,7 @@ import Testing
   @Test func smallDataAndManyThreads() throws {
     let folder = try TestFolder()
     try folder.writeData(count: 1, splits: [.train])
-    for train in [Tiny.trainTokenizer, Tiny.trainPrior] {
+    for train in Tiny.stages {
       let recorder = Recorder()
       try train(folder, Tiny.settings(steps: 2, batchSize: 3), false, 7, .float32, recorder.observer)
       #expect(recorder.validations.count { $0.contains("no validation pictures") } == 1)
@@ -202,7 +203,7 @@ import Testing
     var (steps, validated, saved) = (0, 0, 0)
     try loop(folder, bound: .minutes(0.15 / 60), saveEvery: 1, recorder: recorder).run(
       from: (0, 0),
-      step: { (step, _) throws(PipelineError) in
+      step: { (step, _, _) throws(PipelineError) in
         steps = step + 1
         return .init(loss: 1, gradientNorm: 1, metrics: [])
       },
@@ -220,9 +221,11 @@ import Testing
   @Test func epochsAreCountedInPictures() throws {
     let (folder, recorder) = (try TestFolder(), Recorder())
     var rates: [Float] = []
+    var shares: [Double] = []
     try loop(folder, bound: .epochs(2.5), saveEvery: 4, recorder: recorder).run(
       from: (0, 0),
-      step: { (_, learningRate) throws(PipelineError) in
+      step: { (_, learningRate, progress) throws(PipelineError) in
+        shares.append(progress)
         rates.append(learningRate)
         return .init(loss: 1, gradientNorm: 1, metrics: [])
       },
@@ -230,6 +233,7 @@ import Testing
       save: { (_, _) throws(PipelineError) in })
     #expect(recorder.step == 10)
     #expect(recorder.saves == [4, 8, 10])
+    #expect(shares == (0..<10).map { Double($0) / 10 })
     // Annealed over the whole run.
     #expect(rates.first == 1 && rates == rates.sorted(by: >) && rates[9] < 0.05)
   }
@@ -242,7 +246,7 @@ import Testing
       do { folder = try TestFolder() } catch { throw PipelineError(.inputOutput, "no folder") }
       try loop(folder, bound: .steps(60), saveEvery: nil).run(
         from: (0, 0),
-        step: { (step, _) throws(PipelineError) in
+        step: { (step, _, _) throws(PipelineError) in
           steps = step + 1
           return .init(loss: .nan, gradientNorm: isBad(step) ? .nan : 1, metrics: [])
         }, validate: { (_) throws(PipelineError) in [] }, save: { (_, _) throws(PipelineError) in })

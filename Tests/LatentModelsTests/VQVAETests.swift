@@ -30,7 +30,7 @@ struct VQVAETests {
   func agreesWithPyTorch(network: VQVAE.Network) throws {
     let (fixture, model) = (try fixture(network), try model(network))
     let pictures = try fixture.tensor("pictures")
-    let (loss, gradients) = valueAndGrad(model) { $0.loss(pictures, precision: .float32).total }
+    let (loss, gradients) = valueAndGrad(model) { $0.loss(pictures, step: .init(precision: .float32)).total }
     #expect(relativeError(loss, try fixture.tensor("loss")) < 1e-5)
     for ((name, _), gradient) in zip(model.namedParameters(), gradients) {
       let error = relativeError(gradient, try fixture.tensor("gradient/\(name)"))
@@ -59,7 +59,7 @@ struct VQVAETests {
       nonisolated(unsafe) let statistics = statistics
       return trainer.step(learningRate: 0.01) { shard in
         let mine = pictures.view(shard * each * size..<(shard + 1) * each * size, shape: [each, 8, 8, 3])
-        let loss = model.loss(mine, precision: .float32)
+        let loss = model.loss(mine, step: .init(precision: .float32))
         statistics[shard] = loss.statistics
         return loss.total * (1 / Float(shards))
       }
@@ -75,8 +75,8 @@ struct VQVAETests {
   @Test func bfloat16StaysClose() throws {
     let model = try model()
     let pictures = try fixture(.patches).tensor("pictures")
-    let narrow = model.loss(pictures, precision: .bfloat16)
-    let wide = model.loss(pictures, precision: .float32)
+    let narrow = model.loss(pictures, step: .init(precision: .bfloat16))
+    let wide = model.loss(pictures, step: .init(precision: .float32))
     #expect(abs(narrow.total.item - wide.total.item) < 0.02 * wide.total.item)
     #expect(zip(narrow.tokens, wide.tokens).count { $0 != $1 } <= 3)
   }
@@ -90,7 +90,7 @@ struct VQVAETests {
     for step in 0..<60 {
       var statistics: [VectorQuantizer.Statistics] = []
       _ = trainer.step(learningRate: 3e-3) { _ in
-        let loss = model.loss(pictures, precision: .float32)
+        let loss = model.loss(pictures, step: .init(precision: .float32))
         statistics = [loss.statistics]
         errors.append(loss.meanSquaredError)
         return loss.total

@@ -30,6 +30,15 @@ public func nearestCodes(_ x: Tensor, codebook: Tensor) -> [Int32] {
   return withExtendedLifetime(query) { indices }
 }
 
+/// The number of the largest element of each row of `x` [.., K]; the lowest number wins ties.
+public func largestElements(_ x: Tensor) -> [Int32] {
+  let (N, K) = (x.rows, x.lastDimension)
+  let values = x.converted(to: .float32)
+  var indices = [Int32](repeating: 0, count: N)
+  indices.withUnsafeMutableBufferPointer { ck_argmax(values.floats, nil, $0.baseAddress, N, K) }
+  return withExtendedLifetime(values) { indices }
+}
+
 /// Adds each row of `x` to the row of `sums` that `indices` names, and 1 to that element of `counts`.
 ///
 /// - Parameters:

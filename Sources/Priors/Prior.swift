@@ -1,0 +1,107 @@
+import NN
+import TensorCore
+
+/// Stage 2: a model of the image tokens of a picture given its caption, one token after another, row by row.
+///
+/// The transformer and PixelCNN are two of them; training, drawing and everything around know this protocol only.
+public protocol Prior: Module, Sendable {
+  /// Text tokens that the model sees of a caption; 0 where it takes none.
+  var textLength: Int { get }
+  /// The number of different image tokens.
+  var imageVocabulary: Int { get }
+  /// Image tokens a side of the grid.
+  var gridSide: Int { get }
+
+  /// The loss of a batch, or of a part of one.
+  /// - Parameters:
+  ///   - share: the part of the whole batch's pictures that these are, where it is split over threads.
+  ///   - textShare: the part of the whole batch's text targets that these have; `share` where nil.
+  ///   - precision: the type of the operands of products.
+  ///   - dropout: nil outside training.
+  func loss(
+    _ batch: PriorBatch, share: Float, textShare: Float?, precision: ElementType, dropout: DropoutStream?
+  ) -> PriorLosses
+
+  /// The number of text tokens of captions that the loss predicts.
+  func textTargetCount(_ texts: [[Int32]]) -> Int
+
+  /// Ready to draw on the threads of a team.
+  func makeDecoder(team: ThreadTeam) -> any ImageTokenDecoder
+}
+
+extension Prior {
+  /// Image tokens a picture.
+  public var imageLength: Int { gridSide * gridSide }
+
+  public func loss(_ batch: PriorBatch, precision: ElementType) -> PriorLosses {
+    loss(batch, share: 1, textShare: nil, precision: precision, dropout: nil)
+  }
+}
+
+/// Draws the image tokens of pictures, position by position. Picture i of a seed is the same in any company and with any
+/// number of threads.
+public protocol ImageTokenDecoder {
+  /// - Parameter progress: told after each position how many are done.
+  /// - Returns: the image tokens of each request.
+  func draw(_ requests: [DrawingRequest], options: SamplingOptions, progress: (Int) -> Void) -> [[Int32]]
+}
+
+/// A picture to draw.
+public struct DrawingRequest: Sendable {
+  /// The caption's tokens; those beyond the model's text length are cut.
+  public var text: [Int32]
+  /// The tokens of coarser grids that the picture is to agree with, for a prior that is conditioned on them.
+  public var upperTokens: [[Int32]]
+  public var seed: UInt64
+  /// The number of the picture among those of the seed.
+  public var number: Int
+
+  public init(text: [Int32], upperTokens: [[Int32]] = [], seed: UInt64, number: Int) {
+    self.text = text
+    self.upperTokens = upperTokens
+    self.seed = seed
+    self.number = number
+  }
+
+  /// The random number that the token at a position is drawn with.
+  func uniform(position: Int) -> Float {
+    var random = Philox(seed: seed, stream: 0x5A << 56 | UInt64(number), counter: UInt64(position))
+    return random.uniform()
+  }
+}
+
+/// A batch of captions and the pictures that go with them, as tokens.
+public struct PriorBatch: Sendable {
+  /// For each caption its tokens, of which the model sees the first; an empty one stands for "no caption".
+  public var texts: [[Int32]]
+  /// B·imageLength tokens.
+  public var images: [Int32]
+  /// What the model sees of `images` in training, where that is not the same: see ``corrupted(_:probability:codes:using:)``.
+  public var imageInputs: [Int32]?
+  /// For each coarser grid that the model is conditioned on B·side² tokens.
+  public var upperTokens: [[Int32]]
+
+  public init(texts: [[Int32]], images: [Int32], imageInputs: [Int32]? = nil, upperTokens: [[Int32]] = []) {
+    self.texts = texts
+    self.images = images
+    self.imageInputs = imageInputs
+    self.upperTokens = upperTokens
+  }
+
+  /// Replaces each token by a random one with the given probability. A model that cannot trust the tokens before has to
+  /// listen to the caption (Bowman et al. 2016, section 3.1, "word dropout"; Xie et al. 2017, unigram noising).
+  public static func corrupted(
+    _ tokens: [Int32], probability: Float, codes: Int, using random: inout Philox
+  ) -> [Int32] {
+    tokens.map { random.uniform() < probability ? Int32(random.index(below: codes)) : $0 }
+  }
+}
+
+/// The mean losses of a batch, in nats a token.
+public struct PriorLosses {
+  /// What is trained on, a scalar on the current tape.
+  public let total: Tensor
+  /// 0 for a prior that does not predict text.
+  public let text: Float
+  public let image: Float
+}
