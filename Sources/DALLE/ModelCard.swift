@@ -73,7 +73,8 @@ public struct ModelCard {
   /// The options of the command line that give these settings.
   private static func options(_ s: TrainingSettings, of command: String) -> String {
     var options = [("preset", s.preset.rawValue)]
-    if let kind = s.imageTokenizerKind?.rawValue ?? s.priorKind?.rawValue { options.insert(("kind", kind), at: 0) }
+    if let kind = s.imageTokenizerKind, kind != .vqvae { options.insert(("kind", kind.rawValue), at: 0) }
+    if let kind = s.priorKind, kind != .transformer { options.insert(("kind", kind.rawValue), at: 0) }
     switch s.bound {
     case .steps(let count): options.append(("steps", "\(count)"))
     case .epochs(let count): options.append(("epochs", count.formatted()))
