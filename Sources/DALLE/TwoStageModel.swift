@@ -70,6 +70,8 @@ public struct TwoStageModel: GenerativeModel, Module {
     case .dvae:
       var c = DiscreteVAE.Configuration()
       (c.pictureSize, c.patchSize, c.channels, c.blocks, c.codes) = (S, patchSize, 128, 2, 512)
+      // As strong against a pixel as the paper's β is, whose tokens stand for 8×8 of them.
+      c.klWeight *= Float(patchSize * patchSize) / 64
       imageTokenizer = .dvae(c)
       (sides, codes) = ([S / patchSize], c.codes)
     case .vqvae2:

@@ -38,6 +38,7 @@ import Testing
     case .dvae:
       var c = DiscreteVAE.Configuration()
       (c.pictureSize, c.patchSize, c.channels, c.blocks, c.codes, c.codeDimensions) = (8, 2, 16, 1, 16, 4)
+      c.klWeight = 0.4
       imageTokenizer = .dvae(c)
     case .vqvae2:
       var c = VQVAE2.Configuration()
