@@ -203,7 +203,9 @@ public struct PriorTrainer {
             let images = range.map { tokens.tokens(of: batch, at: $0) }
             let part = PriorBatch(
               texts: Array(texts[range]), images: images.flatMap(\.self),
-              imageInputs: zip(range, images).flatMap { corrupted($1, settings, codes: frame.imageVocabulary, step * batchSize + $0) })
+              imageInputs: zip(range, images).flatMap {
+                corrupted($1, settings, codes: frame.imageVocabulary, step * batchSize + $0)
+              })
             let share = Float(range.count) / Float(batchSize)
             let dropout =
               frame.dropout > 0

@@ -60,7 +60,8 @@ struct Evaluate: ParsableCommand {
       Console.note("wrote \(Checkpoint(folder).modelCardFile.relativePath)")
     }
     if json {
-      try Console.json(Report(checkpoint: folder.relativePath, data: evaluator.dataSet.url.relativePath, splits: results))
+      try Console.json(
+        Report(checkpoint: folder.relativePath, data: evaluator.dataSet.url.relativePath, splits: results))
     }
   }
 

@@ -72,7 +72,9 @@ enum Tiny {
 
   static func hierarchy(levels: Int) -> ImageTokenizerConfiguration {
     var c = VQVAE2.Configuration()
-    (c.pictureSize, c.patchSize, c.levels, c.channels, c.blocks, c.codes, c.codeDimensions) = (16, 2, levels, 16, 1, 32, 8)
+    (c.pictureSize, c.patchSize, c.levels, c.channels, c.blocks, c.codes, c.codeDimensions) = (
+      16, 2, levels, 16, 1, 32, 8
+    )
     return .vqvae2(c)
   }
 
