@@ -18,7 +18,8 @@ public protocol GenerativeModel: Sendable {
   /// - Parameters:
   ///   - x: [N, D].
   ///   - seed: of the noise where the bound is estimated by sampling; exact likelihoods don't use it.
-  /// - Throws: `PipelineError` of kind `.badData` where the width differs from ``dimensions`` or an element is not finite.
+  /// - Throws: `PipelineError` of kind `.badData` where the width differs from ``dimensions`` or an element is not finite;
+  ///   `.usage` where there is no likelihood.
   func logLikelihood(_ x: Matrix, seed: UInt64) throws(PipelineError) -> [Double]
 
   /// Draws from p(x): [count, D]. Row i of a seed is the same whatever the count.
@@ -34,6 +35,8 @@ public enum LikelihoodKind: String, Sendable, Codable {
   case exact
   /// Below log p(x), as the evidence lower bound is.
   case lowerBound = "lower_bound"
+  /// Nothing: there is no density over ℝ^D, and asking for it is an error of kind `.usage`.
+  case none
 }
 
 /// A rung that is learnt by gradient descent over batches.

@@ -16,7 +16,8 @@ public struct GradientFit: Sendable {
     public var seconds: Double
     /// The mean training loss since the last point.
     public var loss: Double
-    /// The mean log p(x) of held-out rows or its bound, nats a row; nil where there are none.
+    /// The mean log p(x) of held-out rows or its bound, nats a row; nil where there are no such rows
+    /// or the model has no likelihood.
     public var heldOut: Double?
   }
 
@@ -68,7 +69,7 @@ public struct GradientFit: Sendable {
       let progress = progress(step: step, seconds: seconds)
       if step > 0 && (progress >= 1 || progress * Double(points) >= Double(curve.count + 1)) {
         var point = Point(step: step, seconds: seconds, loss: sum / Double(max(1, count)))
-        if let heldOut { point.heldOut = try measure(model, heldOut, optimizer) }
+        if let heldOut, model.likelihood != .none { point.heldOut = try measure(model, heldOut, optimizer) }
         curve.append(point)
         report(point)
         (sum, count) = (0, 0)
