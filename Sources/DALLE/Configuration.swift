@@ -222,7 +222,7 @@ public enum ImageTokenizerConfiguration: Codable, Sendable, Equatable {
       return isSensible(
         size: c.pictureSize, patch: c.patchSize, channels: c.channels, blocks: c.blocks, codes: c.codes,
         codeDimensions: c.codeDimensions)
-        && c.klWeight >= 0 && c.klWeight.isFinite && (0...1).contains(c.klShare)
+        && (0...1000).contains(c.logitScale) && c.klWeight >= 0 && c.klWeight.isFinite && (0...1).contains(c.klShare)
         && (1e-3...1).contains(c.finalTemperature) && (0...1).contains(c.temperatureShare)
     }
   }
@@ -238,8 +238,7 @@ public enum ImageTokenizerConfiguration: Codable, Sendable, Equatable {
           ? 4 * c.blocks * c.channels + 6 * c.patchSize * c.patchSize + c.codeDimensions
           : (2 * c.blocks + 1) * c.channels)
     case .dvae(let c):
-      // The encoder's last convolution gives a number for each code.
-      c.codes * (c.codeDimensions + c.channels) + 9 * c.channels
+      c.codes * c.codeDimensions + 9 * c.channels
         * (4 * c.blocks * c.channels + 9 * c.patchSize * c.patchSize + c.codeDimensions)
     case .vqvae2(let c):
       // L encoders, L - 1 networks between the levels and the decoder; gathering and scattering two places a side has four

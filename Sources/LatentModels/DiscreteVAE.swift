@@ -4,7 +4,8 @@ import TensorCore
 
 /// The discrete variational auto-encoder of DALL·E (Ramesh et al. 2021, section 2.1 and appendix A).
 ///
-///     ℓ     = encoder(x)                          [B, side, side, K], the logits of q(k | x)
+///     z     = encoder(x)                          [B, side, side, E], rows of length one
+///     ℓ_k   = s·z·e_k                             [B, side, side, K], the logits of q(k | x)
 ///     y     = softmax((ℓ + g)/τ)                  g standard Gumbel: the relaxed one-hot token (Jang et al. 2017)
 ///     (μ,b) = decoder(y·codebook)                 [B, S, S, 3] each
 ///     L     = -log p(x | μ, b) + β·KL(q ‖ uniform)
@@ -14,6 +15,10 @@ import TensorCore
 ///
 /// What stands next to the relaxation sees one position alone, the encoder's last convolution and the product with the
 /// codebook being 1×1: with wider ones, training on y generalises worse to tokens (appendix A.2).
+///
+/// In the paper the encoder gives K logits by a convolution of its own. Here it shares the codebook e, whose rows have
+/// length one, with the decoder: what the decoder learns of a code the encoder knows at once. In thousands of steps on
+/// thousands of pictures instead of millions on millions, free logits settle on a handful of codes.
 public struct DiscreteVAE: ImageTokenizer {
   public struct Configuration: Sendable, Codable, Equatable {
     /// Pixels a side.
@@ -27,7 +32,9 @@ public struct DiscreteVAE: ImageTokenizer {
     /// K, the number of codes.
     public var codes = 1024
     /// E, the dimensions of a code.
-    public var codeDimensions = 128
+    public var codeDimensions = 32
+    /// s: the largest logit.
+    public var logitScale: Float = 30
     /// β at its end, for a loss in which both terms are sums over a picture.
     public var klWeight: Float = 6.6
     /// The share of the run over which β rises.
@@ -53,7 +60,7 @@ public struct DiscreteVAE: ImageTokenizer {
     let c = configuration
     var initializer = Initializer(seed: seed)
     self.configuration = c
-    encoder = PatchNetwork(encoderTo: c.codes, patchSize: c.patchSize, trunk: c.trunk, &initializer)
+    encoder = PatchNetwork(encoderTo: c.codeDimensions, patchSize: c.patchSize, trunk: c.trunk, &initializer)
     codebook = Embedding(
       c.codes, c.codeDimensions, deviation: 1 / Float(c.codeDimensions).squareRoot(), &initializer)
     // μ and log b of each pixel of the patch side by side, means before scales.
@@ -66,11 +73,21 @@ public struct DiscreteVAE: ImageTokenizer {
   public var gridSides: [Int] { [configuration.gridSide] }
   public var codeCount: Int { configuration.codes }
 
-  public func encode(_ pictures: Tensor) -> [Int32] { largestElements(encoder(pictures, precision: .float32)) }
+  public func encode(_ pictures: Tensor) -> [Int32] { largestElements(logits(pictures, precision: .float32)) }
 
   public func decode(_ tokens: [Int32]) -> Tensor {
     let side = configuration.gridSide
-    return distribution(codebook(tokens, shape: [tokens.count / tokenCount, side, side]), precision: .float32).mode
+    let codes = embedding(codeVectors, tokens: tokens, shape: [tokens.count / tokenCount, side, side])
+    return distribution(codes, precision: .float32).mode
+  }
+
+  /// e, [K, E], rows of length one.
+  private var codeVectors: Tensor { l2Normalized(codebook.weight()) }
+
+  /// ℓ
+  private func logits(_ pictures: Tensor, precision: ElementType) -> Tensor {
+    let z = l2Normalized(encoder(pictures, precision: precision), as: precision)
+    return linear(z, weight: codeVectors.cast(to: precision), as: .float32) * configuration.logitScale
   }
 
   /// p(x | code vectors [B, side, side, E])
@@ -109,10 +126,10 @@ public struct DiscreteVAE: ImageTokenizer {
     _ pictures: Tensor, gumbel: Tensor, temperature: Float, klWeight: Float, precision: ElementType
   ) -> TokenizerLoss<Void> {
     let (K, E, side) = (configuration.codes, configuration.codeDimensions, configuration.gridSide)
-    let logits = encoder(pictures, precision: precision)
+    let logits = logits(pictures, precision: precision)
     let relaxed = ((logits + gumbel) * (1 / temperature)).softmax()
     let codes = matrixProduct(
-      relaxed.reshaped([-1, K]).cast(to: precision), codebook.weight(as: precision)
+      relaxed.reshaped([-1, K]).cast(to: precision), codeVectors.cast(to: precision)
     ).reshaped([-1, side, side, E])
     let distribution = distribution(codes, precision: precision)
     // Divided by the number of pixel channels, which a token has 3·patch² of: the sum over a picture would have gradients

@@ -51,12 +51,8 @@ struct PatchNetwork: PictureNetwork {
   }
 
   /// Pixels to `outputs` channels at the grid.
-  init(
-    encoderTo outputs: Int, patchSize: Int, trunk: Trunk, outputGain: Float = 1, _ initializer: inout Initializer
-  ) {
-    self.init(
-      3, outputs, ends: Ends(gathered: patchSize, takesPixels: true), trunk: trunk, outputGain: outputGain,
-      &initializer)
+  init(encoderTo outputs: Int, patchSize: Int, trunk: Trunk, _ initializer: inout Initializer) {
+    self.init(3, outputs, ends: Ends(gathered: patchSize, takesPixels: true), trunk: trunk, &initializer)
   }
 
   /// Code vectors, whose elements have variance 1/inputs, to pixels.

@@ -62,7 +62,8 @@ import Testing
     let model = try TextToImageModel(contentsOf: folder.checkpoint.url)
     let evaluator = try Evaluator(model, dataSet)
     let evaluation = try #require(try evaluator.evaluate(.train, captionLimit: 4))
-    #expect(evaluation.pictures == 9 && evaluation.retrieval.captions == 4)
+    let retrieval = try #require(evaluation.retrieval)
+    #expect(evaluation.pictures == 9 && retrieval.captions == 4)
     var error = 0.0
     for index in dataSet.indices(of: .train) {
       let original = try dataSet.picture(at: index)
@@ -74,8 +75,8 @@ import Testing
     #expect(abs(evaluation.reconstructionPsnrInDecibels - psnr) < 0.5)
     #expect((1...32).contains(evaluation.codebookPerplexity) && (0...1).contains(evaluation.codebookUse))
     // Hardly trained, it is about as good as guessing among 32 codes.
-    #expect(abs(evaluation.priorLoss - log(32)) < 0.7)
-    for shares in [evaluation.retrieval, evaluation.retrievalCeiling] {
+    #expect(abs(try #require(evaluation.priorLoss) - log(32)) < 0.7)
+    for shares in [retrieval, evaluation.retrievalCeiling] {
       #expect(0 <= shares.at1 && shares.at1 <= shares.at5 && shares.at5 <= 1)
     }
     #expect(try evaluator.evaluate(.test) == nil)
@@ -176,7 +177,7 @@ import Testing
         #expect(!ImageTokenizerConfiguration.dvae(c).isSensible, "\(c)")
       }
     }
-    for path in [\DiscreteVAE.Configuration.klWeight, \.klShare, \.finalTemperature, \.temperatureShare] {
+    for path in [\DiscreteVAE.Configuration.logitScale, \.klWeight, \.klShare, \.finalTemperature, \.temperatureShare] {
       for value in [-1, .nan, .infinity] as [Float] {
         var c = DiscreteVAE.Configuration()
         c[keyPath: path] = value

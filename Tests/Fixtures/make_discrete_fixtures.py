@@ -71,18 +71,22 @@ def network(w, x, name):
 
 
 def make_dvae():
-    side, patch, temperature, kl_weight, epsilon, least_scale = 8, 2, 0.7, 2.0, 0.1, 0.1
+    side, patch, temperature, kl_weight, epsilon, least_scale, logit_scale = 8, 2, 0.7, 2.0, 0.1, 0.1, 3.0
     grid = side // patch
     pictures = torch.rand(4, side, side, 3, generator=models.generator).double()
     uniform = torch.rand(4, grid, grid, CODES, generator=models.generator).double().clamp(1e-4, 1 - 1e-4)
     gumbel = rounded(-torch.log(-torch.log(uniform)))
     weights = {}
-    network_weights(weights, "encoder", 3 * patch * patch, CODES, 1)
+    network_weights(weights, "encoder", 3 * patch * patch, DIMENSIONS, 1)
     weights["codebook.weight"] = rounded(random(CODES, DIMENSIONS))
     network_weights(weights, "decoder", DIMENSIONS, 6 * patch * patch, 3)
 
     def logits(w):
-        return network(w, space_to_depth(pictures * 2 - 1, patch), "encoder")
+        z = F.normalize(network(w, space_to_depth(pictures * 2 - 1, patch), "encoder"), dim=-1)
+        return logit_scale * z @ codebook(w).T
+
+    def codebook(w):
+        return F.normalize(w["codebook.weight"], dim=-1)
 
     def decode(w, codes):
         outputs = network(w, codes, "decoder")
@@ -92,7 +96,7 @@ def make_dvae():
     def loss(w):
         l = logits(w)
         relaxed = torch.softmax((l + gumbel) / temperature, -1)
-        mean, log_scale = decode(w, relaxed @ w["codebook.weight"])
+        mean, log_scale = decode(w, relaxed @ codebook(w))
         v = (1 - 2 * epsilon) * pictures + epsilon
         scale = log_scale.exp() + least_scale
         # torch.distributions' Laplace of the logit, times the logit's derivative.
@@ -106,7 +110,7 @@ def make_dvae():
     best = logits(weights).topk(2, -1).values
     assert (best[..., 0] - best[..., 1]).min() > 1e-4, "a token is too close to call in float32"
     tokens = logits(weights).argmax(-1)
-    mean, _ = decode(weights, weights["codebook.weight"][tokens])
+    mean, _ = decode(weights, codebook(weights)[tokens])
     tensors |= {
         "pictures": pictures, "gumbel": gumbel, "tokens": tokens.flatten(),
         "settings": torch.tensor([temperature, kl_weight]),

@@ -16,6 +16,7 @@ struct DiscreteVAETests {
     var configuration = DiscreteVAE.Configuration()
     (configuration.pictureSize, configuration.patchSize, configuration.channels) = (8, 2, 8)
     (configuration.blocks, configuration.codes, configuration.codeDimensions) = (1, 12, 4)
+    configuration.logitScale = 3
     let model = DiscreteVAE(configuration, seed: 1)
     for (name, tensor) in model.namedTensors() { tensor.assign(try fixture.tensor("initial/\(name)")) }
     return model
