@@ -8,6 +8,8 @@ public enum Rung: String, CaseIterable, Sendable, Codable {
   case gaussian
   case gaussianMixture = "gaussian-mixture"
   case ppca
+  case vae
+  case hierarchicalVAE = "hierarchical-vae"
 
   /// One line for help.
   public var summary: String { text.idea }
@@ -20,7 +22,8 @@ public enum Rung: String, CaseIterable, Sendable, Codable {
   /// Whether it fits any matrix; the others are made of convolutions and fit pictures only.
   public var takesMatrices: Bool {
     switch self {
-    case .gaussian, .gaussianMixture, .ppca: true
+    case .gaussian, .gaussianMixture, .ppca, .vae: true
+    case .hierarchicalVAE: false
     }
   }
 }
@@ -47,8 +50,6 @@ public struct LadderOptions: Sendable {
   public var precision = ElementType.float32
   /// Told what is being done, and the share of it that is.
   public var progress: @Sendable (String, Double) -> Void = { _, _ in }
-  /// Asked now and then whether to end training early, with what has been learnt by then.
-  public var shouldStop: @Sendable () -> Bool = { false }
 
   public init() {}
 
@@ -81,6 +82,8 @@ public struct FittedRung: Sendable {
   public var seconds = 0.0
   /// The mean log-likelihood of the training rows after each round of EM, nats a row; empty where there was none.
   public var likelihoodCurve: [Double] = []
+  /// The training loss by the clock's seconds, of a model that is learnt by gradients.
+  public var lossCurve: [(seconds: Double, loss: Double)] = []
   /// What a person should know: choices that were made, regularisation, convergence.
   public var notes: [String] = []
 }

@@ -132,7 +132,8 @@ enum LadderCharts {
       let margin = max(abs(low) / 2, 0.5)
       (low, high) = (low - margin, high + margin)
     }
-    let rough = (high - low) / 5
+    // Whole numbers, which rounds are, get ticks at whole numbers.
+    let rough = values.allSatisfy { $0 == $0.rounded() } ? max((high - low) / 5, 1) : (high - low) / 5
     let magnitude = pow(10, log10(rough).rounded(.down))
     let step = magnitude * ([1, 2, 2.5, 5].first { rough <= $0 * magnitude * 1.0001 } ?? 10)
     let (first, last) = ((low / step).rounded(.down), (high / step).rounded(.up))

@@ -16,6 +16,7 @@ public struct LadderComparison {
   private let trainShown: Matrix
   private let features: FeatureSpace
   private let heldOutStatistics: GaussianStatistics
+  private let trainStatistics: GaussianStatistics
 
   /// Pictures in a row of the page, and draws shown.
   private static let shownOriginals = 12
@@ -39,11 +40,13 @@ public struct LadderComparison {
     options.progress("finding the principal components", 0)
     features = try FeatureSpace(train, components: FeatureSpace.standardComponents, threads: options.threads)
     heldOutStatistics = GaussianStatistics(features.project(heldOut))
+    trainStatistics = GaussianStatistics(features.project(train))
     let yardstick = GaussianStatistics(features.project(train.spread(over: draws)))
     report = LadderReport(
       data: data.name, trainingRows: train.rows, heldOutRows: heldOut.rows, dimensions: data.dimensions,
       pictureSize: data.side, frechetComponents: features.count, frechetSamples: draws,
-      frechetDistanceOfTrainingRows: try FrechetDistance.between(yardstick, heldOutStatistics), models: [])
+      frechetDistanceOfTrainingRows: try FrechetDistance.between(yardstick, heldOutStatistics),
+      trainingFrechetDistanceOfTrainingRows: try FrechetDistance.between(yardstick, trainStatistics), models: [])
     if let side = data.side {
       report.originals = shownOriginals.pictures(side: side)
     } else {
@@ -92,8 +95,9 @@ public struct LadderComparison {
     let draws = try model.sample(report.frechetSamples, seed: options.seed)
     // Pixels of draws are brought into the range of pixels, as they are when they are shown.
     let shown = data.side == nil ? draws : draws.clamped(to: 0...1)
-    row.frechetDistance = try FrechetDistance.between(
-      GaussianStatistics(features.project(shown)), heldOutStatistics)
+    let drawn = GaussianStatistics(features.project(shown))
+    row.frechetDistance = try FrechetDistance.between(drawn, heldOutStatistics)
+    row.trainingFrechetDistance = try FrechetDistance.between(drawn, trainStatistics)
     let first = draws.selecting(0..<min(Self.shownSamples, draws.rows))
     if let side = data.side {
       row.samples = first.pictures(side: side)
@@ -125,7 +129,7 @@ public struct LadderComparison {
         options.progress("drawing from DALL·E", (Double(round) + $0) / Double(rounds))
       }
     }
-    let rows = Matrix(smallPictures: drawn, side: side)
+    let statistics = GaussianStatistics(features.project(Matrix(smallPictures: drawn, side: side)))
     var originals: [Picture] = []
     for index in heldOutIndices { originals.append(try pictures.picture(at: index)) }
     let training = [model.configuration.tokenizerTraining, model.configuration.priorTraining].compactMap { $0?.minutes }
@@ -136,7 +140,8 @@ public struct LadderComparison {
     let shown = (0..<count).map { $0 * captions.count / count }.filter { $0 < drawn.count }
     report.dalle = DalleReport(
       checkpoint: name,
-      frechetDistance: try FrechetDistance.between(GaussianStatistics(features.project(rows)), heldOutStatistics),
+      frechetDistance: try FrechetDistance.between(statistics, heldOutStatistics),
+      trainingFrechetDistance: try FrechetDistance.between(statistics, trainStatistics),
       parameters: model.imageTokenizer.parameterCount + model.prior.parameterCount,
       trainingSeconds: training.isEmpty ? nil : training.reduce(0, +) * 60, natsPerImageToken: loss,
       tokensPerPicture: tokens[0].count, heldOutCaptions: captions.count,

@@ -14,6 +14,9 @@ extension Rung {
     case let model as GaussianMixture:
       try Self.mixtureFigures(model, fitted, train, side: side, features: features, options: options)
     case let model as PPCA: try Self.componentFigures(model, train, side: side, options: options)
+    case let model as VAE: try Self.vaeFigures(model, fitted, train, side: side, options: options)
+    case let model as HierarchicalVAE:
+      try Self.hierarchicalFigures(model, fitted, train, side: side ?? 0, options: options)
     default: []
     }
   }
@@ -114,6 +117,80 @@ extension Rung {
           Picture.grid(grid, columns: directions, spacing: 2), scale: max(1, 64 / side),
           caption: "The mean (middle row) moved along the leading directions, a column each, by up to two deviations"))
     }
+    return figures
+  }
+}
+
+extension Rung {
+  private static func lossFigure(_ fitted: FittedRung) -> LadderFigure? {
+    if fitted.lossCurve.count < 3 { return nil }
+    return .drawing(
+      svg: LadderCharts.curves(
+        title: "Learning", xLabel: "seconds", yLabel: "training loss",
+        [.init(name: "training loss, nats a dimension", points: fitted.lossCurve.map { ($0.seconds, $0.loss) })]),
+      caption: "The loss over training: where it still falls at the end, more time would help.")
+  }
+
+  /// Draws without the noise of single pixels, and the plane of codes of a further model that has two of them.
+  private static func vaeFigures(
+    _ model: VAE, _ fitted: FittedRung, _ train: Matrix, side: Int?, options: LadderOptions
+  ) throws(PipelineError) -> [LadderFigure] {
+    var figures = [lossFigure(fitted)].compactMap(\.self)
+    guard let side else { return figures }
+    var random = Philox(seed: options.seed, stream: 0x6C61_6464_6572_0004)
+    let latents = model.configuration.latentDimensions
+    let codes = Matrix((0..<24 * latents).map { _ in random.normal() }, rows: 24, columns: latents)
+    figures.append(
+      .picture(
+        Picture.grid(try model.decode(codes).pictures(side: side), columns: 12, spacing: 2), scale: max(1, 64 / side),
+        caption: "Draws without the noise of single pixels: the mean of p(x | z) for random codes"))
+    var flat = options
+    flat.latentDimensions = 2
+    if case .minutes(let minutes) = options.bound { flat.bound = .minutes(minutes / 2) }
+    options.progress("fitting a VAE with two latent dimensions", 0)
+    let plane: VAE
+    if latents == 2 {
+      plane = model
+    } else {
+      plane = try VAE(vaeConfiguration(train, flat, arePictures: true), seed: options.seed)
+      _ = try self.train(plane, train, flat, arePictures: true, what: "a VAE with two latent dimensions")
+    }
+    let manifold = try plane.manifold(side: 16).pictures(side: side)
+    figures.append(
+      .picture(
+        Picture.grid(manifold, columns: 16, spacing: 0), scale: max(1, 40 / side),
+        caption: """
+          A VAE whose code has only two numbers, as a map: each picture is decoded from its place in the plane. \
+          Neighbours look alike, and every place decodes to something.
+          """))
+    return figures
+  }
+
+  /// What each level has to say, and draws at lower temperatures.
+  private static func hierarchicalFigures(
+    _ model: HierarchicalVAE, _ fitted: FittedRung, _ train: Matrix, side: Int, options: LadderOptions
+  ) throws(PipelineError) -> [LadderFigure] {
+    var figures = [lossFigure(fitted)].compactMap(\.self)
+    let levels = model.configuration.levels
+    let pictures = try model.sample(
+      24, seed: options.seed &+ 1, temperatures: Array(repeating: 0.7, count: levels), showsMeans: true)
+    figures.append(
+      .picture(
+        Picture.grid(pictures.pictures(side: side), columns: 12, spacing: 2), scale: max(1, 64 / side),
+        caption: "Draws at temperature 0.7, without the noise of single pixels: likelier and less varied"))
+    let bounds = try model.bounds(train.spread(over: 64), seed: options.seed)
+    let bits = (0..<levels).map { level in
+      bounds.map { $0.kl[level] }.mean / log(2) / Double(model.dimensions)
+    }
+    let coarsest = (side / model.configuration.patchSize) >> (levels - 1)
+    figures.append(
+      .drawing(
+        svg: LadderCharts.bars(
+          title: "What each level says of a picture, bits a dimension",
+          bits.enumerated().map {
+            let cells = coarsest << $0
+            return .init(name: "\(cells)×\(cells) cells", value: max(0, $1), label: String(format: "%.3f", $1))
+          }), caption: "The divergence of each level's posterior from its prior. A level with none is not used."))
     return figures
   }
 }

@@ -39,6 +39,8 @@ extension Rung {
     case .gaussian: try Gaussian(file, path: path)
     case .gaussianMixture: try GaussianMixture(file, path: path)
     case .ppca: try PPCA(file, path: path)
+    case .vae: try VAE(file, path: path)
+    case .hierarchicalVAE: try HierarchicalVAE(file, path: path)
     }
   }
 }

@@ -24,6 +24,8 @@ extension Rung {
     case .gaussian: fitted = try Self.fitGaussian(x, options, arePictures: side != nil)
     case .gaussianMixture: fitted = try Self.fitMixture(x, options, arePictures: side != nil)
     case .ppca: fitted = try Self.fitPPCA(x, options)
+    case .vae: fitted = try Self.fitVAE(x, options, arePictures: side != nil)
+    case .hierarchicalVAE: fitted = try Self.fitHierarchicalVAE(x, options, side: side ?? 0)
     }
     fitted.seconds = start.duration(to: .now) / .seconds(1)
     return fitted
@@ -86,7 +88,7 @@ extension Rung {
       configuration.regularization = pictureFloor
       configuration.relativeRegularization = try bestShrinkage(x, options)
       // EM moves slowly at the end, and a round takes seconds in thousands of dimensions.
-      (search.maximumIterations, search.tolerance) = (12, 0.5)
+      (search.maximumIterations, search.tolerance) = (12, 0.02)
       notes.append(
         """
         All bells share one covariance, shrunk as the Gaussian's (λ = \(configuration.relativeRegularization)): each of its \
@@ -139,5 +141,69 @@ extension Rung {
     }
     let model = try PPCA(fitting: x, latentDimensions: latentDimensions, threads: options.threads)
     return FittedRung(model: model, notes: ["The code has \(latentDimensions) dimensions."])
+  }
+
+  // MARK: - Learnt by gradients
+
+  /// Trains `model` in place.
+  static func train<Model: GradientTrainedModel>(
+    _ model: Model, _ x: Matrix, _ options: LadderOptions, arePictures: Bool, what: String
+  ) throws(PipelineError) -> [(seconds: Double, loss: Double)] {
+    var fit: GradientFit
+    switch options.bound {
+    case .minutes(let minutes): fit = GradientFit(.seconds(minutes * 60))
+    case .steps(let steps): fit = GradientFit(.steps(steps))
+    }
+    (fit.batchSize, fit.seed, fit.threads, fit.precision) = (
+      options.batchSize, options.seed, options.threads, options.precision
+    )
+    (fit.dequantizes, fit.points) = (arePictures, 50)
+    var reported = 0
+    let curve = try fit(model, rows: x) { _ in
+      reported += 1
+      options.progress("fitting \(what)", Double(reported) / 50)
+    }
+    return curve.map { ($0.seconds, $0.loss) }
+  }
+
+  private static func fitVAE(
+    _ x: Matrix, _ options: LadderOptions, arePictures: Bool
+  ) throws(PipelineError) -> FittedRung {
+    let model = try VAE(vaeConfiguration(x, options, arePictures: arePictures), seed: options.seed)
+    let curve = try train(model, x, options, arePictures: arePictures, what: "vae")
+    return FittedRung(
+      model: model, lossCurve: curve, notes: ["The code has \(model.configuration.latentDimensions) dimensions."])
+  }
+
+  /// Bytes get a likelihood that knows they are bytes; the columns of a matrix a Gaussian each.
+  static func vaeConfiguration(_ x: Matrix, _ options: LadderOptions, arePictures: Bool) -> VAE.Configuration {
+    var c = VAE.Configuration(dimensions: x.columns)
+    if arePictures {
+      (c.network, c.likelihood, c.width, c.latentDimensions) = (.picture, .discretizedLogistic, 128, 64)
+      c.patchSize = patchSize(side: side(x))
+    } else {
+      (c.width, c.latentDimensions) = (128, max(1, min(8, x.columns / 2)))
+    }
+    if let latentDimensions = options.latentDimensions { c.latentDimensions = latentDimensions }
+    return c
+  }
+
+  private static func side(_ x: Matrix) -> Int { Int((Double(x.columns) / 3).squareRoot().rounded()) }
+
+  /// Pixels a side of the patches that make a picture a grid: at most 4, and a part of it.
+  private static func patchSize(side: Int) -> Int { [4, 3, 2].first { side % $0 == 0 } ?? 1 }
+
+  private static func fitHierarchicalVAE(
+    _ x: Matrix, _ options: LadderOptions, side: Int
+  ) throws(PipelineError) -> FittedRung {
+    var c = HierarchicalVAE.Configuration(dimensions: x.columns)
+    c.patchSize = side % 2 == 0 ? 2 : 1
+    // As many halvings as the finest grid has, at most three.
+    c.levels = min(4, 1 + (side / c.patchSize).trailingZeroBitCount)
+    let model = try HierarchicalVAE(c, seed: options.seed)
+    let curve = try train(model, x, options, arePictures: true, what: "hierarchical-vae")
+    let first = (side / c.patchSize) >> (c.levels - 1)
+    let grids = (0..<c.levels).map { "\(first << $0)×\(first << $0)" }.joined(separator: ", ")
+    return FittedRung(model: model, lossCurve: curve, notes: ["\(c.levels) levels, of \(grids) cells."])
   }
 }

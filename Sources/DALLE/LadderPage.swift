@@ -54,35 +54,50 @@ struct LadderPage {
 
   private var summary: HTML {
     var header: [HTML] = ["Rung", "Idea", isPictures ? "Bits a dimension" : "Log-likelihood, nats", "Kind"]
-    header += ["Fréchet distance", "Parameters", "Seconds"]
+    header += ["Fréchet distance, held out", "Fréchet distance, training", "Parameters", "Seconds"]
     var rows: [[HTML]] = report.models.map { rung in
       [
         .element("a", ["href": "#\(rung.model.rawValue)"], .text(rung.model.text.title)),
         .text(rung.model.text.idea),
         .text(isPictures ? format(rung.bitsPerDimension, "%.2f") : format(rung.meanLogLikelihood, "%.3f")),
         .text(rung.likelihood.map(Self.name) ?? "–"), .text(format(rung.frechetDistance, "%.2f")),
-        .text(Self.grouped(rung.parameters)), .text(format(rung.seconds, "%.1f")),
+        .text(format(rung.trainingFrechetDistance, "%.2f")), .text(Self.grouped(rung.parameters)),
+        .text(format(rung.seconds, "%.1f")),
       ]
     }
     if let dalle = report.dalle {
       rows.append([
         .element("a", ["href": "#dalle"], "DALL·E"), "draws what a sentence says", "–", "see below",
-        .text(format(dalle.frechetDistance, "%.2f")), .text(Self.grouped(dalle.parameters)),
+        .text(format(dalle.frechetDistance, "%.2f")), .text(format(dalle.trainingFrechetDistance, "%.2f")),
+        .text(Self.grouped(dalle.parameters)),
         .text(dalle.trainingSeconds.map { Self.grouped(Int($0)) } ?? "–"),
       ])
     }
-    let yardstick =
-      "As a yardstick, as many training \(isPictures ? "pictures" : "rows") as there are, up to that number, score "
-      + "\(format(report.frechetDistanceOfTrainingRows, "%.2f"))."
+    let what = isPictures ? "pictures" : "rows"
+    rows.append([
+      .text("(training \(what))"), "a yardstick: real data in place of draws", "", "",
+      .text(format(report.frechetDistanceOfTrainingRows, "%.2f")),
+      .text(format(report.trainingFrechetDistanceOfTrainingRows, "%.2f")), "", "",
+    ])
     return .element(
       "section", [:], .element("h2", [:], "All rungs in one table"), .table(header: header, rows: rows),
       .element("p", [:], HTML(markup: isPictures ? LadderPageText.bitsPerDimension : LadderPageText.natsPerRow)),
       .element(
         "p", [:],
         HTML(
-          markup: LadderPageText.frechet(
-            components: report.frechetComponents, samples: report.frechetSamples, yardstick: yardstick)
-            + " " + LadderPageText.heldOutShift)))
+          markup: LadderPageText.frechet(components: report.frechetComponents, samples: report.frechetSamples))),
+      .paragraph(.text(shift)))
+  }
+
+  /// What the yardstick says of the split itself.
+  private var shift: String {
+    let (heldOut, training) = (
+      report.frechetDistanceOfTrainingRows, report.trainingFrechetDistanceOfTrainingRows
+    )
+    let figures =
+      "\(format(heldOut, "%.2f")) from the held-out data, and \(format(training, "%.2f")) from the training data"
+    return heldOut > 3 * max(training, 1e-9)
+      ? LadderPageText.yardstick + figures + LadderPageText.shifted : LadderPageText.yardstick + figures + "."
   }
 
   private var charts: HTML {
@@ -118,6 +133,16 @@ struct LadderPage {
         LadderCharts.Bar(name: rung.model.shortTitle, value: max(0, $0), label: format($0, "%.2f"))
       }
     }
+    var trainingBars = report.models.compactMap { rung in
+      rung.trainingFrechetDistance.map {
+        LadderCharts.Bar(name: rung.model.shortTitle, value: max(0, $0), label: format($0, "%.2f"))
+      }
+    }
+    trainingBars.append(
+      .init(
+        name: "(training \(isPictures ? "pictures" : "rows"))",
+        value: max(0, report.trainingFrechetDistanceOfTrainingRows),
+        label: format(report.trainingFrechetDistanceOfTrainingRows, "%.2f")))
     if let distance = report.dalle?.frechetDistance {
       bars.append(.init(name: "DALL·E", value: max(0, distance), label: format(distance, "%.2f")))
     }
@@ -129,6 +154,11 @@ struct LadderPage {
       .figure(
         svg: LadderCharts.bars(title: "Fréchet distance to held-out data (less is better)", bars),
         caption: "The last bar is real data, as a yardstick."))
+    figures.append(
+      .figure(
+        svg: LadderCharts.bars(title: "Fréchet distance to training data (less is better)", trainingBars),
+        caption:
+          "How well each model draws what it was fitted to. DALL·E, which was asked for other pictures, is left out."))
     return .element("section", [:], .joined(figures))
   }
 
@@ -210,7 +240,7 @@ struct LadderPage {
     var facts: [(String, String)] = []
     if let bits = rung.bitsPerDimension {
       facts.append(("Held-out bits a dimension", Self.prefix(rung.likelihood, isCost: true) + format(bits, "%.3f")))
-      facts.append(("on training pictures", format(rung.trainingBitsPerDimension, "%.3f")))
+      facts.append(("Training bits a dimension", format(rung.trainingBitsPerDimension, "%.3f")))
     }
     if let likelihood = rung.meanLogLikelihood {
       facts.append(
@@ -219,7 +249,8 @@ struct LadderPage {
           Self.prefix(rung.likelihood, isCost: false) + format(likelihood, isPictures ? "%.1f" : "%.4f")
         ))
     }
-    facts.append(("Fréchet distance", format(rung.frechetDistance, "%.3f")))
+    facts.append(("Fréchet distance, held out", format(rung.frechetDistance, "%.3f")))
+    facts.append(("Fréchet distance, training", format(rung.trainingFrechetDistance, "%.3f")))
     facts.append(("Parameters", Self.grouped(rung.parameters)))
     facts.append(("Seconds to fit", format(rung.seconds, "%.1f")))
     return Self.facts(facts)

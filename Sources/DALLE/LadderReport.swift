@@ -16,6 +16,8 @@ public struct RungReport: Encodable, Sendable {
   public var trainingBitsPerDimension: Double?
   /// Between draws and held-out rows; see ``FrechetDistance``.
   public var frechetDistance: Double?
+  /// Between draws and training rows.
+  public var trainingFrechetDistance: Double?
   public var parameters = 0
   /// Of fitting, by the clock.
   public var seconds = 0.0
@@ -31,7 +33,7 @@ public struct RungReport: Encodable, Sendable {
 
   enum CodingKeys: String, CodingKey {
     case model, likelihood, meanLogLikelihood, bitsPerDimension, trainingMeanLogLikelihood, trainingBitsPerDimension
-    case frechetDistance, parameters, seconds, notes
+    case frechetDistance, trainingFrechetDistance, parameters, seconds, notes
   }
 
   init(_ model: Rung) { self.model = model }
@@ -47,6 +49,7 @@ enum LadderFigure: Sendable {
 public struct DalleReport: Encodable, Sendable {
   public var checkpoint: String
   public var frechetDistance: Double?
+  public var trainingFrechetDistance: Double?
   public var parameters: Int
   /// Of both stages' training, as their summaries say.
   public var trainingSeconds: Double?
@@ -60,7 +63,8 @@ public struct DalleReport: Encodable, Sendable {
   var reconstructions: [Picture] = []
 
   enum CodingKeys: String, CodingKey {
-    case checkpoint, frechetDistance, parameters, trainingSeconds, natsPerImageToken, tokensPerPicture
+    case checkpoint, frechetDistance, trainingFrechetDistance, parameters, trainingSeconds, natsPerImageToken,
+      tokensPerPicture
     case heldOutCaptions
   }
 }
@@ -79,6 +83,8 @@ public struct LadderReport: Encodable, Sendable {
   public var frechetSamples: Int
   /// Between training rows, as many as draws are taken from each model where there are so many, and held-out rows.
   public var frechetDistanceOfTrainingRows: Double
+  /// Between the same and all training rows: what having finitely many draws costs.
+  public var trainingFrechetDistanceOfTrainingRows: Double
   public var models: [RungReport]
   public var dalle: DalleReport?
 
@@ -88,7 +94,7 @@ public struct LadderReport: Encodable, Sendable {
 
   enum CodingKeys: String, CodingKey {
     case data, trainingRows, heldOutRows, dimensions, pictureSize, frechetComponents, frechetSamples
-    case frechetDistanceOfTrainingRows, models, dalle
+    case frechetDistanceOfTrainingRows, trainingFrechetDistanceOfTrainingRows, models, dalle
   }
 
   /// What theory expects of two rungs, and what the figures say.
@@ -102,7 +108,7 @@ public struct LadderReport: Encodable, Sendable {
 
   /// Pairs of which the second contains the first as a special case or has a tighter description of the data.
   static let expected: [(earlier: Rung, later: Rung)] = [
-    (.gaussian, .gaussianMixture)
+    (.gaussian, .gaussianMixture), (.ppca, .vae), (.vae, .hierarchicalVAE),
   ]
 
   /// The pairs of which both were measured.

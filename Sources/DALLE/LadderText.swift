@@ -77,6 +77,45 @@ extension Rung {
           """,
         equation: "z ~ N(0, I), &emsp; x | z ~ N(W z + μ, σ² I), &emsp; p(x) = N(x | μ, W Wᵀ + σ² I)",
         source: "Tipping and Bishop 1999, Probabilistic Principal Component Analysis")
+    case .vae:
+      RungText(
+        title: "Variational auto-encoder", idea: "codes that are trained to be drawn at random",
+        answers: """
+          The auto-encoder has the good decoder, probabilistic PCA has the code that can be drawn at random. The variational \
+          auto-encoder has both, because it learns them together.
+          """,
+        how: """
+          The encoder answers with a small bell instead of a point, the decoder sees a draw from it, and a price is paid for \
+          how far that bell is from the standard one. What is maximised is a lower bound of the likelihood: how well \
+          pictures come back, less that price. Since the codes of all pictures together must look like the standard bell, a \
+          draw from it is a code that the decoder knows.
+          """,
+        weakness: """
+          All of a picture has to go through one code whose numbers know nothing of each other. Where the code is not sure, \
+          the decoder paints the mean of all possibilities, and a mean of pictures is a blur.
+          """,
+        equation: "log p(x) ≥ E<sub>q(z|x)</sub>[log p(x | z)] − KL(q(z | x) ‖ N(0, I))",
+        source: "Kingma and Welling 2014, Auto-Encoding Variational Bayes")
+    case .hierarchicalVAE:
+      RungText(
+        title: "Hierarchical VAE", idea: "codes on several levels, coarse to fine",
+        answers: """
+          A VAE blurs because its prior treats every number of the code as independent of the others. Here the code is \
+          split into levels, and each level is drawn knowing the ones above it.
+          """,
+        how: """
+          The top level is a few numbers for the whole picture; each further level is a finer grid that adds what the ones \
+          above have left open, down to the pixels. The same top-down network is used for drawing and for encoding; in \
+          encoding it also looks at the picture. It is a VAE many times over, trained as one with the same bound.
+          """,
+        weakness: """
+          The codes are still continuous and every level pays for being precise. With a short training budget the fine \
+          levels are the last to learn anything.
+          """,
+        equation:
+          "p(z) = p(z<sub>0</sub>) p(z<sub>1</sub> | z<sub>0</sub>) … p(z<sub>L</sub> | z<sub>&lt;L</sub>), &emsp; "
+          + "q(z | x) = q(z<sub>0</sub> | x) q(z<sub>1</sub> | z<sub>0</sub>, x) …",
+        source: "Vahdat and Kautz 2020, NVAE; Child 2020, Very Deep VAEs")
     }
   }
 }
@@ -86,8 +125,8 @@ enum LadderPageText {
   static let introduction = """
     This page fits a family of models to the same data, one after the other. Each can invent new examples, and each exists \
     because of what the one before it could not do. At the end stands DALL·E, which draws what a sentence says. The models \
-    were fitted on the training part of the data; every figure on this page was measured on the held-out part, which none of \
-    them has seen.
+    were fitted on the training part of the data; unless it says otherwise, every figure was measured on the held-out \
+    part, which none of them has seen.
     """
 
   static let bitsPerDimension = """
@@ -103,18 +142,21 @@ enum LadderPageText {
     “Exact” means that it could be computed; “bound” that only a lower limit could.
     """
 
-  static func frechet(components: Int, samples: Int, yardstick: String) -> String {
+  static func frechet(components: Int, samples: Int) -> String {
     """
-    <b>Fréchet distance</b> compares what a model draws with the held-out data, without asking it for probabilities: both are \
-    seen through the \(components) leading principal components of the training data, a Gaussian is fitted to each \
-    cloud, and the distance of the two Gaussians is taken. Less is better. \(samples) draws were taken from every model, \
-    because fewer draws alone make the distance larger. \(yardstick)
+    <b>Fréchet distance</b> compares what a model draws with real data, without asking it for probabilities: both are seen \
+    through the \(components) leading principal components of the training data, a Gaussian is fitted to each cloud, and the \
+    distance of the two Gaussians is taken. Less is better. \(samples) draws were taken from every model, because fewer draws \
+    alone make the distance larger. It is given to the held-out data and to the training data.
     """
   }
 
-  static let heldOutShift = """
-    Real pictures do not reach 0 either: there are finitely many, and where the split holds out particular combinations, the \
-    training pictures as a whole are differently distributed from the held-out ones.
+  static let yardstick = "Real data do not score 0 either: training data, as many as there are draws, are "
+
+  static let shifted = """
+    . The split holds out particular combinations, so the training data as a whole are differently distributed from the \
+    held-out ones, and a model that draws perfectly what it was fitted to cannot come nearer to these than that. A \
+    model that is told by captions what to draw can.
     """
 
   static let dalle = """

@@ -85,8 +85,6 @@ struct LadderFitOptions: ParsableArguments {
     options.threads = try threads.count()
     options.precision = precision ?? Engine.preferredPrecision
     options.progress = { what, share in Console.progress(String(format: "%@ %3.0f%%", what, 100 * share)) }
-    StopSignal.install()
-    options.shouldStop = { StopSignal.wasReceived }
     try options.validate()
     return options
   }
@@ -294,7 +292,6 @@ struct BaselinesCompare: ParsableCommand {
       throw PipelineError(.usage, "\(rung.rawValue) works on pictures, and \(data.data) is a matrix")
     }
     for rung in rungs {
-      if StopSignal.wasReceived { break }
       comparison.add(rung)
       if let last = comparison.report.models.last { Console.line(Self.line(last)) }
     }

@@ -190,6 +190,7 @@ import Testing
       (["fit", "ppca", "x.npy", "--latent-dimensions", "3"], 64, "latent dimensions must be 1 to 2"),
       (["fit", "gaussian", "x.npy", "--minutes", "nan"], 64, "--minutes must be"),
       (["fit", "gaussian", "x.npy", "--minutes", "1", "--steps", "1"], 64, "exclude one another"),
+      (["fit", "hierarchical-vae", "x.npy"], 64, "works on pictures"),
       (["fit", "gaussian", "x.npy", "--output", "no/m.safetensors"], 73, "no/m.safetensors"),
       (["compare", "x.npy", "--models", "gaussian,other"], 64, "there is no model \"other\""),
       (["compare", "x.npy", "--models", ","], 64, "names no model"),

@@ -68,7 +68,8 @@ import Testing
   private func report(_ rows: [RungReport], name: String = "squares") -> LadderReport {
     var report = LadderReport(
       data: name, trainingRows: 10, heldOutRows: 3, dimensions: 192, pictureSize: 8, frechetComponents: 9,
-      frechetSamples: 16, frechetDistanceOfTrainingRows: 0.5, models: rows)
+      frechetSamples: 16, frechetDistanceOfTrainingRows: 0.5,
+      trainingFrechetDistanceOfTrainingRows: 0.1, models: rows)
     report.originals = [Picture(width: 8, height: 8, color: .white)]
     return report
   }
@@ -90,7 +91,8 @@ import Testing
     var all = report(Rung.allCases.map { row($0, 4) }, name: "<b>\"emoji\" & 'co'")
     all.models[1].notes = ["a note with <script>alert(1)</script>"]
     all.dalle = DalleReport(
-      checkpoint: "local", frechetDistance: 2, parameters: 7, trainingSeconds: 60, natsPerImageToken: 1.5,
+      checkpoint: "local", frechetDistance: 2, trainingFrechetDistance: 3, parameters: 7, trainingSeconds: 60,
+      natsPerImageToken: 1.5,
       tokensPerPicture: 16, heldOutCaptions: 3,
       drawings: [("a <i>red</i> & blue square", all.originals[0], all.originals[0])], reconstructions: all.originals)
     let html = try all.html()
