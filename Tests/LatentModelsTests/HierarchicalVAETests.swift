@@ -95,7 +95,7 @@ struct HierarchicalVAETests {
   @Test func temperaturesNarrowTheirLevel() throws {
     let model = try HierarchicalVAE(configuration(), seed: 1)
     let cold = try model.sample(2, seed: 1, temperatures: [0, 0], showsMeans: true)
-    #expect(cold.row(0).elementsEqual(cold.row(1)))
+    #expect(relativeError(Array(cold.row(0)), Array(cold.row(1))) < 1e-5)
     let coarse = try model.sample(2, seed: 1, temperatures: [1, 0], showsMeans: true)
     let fine = try model.sample(2, seed: 1, temperatures: [0, 1], showsMeans: true)
     #expect(!coarse.row(0).elementsEqual(coarse.row(1)) && !fine.row(0).elementsEqual(fine.row(1)))
