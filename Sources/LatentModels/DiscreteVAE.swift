@@ -44,11 +44,7 @@ public struct DiscreteVAE: ImageTokenizer {
     /// The share of the run over which τ falls.
     public var temperatureShare: Float = 0.75
 
-    public init() {
-      let e = ProcessInfo.processInfo.environment; if let v = e["SCALE"] { logitScale = Float(v)! };
-      if let v = e["KLW"] { klWeight = Float(v)! }; if let v = e["TS"] { temperatureShare = Float(v)! };
-      if let v = e["KLS"] { klShare = Float(v)! }; if let v = e["FT"] { finalTemperature = Float(v)! }
-    }
+    public init() {}
 
     var trunk: PatchNetwork.Trunk { .init(channels: channels, blocks: blocks) }
     var gridSide: Int { pictureSize / patchSize }
@@ -161,7 +157,7 @@ public struct LogitLaplace {
   static let epsilon: Float = 0.1
   /// Added to b. Where a pixel is always the same, such as white paper, nothing else would keep b from falling and the
   /// gradient, 1/b, from growing without end.
-  static let leastScale: Float = Float(ProcessInfo.processInfo.environment["FLOOR"] ?? "0.1")!
+  static let leastScale: Float = 0.1
 
   /// μ
   let mean: Tensor
