@@ -8,8 +8,12 @@ public enum Rung: String, CaseIterable, Sendable, Codable {
   case gaussian
   case gaussianMixture = "gaussian-mixture"
   case ppca
+  case autoEncoder = "generative-auto-encoder"
   case vae
   case hierarchicalVAE = "hierarchical-vae"
+  case vqvae
+  case vqvae2
+  case dvae
 
   /// One line for help.
   public var summary: String { text.idea }
@@ -22,8 +26,8 @@ public enum Rung: String, CaseIterable, Sendable, Codable {
   /// Whether it fits any matrix; the others are made of convolutions and fit pictures only.
   public var takesMatrices: Bool {
     switch self {
-    case .gaussian, .gaussianMixture, .ppca, .vae: true
-    case .hierarchicalVAE: false
+    case .gaussian, .gaussianMixture, .ppca, .autoEncoder, .vae: true
+    case .hierarchicalVAE, .vqvae, .vqvae2, .dvae: false
     }
   }
 }
@@ -77,7 +81,7 @@ public struct LadderOptions: Sendable {
 
 /// A model and how it came about.
 public struct FittedRung: Sendable {
-  public var model: any SavedModel
+  public var model: any WritableModel
   /// By the clock.
   public var seconds = 0.0
   /// The mean log-likelihood of the training rows after each round of EM, nats a row; empty where there was none.

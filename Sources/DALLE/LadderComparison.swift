@@ -81,16 +81,8 @@ public struct LadderComparison {
   private func measure(_ fitted: FittedRung, _ row: inout RungReport) throws(PipelineError) {
     let model = fitted.model
     options.progress("measuring \(row.model.rawValue)", 0)
-    let heldOutMean = try model.logLikelihood(heldOut, seed: options.seed).mean
-    let trainingMean = try model.logLikelihood(trainShown, seed: options.seed).mean
     row.likelihood = model.likelihood
-    (row.meanLogLikelihood, row.trainingMeanLogLikelihood) = (heldOutMean, trainingMean)
-    if data.side != nil {
-      row.bitsPerDimension = LadderData.bitsPerDimension(
-        meanLogLikelihood: heldOutMean, dimensions: data.dimensions)
-      row.trainingBitsPerDimension = LadderData.bitsPerDimension(
-        meanLogLikelihood: trainingMean, dimensions: data.dimensions)
-    }
+    if model.likelihood != .none { try measureLikelihood(model, &row) }
     options.progress("drawing from \(row.model.rawValue)", 0)
     let draws = try model.sample(report.frechetSamples, seed: options.seed)
     // Pixels of draws are brought into the range of pixels, as they are when they are shown.
@@ -104,6 +96,18 @@ public struct LadderComparison {
       row.reconstructions = try model.reconstruct(shownOriginals).pictures(side: side)
     } else {
       row.samplePoints = points(draws.spread(over: 1000))
+    }
+  }
+
+  private func measureLikelihood(_ model: any GenerativeModel, _ row: inout RungReport) throws(PipelineError) {
+    let heldOutMean = try model.logLikelihood(heldOut, seed: options.seed).mean
+    let trainingMean = try model.logLikelihood(trainShown, seed: options.seed).mean
+    (row.meanLogLikelihood, row.trainingMeanLogLikelihood) = (heldOutMean, trainingMean)
+    if data.side != nil {
+      row.bitsPerDimension = LadderData.bitsPerDimension(
+        meanLogLikelihood: heldOutMean, dimensions: data.dimensions)
+      row.trainingBitsPerDimension = LadderData.bitsPerDimension(
+        meanLogLikelihood: trainingMean, dimensions: data.dimensions)
     }
   }
 

@@ -17,6 +17,8 @@ extension Rung {
     case let model as VAE: try Self.vaeFigures(model, fitted, train, side: side, options: options)
     case let model as HierarchicalVAE:
       try Self.hierarchicalFigures(model, fitted, train, side: side ?? 0, options: options)
+    case is MixtureAutoEncoder: [Self.lossFigure(fitted, unit: "mean squared error")].compactMap(\.self)
+    case let model as TwoStageModel: try Self.levelFigures(model, train, side: side ?? 0)
     default: []
     }
   }
@@ -122,12 +124,12 @@ extension Rung {
 }
 
 extension Rung {
-  private static func lossFigure(_ fitted: FittedRung) -> LadderFigure? {
+  private static func lossFigure(_ fitted: FittedRung, unit: String = "nats a dimension") -> LadderFigure? {
     if fitted.lossCurve.count < 3 { return nil }
     return .drawing(
       svg: LadderCharts.curves(
         title: "Learning", xLabel: "seconds", yLabel: "training loss",
-        [.init(name: "training loss, nats a dimension", points: fitted.lossCurve.map { ($0.seconds, $0.loss) })]),
+        [.init(name: "training loss, \(unit)", points: fitted.lossCurve.map { ($0.seconds, $0.loss) })]),
       caption: "The loss over training: where it still falls at the end, more time would help.")
   }
 
@@ -192,6 +194,26 @@ extension Rung {
             return .init(name: "\(cells)×\(cells) cells", value: max(0, $1), label: String(format: "%.3f", $1))
           }), caption: "The divergence of each level's posterior from its prior. A level with none is not used."))
     return figures
+  }
+}
+
+extension Rung {
+  /// Pictures decoded from the coarsest level of a hierarchy of tokens, from the two coarsest and so on.
+  private static func levelFigures(
+    _ model: TwoStageModel, _ train: Matrix, side: Int
+  ) throws(PipelineError) -> [LadderFigure] {
+    let grids = model.configuration.priors.map { "\($0.gridSide)×\($0.gridSide)" }
+    guard grids.count > 1 else { return [] }
+    let shown = train.spread(over: 12)
+    let decoded = try model.decodedLevelByLevel(shown)
+    let rows = decoded.cumulative.flatMap { $0.pictures(side: side) } + shown.pictures(side: side)
+    let levels = grids.indices.map { grids[...$0].joined(separator: " and ") }.joined(separator: ", then of ")
+    return [
+      .picture(
+        Picture.grid(rows, columns: shown.rows, spacing: 2), scale: max(1, 64 / side),
+        caption: "Training pictures decoded level by level: of the tokens of \(levels); in the last row the pictures "
+          + "themselves. The coarse level says what and where, the finer ones how it looks in detail.")
+    ]
   }
 }
 

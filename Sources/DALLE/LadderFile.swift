@@ -6,7 +6,7 @@ import TensorCore
 /// A model of the ladder as it lies on disk: the safetensors file's metadata say which one it is.
 public struct LadderFile: Sendable {
   public let rung: Rung
-  public let model: any SavedModel
+  public let model: any WritableModel
   private let path: String
 
   /// - Throws: `PipelineError` of kind `.noInput` where there is no file, `.badData` where it holds no model of the ladder.
@@ -34,13 +34,15 @@ public struct LadderFile: Sendable {
 }
 
 extension Rung {
-  func read(_ file: SafeTensors, path: String) throws(PipelineError) -> any SavedModel {
+  func read(_ file: SafeTensors, path: String) throws(PipelineError) -> any WritableModel {
     switch self {
     case .gaussian: try Gaussian(file, path: path)
     case .gaussianMixture: try GaussianMixture(file, path: path)
     case .ppca: try PPCA(file, path: path)
+    case .autoEncoder: try MixtureAutoEncoder(file, path: path)
     case .vae: try VAE(file, path: path)
     case .hierarchicalVAE: try HierarchicalVAE(file, path: path)
+    case .vqvae, .vqvae2, .dvae: try TwoStageModel(file, path: path)
     }
   }
 }

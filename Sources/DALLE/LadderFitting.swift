@@ -24,8 +24,12 @@ extension Rung {
     case .gaussian: fitted = try Self.fitGaussian(x, options, arePictures: side != nil)
     case .gaussianMixture: fitted = try Self.fitMixture(x, options, arePictures: side != nil)
     case .ppca: fitted = try Self.fitPPCA(x, options)
+    case .autoEncoder: fitted = try Self.fitAutoEncoder(x, options, arePictures: side != nil)
     case .vae: fitted = try Self.fitVAE(x, options, arePictures: side != nil)
     case .hierarchicalVAE: fitted = try Self.fitHierarchicalVAE(x, options, side: side ?? 0)
+    case .vqvae: fitted = try Self.fitTwoStage(.vqvae, x, options)
+    case .vqvae2: fitted = try Self.fitTwoStage(.vqvae2, x, options)
+    case .dvae: fitted = try Self.fitTwoStage(.dvae, x, options)
     }
     fitted.seconds = start.duration(to: .now) / .seconds(1)
     return fitted
@@ -164,6 +168,57 @@ extension Rung {
       options.progress("fitting \(what)", Double(reported) / 50)
     }
     return curve.map { ($0.seconds, $0.loss) }
+  }
+
+  private static func fitAutoEncoder(
+    _ x: Matrix, _ options: LadderOptions, arePictures: Bool
+  ) throws(PipelineError) -> FittedRung {
+    var c = AutoEncoder.Configuration(dimensions: x.columns)
+    if arePictures {
+      (c.network, c.width, c.latentDimensions) = (.picture, 128, 64)
+      c.patchSize = patchSize(side: side(x))
+    } else {
+      (c.width, c.latentDimensions) = (128, max(1, min(8, x.columns / 2)))
+    }
+    if let latentDimensions = options.latentDimensions { c.latentDimensions = latentDimensions }
+    let autoEncoder = try AutoEncoder(c, seed: options.seed)
+    let curve = try train(autoEncoder, x, options, arePictures: arePictures, what: Rung.autoEncoder.rawValue)
+    var mixture = GaussianMixture.Configuration()
+    mixture.covariance = options.covariance ?? .full
+    // Each full covariance of 64 dimensions wants some hundreds of codes.
+    mixture.components = options.components ?? max(1, min(10, x.rows / (4 * c.latentDimensions)))
+    var search = GaussianMixture.Options()
+    (search.seed, search.threads) = (options.seed, options.threads)
+    options.progress("fitting a mixture to the codes", 1)
+    let model = try MixtureAutoEncoder(
+      autoEncoder, codeModel: GaussianMixture(fitting: autoEncoder.encode(x), mixture, options: search))
+    return FittedRung(
+      model: model, lossCurve: curve,
+      notes: [
+        "The code has \(c.latentDimensions) dimensions; the mixture over the codes has \(mixture.components) components."
+      ])
+  }
+
+  /// Stage 1 and the priors of its grids, each learnt in its part of the time.
+  private static func fitTwoStage(
+    _ kind: ImageTokenizerKind, _ x: Matrix, _ options: LadderOptions
+  ) throws(PipelineError) -> FittedRung {
+    let bound: TrainingBound =
+      switch options.bound {
+      case .minutes(let minutes): .minutes(minutes)
+      case .steps(let steps): .steps(steps)
+      }
+    var model = try TwoStageModel(
+      fitting: x, kind: kind, bound: bound, threads: options.threads, seed: options.seed, precision: options.precision
+    ) { what, share, _ in options.progress("fitting \(kind.rawValue): \(what)", share) }
+    model.threads = options.threads
+    let grids = model.configuration.priors.map { "\($0.gridSide)×\($0.gridSide)" }.joined(separator: " and ")
+    return FittedRung(
+      model: model,
+      notes: [
+        "\(grids) tokens of \(model.tokenizer.codeCount / (kind == .vqvae2 ? model.configuration.priors.count : 1)) codes, "
+          + "each grid with a PixelCNN; half of the time went to the tokens, half to their priors."
+      ])
   }
 
   private static func fitVAE(

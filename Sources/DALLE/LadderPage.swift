@@ -303,7 +303,13 @@ struct LadderPage {
 
   // MARK: - Words and numbers
 
-  private static func name(_ kind: LikelihoodKind) -> String { kind == .exact ? "exact" : "bound" }
+  private static func name(_ kind: LikelihoodKind) -> String {
+    switch kind {
+    case .exact: "exact"
+    case .lowerBound: "bound"
+    case .none: "none"
+    }
+  }
 
   private static func prefix(_ kind: LikelihoodKind?, isCost: Bool) -> String {
     kind == .lowerBound ? (isCost ? "≤ " : "≥ ") : ""

@@ -77,6 +77,27 @@ extension Rung {
           """,
         equation: "z ~ N(0, I), &emsp; x | z ~ N(W z + μ, σ² I), &emsp; p(x) = N(x | μ, W Wᵀ + σ² I)",
         source: "Tipping and Bishop 1999, Probabilistic Principal Component Analysis")
+    case .autoEncoder:
+      RungText(
+        title: "Auto-encoder with a mixture", idea: "a bent surface instead of a flat one, and bells over its codes",
+        answers: """
+          Probabilistic PCA can only move along straight lines: halfway between two pictures lies their cross-fade. Networks \
+          with bends in them can follow a curved surface on which pictures lie.
+          """,
+        how: """
+          An encoder squeezes a picture into a short code and a decoder makes the picture from it again; both are learnt \
+          together, by nothing but how well pictures come back. That alone cannot invent anything, for nobody knows which \
+          codes are codes of pictures. So a Gaussian mixture is fitted to the codes of all training pictures afterwards, and \
+          a draw from it is decoded.
+          """,
+        weakness: """
+          The codes were laid out for coming back, not for being drawn: between them are holes that the decoder has never \
+          seen. And all pictures that it can make lie on one thin surface, so that no other picture has a probability at \
+          all, which is why this rung has no bits a dimension.
+          """,
+        equation: "z = f(x), &emsp; x̂ = g(z), &emsp; L = ‖x − x̂‖², &emsp; p(z) = Σ<sub>k</sub> π<sub>k</sub> "
+          + "N(z | μ<sub>k</sub>, Σ<sub>k</sub>)",
+        source: "Hinton and Salakhutdinov 2006, Reducing the Dimensionality of Data with Neural Networks")
     case .vae:
       RungText(
         title: "Variational auto-encoder", idea: "codes that are trained to be drawn at random",
@@ -116,6 +137,61 @@ extension Rung {
           "p(z) = p(z<sub>0</sub>) p(z<sub>1</sub> | z<sub>0</sub>) … p(z<sub>L</sub> | z<sub>&lt;L</sub>), &emsp; "
           + "q(z | x) = q(z<sub>0</sub> | x) q(z<sub>1</sub> | z<sub>0</sub>, x) …",
         source: "Vahdat and Kautz 2020, NVAE; Child 2020, Very Deep VAEs")
+    case .vqvae:
+      RungText(
+        title: "VQ-VAE with a PixelCNN", idea: "pictures as tokens, and a model that predicts token after token",
+        answers: """
+          Codes of real numbers have to be paid for in precision and are blurred to stay cheap. Much of what pictures are \
+          made of comes in kinds: an edge, an eye, a patch of red. A code may simply name one of them.
+          """,
+        how: """
+          The encoder's answer at each place of a small grid is replaced by the nearest entry of a learnt codebook, so that a \
+          picture becomes a grid of numbers like words of a sentence. The prior is not fixed beforehand but learnt \
+          afterwards: a PixelCNN predicts each token from the ones above it and to its left.
+          """,
+        weakness: """
+          One grid has to carry the outline of the whole picture and the finest detail alike: either there are too few \
+          tokens for the detail or too many for the outline to hang together.
+          """,
+        equation: "k = argmin<sub>j</sub> ‖f(x) − e<sub>j</sub>‖, &emsp; L = ‖x − g(e<sub>k</sub>)‖² + "
+          + "β‖f(x) − sg(e<sub>k</sub>)‖², &emsp; p(k) = Π<sub>i</sub> p(k<sub>i</sub> | k<sub>&lt;i</sub>)",
+        source: "van den Oord, Vinyals and Kavukcuoglu 2017, Neural Discrete Representation Learning; van den Oord et al. "
+          + "2016, Conditional Image Generation with PixelCNN Decoders")
+    case .vqvae2:
+      RungText(
+        title: "VQ-VAE-2", idea: "tokens on several grids, coarse to fine",
+        answers: """
+          With one grid the prior has to get outline and detail right at once. Here they are parted, as in the hierarchical \
+          VAE: a coarse grid for the outline, a fine one for the detail.
+          """,
+        how: """
+          Each finer grid is encoded knowing the coarser ones, so that it need not repeat them. Each grid has a prior of its \
+          own, and that of a fine grid is told the coarse tokens. Drawing goes from coarse to fine.
+          """,
+        weakness: """
+          The nearest codebook entry is a hard choice through which no gradient flows; codes that nobody chooses stay \
+          unused unless something is done about it.
+          """,
+        equation: "p(k) = p(k<sub>top</sub>) p(k<sub>bottom</sub> | k<sub>top</sub>)",
+        source: "Razavi, van den Oord and Vinyals 2019, Generating Diverse High-Fidelity Images with VQ-VAE-2")
+    case .dvae:
+      RungText(
+        title: "Discrete VAE with a PixelCNN", idea: "tokens drawn from a distribution, as in DALL·E",
+        answers: """
+          The hard choice of a VQ-VAE is replaced by a soft one that gradients can pass: the encoder gives a probability to \
+          every code, which makes it a proper VAE again, with a bound of the likelihood and a uniform prior.
+          """,
+        how: """
+          While learning, a code is drawn with Gumbel noise and kept soft by a temperature that sinks until the draw is \
+          nearly hard. The price for departing from the uniform prior rises slowly. Pixels have a logit-Laplace distribution, \
+          which stays inside their range. This is stage 1 of DALL·E.
+          """,
+        weakness: """
+          The prior still knows nothing of what the picture shows: it draws some picture, not the one that was asked for. \
+          DALL·E gives it the caption to read first.
+          """,
+        equation: "y = softmax((log q(k | x) + g) ⁄ τ), &emsp; L = −log p(x | y) + β KL(q(k | x) ‖ uniform)",
+        source: "Ramesh et al. 2021, Zero-Shot Text-to-Image Generation, section 2.1")
     }
   }
 }

@@ -145,9 +145,9 @@ public struct PriorTrainer {
     _ start: TrainingState, _ saved: SafeTensors?
   ) throws(PipelineError) {
     var settings = start.settings
-    // Small steps at a high rate: what one caption alone can teach is learnt in fewer passes than with larger batches.
-    let batchSize = settings.batchSize ?? 16
-    let bound = settings.bound ?? .minutes(45)
+    let defaults = settings.preset.priorDefaults
+    let batchSize = settings.batchSize ?? defaults.batchSize
+    let bound = settings.bound ?? .minutes(defaults.minutes)
     let learningRate = settings.learningRate ?? 1e-3
     let augmentation = settings.augmentation ?? .none
     (settings.batchSize, settings.bound, settings.learningRate) = (batchSize, bound, learningRate)

@@ -67,8 +67,9 @@ public struct TokenizerTrainer {
     _ model: Model, _ start: TrainingState, _ saved: SafeTensors?
   ) throws(PipelineError) {
     var settings = start.settings
-    let batchSize = settings.batchSize ?? 32
-    let bound = settings.bound ?? .minutes(15)
+    let defaults = settings.preset.tokenizerDefaults
+    let batchSize = settings.batchSize ?? defaults.batchSize
+    let bound = settings.bound ?? .minutes(defaults.minutes)
     let learningRate = settings.learningRate ?? 6e-4
     let augmentation = settings.augmentation ?? Augmentation(maximumShift: 0.06, maximumScaling: 0.06)
     (settings.batchSize, settings.bound, settings.learningRate) = (batchSize, bound, learningRate)

@@ -13,7 +13,7 @@ import TensorCore
 /// The bound is the evidence lower bound with all of q(k | x) on one k, which has no entropy. The decoder is Gaussian,
 /// p(x | k) = N(x̂(k), σ²), with σ² learnt for each code of the finest grid and each color by maximum likelihood from the
 /// training residuals of the pixels that the code stands for: paper is known far better than hair.
-public struct TwoStageModel: GenerativeModel, Module {
+public struct TwoStageModel: WritableModel, Module {
   public struct Configuration: Codable, Sendable, Equatable {
     public var imageTokenizer: ImageTokenizerConfiguration
     /// One for each grid, the coarsest first.
@@ -353,20 +353,25 @@ public struct TwoStageModel: GenerativeModel, Module {
   /// Reads what ``write(to:)`` has written.
   /// - Throws: `PipelineError` of kind `.noInput` or `.badData` where there is no such model in the file.
   public init(contentsOf url: URL) throws(PipelineError) {
-    let file = try SafeTensors(contentsOf: url)
+    try self.init(SafeTensors(contentsOf: url), path: url.path)
+  }
+
+  /// - Parameter path: where the file lies.
+  /// - Throws: as ``init(contentsOf:)``.
+  init(_ file: SafeTensors, path: String) throws(PipelineError) {
     guard let kind = file.metadata["model"].flatMap(ImageTokenizerKind.init), let json = file.metadata["configuration"]
-    else { throw PipelineError(.badData, "\(url.path) holds no model of tokens and their priors") }
+    else { throw PipelineError(.badData, "\(path) holds no model of tokens and their priors") }
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase
     guard let configuration = try? decoder.decode(Configuration.self, from: Data(json.utf8)),
       configuration.imageTokenizer.kind == kind
-    else { throw PipelineError(.badData, "\(url.path): its configuration is not that of a \(kind.rawValue)") }
-    try Self.validate(configuration, of: url.path)
+    else { throw PipelineError(.badData, "\(path): its configuration is not that of a \(kind.rawValue)") }
+    try Self.validate(configuration, of: path)
     // What the shape says must not decide alone how much memory is asked for.
     let least =
       configuration.imageTokenizer.leastParameterCount + configuration.priors.reduce(0) { $0 + $1.leastParameterCount }
-    guard try 4 * least <= InputFile.byteCount(of: url) else {
-      throw PipelineError(.badData, "\(url.path) describes a model of at least \(least) parameters and holds fewer")
+    guard try 4 * least <= InputFile.byteCount(of: URL(fileURLWithPath: path)) else {
+      throw PipelineError(.badData, "\(path) describes a model of at least \(least) parameters and holds fewer")
     }
     self.init(configuration, seed: 0)
     try file.read(into: self)

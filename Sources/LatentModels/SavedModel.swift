@@ -2,8 +2,14 @@ import Foundation
 import NN
 import TensorCore
 
-/// A rung that is kept in one safetensors file, whose metadata name the model and describe its shape.
-public protocol SavedModel: GenerativeModel {
+/// A rung that can be written to one safetensors file, whose metadata name the model and describe its shape.
+public protocol WritableModel: GenerativeModel {
+  /// - Throws: `PipelineError` where the file cannot be written; what was there before then stays.
+  func write(to url: URL) throws(PipelineError)
+}
+
+/// A rung of one kind whose file is told by its name and configuration.
+public protocol SavedModel: WritableModel {
   /// The model's shape and how it was fitted.
   associatedtype Configuration: Codable & Sendable
 
@@ -23,7 +29,6 @@ extension SavedModel {
   public var matrices: [(name: String, matrix: Matrix)] { [] }
   public var tensors: [(name: String, tensor: Tensor)] { [] }
 
-  /// - Throws: `PipelineError` where the file cannot be written; what was there before then stays.
   public func write(to url: URL) throws(PipelineError) {
     let encoder = JSONEncoder()
     encoder.keyEncodingStrategy = .convertToSnakeCase

@@ -137,7 +137,7 @@ struct BaselinesFit: ParsableCommand {
     // A few hundred rows tell the mean well enough, and a bound of many rows takes its time.
     let measured = fitted.model.likelihood == .exact ? x : x.spread(over: 512)
     let likelihood =
-      measured.elements.contains(where: \.isNaN)
+      measured.elements.contains(where: \.isNaN) || fitted.model.likelihood == .none
       ? nil : try fitted.model.logLikelihood(measured, seed: options.seed).mean
     let bits =
       rows.side == nil
@@ -347,12 +347,13 @@ struct BaselinesCompare: ParsableCommand {
   }
 
   private static func line(_ rung: RungReport) -> String {
-    guard let likelihood = rung.meanLogLikelihood else {
+    guard let distance = rung.frechetDistance else {
       return "\(rung.model.rawValue): \(rung.notes.joined(separator: " "))"
     }
-    let bits = rung.bitsPerDimension.map { String(format: ", %.3f bits a dimension", $0) } ?? ""
+    let likelihood = rung.meanLogLikelihood.map { String(format: "%.3f nats a row, ", $0) } ?? ""
+    let bits = rung.bitsPerDimension.map { String(format: "%.3f bits a dimension, ", $0) } ?? ""
     return String(
-      format: "%@: %.3f nats a row%@, Fréchet distance %.3f, %d parameters, %.1f s", rung.model.rawValue, likelihood,
-      bits, rung.frechetDistance ?? .nan, rung.parameters, rung.seconds)
+      format: "%@: %@%@Fréchet distance %.3f, %d parameters, %.1f s", rung.model.rawValue, likelihood, bits, distance,
+      rung.parameters, rung.seconds)
   }
 }
