@@ -155,8 +155,8 @@ extension Rung {
           """,
         equation: "k = argmin<sub>j</sub> ‖f(x) − e<sub>j</sub>‖, &emsp; L = ‖x − g(e<sub>k</sub>)‖² + "
           + "β‖f(x) − sg(e<sub>k</sub>)‖², &emsp; p(k) = Π<sub>i</sub> p(k<sub>i</sub> | k<sub>&lt;i</sub>)",
-        source: "van den Oord, Vinyals and Kavukcuoglu 2017, Neural Discrete Representation Learning; van den Oord et al. "
-          + "2016, Conditional Image Generation with PixelCNN Decoders")
+        source: "van den Oord, Vinyals and Kavukcuoglu 2017, Neural Discrete Representation Learning; van den Oord et "
+          + "al. 2016, Conditional Image Generation with PixelCNN Decoders")
     case .vqvae2:
       RungText(
         title: "VQ-VAE-2", idea: "tokens on several grids, coarse to fine",

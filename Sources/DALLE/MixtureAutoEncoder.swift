@@ -24,8 +24,9 @@ public struct MixtureAutoEncoder: SavedModel {
   }
 
   public init(_ configuration: Configuration, from file: SafeTensors) throws(PipelineError) {
-    let autoEncoder = try AutoEncoder(configuration.autoEncoder, from: file)
     let codeModel = try GaussianMixture(configuration.codeModel, from: file)
+    let autoEncoder = try AutoEncoder(
+      configuration.autoEncoder, from: file.excluding(codeModel.matrices.map(\.name)))
     guard codeModel.dimensions == configuration.autoEncoder.latentDimensions else {
       throw PipelineError(.badData, "the mixture in the file is not one of the auto-encoder's codes")
     }

@@ -6,7 +6,7 @@ import TensorCore
 public struct SafeTensors {
   /// Free text of the header's `__metadata__`.
   public let metadata: [String: String]
-  private let entries: [String: Entry]
+  private var entries: [String: Entry]
   private let data: Data
   private let dataStart: Int
   private let path: String
@@ -122,6 +122,13 @@ public struct SafeTensors {
       throw PipelineError(.badData, "\(path): \(name) has the shape \(shape) where \(target.shape) is expected")
     }
     target.assign(try tensor(name))
+  }
+
+  /// The file as if it did not hold these tensors, for a model that shares it with another.
+  public func excluding(_ names: some Sequence<String>) -> SafeTensors {
+    var rest = self
+    for name in names { rest.entries[name] = nil }
+    return rest
   }
 
   /// Reads all parameters and buffers of a module.
