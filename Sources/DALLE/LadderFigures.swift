@@ -195,9 +195,7 @@ extension Rung {
           }), caption: "The divergence of each level's posterior from its prior. A level with none is not used."))
     return figures
   }
-}
 
-extension Rung {
   /// Pictures decoded from the coarsest level of a hierarchy of tokens, from the two coarsest and so on.
   private static func levelFigures(
     _ model: TwoStageModel, _ train: Matrix, side: Int

@@ -174,13 +174,9 @@ extension Rung {
     _ x: Matrix, _ options: LadderOptions, arePictures: Bool
   ) throws(PipelineError) -> FittedRung {
     var c = AutoEncoder.Configuration(dimensions: x.columns)
-    if arePictures {
-      (c.network, c.width, c.latentDimensions) = (.picture, 128, 64)
-      c.patchSize = patchSize(side: side(x))
-    } else {
-      (c.width, c.latentDimensions) = (128, max(1, min(8, x.columns / 2)))
-    }
-    if let latentDimensions = options.latentDimensions { c.latentDimensions = latentDimensions }
+    let shape = CodeShape(x, options, arePictures: arePictures)
+    (c.network, c.width, c.latentDimensions) = (shape.network, shape.width, shape.latentDimensions)
+    if let patchSize = shape.patchSize { c.patchSize = patchSize }
     let autoEncoder = try AutoEncoder(c, seed: options.seed)
     let curve = try train(autoEncoder, x, options, arePictures: arePictures, what: Rung.autoEncoder.rawValue)
     var mixture = GaussianMixture.Configuration()
@@ -208,15 +204,15 @@ extension Rung {
       case .minutes(let minutes): .minutes(minutes)
       case .steps(let steps): .steps(steps)
       }
-    var model = try TwoStageModel(
+    let model = try TwoStageModel(
       fitting: x, kind: kind, bound: bound, threads: options.threads, seed: options.seed, precision: options.precision
     ) { what, share, _ in options.progress("fitting \(kind.rawValue): \(what)", share) }
-    model.threads = options.threads
-    let grids = model.configuration.priors.map { "\($0.gridSide)×\($0.gridSide)" }.joined(separator: " and ")
+    let priors = model.configuration.priors
+    let grids = priors.map { "\($0.gridSide)×\($0.gridSide)" }.joined(separator: " and ")
     return FittedRung(
       model: model,
       notes: [
-        "\(grids) tokens of \(model.tokenizer.codeCount / (kind == .vqvae2 ? model.configuration.priors.count : 1)) codes, "
+        "\(grids) tokens of \(priors[0].imageVocabulary) codes, "
           + "each grid with a PixelCNN; half of the time went to the tokens, half to their priors."
       ])
   }
@@ -233,20 +229,28 @@ extension Rung {
   /// Bytes get a likelihood that knows they are bytes; the columns of a matrix a Gaussian each.
   static func vaeConfiguration(_ x: Matrix, _ options: LadderOptions, arePictures: Bool) -> VAE.Configuration {
     var c = VAE.Configuration(dimensions: x.columns)
-    if arePictures {
-      (c.network, c.likelihood, c.width, c.latentDimensions) = (.picture, .discretizedLogistic, 128, 64)
-      c.patchSize = patchSize(side: side(x))
-    } else {
-      (c.width, c.latentDimensions) = (128, max(1, min(8, x.columns / 2)))
-    }
-    if let latentDimensions = options.latentDimensions { c.latentDimensions = latentDimensions }
+    let shape = CodeShape(x, options, arePictures: arePictures)
+    (c.network, c.width, c.latentDimensions) = (shape.network, shape.width, shape.latentDimensions)
+    if let patchSize = shape.patchSize { c.patchSize = patchSize }
+    if arePictures { c.likelihood = .discretizedLogistic }
     return c
   }
 
-  private static func side(_ x: Matrix) -> Int { Int((Double(x.columns) / 3).squareRoot().rounded()) }
+  /// The networks and the code of a model that has one code for a row.
+  private struct CodeShape {
+    let network: RowNetworkKind
+    let width = 128
+    let latentDimensions: Int
+    /// Pixels a side of the patches that make a picture a grid: at most 4, and a part of it. Nil for a matrix.
+    let patchSize: Int?
 
-  /// Pixels a side of the patches that make a picture a grid: at most 4, and a part of it.
-  private static func patchSize(side: Int) -> Int { [4, 3, 2].first { side % $0 == 0 } ?? 1 }
+    init(_ x: Matrix, _ options: LadderOptions, arePictures: Bool) {
+      network = arePictures ? .picture : .dense
+      latentDimensions = options.latentDimensions ?? (arePictures ? 64 : max(1, min(8, x.columns / 2)))
+      let side = Int((Double(x.columns) / 3).squareRoot().rounded())
+      patchSize = arePictures ? [4, 3, 2].first { side % $0 == 0 } ?? 1 : nil
+    }
+  }
 
   private static func fitHierarchicalVAE(
     _ x: Matrix, _ options: LadderOptions, side: Int

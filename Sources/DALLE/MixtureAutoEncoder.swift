@@ -11,7 +11,6 @@ public struct MixtureAutoEncoder: SavedModel {
 
   public static let name = Rung.autoEncoder.rawValue
   public let configuration: Configuration
-  private let autoEncoder: AutoEncoder
   private let codeModel: GaussianMixture
   private let model: GenerativeAutoEncoder
 
@@ -19,7 +18,7 @@ public struct MixtureAutoEncoder: SavedModel {
   /// - Throws: `PipelineError` of kind `.usage` where it has not as many dimensions as a code.
   public init(_ autoEncoder: AutoEncoder, codeModel: GaussianMixture) throws(PipelineError) {
     configuration = Configuration(autoEncoder: autoEncoder.configuration, codeModel: codeModel.configuration)
-    (self.autoEncoder, self.codeModel) = (autoEncoder, codeModel)
+    self.codeModel = codeModel
     model = try GenerativeAutoEncoder(autoEncoder, codeModel: codeModel)
   }
 
@@ -34,7 +33,7 @@ public struct MixtureAutoEncoder: SavedModel {
   }
 
   public var matrices: [(name: String, matrix: Matrix)] { codeModel.matrices }
-  public var tensors: [(name: String, tensor: Tensor)] { autoEncoder.tensors }
+  public var tensors: [(name: String, tensor: Tensor)] { model.autoEncoder.tensors }
 
   public var dimensions: Int { model.dimensions }
   public var parameterCount: Int { model.parameterCount }

@@ -335,20 +335,9 @@ public struct TwoStageModel: WritableModel, Module {
 
   // MARK: - Files
 
-  /// Writes weights, codebooks and variances as float32, with the kind and the shape in the file's metadata.
-  public func write(to url: URL) throws(PipelineError) {
-    let encoder = JSONEncoder()
-    encoder.keyEncodingStrategy = .convertToSnakeCase
-    encoder.outputFormatting = [.sortedKeys]
-    guard let json = try? encoder.encode(configuration) else {
-      throw PipelineError(.inputOutput, "cannot describe the model for \(url.path)")
-    }
-    try SafeTensors.write(
-      namedTensors(),
-      metadata: [
-        "model": configuration.imageTokenizer.kind.rawValue, "configuration": String(decoding: json, as: UTF8.self),
-      ], to: url)
-  }
+  public var modelName: String { configuration.imageTokenizer.kind.rawValue }
+  /// Weights, codebooks and variances.
+  public var tensors: [(name: String, tensor: Tensor)] { namedTensors() }
 
   /// Reads what ``write(to:)`` has written.
   /// - Throws: `PipelineError` of kind `.noInput` or `.badData` where there is no such model in the file.
@@ -361,11 +350,9 @@ public struct TwoStageModel: WritableModel, Module {
   init(_ file: SafeTensors, path: String) throws(PipelineError) {
     guard let kind = file.metadata["model"].flatMap(ImageTokenizerKind.init), let json = file.metadata["configuration"]
     else { throw PipelineError(.badData, "\(path) holds no model of tokens and their priors") }
-    let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .convertFromSnakeCase
-    guard let configuration = try? decoder.decode(Configuration.self, from: Data(json.utf8)),
-      configuration.imageTokenizer.kind == kind
-    else { throw PipelineError(.badData, "\(path): its configuration is not that of a \(kind.rawValue)") }
+    guard let configuration = Self.configuration(json: json), configuration.imageTokenizer.kind == kind else {
+      throw PipelineError(.badData, "\(path): its configuration is not that of a \(kind.rawValue)")
+    }
     try Self.validate(configuration, of: path)
     // What the shape says must not decide alone how much memory is asked for.
     let least =

@@ -4,31 +4,23 @@ import TensorCore
 
 /// A rung that can be written to one safetensors file, whose metadata name the model and describe its shape.
 public protocol WritableModel: GenerativeModel {
-  /// - Throws: `PipelineError` where the file cannot be written; what was there before then stays.
-  func write(to url: URL) throws(PipelineError)
-}
-
-/// A rung of one kind whose file is told by its name and configuration.
-public protocol SavedModel: WritableModel {
   /// The model's shape and how it was fitted.
   associatedtype Configuration: Codable & Sendable
 
-  /// What `model` in the file's metadata says, and what the command line calls it.
-  static var name: String { get }
+  /// What `model` in the file's metadata says.
+  var modelName: String { get }
   var configuration: Configuration { get }
   /// The fitted numbers of a classical model.
   var matrices: [(name: String, matrix: Matrix)] { get }
   /// The fitted numbers of a network.
   var tensors: [(name: String, tensor: Tensor)] { get }
-
-  /// - Throws: `PipelineError` of kind `.badData` where the file's numbers do not fit the configuration.
-  init(_ configuration: Configuration, from file: SafeTensors) throws(PipelineError)
 }
 
-extension SavedModel {
+extension WritableModel {
   public var matrices: [(name: String, matrix: Matrix)] { [] }
   public var tensors: [(name: String, tensor: Tensor)] { [] }
 
+  /// - Throws: `PipelineError` where the file cannot be written; what was there before then stays.
   public func write(to url: URL) throws(PipelineError) {
     let encoder = JSONEncoder()
     encoder.keyEncodingStrategy = .convertToSnakeCase
@@ -38,8 +30,28 @@ extension SavedModel {
     }
     try SafeTensors.write(
       tensors, matrices: matrices,
-      metadata: ["model": Self.name, "configuration": String(decoding: json, as: UTF8.self)], to: url)
+      metadata: ["model": modelName, "configuration": String(decoding: json, as: UTF8.self)], to: url)
   }
+
+  /// The configuration that ``write(to:)`` has put into a file's metadata, as JSON; nil where it is not one of this model.
+  public static func configuration(json: String) -> Configuration? {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    return try? decoder.decode(Configuration.self, from: Data(json.utf8))
+  }
+}
+
+/// A rung of one kind, whose files are told by its name.
+public protocol SavedModel: WritableModel {
+  /// What `model` in the file's metadata says, and what the command line calls it.
+  static var name: String { get }
+
+  /// - Throws: `PipelineError` of kind `.badData` where the file's numbers do not fit the configuration.
+  init(_ configuration: Configuration, from file: SafeTensors) throws(PipelineError)
+}
+
+extension SavedModel {
+  public var modelName: String { Self.name }
 
   /// - Throws: `PipelineError` of kind `.noInput` where there is no file, `.badData` where it holds no such model.
   public init(contentsOf url: URL) throws(PipelineError) {
@@ -51,9 +63,7 @@ extension SavedModel {
     guard file.metadata["model"] == Self.name, let json = file.metadata["configuration"] else {
       throw PipelineError(.badData, "\(path) holds no model of kind \(Self.name)")
     }
-    let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .convertFromSnakeCase
-    guard let configuration = try? decoder.decode(Configuration.self, from: Data(json.utf8)) else {
+    guard let configuration = Self.configuration(json: json) else {
       throw PipelineError(.badData, "\(path) does not describe its \(Self.name) as this version does")
     }
     try self.init(configuration, from: file)

@@ -137,7 +137,7 @@ struct BaselinesFit: ParsableCommand {
     // A few hundred rows tell the mean well enough, and a bound of many rows takes its time.
     let measured = fitted.model.likelihood == .exact ? x : x.spread(over: 512)
     let likelihood =
-      measured.elements.contains(where: \.isNaN) || fitted.model.likelihood == .none
+      fitted.model.likelihood == .none || measured.elements.contains(where: \.isNaN)
       ? nil : try fitted.model.logLikelihood(measured, seed: options.seed).mean
     let bits =
       rows.side == nil

@@ -2,11 +2,12 @@ import Testing
 
 /// Stages of the kinds that are not the default, through the commands.
 @Suite struct KindTests {
+  private let small = ["--preset", "tiny", "--batch-size", "4", "--steps", "2"]
+
   @Test(arguments: [("vqvae", "pixelcnn"), ("dvae", "transformer"), ("dvae", "pixelcnn")])
   func stagesOfEachKindTrainAndDraw(tokenizer: String, prior: String) throws {
     let folder = try TestFolder()
     try folder.writeSquares()
-    let small = ["--preset", "tiny", "--batch-size", "4", "--steps", "2"]
     try Program.run(["train-tokenizer", "data", "--kind", tokenizer] + small, in: folder).expectSuccess()
     try Program.run(["train-prior", "data", "--kind", prior] + small, in: folder).expectSuccess()
     try Program.run(["generate", "a red square", "--output", "red.png", "--count", "1"], in: folder).expectSuccess()
@@ -18,7 +19,6 @@ import Testing
   @Test func aHierarchyOfTokensReconstructsAndHasNoPrior() throws {
     let folder = try TestFolder()
     try folder.writeSquares()
-    let small = ["--preset", "tiny", "--batch-size", "4", "--steps", "2"]
     try Program.run(["train-tokenizer", "data", "--kind", "vqvae2"] + small, in: folder).expectSuccess()
     try Program.run(["reconstruct", "data/red8.png", "--output", "back.png"], in: folder).expectSuccess()
     try Program.run(["train-prior", "data"] + small, in: folder).expectFailure(64, "vqvae2")
