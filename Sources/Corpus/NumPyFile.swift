@@ -20,6 +20,24 @@ public enum NumPyFile {
   /// - Throws: `PipelineError` of kind `.noInput` where the file cannot be opened, `.badData` where it is damaged, empty,
   ///   too large, of another type or has fewer than two axes, and `.usage` where `array` is missing or not in the file.
   public static func matrix(contentsOf url: URL, array: String? = nil) throws(PipelineError) -> Matrix {
+    try matrix(contentsOf: url, array: array, leastAxes: 2)
+  }
+
+  /// Reads an array of whole numbers, `[N]` or `[N, 1]`, such as the classes of N points.
+  /// - Throws: as ``matrix(contentsOf:array:)``, but that one axis is enough; `.badData` also where there are more columns or
+  ///   a number is not whole.
+  public static func integers(contentsOf url: URL) throws(PipelineError) -> [Int] {
+    let column = try matrix(contentsOf: url, array: nil, leastAxes: 1)
+    let numbers = column.elements.compactMap { Int(exactly: $0) }
+    guard column.columns == 1, numbers.count == column.rows else {
+      throw PipelineError(.badData, "\(url.path) is not one whole number for each row")
+    }
+    return numbers
+  }
+
+  private static func matrix(
+    contentsOf url: URL, array: String?, leastAxes: Int
+  ) throws(PipelineError) -> Matrix {
     let path = url.path
     guard try InputFile.byteCount(of: url) > 0 else { throw PipelineError(.badData, "\(path) is empty") }
     let file: Data
@@ -28,7 +46,7 @@ public enum NumPyFile {
     }
     guard ZipArchive.isArchive(file) else {
       if let array { throw PipelineError(.usage, "\(path) is a single array, in which \(array) cannot be chosen") }
-      return try matrix(file, source: path)
+      return try matrix(file, leastAxes: leastAxes, source: path)
     }
     let archive = try ZipArchive(file, path: path)
     let suffix = ".npy"
@@ -41,7 +59,8 @@ public enum NumPyFile {
     guard let index = array.map({ names.firstIndex(of: $0) }) ?? 0 else {
       throw PipelineError(.usage, "\(path) has no array \(array ?? ""); it has \(names.joined(separator: ", "))")
     }
-    return try matrix(archive.contents(of: arrays[index]), source: "\(path): \(names[index])")
+    return try matrix(
+      archive.contents(of: arrays[index]), leastAxes: leastAxes, source: "\(path): \(names[index])")
   }
 
   /// What an array's header says.
@@ -55,7 +74,7 @@ public enum NumPyFile {
     var byteCount: Int
   }
 
-  private static func matrix(_ data: Data, source: String) throws(PipelineError) -> Matrix {
+  private static func matrix(_ data: Data, leastAxes: Int, source: String) throws(PipelineError) -> Matrix {
     let header = try header(data, source: source)
     let shape = header.shape
     let (kind, isBigEndian) = (header.type.dropFirst(), header.type.hasPrefix(">"))
@@ -63,7 +82,7 @@ public enum NumPyFile {
       let reason = kind.hasPrefix("O") ? "holds Python objects" : "has the type \(header.type)"
       throw PipelineError(.badData, "\(source) \(reason); float64, float32, integers and booleans are read")
     }
-    guard shape.count >= 2 else {
+    guard shape.count >= leastAxes else {
       let advice = "a matrix has a row for each point: reshape(-1, 1) makes points of one dimension"
       throw PipelineError(.badData, "\(source) has \(shape.isEmpty ? "no axes" : "one axis"), but \(advice)")
     }

@@ -536,12 +536,7 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
     try check(
       (256...1_000_000).contains(vocabularySize),
       "--vocabulary-size must be 256 to 1000000, not \(vocabularySize)")
-    switch bound {
-    case .steps(let n): try check(n > 0, "--steps must be 1 or more, not \(n)")
-    case .epochs(let n): try check(n > 0 && n.isFinite, "--epochs must be above 0, not \(n)")
-    case .minutes(let n): try check(n > 0 && n.isFinite, "--minutes must be above 0, not \(n)")
-    case nil: break
-    }
+    try bound?.validate()
   }
 }
 
@@ -571,6 +566,28 @@ public enum TrainingBound: Codable, Sendable, Equatable {
     case .steps(let count): try container.encode(count, forKey: .steps)
     case .epochs(let count): try container.encode(count, forKey: .epochs)
     case .minutes(let count): try container.encode(count, forKey: .minutes)
+    }
+  }
+
+  /// - Throws: `PipelineError` of kind `.usage` where it is not a positive number.
+  func validate() throws(PipelineError) {
+    let (name, least, value): (String, String, Double) =
+      switch self {
+      case .steps(let count): ("steps", "1 or more", Double(count))
+      case .epochs(let count): ("epochs", "above 0", count)
+      case .minutes(let count): ("minutes", "above 0", count)
+      }
+    guard value > 0, value.isFinite else {
+      throw PipelineError(.usage, "--\(name) must be \(least), not \(value.formatted())")
+    }
+  }
+
+  /// A part of the run: at least one step where it is bounded by their number.
+  func part(_ share: Double) -> TrainingBound {
+    switch self {
+    case .steps(let count): .steps(max(1, Int((Double(count) * share).rounded())))
+    case .epochs(let count): .epochs(count * share)
+    case .minutes(let count): .minutes(count * share)
     }
   }
 

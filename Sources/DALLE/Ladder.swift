@@ -10,6 +10,7 @@ public enum Rung: String, CaseIterable, Sendable, Codable {
   case ppca
   case autoEncoder = "generative-auto-encoder"
   case vae
+  case gaussianMixtureVAE = "gaussian-mixture-vae"
   case hierarchicalVAE = "hierarchical-vae"
   case vqvae
   case vqvae2
@@ -26,7 +27,7 @@ public enum Rung: String, CaseIterable, Sendable, Codable {
   /// Whether it fits any matrix; the others are made of convolutions and fit pictures only.
   public var takesMatrices: Bool {
     switch self {
-    case .gaussian, .gaussianMixture, .ppca, .autoEncoder, .vae: true
+    case .gaussian, .gaussianMixture, .ppca, .autoEncoder, .vae, .gaussianMixtureVAE: true
     case .hierarchicalVAE, .vqvae, .vqvae2, .dvae: false
     }
   }
@@ -34,18 +35,13 @@ public enum Rung: String, CaseIterable, Sendable, Codable {
 
 /// How the rungs are fitted. What is nil is chosen by the rung.
 public struct LadderOptions: Sendable {
-  /// How long a model is trained that is learnt by gradients.
-  public enum Bound: Sendable, Equatable {
-    case minutes(Double)
-    case steps(Int)
-  }
-
   /// K of mixtures.
   public var components: Int?
   public var covariance: CovarianceKind?
   /// Of the code.
   public var latentDimensions: Int?
-  public var bound = Bound.minutes(2)
+  /// How long a model is trained that is learnt by gradients.
+  public var bound = TrainingBound.minutes(2)
   public var batchSize = 64
   /// Whether NaN stands for a value that is missing, which probabilistic PCA can be fitted to.
   public var allowsMissingValues = false
@@ -66,16 +62,7 @@ public struct LadderOptions: Sendable {
       guard let value, !range.contains(value) else { continue }
       throw PipelineError(.usage, "--\(name) must be 1 to \(range.upperBound), not \(value)")
     }
-    switch bound {
-    case .minutes(let minutes):
-      guard minutes > 0, minutes <= 100_000 else {
-        throw PipelineError(.usage, "--minutes must be above 0 and at most 100000, not \(minutes)")
-      }
-    case .steps(let steps):
-      guard (1...1_000_000_000).contains(steps) else {
-        throw PipelineError(.usage, "--steps must be 1 to 1000000000, not \(steps)")
-      }
-    }
+    try bound.validate()
   }
 }
 

@@ -15,6 +15,8 @@ extension Rung {
       try Self.mixtureFigures(model, fitted, train, side: side, features: features, options: options)
     case let model as PPCA: try Self.componentFigures(model, train, side: side, options: options)
     case let model as VAE: try Self.vaeFigures(model, fitted, train, side: side, options: options)
+    case let model as GaussianMixtureVAE:
+      try Self.componentDraws(model, fitted, train, side: side, options: options)
     case let model as HierarchicalVAE:
       try Self.hierarchicalFigures(model, fitted, train, side: side ?? 0, options: options)
     case is MixtureAutoEncoder: [Self.lossFigure(fitted, unit: "mean squared error")].compactMap(\.self)
@@ -148,7 +150,7 @@ extension Rung {
         caption: "Draws without the noise of single pixels: the mean of p(x | z) for random codes"))
     var flat = options
     flat.latentDimensions = 2
-    if case .minutes(let minutes) = options.bound { flat.bound = .minutes(minutes / 2) }
+    flat.bound = options.bound.part(0.5)
     options.progress("fitting a VAE with two latent dimensions", 0)
     let plane: VAE
     if latents == 2 {
@@ -164,6 +166,35 @@ extension Rung {
         caption: """
           A VAE whose code has only two numbers, as a map: each picture is decoded from its place in the plane. \
           Neighbours look alike, and every place decodes to something.
+          """))
+    return figures
+  }
+
+  /// A row for each component: training pictures that it holds most certainly, then draws from it.
+  private static func componentDraws(
+    _ model: GaussianMixtureVAE, _ fitted: FittedRung, _ train: Matrix, side: Int?, options: LadderOptions
+  ) throws(PipelineError) -> [LadderFigure] {
+    var figures = [lossFigure(fitted)].compactMap(\.self)
+    guard let side else { return figures }
+    let shown = train.spread(over: 2000)
+    let responsibilities = try model.responsibilities(shown)
+    let clusters = try model.cluster(shown)
+    let sizes = (0..<model.components).map { k in clusters.count { $0 == k } }
+    let used = sizes.indices.filter { sizes[$0] > 0 }.sorted { sizes[$0] > sizes[$1] }
+    var rows: [Picture] = []
+    for k in used {
+      let members = clusters.indices.filter { clusters[$0] == k }
+        .sorted { responsibilities[$0, k] > responsibilities[$1, k] }
+      let pictures = shown.selecting(members.prefix(6)).pictures(side: side)
+      rows += pictures + (pictures.count..<7).map { _ in Picture(width: side, height: side, color: .white) }
+      rows += try model.sample(6, component: k, seed: options.seed).pictures(side: side)
+    }
+    figures.append(
+      .picture(
+        Picture.grid(rows, columns: 13, spacing: 2), scale: max(1, 64 / side),
+        caption: """
+          A row for each component in use, the most frequent first: on the left training pictures that were sorted into it, \
+          on the right draws from it alone. Nobody has told the model what kinds there are.
           """))
     return figures
   }

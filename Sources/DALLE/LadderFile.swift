@@ -21,6 +21,15 @@ public struct LadderFile: Sendable {
     model = try rung.read(file, path: url.path)
   }
 
+  /// The model, which has components.
+  /// - Throws: `PipelineError` of kind `.usage` where it has none.
+  public func clusteringModel() throws(PipelineError) -> any ClusteringModel {
+    guard let model = model as? any ClusteringModel else {
+      throw PipelineError(.usage, "\(path) is a \(rung.rawValue), which has no components")
+    }
+    return model
+  }
+
   /// S of the pictures S × S × 3 that the model's rows are.
   /// - Throws: `PipelineError` of kind `.badData` where rows of so many numbers are no pictures.
   public func pictureSide() throws(PipelineError) -> Int {
@@ -41,6 +50,7 @@ extension Rung {
     case .ppca: try PPCA(file, path: path)
     case .autoEncoder: try MixtureAutoEncoder(file, path: path)
     case .vae: try VAE(file, path: path)
+    case .gaussianMixtureVAE: try GaussianMixtureVAE(file, path: path)
     case .hierarchicalVAE: try HierarchicalVAE(file, path: path)
     case .vqvae, .vqvae2, .dvae: try TwoStageModel(file, path: path)
     }

@@ -26,6 +26,7 @@ extension Rung {
     case .ppca: fitted = try Self.fitPPCA(x, options)
     case .autoEncoder: fitted = try Self.fitAutoEncoder(x, options, arePictures: side != nil)
     case .vae: fitted = try Self.fitVAE(x, options, arePictures: side != nil)
+    case .gaussianMixtureVAE: fitted = try Self.fitGaussianMixtureVAE(x, options, arePictures: side != nil)
     case .hierarchicalVAE: fitted = try Self.fitHierarchicalVAE(x, options, side: side ?? 0)
     case .vqvae: fitted = try Self.fitTwoStage(.vqvae, x, options)
     case .vqvae2: fitted = try Self.fitTwoStage(.vqvae2, x, options)
@@ -157,6 +158,9 @@ extension Rung {
     switch options.bound {
     case .minutes(let minutes): fit = GradientFit(.seconds(minutes * 60))
     case .steps(let steps): fit = GradientFit(.steps(steps))
+    case .epochs(let epochs):
+      let stepsPerEpoch = Double(x.rows) / Double(min(options.batchSize, x.rows))
+      fit = GradientFit(.steps(max(1, Int((epochs * stepsPerEpoch).rounded()))))
     }
     (fit.batchSize, fit.seed, fit.threads, fit.precision) = (
       options.batchSize, options.seed, options.threads, options.precision
@@ -199,13 +203,9 @@ extension Rung {
   private static func fitTwoStage(
     _ kind: ImageTokenizerKind, _ x: Matrix, _ options: LadderOptions
   ) throws(PipelineError) -> FittedRung {
-    let bound: TrainingBound =
-      switch options.bound {
-      case .minutes(let minutes): .minutes(minutes)
-      case .steps(let steps): .steps(steps)
-      }
     let model = try TwoStageModel(
-      fitting: x, kind: kind, bound: bound, threads: options.threads, seed: options.seed, precision: options.precision
+      fitting: x, kind: kind, bound: options.bound, threads: options.threads, seed: options.seed,
+      precision: options.precision
     ) { what, share, _ in options.progress("fitting \(kind.rawValue): \(what)", share) }
     let priors = model.configuration.priors
     let grids = priors.map { "\($0.gridSide)×\($0.gridSide)" }.joined(separator: " and ")
@@ -234,6 +234,46 @@ extension Rung {
     if let patchSize = shape.patchSize { c.patchSize = patchSize }
     if arePictures { c.likelihood = .discretizedLogistic }
     return c
+  }
+
+  /// A VAE first, then a mixture over its codes, and from there all together (Jiang et al. 2017, section 3.2).
+  private static func fitGaussianMixtureVAE(
+    _ x: Matrix, _ options: LadderOptions, arePictures: Bool
+  ) throws(PipelineError) -> FittedRung {
+    var c = GaussianMixtureVAE.Configuration(dimensions: x.columns)
+    let shape = CodeShape(x, options, arePictures: arePictures)
+    (c.network, c.width, c.latentDimensions) = (shape.network, shape.width, shape.latentDimensions)
+    if let patchSize = shape.patchSize { c.patchSize = patchSize }
+    if arePictures { c.likelihood = .discretizedLogistic }
+    c.components = options.components ?? min(10, x.rows)
+    var model = try GaussianMixtureVAE(c, seed: options.seed)
+    let name = Rung.gaussianMixtureVAE.rawValue
+    var (first, second) = (options, options)
+    (first.bound, second.bound) = (options.bound.part(0.3), options.bound.part(0.7))
+    second.seed &+= 1
+    model.klWeight = 0.1
+    let start = ContinuousClock.now
+    _ = try train(model, x, first, arePictures: arePictures, what: "\(name): a VAE first")
+    let codes = try model.encode(x)
+    var mixture = GaussianMixture.Configuration()
+    (mixture.covariance, mixture.components) = (.diagonal, c.components)
+    var search = GaussianMixture.Options()
+    (search.restarts, search.seed, search.threads) = (5, options.seed, options.threads)
+    let clusters = try GaussianMixture(fitting: codes, mixture, options: search)
+    try model.setComponents(
+      weights: clusters.weights.map { max($0, 1e-3) }, means: clusters.means,
+      variances: Matrix(
+        (0..<c.components).flatMap { clusters.covarianceMatrix($0).elements }, rows: c.components,
+        columns: c.latentDimensions))
+    model.klWeight = 1
+    let before = start.duration(to: .now) / .seconds(1)
+    let curve = try train(model, x, second, arePictures: arePictures, what: name)
+    return FittedRung(
+      model: model, lossCurve: curve.map { (before + $0.seconds, $0.loss) },
+      notes: [
+        "The code has \(c.latentDimensions) dimensions and \(c.components) components, whose places a mixture over the codes "
+          + "gave after three tenths of the time."
+      ])
   }
 
   /// The networks and the code of a model that has one code for a row.

@@ -108,7 +108,7 @@ public struct LadderReport: Encodable, Sendable {
 
   /// Pairs of which the second contains the first as a special case or has a tighter description of the data.
   static let expected: [(earlier: Rung, later: Rung)] = [
-    (.gaussian, .gaussianMixture), (.ppca, .vae), (.vae, .hierarchicalVAE),
+    (.gaussian, .gaussianMixture), (.ppca, .vae), (.vae, .gaussianMixtureVAE), (.vae, .hierarchicalVAE),
   ]
 
   /// The pairs of which both were measured.

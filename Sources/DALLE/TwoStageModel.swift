@@ -150,7 +150,7 @@ public struct TwoStageModel: WritableModel, Module {
     // The priors' parts of the time are as their grids, but for the fewest places.
     let work = configuration.priors.map { Double(max(16, $0.imageLength)) }
     let shares = [0.5] + work.map { 0.5 * $0 / work.reduce(0, +) }
-    fitting.run(tokenizer, pictures: x, bound: bound.times(shares[0])) {
+    fitting.run(tokenizer, pictures: x, bound: bound.timePart(shares[0])) {
       report(kind.name, shares[0] * $0, $1)
     }
     let levels = tokens(of: x, team: fitting.team)
@@ -158,7 +158,7 @@ public struct TwoStageModel: WritableModel, Module {
     var done = shares[0]
     for (level, prior) in priors.enumerated() {
       let (before, share) = (done, shares[level + 1])
-      fitting.run(prior, level: level, of: levels, bound: bound.times(share)) {
+      fitting.run(prior, level: level, of: levels, bound: bound.timePart(share)) {
         report("prior \(level + 1) of \(priors.count)", before + share * $0, $1)
       }
       done += share
@@ -462,7 +462,7 @@ private struct Fitting {
 
 extension TrainingBound {
   /// A part of the time; steps and epochs stay as they are.
-  fileprivate func times(_ share: Double) -> TrainingBound {
+  fileprivate func timePart(_ share: Double) -> TrainingBound {
     if case .minutes(let minutes) = self { .minutes(minutes * share) } else { self }
   }
 }

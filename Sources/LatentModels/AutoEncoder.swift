@@ -45,20 +45,9 @@ public struct AutoEncoder: SavedModel, GradientTrainedModel {
   private init(checked c: Configuration, seed: UInt64) {
     var initializer = Initializer(seed: seed)
     configuration = c
-    switch c.network {
-    case .dense:
-      let hidden = Array(repeating: c.width, count: c.depth)
-      encoder = DenseNetwork(c.dimensions, hidden: hidden, c.latentDimensions, &initializer)
-      decoder = DenseNetwork(c.latentDimensions, hidden: hidden, c.dimensions, &initializer)
-    case .picture:
-      let side = wholeRoot(c.dimensions / 3)
-      encoder = PictureEncoder(
-        side: side, patchSize: c.patchSize, channels: c.width, blocks: c.depth, outputs: c.latentDimensions,
-        &initializer)
-      decoder = PictureDecoder(
-        side: side, patchSize: c.patchSize, channels: c.width, blocks: c.depth, inputs: c.latentDimensions,
-        numbersPerElement: 1, &initializer)
-    }
+    (encoder, decoder) = rowNetworks(
+      c.network, dimensions: c.dimensions, width: c.width, depth: c.depth, patchSize: c.patchSize,
+      outputs: c.latentDimensions, inputs: c.latentDimensions, numbersPerElement: 1, &initializer)
   }
 
   public var dimensions: Int { configuration.dimensions }

@@ -13,7 +13,7 @@ import TensorCore
 /// likelihood without bound (section 9.2.1); R = ε·I + λ·diag(v) stands against that, v being the variances of the columns
 /// and λ zero unless given. It is the maximum a posteriori estimate under p(Σ_k) ∝ exp(-N/K tr(R·Σ_k⁻¹)/2), so that the
 /// penalised log-likelihood rises in each step without exception.
-public struct GaussianMixture: SavedModel {
+public struct GaussianMixture: SavedModel, ClusteringModel {
   public struct Configuration: Codable, Sendable, Equatable {
     public var dimensions = 0
     /// K
@@ -246,6 +246,7 @@ public struct GaussianMixture: SavedModel {
   // MARK: - What every rung can do
 
   public var dimensions: Int { configuration.dimensions }
+  public var components: Int { configuration.components }
   public var parameterCount: Int {
     let (D, K, kind) = (dimensions, configuration.components, configuration.covariance)
     return K * D + K - 1 + (kind == .tied ? 1 : K) * kind.parameterCount(D)
@@ -256,22 +257,22 @@ public struct GaussianMixture: SavedModel {
   public func covarianceMatrix(_ k: Int) -> Matrix { covariances[covariances.count == 1 ? 0 : k].matrix }
 
   /// γ, [N, K]: how probable it is that each row came from each component (9.23).
-  public func responsibilities(_ x: Matrix, threads: Int = 1) throws(PipelineError) -> Matrix {
-    try posterior(x, threads: threads).responsibilities
+  public func responsibilities(_ x: Matrix) throws(PipelineError) -> Matrix {
+    try posterior(x).responsibilities
   }
 
   private func posterior(
-    _ x: Matrix, threads: Int
+    _ x: Matrix
   ) throws(PipelineError) -> (responsibilities: Matrix, logLikelihood: [Double]) {
     try x.checkData(dimensions: dimensions)
-    let team = try ThreadTeam(count: threads)
+    let team = try ThreadTeam(count: 1)
     var result = Self.logDensities(x, weights, means, covariances, team)
     let logLikelihood = result.softmaxRows(team: team)
     return (result, logLikelihood)
   }
 
   public func logLikelihood(_ x: Matrix, seed: UInt64 = 0) throws(PipelineError) -> [Double] {
-    try posterior(x, threads: 1).logLikelihood
+    try posterior(x).logLikelihood
   }
 
   /// -2 ln p(x) + parameters·ln N (Schwarz 1978; PRML 4.139 times -2): the lower, the better K explains the data.
@@ -279,16 +280,24 @@ public struct GaussianMixture: SavedModel {
     -2 * (try logLikelihood(x)).reduce(0, +) + Double(parameterCount) * log(Double(x.rows))
   }
 
-  public func sample(_ count: Int, seed: UInt64) -> Matrix {
+  public func sample(_ count: Int, seed: UInt64) -> Matrix { draw(count, seed: seed, component: nil) }
+
+  public func sample(_ count: Int, component: Int, seed: UInt64) throws(PipelineError) -> Matrix {
+    try checkComponent(component)
+    return draw(count, seed: seed, component: component)
+  }
+
+  private func draw(_ count: Int, seed: UInt64, component: Int?) -> Matrix {
     Matrix(
       (0..<count).flatMap { i in
         var random = Philox(seed: seed, stream: 0x6C << 56 | UInt64(i))
         var target = Double(random.next() >> 11) * 0x1p-53
-        let k =
+        let drawn =
           weights.firstIndex { weight in
             target -= weight
             return target < 0
           } ?? weights.count - 1
+        let k = component ?? drawn
         return covariances[covariances.count == 1 ? 0 : k].draw(mean: Array(means.row(k)), using: &random)
       }, rows: count, columns: dimensions)
   }

@@ -87,6 +87,33 @@ struct PictureDecoder: RowNetwork {
   }
 }
 
+/// Both sides of an auto-encoder that has one code for a row.
+/// - Parameters:
+///   - width: of hidden layers, or the channels of the picture networks.
+///   - depth: hidden layers or residual blocks on each side.
+///   - outputs: how many numbers the encoder gives, of which a code is made.
+///   - inputs: the elements of a code.
+///   - numbersPerElement: how many numbers the decoder gives for each element of a row.
+func rowNetworks(
+  _ kind: RowNetworkKind, dimensions: Int, width: Int, depth: Int, patchSize: Int, outputs: Int, inputs: Int,
+  numbersPerElement: Int, _ initializer: inout Initializer
+) -> (encoder: any RowNetwork, decoder: any RowNetwork) {
+  switch kind {
+  case .dense:
+    let hidden = Array(repeating: width, count: depth)
+    let encoder = DenseNetwork(dimensions, hidden: hidden, outputs, &initializer)
+    return (encoder, DenseNetwork(inputs, hidden: hidden, dimensions * numbersPerElement, &initializer))
+  case .picture:
+    let side = wholeRoot(dimensions / 3)
+    let encoder = PictureEncoder(
+      side: side, patchSize: patchSize, channels: width, blocks: depth, outputs: outputs, &initializer)
+    let decoder = PictureDecoder(
+      side: side, patchSize: patchSize, channels: width, blocks: depth, inputs: inputs,
+      numbersPerElement: numbersPerElement, &initializer)
+    return (encoder, decoder)
+  }
+}
+
 /// Groups of sixteen channels where they come out even.
 func groupCount(_ channels: Int) -> Int { channels % 32 == 0 ? channels / 16 : 1 }
 

@@ -35,9 +35,6 @@ public struct VAE: SavedModel, GradientTrainedModel {
 
     public init(dimensions: Int = 0) { self.dimensions = dimensions }
 
-    /// S
-    var pictureSide: Int { wholeRoot(dimensions / 3) }
-
     func check(_ kind: PipelineError.Kind) throws(PipelineError) {
       guard (1...1 << 20).contains(dimensions), (1...1 << 14).contains(latentDimensions),
         (1...1 << 14).contains(width), (0...64).contains(depth), (1...64).contains(components),
@@ -76,20 +73,10 @@ public struct VAE: SavedModel, GradientTrainedModel {
     var initializer = Initializer(seed: seed)
     configuration = c
     observation = ObservationModel(c.likelihood, dimensions: c.dimensions, components: c.components)
-    let Z = c.latentDimensions
-    let n = observation.numbersPerElement
-    switch c.network {
-    case .dense:
-      let hidden = Array(repeating: c.width, count: c.depth)
-      encoder = DenseNetwork(c.dimensions, hidden: hidden, 2 * Z, &initializer)
-      decoder = DenseNetwork(Z, hidden: hidden, c.dimensions * n, &initializer)
-    case .picture:
-      encoder = PictureEncoder(
-        side: c.pictureSide, patchSize: c.patchSize, channels: c.width, blocks: c.depth, outputs: 2 * Z, &initializer)
-      decoder = PictureDecoder(
-        side: c.pictureSide, patchSize: c.patchSize, channels: c.width, blocks: c.depth, inputs: Z,
-        numbersPerElement: n, &initializer)
-    }
+    (encoder, decoder) = rowNetworks(
+      c.network, dimensions: c.dimensions, width: c.width, depth: c.depth, patchSize: c.patchSize,
+      outputs: 2 * c.latentDimensions, inputs: c.latentDimensions,
+      numbersPerElement: observation.numbersPerElement, &initializer)
   }
 
   public var dimensions: Int { configuration.dimensions }

@@ -60,9 +60,8 @@ struct LadderFitOptions: ParsableArguments {
   @Option(parsing: .unconditional, help: "K, the components of a mixture.") var components: Int?
   @Option(help: "The covariances of a Gaussian or a mixture.") var covariance: CovarianceKind?
   @Option(parsing: .unconditional, help: "Dimensions of the code.") var latentDimensions: Int?
-  @Option(parsing: .unconditional, help: "How long each model that is learnt by gradients is trained; 2 unless given.")
-  var minutes: Double?
-  @Option(parsing: .unconditional, help: "Steps that each such model is trained instead.") var steps: Int?
+  // Of each model that is learnt by gradients; two minutes unless given.
+  @OptionGroup var length: BoundOptions
   @Option(parsing: .unconditional, help: "Rows a step.") var batchSize: Int?
   @Option(parsing: .unconditional, help: "Names all random numbers.") var seed: UInt64 = 0
   @Option(parsing: .unconditional, help: "Pictures are box-filtered to this many pixels a side.") var size = 32
@@ -71,15 +70,11 @@ struct LadderFitOptions: ParsableArguments {
   @OptionGroup var threads: ThreadOptions
 
   func options() throws(PipelineError) -> LadderOptions {
-    guard minutes == nil || steps == nil else {
-      throw PipelineError(.usage, "--steps and --minutes exclude one another; give one of them")
-    }
     var options = LadderOptions()
     options.components = components
     options.covariance = covariance
     options.latentDimensions = latentDimensions
-    if let minutes { options.bound = .minutes(minutes) }
-    if let steps { options.bound = .steps(steps) }
+    if let bound = try length.bound() { options.bound = bound }
     if let batchSize { options.batchSize = batchSize }
     options.seed = seed
     options.threads = try threads.count()
@@ -98,7 +93,8 @@ struct BaselinesFit: ParsableCommand {
 
       \(Rung.allCases.map { "\($0.rawValue): \($0.summary)" }.joined(separator: "\n"))
 
-      Of a folder of pictures the training split is used, of a matrix all rows.
+      Of a folder of pictures the training split is used, of a matrix all rows. Models that are learnt by gradients are \
+      trained for two minutes unless --steps, --epochs or --minutes say otherwise.
       """)
 
   @Argument(help: "Which model.") var model: Rung
@@ -165,6 +161,8 @@ struct BaselinesSample: ParsableCommand {
 
   @Argument(help: "A file that baselines fit has written.") var modelFile: String
   @Option(parsing: .unconditional, help: "How many rows or pictures.") var count = 64
+  @Option(parsing: .unconditional, help: "Of a mixture or a Gaussian-mixture VAE: draw from this component, from 0.")
+  var component: Int?
   @Option(parsing: .unconditional, help: "Names the random numbers; row i of a seed is always the same.")
   var seed: UInt64 = 0
   @Option(help: "What to write; its ending, .png or .npy, says which. samples.npy unless given.") var output: String?
@@ -191,13 +189,17 @@ struct BaselinesSample: ParsableCommand {
     let stored = try LadderFile(contentsOf: URL(fileURLWithPath: modelFile))
     let output = output ?? "samples.npy"
     let file = try OutputFile.url(output)
+    func draw() throws(PipelineError) -> Matrix {
+      guard let component else { return try stored.model.sample(count, seed: seed) }
+      return try stored.clusteringModel().sample(count, component: component, seed: seed)
+    }
     switch file.pathExtension.lowercased() {
     case "png":
       let side = try stored.pictureSide()
       try PictureSize.check(count: count, side: side, scale: scale)
-      let pictures = try stored.model.sample(count, seed: seed).pictures(side: side)
+      let pictures = try draw().pictures(side: side)
       try Picture.grid(pictures.map { $0.enlarged(by: scale) }, columns: columns).write(to: file)
-    case "npy": try NumPyWriter.write(stored.model.sample(count, seed: seed), to: file)
+    case "npy": try NumPyWriter.write(draw(), to: file)
     default: throw PipelineError(.usage, "--output must end in .png or .npy, which \(output) does not")
     }
     if json {
@@ -224,6 +226,12 @@ struct BaselinesScore: ParsableCommand {
   var part: LadderData.Part?
   @Option(parsing: .unconditional, help: "Names the random numbers of bounds that are estimated by drawing.")
   var seed: UInt64 = 0
+  @Option(
+    help: """
+      Of a mixture or a Gaussian-mixture VAE: a .npy file with a number for each row of the data, equal for rows of one \
+      class; how well components meet classes is measured.
+      """)
+  var labels: String?
   @Flag(help: "Print JSON.") var json = false
 
   private struct Report: Encodable {
@@ -235,6 +243,7 @@ struct BaselinesScore: ParsableCommand {
     var likelihood: LikelihoodKind
     var meanLogLikelihood: Double
     var bitsPerDimension: Double?
+    var clusteringAccuracy: Double?
   }
 
   func run() throws {
@@ -244,13 +253,23 @@ struct BaselinesScore: ParsableCommand {
     let rows = try data.open(size: isFolder.boolValue ? stored.pictureSide() : 0)
     let part = part ?? (rows.side == nil ? .all : .heldOut)
     let x = try rows.matrix(of: part)
+    var accuracy: Double?
+    if let labels {
+      let classes = try NumPyFile.integers(contentsOf: URL(fileURLWithPath: labels))
+      guard classes.count == rows.rows.rows else {
+        throw PipelineError(
+          .badData, "\(labels) has \(classes.count) labels for the \(rows.rows.rows) rows of \(data.data)")
+      }
+      accuracy = try clusteringAccuracy(
+        clusters: stored.clusteringModel().cluster(x), labels: rows.indices(of: part).map { classes[$0] })
+    }
     let likelihood = try stored.model.logLikelihood(x, seed: seed).mean
     let report = Report(
       model: stored.rung, data: data.data, split: part, rows: x.rows, dimensions: x.columns,
       likelihood: stored.model.likelihood, meanLogLikelihood: likelihood,
       bitsPerDimension: rows.side.map { _ in
         LadderData.bitsPerDimension(meanLogLikelihood: likelihood, dimensions: x.columns)
-      })
+      }, clusteringAccuracy: accuracy)
     if json { return try Console.json(report) }
     try Console.result("\(report.model.rawValue) on \(data.data), \(part.rawValue), \(x.rows) rows of \(x.columns)")
     let kind = report.likelihood == .exact ? "exact" : "a lower bound"
@@ -258,6 +277,7 @@ struct BaselinesScore: ParsableCommand {
     if let bits = report.bitsPerDimension {
       try Console.result(String(format: "  bits a dimension      %.4f", bits))
     }
+    if let accuracy { try Console.result(String(format: "  clustering accuracy   %.1f%%", 100 * accuracy)) }
   }
 }
 
@@ -266,6 +286,7 @@ struct BaselinesCompare: ParsableCommand {
     commandName: "compare",
     abstract: "Fits the models one after the other on the same data and writes a page that compares them.",
     discussion: """
+      Each model that is learnt by gradients is trained for two minutes unless --steps, --epochs or --minutes say otherwise. \
       The page is one HTML file. It ends with the text-to-image checkpoint where the data are pictures and there is one.
       """)
 

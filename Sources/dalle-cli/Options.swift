@@ -134,11 +134,26 @@ struct DataOptions: ParsableArguments {
   }
 }
 
+/// How long something is trained.
+struct BoundOptions: ParsableArguments {
+  @Option(parsing: .unconditional, help: "Train this many steps.") var steps: Int?
+  @Option(parsing: .unconditional, help: "Train this many passes over the data.") var epochs: Double?
+  @Option(parsing: .unconditional, help: "Train this long.") var minutes: Double?
+
+  /// Nil where none is given.
+  func bound() throws(PipelineError) -> TrainingBound? {
+    let bounds = [steps.map(TrainingBound.steps), epochs.map(TrainingBound.epochs), minutes.map(TrainingBound.minutes)]
+      .compactMap { $0 }
+    guard bounds.count <= 1 else {
+      throw PipelineError(.usage, "--steps, --epochs and --minutes exclude one another; give one of them")
+    }
+    return bounds.first
+  }
+}
+
 /// What both training commands take.
 struct TrainingOptions: ParsableArguments {
-  @Option(parsing: .unconditional, help: "Train this many steps.") var steps: Int?
-  @Option(parsing: .unconditional, help: "Train this many passes over the pictures.") var epochs: Double?
-  @Option(parsing: .unconditional, help: "Train this long.") var minutes: Double?
+  @OptionGroup var length: BoundOptions
   @Option(help: "How large the model is.") var preset: Preset = .small
   @Option(parsing: .unconditional, help: "Pictures a step.") var batchSize: Int?
   @Option(parsing: .unconditional, help: "The learning rate at its peak.") var learningRate: Float?
@@ -172,12 +187,7 @@ struct TrainingOptions: ParsableArguments {
 
   func settings() throws(PipelineError) -> TrainingSettings {
     var settings = TrainingSettings()
-    let bounds = [steps.map(TrainingBound.steps), epochs.map(TrainingBound.epochs), minutes.map(TrainingBound.minutes)]
-      .compactMap { $0 }
-    guard bounds.count <= 1 else {
-      throw PipelineError(.usage, "--steps, --epochs and --minutes exclude one another; give one of them")
-    }
-    settings.bound = bounds.first
+    settings.bound = try length.bound()
     settings.preset = preset
     settings.batchSize = batchSize
     settings.learningRate = learningRate

@@ -95,6 +95,34 @@ import Testing
     #expect(picture.width == 3 * 8 + 2 * 2 && picture.height == 2 * 8 + 2)
   }
 
+  @Test(arguments: [["gaussian-mixture"], ["gaussian-mixture-vae", "--steps", "60", "--latent-dimensions", "2"]])
+  func componentsAreDrawnFromAndComparedWithLabels(_ model: [String]) throws {
+    let folder = try TestFolder()
+    try writeMatrix(folder)
+    try Program.run(
+      ["baselines", "fit"] + model + ["x.npy", "--components", "2", "--output", "m.safetensors"], in: folder
+    ).expectSuccess()
+    // The clouds take turns.
+    let labels = Matrix((0..<200).map { Double($0 % 2) }, rows: 200, columns: 1)
+    try NumPyWriter.write(labels, to: folder.path("labels.npy"))
+    let score = ["baselines", "score", "m.safetensors", "x.npy", "--json", "--labels"]
+    #expect(try number(Program.run(score + ["labels.npy"], in: folder), "clustering_accuracy") > 0.98)
+    for component in ["0", "1"] {
+      try Program.run(
+        ["baselines", "sample", "m.safetensors", "--component", component, "--output", "s\(component).npy"], in: folder
+      ).expectSuccess()
+    }
+    #expect(try folder.data("s0.npy") != folder.data("s1.npy"))
+    try Program.run(["baselines", "sample", "m.safetensors", "--component", "2"], in: folder)
+      .expectFailure(64, "there is no component 2")
+    try NumPyWriter.write(Matrix([1, 2], rows: 2, columns: 1), to: folder.path("two.npy"))
+    try Program.run(score + ["two.npy"], in: folder).expectFailure(65, "two.npy has 2 labels for the 200 rows")
+    try Program.run(score + ["x.npy"], in: folder).expectFailure(65, "not one whole number for each row")
+    try Program.run(["baselines", "fit", "ppca", "x.npy"], in: folder).expectSuccess()
+    try Program.run(["baselines", "sample", "ppca.safetensors", "--component", "0"], in: folder)
+      .expectFailure(64, "has no components")
+  }
+
   @Test(arguments: [Rung.autoEncoder, .vqvae, .vqvae2, .dvae])
   func rungsOfCodesAreFittedDrawnFromAndScored(_ rung: Rung) throws {
     let folder = try TestFolder()

@@ -32,6 +32,16 @@ import Testing
     #expect(try Self.read("\(name).npy") == Matrix(Self.whole.map(abs), rows: 5, columns: 3))
   }
 
+  @Test func labelsMayHaveOneAxis() throws {
+    func labels(_ name: String) throws(PipelineError) -> [Int] {
+      try NumPyFile.integers(contentsOf: Self.folder.appendingPathComponent(name))
+    }
+    #expect(try labels("one-axis.npy") == [0, 1, 2, 3, 4])
+    for name in ["int8.npy", "no-axes.npy", "no-rows.npy", "none.npy"] {
+      #expect(throws: PipelineError.self) { try labels(name) }
+    }
+  }
+
   @Test func booleansAreZeroAndOne() throws {
     #expect(try Self.read("bool.npy") == Matrix(Self.whole.map { $0 > 0 ? 1 : 0 }, rows: 5, columns: 3))
   }

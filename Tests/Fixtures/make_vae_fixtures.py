@@ -27,13 +27,32 @@ def log_density(kind, w, x, decoded):
     return models.discretized_logistic(torch.floor(256 * x), parameters) + math.log(256)
 
 
-def make_vae(kind):
-    outputs = D * (3 * COMPONENTS if kind == "discretized_logistic" else 1)
+def mlp_weights(outputs):
+    """Of both sides, with one hidden layer each."""
     w = {}
     for part, widths in [("encoder", [D, WIDTH, 2 * Z]), ("decoder", [Z, WIDTH, outputs])]:
         for i in range(2):
             w[f"{part}.layers.{i}.weight"] = random(widths[i + 1], widths[i], scale=0.5)
             w[f"{part}.layers.{i}.bias"] = random(widths[i + 1], scale=0.2)
+    return w
+
+
+def mlp(w, part, h):
+    h = F.linear(h, w[f"{part}.layers.0.weight"], w[f"{part}.layers.0.bias"])
+    return F.linear(F.silu(h), w[f"{part}.layers.1.weight"], w[f"{part}.layers.1.bias"])
+
+
+def store(name, w, loss, tensors):
+    """With the initial weights and the gradients of the loss."""
+    gradients = torch.autograd.grad(loss, list(w.values()))
+    tensors = tensors | {"loss": loss}
+    tensors |= {f"initial/{name}": value for name, value in w.items()}
+    tensors |= {f"gradient/{name}": value for name, value in zip(w, gradients)}
+    models.store(name, tensors)
+
+
+def make_vae(kind):
+    w = mlp_weights(D * (3 * COMPONENTS if kind == "discretized_logistic" else 1))
     if kind == "gaussian":
         w["observation.variance"] = (0.75 + random(D, scale=0.02)).float().double()
     x = torch.rand(ROWS, D, generator=models.generator).double()
@@ -42,21 +61,50 @@ def make_vae(kind):
     for tensor in w.values():
         tensor.requires_grad_()
 
-    def mlp(part, h):
-        h = F.linear(h, w[f"{part}.layers.0.weight"], w[f"{part}.layers.0.bias"])
-        return F.linear(F.silu(h), w[f"{part}.layers.1.weight"], w[f"{part}.layers.1.bias"])
-
-    mean, log_variance = mlp("encoder", x).chunk(2, -1)
+    mean, log_variance = mlp(w, "encoder", x).chunk(2, -1)
     q = torch.distributions.Normal(mean, torch.exp(log_variance / 2))
     kl = torch.distributions.kl_divergence(q, torch.distributions.Normal(0.0, 1.0)).sum(1)
     z = mean + torch.exp(log_variance / 2) * epsilon
-    reconstruction = log_density(kind, w, x, mlp("decoder", z)).sum(1)
+    reconstruction = log_density(kind, w, x, mlp(w, "decoder", z)).sum(1)
     loss = (BETA * kl - reconstruction).sum() / x.numel()
-    gradients = torch.autograd.grad(loss, list(w.values()))
-    tensors = {"x": x, "epsilon": epsilon, "loss": loss, "kl": kl, "reconstruction": reconstruction}
-    tensors |= {f"initial/{name}": value for name, value in w.items()}
-    tensors |= {f"gradient/{name}": value for name, value in zip(w, gradients)}
-    models.store(f"vae-{kind.replace('_', '-')}.safetensors", tensors)
+    tensors = {"x": x, "epsilon": epsilon, "kl": kl, "reconstruction": reconstruction}
+    store(f"vae-{kind.replace('_', '-')}.safetensors", w, loss, tensors)
+
+
+# MARK: - The one with a mixture as its prior
+
+CLUSTERS, LIMIT = 3, 8
+
+
+def make_gaussian_mixture_vae():
+    w = mlp_weights(D)
+    w["observation.variance"] = (0.75 + random(D, scale=0.02)).float().double()
+    w["logits"] = random(1, CLUSTERS)
+    w["means"] = random(CLUSTERS, Z)
+    w["logVariances"] = random(CLUSTERS, Z)
+    x, epsilon = random(ROWS, D), random(ROWS, Z)
+    for tensor in w.values():
+        tensor.requires_grad_()
+
+    def bounded(x):
+        return LIMIT * torch.tanh(x / LIMIT)
+
+    mean, log_variance = mlp(w, "encoder", x).chunk(2, -1)
+    q = torch.distributions.Normal(mean, torch.exp(log_variance / 2))
+    z = mean + q.scale * epsilon
+    p_y = torch.distributions.Categorical(logits=bounded(w["logits"])[0])
+    p_z = torch.distributions.Normal(w["means"], torch.exp(bounded(w["logVariances"]) / 2))
+    q_y = torch.distributions.Categorical(logits=p_y.logits + p_z.log_prob(z[:, None]).sum(-1))
+    each = torch.distributions.kl_divergence(
+        torch.distributions.Normal(q.mean[:, None], q.scale[:, None]), p_z
+    ).sum(-1)
+    continuous = (q_y.probs * each).sum(1)
+    discrete = torch.distributions.kl_divergence(q_y, p_y)
+    reconstruction = log_density("gaussian", w, x, mlp(w, "decoder", z)).sum(1)
+    loss = (BETA * (continuous + discrete) - reconstruction).sum() / x.numel()
+    joint = p_y.logits + p_z.log_prob(mean[:, None]).sum(-1)
+    tensors = {"x": x, "epsilon": epsilon, "responsibilities": torch.softmax(joint, -1)}
+    store("gaussian-mixture-vae.safetensors", w, loss, tensors)
 
 
 # MARK: - The hierarchical one
@@ -148,15 +196,12 @@ def make_hierarchical():
     parameters = decoded.reshape(B, SIDE, SIDE, 3, 3 * COMPONENTS)
     log_p = models.discretized_logistic(torch.floor(256 * x), parameters) + math.log(256)
     loss = (BETA * sum(kl).sum() - log_p.sum()) / x.numel()
-    gradients = torch.autograd.grad(loss, list(w.values()))
-    tensors = {"x": x.reshape(B, -1), "loss": loss}
-    tensors |= {f"epsilon/{i}": value for i, value in enumerate(epsilon)}
-    tensors |= {f"initial/{name}": value for name, value in w.items()}
-    tensors |= {f"gradient/{name}": value for name, value in zip(w, gradients)}
-    models.store("hierarchical-vae.safetensors", tensors)
+    tensors = {"x": x.reshape(B, -1)} | {f"epsilon/{i}": value for i, value in enumerate(epsilon)}
+    store("hierarchical-vae.safetensors", w, loss, tensors)
 
 
 if __name__ == "__main__":
     for kind in ["bernoulli", "gaussian", "discretized_logistic"]:
         make_vae(kind)
     make_hierarchical()
+    make_gaussian_mixture_vae()
