@@ -73,6 +73,7 @@ public struct FeatureSpace: Sendable {
   /// - Parameters:
   ///   - rows: [N, D]
   ///   - components: how many at most; there are no more than D, nor than N - 1.
+  ///   - threads: that compute the covariance.
   /// - Throws: `PipelineError` of kind `.badData` where the decomposition fails.
   public init(_ rows: Matrix, components: Int, threads: Int = 1) throws(PipelineError) {
     mean = rows.mean()

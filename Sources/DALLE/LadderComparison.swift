@@ -23,7 +23,10 @@ public struct LadderComparison {
   private static let shownSamples = 36
 
   /// Splits the data and finds the feature space of the Fréchet distance.
-  /// - Parameter draws: how many rows are drawn from each model for that distance.
+  /// - Parameters:
+  ///   - data: what all rungs are fitted to and measured on.
+  ///   - draws: how many rows are drawn from each model for that distance.
+  ///   - options: how each rung is fitted.
   /// - Throws: `PipelineError` of kind `.badData` where either part is too small to be measured.
   public init(_ data: LadderData, draws: Int, options: LadderOptions) throws(PipelineError) {
     self.data = data
@@ -113,6 +116,7 @@ public struct LadderComparison {
 
   /// Measures a text-to-image checkpoint on the same held-out pictures, which it draws from their captions.
   /// - Parameters:
+  ///   - model: the checkpoint, loaded.
   ///   - name: what the page calls the checkpoint.
   ///   - pictures: the same data set at the checkpoint's picture size.
   /// - Throws: `PipelineError` where a picture cannot be read.

@@ -64,7 +64,10 @@ public struct LadderData: Sendable {
 
   /// The rows of a matrix. One in ten, chosen at random but always the same, is `test`, the others are `train`; ``Part/all``
   /// takes them together.
-  /// - Parameter allowsMissingValues: whether NaN may stand for a value that is missing.
+  /// - Parameters:
+  ///   - matrix: [N, D].
+  ///   - name: what messages and the page call it.
+  ///   - allowsMissingValues: whether NaN may stand for a value that is missing.
   /// - Throws: `PipelineError` of kind `.badData` where it is empty or an element is not finite.
   public init(_ matrix: Matrix, name: String, allowsMissingValues: Bool = false) throws(PipelineError) {
     guard matrix.rows > 0, matrix.columns > 0 else {

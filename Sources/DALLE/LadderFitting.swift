@@ -8,6 +8,7 @@ extension Rung {
   /// - Parameters:
   ///   - x: [N, D]
   ///   - side: S, where the rows are pictures of S × S × 3; nil for a matrix.
+  ///   - options: what is nil in them is chosen by the rung.
   /// - Throws: `PipelineError` where the rows or the options do not suit the model.
   public func fit(_ x: Matrix, side: Int?, options: LadderOptions) throws(PipelineError) -> FittedRung {
     try options.validate()

@@ -2,7 +2,7 @@ import LatentModels
 import NN
 import TensorCore
 
-/// An auto-encoder with a Gaussian mixture over its codes, in one file; see ``GenerativeAutoEncoder``.
+/// An auto-encoder with a Gaussian mixture over its codes, in one file; see `GenerativeAutoEncoder`.
 public struct MixtureAutoEncoder: SavedModel {
   public struct Configuration: Codable, Sendable {
     public var autoEncoder: AutoEncoder.Configuration
@@ -14,7 +14,9 @@ public struct MixtureAutoEncoder: SavedModel {
   private let codeModel: GaussianMixture
   private let model: GenerativeAutoEncoder
 
-  /// - Parameter codeModel: p(z), fitted to the codes of the data.
+  /// - Parameters:
+  ///   - autoEncoder: that gives the codes and decodes draws.
+  ///   - codeModel: p(z), fitted to the codes of the data.
   /// - Throws: `PipelineError` of kind `.usage` where it has not as many dimensions as a code.
   public init(_ autoEncoder: AutoEncoder, codeModel: GaussianMixture) throws(PipelineError) {
     configuration = Configuration(autoEncoder: autoEncoder.configuration, codeModel: codeModel.configuration)

@@ -8,7 +8,10 @@ public struct ModelCard {
   private let evaluations: [Evaluation]
   private let checkpoint: Checkpoint
 
-  /// - Parameter evaluations: what was measured, a split each; empty while nothing was.
+  /// - Parameters:
+  ///   - checkpoint: whose folder the card is for.
+  ///   - configuration: what `config.json` says.
+  ///   - evaluations: what was measured, a split each; empty while nothing was.
   public init(_ checkpoint: Checkpoint, _ configuration: CheckpointConfiguration, evaluations: [Evaluation] = []) {
     self.checkpoint = checkpoint
     self.configuration = configuration

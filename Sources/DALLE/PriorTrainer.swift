@@ -21,8 +21,12 @@ public struct PriorTrainer {
   private let architecture: PriorConfiguration?
 
   /// - Parameters:
+  ///   - checkpoint: where the model is saved, which holds stage 1.
+  ///   - dataSet: whose train split is learnt and whose validation split is measured.
   ///   - threads: replicas of the model that share out each batch; there are no more than a batch has pictures.
+  ///   - precision: of the operands of products.
   ///   - architecture: the kind, depth, widths and dropout of a new run's model; the preset's unless given.
+  ///   - observer: told of every step, and may end the run.
   public init(
     checkpoint: Checkpoint, dataSet: PictureDataSet, threads: Int, precision: ElementType,
     architecture: PriorConfiguration? = nil, observer: TrainingObserver = .init()
@@ -40,6 +44,7 @@ public struct PriorTrainer {
   ///
   /// - Parameters:
   ///   - settings: of the run; resuming takes those of its beginning, but for `bound` and `saveEvery`.
+  ///   - resume: whether to go on where the last save was.
   /// - Throws: `PipelineError` for settings, data or files that do not do, and where the learning rate diverges.
   public func train(settings: TrainingSettings, resume: Bool) throws(PipelineError) {
     try settings.validate()

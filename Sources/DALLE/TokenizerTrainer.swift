@@ -15,8 +15,12 @@ public struct TokenizerTrainer {
   private let architecture: ImageTokenizerConfiguration?
 
   /// - Parameters:
+  ///   - checkpoint: where the model is saved.
+  ///   - dataSet: whose train split is learnt and whose validation split is measured.
   ///   - threads: replicas of the model that share out each batch; there are no more than a batch has pictures.
+  ///   - precision: of the operands of products.
   ///   - architecture: the shape of a new run's model; that of the settings' preset unless given.
+  ///   - observer: told of every step, and may end the run.
   public init(
     checkpoint: Checkpoint, dataSet: PictureDataSet, threads: Int, precision: ElementType,
     architecture: ImageTokenizerConfiguration? = nil, observer: TrainingObserver = .init()
@@ -34,6 +38,7 @@ public struct TokenizerTrainer {
   ///
   /// - Parameters:
   ///   - settings: of the run; resuming takes those of its beginning, but for `bound` and `saveEvery`.
+  ///   - resume: whether to go on where the last save was.
   /// - Throws: `PipelineError` for settings, data or files that do not do, and where the learning rate diverges.
   public func train(settings: TrainingSettings, resume: Bool) throws(PipelineError) {
     try settings.validate()

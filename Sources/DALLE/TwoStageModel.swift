@@ -117,8 +117,12 @@ public struct TwoStageModel: WritableModel, Module {
   ///
   /// - Parameters:
   ///   - x: [N, S·S·3], pictures as rows with values in [0, 1).
+  ///   - kind: of the tokenizer.
   ///   - configuration: the shape; that of ``standardConfiguration(_:pictureSize:)`` unless given.
   ///   - bound: of both stages together where it is a time; steps and epochs are those of each model.
+  ///   - threads: replicas that share out each batch.
+  ///   - seed: names all random numbers.
+  ///   - precision: of the operands of products.
   ///   - report: told what is being trained, the share of the whole that is done, and the loss.
   /// - Throws: `PipelineError` of kind `.badData` where the rows are no pictures or not finite, `.usage` for a shape or
   ///   bound that makes no sense.
@@ -267,7 +271,7 @@ public struct TwoStageModel: WritableModel, Module {
     public var alone: [Matrix]
   }
 
-  /// Rows through the tokens and back by way of some of the levels; see ``VQVAE2``. With one level, that is the whole.
+  /// Rows through the tokens and back by way of some of the levels; see `VQVAE2`. With one level, that is the whole.
   public func decodedLevelByLevel(_ x: Matrix) throws(PipelineError) -> LevelPictures {
     guard let hierarchy = tokenizer as? VQVAE2 else {
       let whole = try reconstruct(x)
