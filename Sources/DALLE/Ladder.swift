@@ -42,7 +42,8 @@ public struct LadderOptions: Sendable {
   public var latentDimensions: Int?
   /// How long a model is trained that is learnt by gradients.
   public var bound = TrainingBound.minutes(2)
-  public var batchSize = 64
+  /// Rows a step of a model that is learnt by gradients.
+  public var batchSize: Int?
   /// Whether NaN stands for a value that is missing, which probabilistic PCA can be fitted to.
   public var allowsMissingValues = false
   public var seed: UInt64 = 0

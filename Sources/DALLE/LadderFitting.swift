@@ -156,15 +156,17 @@ extension Rung {
     _ model: Model, _ x: Matrix, _ options: LadderOptions, arePictures: Bool, what: String
   ) throws(PipelineError) -> [(seconds: Double, loss: Double)] {
     var fit: GradientFit
+    // In minutes, many small steps over a few thousand pictures bring more than few large ones.
+    let batchSize = options.batchSize ?? (arePictures ? 16 : 64)
     switch options.bound {
     case .minutes(let minutes): fit = GradientFit(.seconds(minutes * 60))
     case .steps(let steps): fit = GradientFit(.steps(steps))
     case .epochs(let epochs):
-      let stepsPerEpoch = Double(x.rows) / Double(min(options.batchSize, x.rows))
+      let stepsPerEpoch = Double(x.rows) / Double(min(batchSize, x.rows))
       fit = GradientFit(.steps(max(1, Int((epochs * stepsPerEpoch).rounded()))))
     }
     (fit.batchSize, fit.seed, fit.threads, fit.precision) = (
-      options.batchSize, options.seed, options.threads, options.precision
+      batchSize, options.seed, options.threads, options.precision
     )
     (fit.dequantizes, fit.points) = (arePictures, 50)
     var reported = 0

@@ -55,7 +55,7 @@ public struct TwoStageModel: WritableModel, Module {
     func patch(least: Int, isEven: Bool) -> Int? {
       (1...max(1, S)).last { S % $0 == 0 && (S / $0 >= least || $0 == 1) && (!isEven || S / $0 % 2 == 0) }
     }
-    guard (1...256).contains(S), let patchSize = patch(least: kind == .vqvae2 ? 16 : 8, isEven: kind == .vqvae2)
+    guard (1...256).contains(S), let patchSize = patch(least: 8, isEven: kind == .vqvae2)
     else {
       throw PipelineError(.usage, "a \(kind.rawValue) does not apply to pictures of \(S) pixels a side")
     }
@@ -76,7 +76,7 @@ public struct TwoStageModel: WritableModel, Module {
       (sides, codes) = ([S / patchSize], c.codes)
     case .vqvae2:
       var c = VQVAE2.Configuration()
-      (c.pictureSize, c.patchSize, c.channels, c.blocks, c.codes) = (S, patchSize, 64, 1, 256)
+      (c.pictureSize, c.patchSize, c.channels, c.blocks, c.codes) = (S, patchSize, 128, 1, 512)
       imageTokenizer = .vqvae2(c)
       (sides, codes) = (c.gridSides, c.codes)
     }

@@ -62,7 +62,8 @@ struct LadderFitOptions: ParsableArguments {
   @Option(parsing: .unconditional, help: "Dimensions of the code.") var latentDimensions: Int?
   // Of each model that is learnt by gradients; two minutes unless given.
   @OptionGroup var length: BoundOptions
-  @Option(parsing: .unconditional, help: "Rows a step.") var batchSize: Int?
+  @Option(parsing: .unconditional, help: "Rows a step of a model that is learnt by gradients.")
+  var batchSize: Int?
   @Option(parsing: .unconditional, help: "Names all random numbers.") var seed: UInt64 = 0
   @Option(parsing: .unconditional, help: "Pictures are box-filtered to this many pixels a side.") var size = 32
   @Option(help: "Operands of matrix products in training; bfloat16 where the CPU is fast at it.")
@@ -75,7 +76,7 @@ struct LadderFitOptions: ParsableArguments {
     options.covariance = covariance
     options.latentDimensions = latentDimensions
     if let bound = try length.bound() { options.bound = bound }
-    if let batchSize { options.batchSize = batchSize }
+    options.batchSize = batchSize
     options.seed = seed
     options.threads = try threads.count()
     options.precision = precision ?? Engine.preferredPrecision
