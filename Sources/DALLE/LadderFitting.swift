@@ -156,7 +156,7 @@ extension Rung {
     _ model: Model, _ x: Matrix, _ options: LadderOptions, arePictures: Bool, what: String
   ) throws(PipelineError) -> [(seconds: Double, loss: Double)] {
     var fit: GradientFit
-    // In minutes, many small steps over a few thousand pictures bring more than few large ones.
+    // In minutes, many small and bold steps over a few thousand pictures bring more than few large ones.
     let batchSize = options.batchSize ?? (arePictures ? 16 : 64)
     switch options.bound {
     case .minutes(let minutes): fit = GradientFit(.seconds(minutes * 60))
@@ -168,6 +168,7 @@ extension Rung {
     (fit.batchSize, fit.seed, fit.threads, fit.precision) = (
       batchSize, options.seed, options.threads, options.precision
     )
+    if arePictures { fit.learningRate = 3e-3 }
     (fit.dequantizes, fit.points) = (arePictures, 50)
     var reported = 0
     let curve = try fit(model, rows: x) { _ in

@@ -34,7 +34,7 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel {
     /// Logistics in the mixture of each colour of each pixel.
     public var components = 3
     /// The share of the run over which the KL's weight rises from zero to one.
-    public var warmUp = 0.1
+    public var warmUp = 0.2
 
     public init(dimensions: Int = 32 * 32 * 3) { self.dimensions = dimensions }
 
@@ -153,17 +153,33 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel {
       Tensor.normal($1, seed: noise.seed, stream: noise.part($0))
     }
     let risen = configuration.warmUp > 0 ? min(1, progress / configuration.warmUp) : 1
-    return loss(x, epsilon: epsilon, klWeight: Float(risen), precision: precision)
+    return loss(x, epsilon: epsilon, klWeight: Float(risen), isBalanced: risen < 1, precision: precision)
   }
 
-  /// - Parameter epsilon: ε of each group, of ``latentShapes(_:)``.
-  func loss(_ x: Tensor, epsilon: [Tensor], klWeight: Float, precision: ElementType) -> Tensor {
+  /// - Parameters:
+  ///   - epsilon: ε of each group, of ``latentShapes(_:)``.
+  ///   - isBalanced: whether each level's KL is weighed by ``balance(_:)``, too.
+  func loss(
+    _ x: Tensor, epsilon: [Tensor], klWeight: Float, isBalanced: Bool = false, precision: ElementType
+  ) -> Tensor {
     let (decoded, kl) = descend(
       batch: x.shape[0], features: encoder(x, precision: precision), noise: epsilon,
       temperatures: Array(repeating: 1, count: configuration.levels), precision: precision)
     var loss = observation.logDensity(x, decoded).sum() * -1
-    for divergence in kl.joined() { loss = loss + divergence.sum() * klWeight }
+    let sums = kl.map { groups in groups.dropFirst().reduce(groups[0].sum()) { $0 + $1.sum() } }
+    let balance = isBalanced ? balance(sums.map(\.item)) : Array(repeating: 1, count: sums.count)
+    for (sum, factor) in zip(sums, balance) { loss = loss + sum * (klWeight * factor) }
     return loss * (1 / Float(x.count))
+  }
+
+  /// γ_l, the price of each level while the KL's weight rises (NVAE, appendix A): what the level says with each of its
+  /// latent variables, over the mean of all levels. A level that says little pays little, so that it is not given up
+  /// before the stream above it has learnt to use it.
+  /// - Parameter kl: of each level, summed over a batch.
+  func balance(_ kl: [Float]) -> [Float] {
+    let each = zip(kl, configuration.gridSides).map { max($0 / Float($1 * $1), 1e-12) }
+    let mean = each.reduce(0, +) / Float(each.count)
+    return each.map { $0 / mean }
   }
 
   /// The evidence lower bound of each row, split into reconstruction and the KL of each level.

@@ -53,6 +53,23 @@ struct HierarchicalVAETests {
     #expect(abs(narrow.item - loss.item) < 0.02 * abs(loss.item))
   }
 
+  /// While the price of the code rises, each level pays by what it says, and its gradient with it.
+  @Test func aLevelThatSaysLittlePaysLittle() throws {
+    let model = try HierarchicalVAE(configuration(), seed: 1)
+    // 8 nats from 2×2 cells are two a cell, 16 from 4×4 are one: 4/3 and 2/3 of the mean.
+    let weights = model.balance([8, 16])
+    #expect(abs(weights[0] - 4 / 3) < 1e-6 && abs(weights[1] - 2 / 3) < 1e-6)
+    #expect(model.balance([0, 0]).allSatisfy(\.isFinite))
+    let x = Tensor(squares(3, stream: 4).elements.map { Float($0) }, shape: [3, 192])
+    let epsilon = model.latentShapes(3).map { Tensor.normal($0, seed: 2, stream: 3) }
+    func loss(_ klWeight: Float, isBalanced: Bool) -> Float {
+      model.loss(x, epsilon: epsilon, klWeight: klWeight, isBalanced: isBalanced, precision: .float32).item
+    }
+    let free = loss(0, isBalanced: false)
+    #expect(loss(0, isBalanced: true) == free)
+    #expect(loss(1, isBalanced: true) > free && loss(1, isBalanced: true) != loss(1, isBalanced: false))
+  }
+
   @Test func learnsAndUsesItsLevels() throws {
     var c = configuration()
     c.channels = 16
