@@ -68,6 +68,71 @@ import Testing
     #expect(titles == ["a red square", "a blue square"])
   }
 
+  // MARK: Image prompts
+
+  @Test func anImageIsKeptFromTheTop() throws {
+    let folder = try Trained.folder.get()
+    func draw(_ rows: Int) throws -> [Picture] {
+      try pictures(folder, "--count", "3", "--image", "data/blue40.png", "--keep-rows", "\(rows)")
+    }
+    let none = try draw(0)
+    #expect(try pictures(folder, "--count", "3") == none)
+    let some = try draw(6)
+    #expect(some != none)
+    #expect(try draw(6) == some)
+    let outcome = try Program.run(
+      [
+        "generate", "a red square", "--image", "data/blue40.png", "--keep-rows", "6", "--count", "1", "--seed", "5",
+        "--json",
+      ], in: folder)
+    outcome.expectSuccess()
+    #expect(outcome.errorLines.contains("note: the first 6 of 8 rows of tokens are those of data/blue40.png"))
+    let json = try outcome.json()
+    #expect(json["image"] as? String == "data/blue40.png" && json["kept_rows"] as? Int == 6)
+    #expect(json["files"] as? [String] == ["a-red-square-from-blue40.png"])
+    let file = folder.path("a-red-square-from-blue40.png")
+    #expect(try Picture(contentsOf: file) == some[0])
+    let text = Dictionary(uniqueKeysWithValues: try Picture.pngText(of: file))
+    #expect(text["Image"] == "blue40.png" && text["Kept rows"] == "6")
+  }
+
+  @Test func variationsNeedNoCaption() throws {
+    let folder = try Trained.folder.get()
+    let outcome = try Program.run(["generate", "--image", "data/grey40.png", "--variations", "--json"], in: folder)
+    outcome.expectSuccess()
+    #expect(outcome.errorLines.contains("note: the first 4 of 8 rows of tokens are those of data/grey40.png"))
+    let json = try outcome.json()
+    #expect(json["files"] as? [String] == ["variations-from-grey40.png"] && json["captions"] as? [String] == [""])
+    let empty = try Program.run(
+      ["generate", "", "--image", "data/grey40.png", "--keep-rows", "4", "--output", "empty.png"], in: folder)
+    empty.expectSuccess()
+    let variations = try Picture(contentsOf: folder.path("variations-from-grey40.png"))
+    #expect(try Picture(contentsOf: folder.path("empty.png")) == variations)
+    // A caption may help, and then another number of rows.
+    let helped = ["generate", "a red square", "--image", "data/grey40.png", "--variations", "--keep-rows", "2"]
+    try Program.run(helped + ["--output", "helped.png"], in: folder).expectSuccess()
+    #expect(folder.exists("helped.png"))
+  }
+
+  @Test(
+    arguments: [
+      (["red", "--keep-rows", "3"], 64, "--image FILE"), (["red", "--variations"], 64, "--image FILE"),
+      (["--image", "data/red8.png"], 64, "there is no caption"), ([], 64, "there is no caption"),
+      (["red", "--image", "data/red8.png", "--keep-rows", "8"], 64, "--keep-rows must be 0 to 7, not 8"),
+      (["red", "--image", "data/red8.png", "--keep-rows", "-1"], 64, "--keep-rows must be 0 to 7, not -1"),
+      (["red", "--image", "data/red8.png", "--keep-rows", "some"], 64, "--keep-rows"),
+      (["red", "--image", "data/nothing.png"], 66, "nothing.png"), (["red", "--image", "data"], 66, "it is a folder"),
+      (["red", "--image", "data/red8.txt"], 65, "not a PNG or JPEG"),
+      (["red", "--image", "data/red8.png", "--output", "./data/../data/red8.png"], 64, "would replace data/red8.png"),
+    ] as [([String], Int32, String)])
+  func imagePromptsThatMakeNoSense(_ arguments: [String], _ code: Int32, _ words: String) throws {
+    let folder = try Trained.folder.get()
+    let before = try folder.contents(of: "data")
+    let output = arguments.contains("--output") ? [] : ["--output", "no.png"]
+    try Program.run(["generate"] + arguments + output, in: folder).expectFailure(code, words)
+    #expect(try folder.contents(of: "data") == before && !folder.exists("no.png"))
+  }
+
   @Test func jsonIsOneObjectAndUnseenWordsAreNamed() throws {
     let folder = try Trained.folder.get()
     let outcome = try Program.run(
