@@ -281,6 +281,42 @@ import Testing
     try Program.run(["evaluate", "data", "--split", "all"], in: folder).expectFailure(64, "--split")
   }
 
+  @Test func evaluationWritesAContactSheet() throws {
+    let folder = try Trained.copy()
+    let evaluate = ["evaluate", "data", "--captions", "2", "--split", "train", "--checkpoint", "local"]
+    func sheet() throws -> String { String(decoding: try folder.data("sheet.html"), as: UTF8.self) }
+    let outcome = try Program.run(
+      evaluate + ["--output", "sheet.html", "--caption", "a <red> tapir", "--caption", "-5 squares", "--json"],
+      in: folder)
+    outcome.expectSuccess()
+    #expect(try outcome.json()["output"] as? String == "sheet.html")
+    var html = try sheet()
+    #expect(html.contains("<h3>a &lt;red&gt; tapir</h3>") && html.contains("<h3>-5 squares</h3>"))
+    #expect(html.ranges(of: "<img ").count == 2 * 4 + 2 * 4 * 2)
+    // Those that stand for it unless others are given, and the path where there is no JSON.
+    let standard = try Program.run(evaluate + ["--output", "sheet.html"], in: folder)
+    standard.expectSuccess()
+    #expect(standard.outputLines.last == "sheet.html")
+    html = try sheet()
+    for caption in ["purple heart with a crown", "blue cat", "woman zombie: dark skin tone"] {
+      #expect(html.contains("<h3>\(caption)</h3>"))
+    }
+    #expect(html.ranges(of: "<img ").count == 2 * 4 + 3 * 4 * 2)
+    for (output, words) in [
+      ("nowhere/x.html", "there is no folder nowhere"), ("data", "it is a folder"), ("", "it is a folder"),
+    ] {
+      try Program.run(evaluate + ["--output", output], in: folder).expectFailure(73, words)
+    }
+    try Program.run(evaluate + ["--caption", "a red tapir"], in: folder).expectFailure(64, "--output FILE")
+    // 1024 or 512 bytes a block.
+    let full = try Program.run(
+      evaluate + ["--output", "sheet.html", "--json"], in: folder, prologue: "ulimit -f 1")
+    full.expectFailure(74, "sheet.html")
+    #expect(try sheet() == html)
+    let left = try FileManager.default.contentsOfDirectory(atPath: folder.url.path)
+    #expect(left.sorted() == ["checkpoints", "data", "sheet.html"])
+  }
+
   @Test func helpAndVersionAreNoFailures() throws {
     let folder = try TestFolder()
     for arguments in [["--help"], ["help", "generate"], ["--version"], []] {
