@@ -88,8 +88,8 @@ public struct EvaluationPage {
     let start = "The last picture of a row is that of the training split which is nearest to the picture drawn. "
     return split == .train
       ? start + "Where it is the caption's own, the caption was learnt; otherwise it was confused with that one's."
-      : start + "No picture of this split was seen in training: a drawing that looks like the real picture was "
-        + "composed, one that looks like the last picture instead was copied."
+      : start + "No picture of this split was trained on: what a drawing shares with the real picture and not with the "
+        + "last one was composed, what it shares with the last one and not with the real one may be copied."
   }
 
   private func row(_ drawing: Evaluation.Drawing) throws(PipelineError) -> HTML {
