@@ -22,6 +22,13 @@ public struct Evaluation: Encodable, Sendable {
   public var retrieval: Retrieval?
   /// The same with the reconstruction in place of the drawn picture: what stage 1 allows.
   public var retrievalCeiling: Retrieval
+  /// The captions that were drawn, to look at; no part of the figures.
+  public var drawings: [Drawing] = []
+
+  enum CodingKeys: String, CodingKey {
+    case split, pictures, reconstructionPsnrInDecibels, codebookPerplexity, codebookUse, priorLoss, retrieval
+    case retrievalCeiling
+  }
 
   public struct Retrieval: Encodable, Sendable {
     /// Captions that were drawn.
@@ -29,7 +36,79 @@ public struct Evaluation: Encodable, Sendable {
     /// The shares whose own picture is the nearest, and among the five nearest.
     public var at1: Double
     public var at5: Double
+
+    /// - Parameter ranks: for each caption how many pictures are nearer than its own.
+    init(ranks: [Int]) {
+      let count = Double(max(1, ranks.count))
+      captions = ranks.count
+      at1 = Double(ranks.count { $0 < 1 }) / count
+      at5 = Double(ranks.count { $0 < 5 }) / count
+    }
   }
+
+  /// A caption of the split, its picture, and what the model makes of both.
+  public struct Drawing: Sendable {
+    public var caption: String
+    public var original: Picture
+    public var reconstruction: Picture
+    /// Where the original stands among the pictures nearest to the reconstruction.
+    public var ceiling: Place
+    /// Nil where there is no prior.
+    public var drawn: DrawnPicture?
+  }
+
+  /// A picture that was drawn, and those of the data set near to it.
+  public struct DrawnPicture: Sendable {
+    public var picture: Picture
+    /// Where the caption's own picture stands; nil where the data set has none.
+    public var own: Place?
+    /// The nearest picture of the training split; nil where that is empty.
+    public var nearest: Nearest?
+  }
+
+  /// Where a picture of the data set stands among those nearest to another one.
+  public struct Place: Sendable {
+    /// The number of pictures that are nearer.
+    public var rank: Int
+    /// The root of the mean squared difference of the two at 32×32 pixels, in [0, 1].
+    public var distance: Double
+  }
+
+  /// A picture of the training split.
+  public struct Nearest: Sendable {
+    public var caption: String
+    public var picture: Picture
+    /// Whether it is the very picture of the caption that was drawn.
+    public var isOwn: Bool
+    /// As a ``Place`` has it.
+    public var distance: Double
+  }
+
+  /// The figures in words: for each a row, its name first, then a value for each evaluation.
+  static func figures(_ evaluations: [Evaluation]) -> [[String]] {
+    func percent(_ share: Double) -> String { String(format: "%.1f%%", 100 * share) }
+    func row(_ name: String, _ value: (Evaluation) -> String) -> [String] { [name] + evaluations.map(value) }
+    return [
+      row("pictures") { "\($0.pictures)" },
+      row("reconstruction PSNR, dB") { String(format: "%.2f", $0.reconstructionPsnrInDecibels) },
+      row("codebook perplexity") { String(format: "%.0f", $0.codebookPerplexity) },
+      row("codes in use") { percent($0.codebookUse) },
+      row("prior loss, nats an image token") { $0.priorLoss.map { String(format: "%.3f", $0) } ?? "–" },
+      row("captions drawn") { "\($0.retrieval?.captions ?? 0)" },
+      row("retrieval@1 (ceiling)") {
+        "\($0.retrieval.map { percent($0.at1) } ?? "–") (\(percent($0.retrievalCeiling.at1)))"
+      },
+      row("retrieval@5 (ceiling)") {
+        "\($0.retrieval.map { percent($0.at5) } ?? "–") (\(percent($0.retrievalCeiling.at5)))"
+      },
+    ]
+  }
+
+  static let retrievalExplanation = """
+    Retrieval: one picture is drawn for each caption with the default settings, and its nearest neighbours are looked \
+    up among all pictures of the data set, at 32×32 pixels: the share whose own picture is the nearest, or among the \
+    five nearest. The ceiling is the same with the tokenizer's reconstruction in place of the drawn picture.
+    """
 }
 
 /// Measures a model on a data set.
@@ -84,22 +163,66 @@ public struct Evaluator {
     let reconstructions = reconstructor.reconstruct(pictures)
     let error = reconstructions.map(\.meanSquaredError).reduce(0, +) / Double(indices.count)
     let use = CodebookUse(tokens: reconstructions.flatMap(\.tokens), codeCount: reconstructor.tokenizer.codeCount)
-    let reconstructed = Dictionary(uniqueKeysWithValues: zip(indices, reconstructions.map(\.picture)))
+    let places = Dictionary(uniqueKeysWithValues: zip(indices, indices.indices))
+    var drawings = drawn.compactMap { places[$0] }.map { place in
+      let reconstruction = reconstructions[place].picture
+      return Evaluation.Drawing(
+        caption: dataSet.entries[indices[place]].captions[0], original: pictures[place], reconstruction: reconstruction,
+        ceiling: self.place(of: indices[place], in: distances(from: reconstruction)))
+    }
     var evaluation = Evaluation(
       split: split, pictures: indices.count,
       reconstructionPsnrInDecibels: psnrInDecibels(meanSquaredError: error), codebookPerplexity: use.perplexity,
       codebookUse: Double(use.used) / Double(use.total),
-      retrievalCeiling: retrieval(drawn.compactMap { reconstructed[$0] }, of: drawn))
+      retrievalCeiling: .init(ranks: drawings.map(\.ceiling.rank)), drawings: drawings)
     guard let model else { return evaluation }
     progress("measuring the prior on \(split.rawValue)", 0)
     evaluation.priorLoss = model.prior.meanImageLoss(
       texts: indices.map { model.vocabulary.encode(dataSet.entries[$0].captions[0]) },
       images: reconstructions.map(\.tokens), precision: .float32, team: model.threadTeam)
-    let generated = try model.generate(captions: drawn.map { dataSet.entries[$0].captions[0] }, options: options) {
+    let generated = try model.generate(captions: drawings.map(\.caption), options: options) {
       progress("drawing \(split.rawValue)", $0)
     }
-    evaluation.retrieval = retrieval(generated, of: drawn)
+    for (i, index) in drawn.enumerated() { drawings[i].drawn = try neighbourhood(of: generated[i], own: index) }
+    evaluation.retrieval = .init(ranks: drawings.compactMap { $0.drawn?.own?.rank })
+    evaluation.drawings = drawings
     return evaluation
+  }
+
+  /// What was drawn for a caption that need not be one of the data set.
+  public struct Prompt: Sendable {
+    public var caption: String
+    /// Whether the training split has this very caption.
+    public var isInTraining: Bool
+    /// See ``TextToImageModel/unseenWords(in:)``.
+    public var unseenWords: [String]
+    /// Pictures 0 ..< count of the seed.
+    public var drawings: [Evaluation.DrawnPicture]
+  }
+
+  /// Draws for captions that need not be of the data set.
+  /// - Parameters:
+  ///   - count: pictures a caption.
+  ///   - progress: told the share that is done, in 0 ... 1.
+  /// - Returns: nothing where there is no prior.
+  /// - Throws: `PipelineError` of kind `.usage` for options that make no sense.
+  public func draw(
+    _ captions: [String], count: Int, options: GenerationOptions = .init(), progress: (Double) -> Void = { _ in }
+  ) throws(PipelineError) -> [Prompt] {
+    guard let model else { return [] }
+    let pictures = try model.generate(captions: captions, count: count, options: options, progress: progress)
+    let known = Set(dataSet.indices(of: .train).flatMap { dataSet.entries[$0].captions })
+    var prompts: [Prompt] = []
+    for (i, caption) in captions.enumerated() {
+      var prompt = Prompt(
+        caption: caption, isInTraining: known.contains(caption), unseenWords: model.unseenWords(in: caption),
+        drawings: [])
+      for picture in pictures[i * count..<(i + 1) * count] {
+        prompt.drawings.append(try neighbourhood(of: picture, own: nil))
+      }
+      prompts.append(prompt)
+    }
+    return prompts
   }
 
   private static func choose(_ indices: [Int], limit: Int?, seed: UInt64) -> [Int] {
@@ -108,17 +231,32 @@ public struct Evaluator {
     return random.permutation(indices.count).prefix(limit).map { indices[$0] }.sorted()
   }
 
-  /// Where each picture's own one, `indices[i]`, stands among its neighbours.
-  private func retrieval(_ pictures: [Picture], of indices: [Int]) -> Evaluation.Retrieval {
-    var ranks: [Int] = []
-    for (picture, index) in zip(pictures, indices) {
-      let feature = Self.feature(picture)
-      let own = Self.squaredDistance(feature, library[index])
-      ranks.append(library.count { Self.squaredDistance(feature, $0) < own })
+  /// The squared distances of a picture from all of the data set.
+  private func distances(from picture: Picture) -> [Int32] {
+    let feature = Self.feature(picture)
+    return library.map { Self.squaredDistance(feature, $0) }
+  }
+
+  private func place(of index: Int, in distances: [Int32]) -> Evaluation.Place {
+    let own = distances[index]
+    return .init(rank: distances.count { $0 < own }, distance: Self.rootMeanSquare(own))
+  }
+
+  /// What of the data set is near to a picture that was drawn for the caption of the picture `own`.
+  private func neighbourhood(of picture: Picture, own: Int?) throws(PipelineError) -> Evaluation.DrawnPicture {
+    let distances = distances(from: picture)
+    var drawn = Evaluation.DrawnPicture(picture: picture, own: own.map { place(of: $0, in: distances) })
+    if let nearest = dataSet.indices(of: .train).min(by: { distances[$0] < distances[$1] }) {
+      drawn.nearest = .init(
+        caption: dataSet.entries[nearest].captions[0], picture: try dataSet.picture(at: nearest),
+        isOwn: nearest == own, distance: Self.rootMeanSquare(distances[nearest]))
     }
-    let count = Double(max(1, ranks.count))
-    return .init(
-      captions: ranks.count, at1: Double(ranks.count { $0 < 1 }) / count, at5: Double(ranks.count { $0 < 5 }) / count)
+    return drawn
+  }
+
+  /// Of a channel's difference, in [0, 1].
+  private static func rootMeanSquare(_ squaredDistance: Int32) -> Double {
+    (Double(squaredDistance) / Double(retrievalSide * retrievalSide * 3)).squareRoot() / 255
   }
 
   private static func squaredDistance(_ a: [UInt8], _ b: [UInt8]) -> Int32 {

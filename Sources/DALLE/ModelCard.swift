@@ -106,31 +106,7 @@ public struct ModelCard {
   }
 
   private var figures: String {
-    func percent(_ share: Double) -> String { String(format: "%.1f%%", 100 * share) }
-    func row(_ name: String, _ value: (Evaluation) -> String) -> [String] { [name] + evaluations.map(value) }
-    let table = Self.table(
-      [""] + evaluations.map(\.split.rawValue),
-      [
-        row("pictures") { "\($0.pictures)" },
-        row("reconstruction PSNR, dB") { String(format: "%.2f", $0.reconstructionPsnrInDecibels) },
-        row("codebook perplexity") { String(format: "%.0f", $0.codebookPerplexity) },
-        row("codes in use") { percent($0.codebookUse) },
-        row("prior loss, nats an image token") { $0.priorLoss.map { String(format: "%.3f", $0) } ?? "–" },
-        row("captions drawn") { "\($0.retrieval?.captions ?? 0)" },
-        row("retrieval@1 (ceiling)") {
-          "\($0.retrieval.map { percent($0.at1) } ?? "–") (\(percent($0.retrievalCeiling.at1)))"
-        },
-        row("retrieval@5 (ceiling)") {
-          "\($0.retrieval.map { percent($0.at5) } ?? "–") (\(percent($0.retrievalCeiling.at5)))"
-        },
-      ])
-    return table + """
-
-
-      Retrieval: one picture is drawn for each caption with the default settings, and its nearest neighbours are looked \
-      up among all pictures of the data set, at 32×32 pixels: the share whose own picture is the nearest, or among the \
-      five nearest. The ceiling is the same with the tokenizer's reconstruction in place of the drawn picture. \
-      `dalle-cli evaluate --card` measures all this anew.
-      """
+    let table = Self.table([""] + evaluations.map(\.split.rawValue), Evaluation.figures(evaluations))
+    return "\(table)\n\n\(Evaluation.retrievalExplanation) `dalle-cli evaluate --card` measures all this anew."
   }
 }

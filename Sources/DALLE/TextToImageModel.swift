@@ -10,10 +10,31 @@ public struct GenerationOptions: Sendable {
   /// Names the random numbers: the same seed gives the same pictures.
   public var seed: UInt64
   public var sampling: SamplingOptions
+  /// The picture whose upper part is kept; nil draws all of it.
+  public var imagePrompt: ImagePrompt?
 
-  public init(seed: UInt64 = 0, sampling: SamplingOptions = .init()) {
+  public init(seed: UInt64 = 0, sampling: SamplingOptions = .init(), imagePrompt: ImagePrompt? = nil) {
     self.seed = seed
     self.sampling = sampling
+    self.imagePrompt = imagePrompt
+  }
+}
+
+/// A picture as the beginning of others (Ramesh et al. 2021, figure 2d: "the exact same cat on the top as a sketch on the
+/// bottom"): the first rows of its image tokens are given, and the others are drawn from the caption and from them.
+///
+/// What is kept are tokens. Pixels near the first row that is drawn may change, because the decoder's convolutions see
+/// both sides.
+public struct ImagePrompt: Sendable {
+  /// Of any size: it is made square the way that the checkpoint's data set was, and brought to the tokenizer's size.
+  public var picture: Picture
+  /// Rows of image tokens that are kept, from the top, 0 ..< the grid's side. 0 draws what is drawn without a prompt. Nil
+  /// keeps the upper half.
+  public var keptRows: Int?
+
+  public init(_ picture: Picture, keptRows: Int? = nil) {
+    self.picture = picture
+    self.keptRows = keptRows
   }
 }
 
@@ -49,7 +70,7 @@ public final class TextToImageModel {
   /// - Parameters:
   ///   - caption: what to draw. Text beyond the prior's context is cut; see ``tokens(of:)``.
   ///   - progress: told the share that is done, in 0 ... 1.
-  /// - Throws: `PipelineError` of kind `.usage` for options that make no sense.
+  /// - Throws: `PipelineError` of kind `.usage` for options that make no sense, an image prompt's rows among them.
   public func generate(
     _ caption: String, count: Int = 1, options: GenerationOptions = .init(),
     progress: (Double) -> Void = { _ in }
@@ -62,13 +83,38 @@ public final class TextToImageModel {
     captions: [String], count: Int = 1, options: GenerationOptions = .init(),
     progress: (Double) -> Void = { _ in }
   ) throws(PipelineError) -> [Picture] {
+    reconstructor.decode(try tokens(captions: captions, count: count, options: options, progress: progress))
+  }
+
+  /// The image tokens of what ``generate(captions:count:options:progress:)`` draws.
+  func tokens(
+    captions: [String], count: Int = 1, options: GenerationOptions, progress: (Double) -> Void = { _ in }
+  ) throws(PipelineError) -> [[Int32]] {
     try options.sampling.validate()
     guard count > 0 else { throw PipelineError(.usage, "--count must be 1 or more, not \(count)") }
+    let prefix = try options.imagePrompt.map(keptTokens) ?? []
     let requests = captions.flatMap { caption in
       let text = vocabulary.encode(caption)
-      return (0..<count).map { DrawingRequest(text: text, seed: options.seed, number: $0) }
+      return (0..<count).map { DrawingRequest(text: text, prefix: prefix, seed: options.seed, number: $0) }
     }
     return draw(requests, options.sampling, progress)
+  }
+
+  /// The rows of an image prompt that are kept.
+  /// - Throws: `PipelineError` of kind `.usage` where there are not so many, or none would be left to draw.
+  public func keptRows(of prompt: ImagePrompt) throws(PipelineError) -> Int {
+    let rows = prompt.keptRows ?? prior.gridSide / 2
+    guard (0..<prior.gridSide).contains(rows) else {
+      throw PipelineError(
+        .usage,
+        "--keep-rows must be 0 to \(prior.gridSide - 1), not \(rows): a picture has \(prior.gridSide) rows of tokens")
+    }
+    return rows
+  }
+
+  private func keptTokens(of prompt: ImagePrompt) throws(PipelineError) -> [Int32] {
+    let count = try keptRows(of: prompt) * prior.gridSide
+    return Array(reconstructor.tokens(of: [squared(prompt.picture)])[0].prefix(count))
   }
 
   /// Sequences that advance together: enough to read each weight rarely, few enough for the cache.
@@ -76,23 +122,26 @@ public final class TextToImageModel {
 
   private func draw(
     _ requests: [DrawingRequest], _ options: SamplingOptions, _ progress: (Double) -> Void
-  ) -> [Picture] {
+  ) -> [[Int32]] {
     let length = prior.imageLength
-    var pictures: [Picture] = []
+    var tokens: [[Int32]] = []
     for start in stride(from: 0, to: requests.count, by: Self.picturesAtOnce) {
       let part = Array(requests[start..<min(start + Self.picturesAtOnce, requests.count)])
-      let tokens = decoder.draw(part, options: options) { done in
+      tokens += decoder.draw(part, options: options) { done in
         progress((Double(start) + Double(part.count * done) / Double(length)) / Double(requests.count))
       }
-      pictures += reconstructor.decode(tokens)
     }
-    return pictures
+    return tokens
   }
 
   /// Pictures through stage 1 and back, at the model's size.
   public func reconstruct(_ pictures: [Picture]) -> [Picture] {
-    let (size, fit) = (imageTokenizer.pictureSize, configuration.data?.fit ?? .pad)
-    return reconstructor.reconstruct(pictures.map { $0.squared(side: size, fit: fit) }).map(\.picture)
+    reconstructor.reconstruct(pictures.map(squared)).map(\.picture)
+  }
+
+  /// A picture as the tokenizer takes it.
+  private func squared(_ picture: Picture) -> Picture {
+    picture.squared(side: imageTokenizer.pictureSize, fit: configuration.data?.fit ?? .pad)
   }
 
   var reconstructor: Reconstructor { Reconstructor(tokenizer: imageTokenizer, team: team) }

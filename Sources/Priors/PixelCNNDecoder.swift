@@ -32,9 +32,12 @@ public final class PixelCNNDecoder: ImageTokenDecoder {
         let drawings = mine.map { Drawing(model, positions, requests[$0], guidance: options.guidance) }
         for position in 0..<side * side {
           for (drawing, i) in zip(drawings, mine) {
-            if position % side == 0 { drawing.beginRow(position / side) }
-            let logits = drawing.logits(column: position % side)
-            drawing.place(options.draw(logits, uniform: requests[i].uniform(position: position)))
+            let (row, column) = (position / side, position % side)
+            if column == 0 { drawing.beginRow(row) }
+            // The horizontal stack reaches no further than its row: one that is given whole does without.
+            let isGiven = (row + 1) * side <= requests[i].prefix.count
+            let logits = isGiven ? [] : drawing.logits(column: column)
+            drawing.place(requests[i].token(at: position, from: logits, options))
           }
           // The first thread is the caller's.
           if thread == 0 { progress(position + 1) }

@@ -52,18 +52,27 @@ public struct DrawingRequest: Sendable {
   public var text: [Int32]
   /// The tokens of coarser grids that the picture is to agree with, for a prior that is conditioned on them.
   public var upperTokens: [[Int32]]
+  /// The first image tokens of the picture, which are given and not drawn, each below the model's image vocabulary;
+  /// those beyond its image length are cut.
+  public var prefix: [Int32]
   public var seed: UInt64
   /// The number of the picture among those of the seed.
   public var number: Int
 
-  public init(text: [Int32], upperTokens: [[Int32]] = [], seed: UInt64, number: Int) {
+  public init(text: [Int32], upperTokens: [[Int32]] = [], prefix: [Int32] = [], seed: UInt64, number: Int) {
     self.text = text
     self.upperTokens = upperTokens
+    self.prefix = prefix
     self.seed = seed
     self.number = number
   }
 
-  /// The random number that the token at a position is drawn with.
+  /// The token at a position: the one given, else one drawn from `logits`.
+  func token(at position: Int, from logits: [Float], _ options: SamplingOptions) -> Int32 {
+    position < prefix.count ? prefix[position] : options.draw(logits, uniform: uniform(position: position))
+  }
+
+  /// The random number that the token at a position is drawn with. It does not depend on what is given before.
   func uniform(position: Int) -> Float {
     var random = Philox(seed: seed, stream: 0x5A << 56 | UInt64(number), counter: UInt64(position))
     return random.uniform()

@@ -39,8 +39,9 @@ public final class PriorDecoder: ImageTokenDecoder {
 
   public typealias Request = DrawingRequest
 
-  /// Draws one picture for each request.
-  /// - Parameter progress: told after each image token how many are there.
+  /// Draws one picture for each request. Captions, and the image tokens that all requests are given, go through the
+  /// model in one pass; what some are given beyond these takes the place of what would be drawn.
+  /// - Parameter progress: told after each later image token how many are there.
   /// - Returns: `imageLength` tokens for each request.
   public func draw(
     _ requests: [Request], options: SamplingOptions, progress: (Int) -> Void = { _ in }
@@ -50,24 +51,30 @@ public final class PriorDecoder: ImageTokenDecoder {
     // With guidance each picture has a second sequence without a caption.
     let isGuided = options.guidance != 1
     let texts = requests.map(\.text) + (isGuided ? requests.map { _ in [] } : [])
-    let state = State(c, sequences: texts.count, threads: team.count)
+    // The last image token is not an input.
+    let given = min(requests.map(\.prefix.count).min() ?? 0, c.imageLength - 1)
+    let state = State(c, sequences: texts.count, inputs: c.textLength + given, threads: team.count)
     let embeddedTexts = prior.embedded(texts: texts)
 
-    var tokens = requests.map { _ in [Int32](repeating: 0, count: c.imageLength) }
+    var tokens = requests.map { Array($0.prefix.prefix(given)) + Array(repeating: 0, count: c.imageLength - given) }
     for sequence in texts.indices {
       for position in 0..<c.textLength {
-        let row = sequence * c.textLength + position
-        DecodingStep.copyRow(embeddedTexts, row, into: state.x, row)
+        let row = sequence * state.inputs + position
+        DecodingStep.copyRow(embeddedTexts, sequence * c.textLength + position, into: state.x, row)
         state.places[row] = (sequence, position)
       }
+      for index in 0..<given {
+        let row = sequence * state.inputs + c.textLength + index
+        enter(tokens[sequence % requests.count][index], at: index, of: sequence, state, row: row)
+      }
     }
-    var rows = texts.count * c.textLength
-    for index in 0..<c.imageLength {
+    var rows = texts.count * state.inputs
+    for index in given..<c.imageLength {
       team.run { thread in
         forward(state, rows: rows, thread: thread)
         for i in stride(from: thread, to: requests.count, by: team.count) {
           let logits = state.guidedLogits(of: i, options.guidance, pictures: requests.count)
-          state.drawn[i] = options.draw(logits, uniform: requests[i].uniform(position: index))
+          state.drawn[i] = requests[i].token(at: index, from: logits, options)
         }
       }
       for i in requests.indices { tokens[i][index] = state.drawn[i] }
@@ -75,13 +82,17 @@ public final class PriorDecoder: ImageTokenDecoder {
       // The token drawn is the next input of all its sequences.
       rows = texts.count
       for sequence in texts.indices {
-        let token = tokens[sequence % requests.count][index]
-        DecodingStep.addRows(
-          prior.imageEmbedding.weight.value, Int(token), imagePositions, index, into: state.x, row: sequence)
-        state.places[sequence] = (sequence, c.textLength + index)
+        enter(tokens[sequence % requests.count][index], at: index, of: sequence, state, row: sequence)
       }
     }
     return tokens
+  }
+
+  /// Makes a row of `state.x` the embedding of the image token `index` of a sequence.
+  private func enter(_ token: Int32, at index: Int, of sequence: Int, _ state: State, row: Int) {
+    DecodingStep.addRows(
+      prior.imageEmbedding.weight.value, Int(token), imagePositions, index, into: state.x, row: row)
+    state.places[row] = (sequence, configuration.textLength + index)
   }
 
   /// What the threads share while drawing, and each one's scratch memory.
@@ -90,14 +101,16 @@ public final class PriorDecoder: ImageTokenDecoder {
     let normalized, statistics, scores: [Tensor]
     let cache: KeyValueCache
     let sequences: Int
+    /// Of each sequence in the first pass.
+    let inputs: Int
     /// The sequence and position of each row of `x`.
     var places: [(sequence: Int, position: Int)]
     /// The tokens of this step; each is written by one thread.
     let drawn: UnsafeMutableBufferPointer<Int32>
 
-    init(_ c: TransformerPrior.Configuration, sequences: Int, threads: Int) {
-      let rows = sequences * c.textLength
-      self.sequences = sequences
+    init(_ c: TransformerPrior.Configuration, sequences: Int, inputs: Int, threads: Int) {
+      let rows = sequences * inputs
+      (self.sequences, self.inputs) = (sequences, inputs)
       x = .zeros([rows, c.width])
       queryKeyValue = .zeros([rows, 3 * c.width])
       attended = .zeros([rows, c.width])

@@ -13,6 +13,14 @@ struct Evaluate: ParsableCommand {
   @Option(parsing: .unconditional, help: "Draw for at most this many captions of a split; 0 draws all.")
   var captions = 300
   @Option(parsing: .unconditional, help: "Names the random numbers of drawing.") var seed: UInt64 = 0
+  @Option(help: "A contact sheet to write: an HTML page of the captions, their pictures and what is drawn for them.")
+  var output: String?
+  @Option(
+    name: .customLong("caption"), parsing: .unconditionalSingleValue,
+    help: ArgumentHelp(
+      "A caption from outside of the data that the contact sheet shows several drawings of; may be repeated.",
+      discussion: "Unless given: \(standardPrompts.joined(separator: "; ")).", valueName: "text"))
+  var prompts: [String] = []
   @Flag(help: "Write the figures into the checkpoint's model card, README.md.") var card = false
   @Flag(help: "Print JSON.") var json = false
   @OptionGroup var checkpoint: CheckpointOptions
@@ -22,10 +30,20 @@ struct Evaluate: ParsableCommand {
     var checkpoint: String
     var data: String
     var splits: [Evaluation]
+    var output: String?
   }
+
+  /// Combinations that the default data set does not have, of words that it has.
+  private static let standardPrompts = ["purple heart with a crown", "blue cat", "woman zombie: dark skin tone"]
+  /// Of each of them.
+  private static let drawingsOfAPrompt = 4
 
   func run() throws {
     guard captions >= 0 else { throw PipelineError(.usage, "--captions must be 0 or more, not \(captions)") }
+    guard output != nil || prompts.isEmpty else {
+      throw PipelineError(.usage, "--caption is drawn for the contact sheet: name it with --output FILE")
+    }
+    let sheet = try output.map(OutputFile.url)
     let folder = try checkpoint.forReading(needing: \.isComplete).url
     let threads = try threads.count()
     let configuration = try Checkpoint(folder).readConfiguration()
@@ -59,9 +77,20 @@ struct Evaluate: ParsableCommand {
       try ModelCard(Checkpoint(folder), configuration, evaluations: results).write()
       Console.note("wrote \(Checkpoint(folder).modelCardFile.relativePath)")
     }
+    if let sheet {
+      let drawn = try evaluator.draw(
+        prompts.isEmpty ? Self.standardPrompts : prompts, count: Self.drawingsOfAPrompt, options: .init(seed: seed)
+      ) { Console.progress(String(format: "drawing other captions %3.0f%%", 100 * $0)) }
+      try EvaluationPage(
+        checkpoint: folder.lastPathComponent, data: evaluator.dataSet.url.lastPathComponent, seed: seed,
+        evaluations: results, prompts: drawn
+      ).write(to: sheet)
+      if !json { try Console.result(sheet.relativePath) }
+    }
     if json {
       try Console.json(
-        Report(checkpoint: folder.relativePath, data: evaluator.dataSet.url.relativePath, splits: results))
+        Report(
+          checkpoint: folder.relativePath, data: evaluator.dataSet.url.relativePath, splits: results, output: output))
     }
   }
 

@@ -9,7 +9,7 @@ struct Generate: ParsableCommand {
   static let configuration = CommandConfiguration(abstract: "Draws pictures for one or more captions and writes a PNG.")
 
   @Argument(help: "What to draw; several captions give a row each, or with --count 1 a picture each.")
-  var captions: [String]
+  var captions: [String] = []
   @Option(parsing: .unconditional, help: "How many pictures a caption.") var count = 4
   @Option(parsing: .unconditional, help: "Names the random numbers: the same seed gives the same pictures.")
   var seed: UInt64 = 0
@@ -26,6 +26,7 @@ struct Generate: ParsableCommand {
   @Option(parsing: .unconditional, help: "Pictures a row; about as many as rows unless given.") var columns: Int?
   @Flag(help: "One file a picture instead of one grid.") var separate = false
   @Flag(help: "Print what was made as JSON.") var json = false
+  @OptionGroup var image: ImagePromptOptions
   @OptionGroup var checkpoint: CheckpointOptions
   @OptionGroup var threads: ThreadOptions
 
@@ -37,6 +38,16 @@ struct Generate: ParsableCommand {
     var checkpoint: String
     var unseenWords: [String]
     var sampling: SamplingOptions
+    var image: String?
+    var keptRows: Int?
+  }
+
+  mutating func validate() throws {
+    if !captions.isEmpty { return }
+    guard image.variations else {
+      throw ValidationError("there is no caption that says what to draw; only --variations need none")
+    }
+    captions = [""]
   }
 
   func run() throws {
@@ -49,26 +60,31 @@ struct Generate: ParsableCommand {
     guard (1...10_000).contains(count) else { throw PipelineError(.usage, "--count must be 1 to 10000, not \(count)") }
     guard (1...64).contains(scale) else { throw PipelineError(.usage, "--scale must be 1 to 64, not \(scale)") }
     if let columns, columns < 1 { throw PipelineError(.usage, "--columns must be 1 or more, not \(columns)") }
-    let name = Self.fileName(for: captions[0])
+    let name = Self.fileName(for: image.title(captions[0]))
     // With --separate a folder, which is made; otherwise a file in a folder that is there.
     let target = separate ? URL(fileURLWithPath: output ?? name) : try OutputFile.url(output ?? "\(name).png")
+    options.imagePrompt = try image.prompt(replacedBy: target)
     let folder = try checkpoint.forReading(needing: \.isComplete).url
     let model = try TextToImageModel(contentsOf: folder, threads: try threads.count())
     try PictureSize.check(
       count: separate ? 1 : count * captions.count, side: model.imageTokenizer.pictureSize, scale: scale)
+    let keptRows = try options.imagePrompt.map(model.keptRows)
     if separate { try AtomicFile.createDirectory(target) }
+    if let keptRows, let file = image.file {
+      Console.note("the first \(keptRows) of \(model.prior.gridSide) rows of tokens are those of \(file)")
+    }
     let unseen = captions.map { note($0, model) }.reduce(into: [String]()) { all, words in
       all += words.filter { !all.contains($0) }
     }
     let pictures = try model.generate(captions: captions, count: count, options: options) { done in
       Console.progress(String(format: "drawing %3.0f%%", 100 * done))
     }
-    let files = try write(pictures, options, folder, to: target)
+    let files = try write(pictures, options, keptRows: keptRows, folder, to: target)
     if json {
       return try Console.json(
         Report(
           files: files, captions: captions, seed: seed, count: count, checkpoint: folder.relativePath,
-          unseenWords: unseen, sampling: options.sampling))
+          unseenWords: unseen, sampling: options.sampling, image: image.file, keptRows: keptRows))
     }
     for file in files { try Console.result(file) }
   }
@@ -87,10 +103,10 @@ struct Generate: ParsableCommand {
 
   /// - Returns: the paths of the files.
   private func write(
-    _ pictures: [Picture], _ options: GenerationOptions, _ folder: URL, to target: URL
+    _ pictures: [Picture], _ options: GenerationOptions, keptRows: Int?, _ folder: URL, to target: URL
   ) throws -> [String] {
     let sampling = options.sampling
-    let text = [
+    var text = [
       ("Software", "dalle-cli \(DalleCLI.configuration.version)"),
       ("Checkpoint", folder.lastPathComponent), ("Seed", "\(seed)"),
       (
@@ -99,6 +115,7 @@ struct Generate: ParsableCommand {
           + "guidance \(sampling.guidance)"
       ),
     ]
+    if let keptRows, let url = image.url { text += [("Image", url.lastPathComponent), ("Kept rows", "\(keptRows)")] }
     if separate {
       return try pictures.enumerated().map { place, picture in
         let (caption, number) = (captions[place / count], place % count)
@@ -123,6 +140,39 @@ struct Generate: ParsableCommand {
       name.append(character)
     }
     return name.isEmpty ? "picture" : name
+  }
+}
+
+/// A picture that others begin with.
+struct ImagePromptOptions: ParsableArguments {
+  @Option(name: .customLong("image"), help: "A PNG or JPEG to begin with: its upper part is kept, the rest is drawn.")
+  var file: String?
+  @Option(parsing: .unconditional, help: "How many rows of the image's tokens are kept; half of them unless given.")
+  var keepRows: Int?
+  @Flag(help: "Draw the image anew, with a caption or without one.") var variations = false
+
+  var url: URL? { file.map { URL(fileURLWithPath: $0) } }
+
+  /// What a picture's file is named after: with an image its name, too, so that it is not replaced where it was drawn
+  /// from the same caption.
+  func title(_ caption: String) -> String {
+    guard let url else { return caption }
+    return "\(caption.isEmpty ? "variations" : caption) from \(url.deletingPathExtension().lastPathComponent)"
+  }
+
+  /// - Parameter target: what is going to be written.
+  /// - Throws: `PipelineError` where the image cannot be read, would be replaced, or is missing beside the other options.
+  func prompt(replacedBy target: URL) throws(PipelineError) -> ImagePrompt? {
+    guard let url else {
+      if keepRows != nil { throw PipelineError(.usage, "--keep-rows needs the image to keep rows of: --image FILE") }
+      if variations { throw PipelineError(.usage, "--variations needs the image to draw anew: --image FILE") }
+      return nil
+    }
+    guard url.standardizedFileURL != target.standardizedFileURL else {
+      throw PipelineError(
+        .usage, "the picture would replace \(url.relativePath), which it begins with; name another file with --output")
+    }
+    return ImagePrompt(try Picture(contentsOf: url), keptRows: keepRows)
   }
 }
 

@@ -68,6 +68,71 @@ import Testing
     #expect(titles == ["a red square", "a blue square"])
   }
 
+  // MARK: Image prompts
+
+  @Test func anImageIsKeptFromTheTop() throws {
+    let folder = try Trained.folder.get()
+    func draw(_ rows: Int) throws -> [Picture] {
+      try pictures(folder, "--count", "3", "--image", "data/blue40.png", "--keep-rows", "\(rows)")
+    }
+    let none = try draw(0)
+    #expect(try pictures(folder, "--count", "3") == none)
+    let some = try draw(6)
+    #expect(some != none)
+    #expect(try draw(6) == some)
+    let outcome = try Program.run(
+      [
+        "generate", "a red square", "--image", "data/blue40.png", "--keep-rows", "6", "--count", "1", "--seed", "5",
+        "--json",
+      ], in: folder)
+    outcome.expectSuccess()
+    #expect(outcome.errorLines.contains("note: the first 6 of 8 rows of tokens are those of data/blue40.png"))
+    let json = try outcome.json()
+    #expect(json["image"] as? String == "data/blue40.png" && json["kept_rows"] as? Int == 6)
+    #expect(json["files"] as? [String] == ["a-red-square-from-blue40.png"])
+    let file = folder.path("a-red-square-from-blue40.png")
+    #expect(try Picture(contentsOf: file) == some[0])
+    let text = Dictionary(uniqueKeysWithValues: try Picture.pngText(of: file))
+    #expect(text["Image"] == "blue40.png" && text["Kept rows"] == "6")
+  }
+
+  @Test func variationsNeedNoCaption() throws {
+    let folder = try Trained.folder.get()
+    let outcome = try Program.run(["generate", "--image", "data/grey40.png", "--variations", "--json"], in: folder)
+    outcome.expectSuccess()
+    #expect(outcome.errorLines.contains("note: the first 4 of 8 rows of tokens are those of data/grey40.png"))
+    let json = try outcome.json()
+    #expect(json["files"] as? [String] == ["variations-from-grey40.png"] && json["captions"] as? [String] == [""])
+    let empty = try Program.run(
+      ["generate", "", "--image", "data/grey40.png", "--keep-rows", "4", "--output", "empty.png"], in: folder)
+    empty.expectSuccess()
+    let variations = try Picture(contentsOf: folder.path("variations-from-grey40.png"))
+    #expect(try Picture(contentsOf: folder.path("empty.png")) == variations)
+    // A caption may help, and then another number of rows.
+    let helped = ["generate", "a red square", "--image", "data/grey40.png", "--variations", "--keep-rows", "2"]
+    try Program.run(helped + ["--output", "helped.png"], in: folder).expectSuccess()
+    #expect(folder.exists("helped.png"))
+  }
+
+  @Test(
+    arguments: [
+      (["red", "--keep-rows", "3"], 64, "--image FILE"), (["red", "--variations"], 64, "--image FILE"),
+      (["--image", "data/red8.png"], 64, "there is no caption"), ([], 64, "there is no caption"),
+      (["red", "--image", "data/red8.png", "--keep-rows", "8"], 64, "--keep-rows must be 0 to 7, not 8"),
+      (["red", "--image", "data/red8.png", "--keep-rows", "-1"], 64, "--keep-rows must be 0 to 7, not -1"),
+      (["red", "--image", "data/red8.png", "--keep-rows", "some"], 64, "--keep-rows"),
+      (["red", "--image", "data/nothing.png"], 66, "nothing.png"), (["red", "--image", "data"], 66, "it is a folder"),
+      (["red", "--image", "data/red8.txt"], 65, "not a PNG or JPEG"),
+      (["red", "--image", "data/red8.png", "--output", "./data/../data/red8.png"], 64, "would replace data/red8.png"),
+    ] as [([String], Int32, String)])
+  func imagePromptsThatMakeNoSense(_ arguments: [String], _ code: Int32, _ words: String) throws {
+    let folder = try Trained.folder.get()
+    let before = try folder.contents(of: "data")
+    let output = arguments.contains("--output") ? [] : ["--output", "no.png"]
+    try Program.run(["generate"] + arguments + output, in: folder).expectFailure(code, words)
+    #expect(try folder.contents(of: "data") == before && !folder.exists("no.png"))
+  }
+
   @Test func jsonIsOneObjectAndUnseenWordsAreNamed() throws {
     let folder = try Trained.folder.get()
     let outcome = try Program.run(
@@ -214,6 +279,42 @@ import Testing
     }
     try Program.run(["evaluate", "data", "--captions", "-1"], in: folder).expectFailure(64, "--captions")
     try Program.run(["evaluate", "data", "--split", "all"], in: folder).expectFailure(64, "--split")
+  }
+
+  @Test func evaluationWritesAContactSheet() throws {
+    let folder = try Trained.copy()
+    let evaluate = ["evaluate", "data", "--captions", "2", "--split", "train", "--checkpoint", "local"]
+    func sheet() throws -> String { String(decoding: try folder.data("sheet.html"), as: UTF8.self) }
+    let outcome = try Program.run(
+      evaluate + ["--output", "sheet.html", "--caption", "a <red> tapir", "--caption", "-5 squares", "--json"],
+      in: folder)
+    outcome.expectSuccess()
+    #expect(try outcome.json()["output"] as? String == "sheet.html")
+    var html = try sheet()
+    #expect(html.contains("<h3>a &lt;red&gt; tapir</h3>") && html.contains("<h3>-5 squares</h3>"))
+    #expect(html.ranges(of: "<img ").count == 2 * 4 + 2 * 4 * 2)
+    // Those that stand for it unless others are given, and the path where there is no JSON.
+    let standard = try Program.run(evaluate + ["--output", "sheet.html"], in: folder)
+    standard.expectSuccess()
+    #expect(standard.outputLines.last == "sheet.html")
+    html = try sheet()
+    for caption in ["purple heart with a crown", "blue cat", "woman zombie: dark skin tone"] {
+      #expect(html.contains("<h3>\(caption)</h3>"))
+    }
+    #expect(html.ranges(of: "<img ").count == 2 * 4 + 3 * 4 * 2)
+    for (output, words) in [
+      ("nowhere/x.html", "there is no folder nowhere"), ("data", "it is a folder"), ("", "it is a folder"),
+    ] {
+      try Program.run(evaluate + ["--output", output], in: folder).expectFailure(73, words)
+    }
+    try Program.run(evaluate + ["--caption", "a red tapir"], in: folder).expectFailure(64, "--output FILE")
+    // 1024 or 512 bytes a block.
+    let full = try Program.run(
+      evaluate + ["--output", "sheet.html", "--json"], in: folder, prologue: "ulimit -f 1")
+    full.expectFailure(74, "sheet.html")
+    #expect(try sheet() == html)
+    let left = try FileManager.default.contentsOfDirectory(atPath: folder.url.path)
+    #expect(left.sorted() == ["checkpoints", "data", "sheet.html"])
   }
 
   @Test func helpAndVersionAreNoFailures() throws {

@@ -12,6 +12,9 @@ import Testing
     try Program.run(["train-prior", "data", "--kind", prior] + small, in: folder).expectSuccess()
     try Program.run(["generate", "a red square", "--output", "red.png", "--count", "1"], in: folder).expectSuccess()
     #expect(folder.exists("red.png"))
+    try Program.run(["generate", "--image", "data/red8.png", "--variations", "--output", "new.png"], in: folder)
+      .expectSuccess()
+    #expect(folder.exists("new.png"))
     try Program.run(["reconstruct", "data/red8.png", "--output", "back.png"], in: folder).expectSuccess()
     #expect(folder.exists("back.png"))
   }
@@ -22,6 +25,8 @@ import Testing
     try Program.run(["train-tokenizer", "data", "--kind", "vqvae2"] + small, in: folder).expectSuccess()
     try Program.run(["reconstruct", "data/red8.png", "--output", "back.png"], in: folder).expectSuccess()
     try Program.run(["train-prior", "data"] + small, in: folder).expectFailure(64, "vqvae2")
+    let variations = ["generate", "--image", "data/red8.png", "--variations", "--checkpoint", "local"]
+    try Program.run(variations, in: folder).expectFailure(66, "has no prior")
   }
 
   @Test func aKindThatThereIsNot() throws {

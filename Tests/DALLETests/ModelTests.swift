@@ -27,6 +27,47 @@ import Testing
     #expect(try model.generate(captions: ["a blue bar", "a red square"], options: .init(seed: 7))[1] == all[0])
   }
 
+  /// The rows of an image prompt come out as they went in, and the rest is drawn, with either prior.
+  @Test(arguments: [Tiny.prior, Tiny.pixelCNN]) func keptRowsAreThoseOfThePicture(prior: PriorConfiguration) throws {
+    let folder = try Tiny.trained(prior: prior)
+    let model = try TextToImageModel(contentsOf: folder.checkpoint.url, threads: 2)
+    // Neither square nor of the model's size.
+    var picture = Picture(width: 50, height: 31, color: .init(red: 240, green: 200, blue: 20))
+    picture.paste(Picture(width: 12, height: 9, color: .black), x: 7, y: 2)
+    let given = model.reconstructor.tokens(of: [picture.squared(side: 16, fit: .pad)])[0]
+    #expect(given.count == 16 && Set(given).count > 1)
+    var options = GenerationOptions(seed: 7)
+    options.sampling.temperature = 2
+    let free = try model.tokens(captions: ["a red square"], count: 10, options: options)
+    for rows in 0..<4 {
+      options.imagePrompt = ImagePrompt(picture, keptRows: rows)
+      let drawn = try model.tokens(captions: ["a red square"], count: 10, options: options)
+      for tokens in drawn { #expect(tokens.count == 16 && tokens.prefix(4 * rows) == given.prefix(4 * rows)) }
+      #expect(Set(drawn.map { $0.suffix(16 - 4 * rows) }).count > 1)
+      // No rows are no prompt.
+      #expect((drawn == free) == (rows == 0))
+      let pictures = try model.generate("a red square", count: 10, options: options)
+      #expect(pictures == model.reconstructor.decode(drawn))
+      for threads in [1, 3] {
+        let other = try TextToImageModel(contentsOf: folder.checkpoint.url, threads: threads)
+        for count in [1, 9] {
+          #expect(try other.generate("a red square", count: count, options: options) == Array(pictures.prefix(count)))
+        }
+      }
+    }
+    // Half of them unless told otherwise.
+    options.imagePrompt = ImagePrompt(picture)
+    #expect(try model.keptRows(of: ImagePrompt(picture)) == 2)
+    let half = try model.generate("", options: options)
+    options.imagePrompt?.keptRows = 2
+    #expect(try model.generate("", options: options) == half)
+    for rows in [-1, 4, .min, .max] {
+      options.imagePrompt?.keptRows = rows
+      let error = #expect(throws: PipelineError.self) { try model.generate("red", options: options) }
+      #expect(error?.kind == .usage && error?.message.contains("--keep-rows must be 0 to 3, not \(rows)") ?? false)
+    }
+  }
+
   @Test func progressEndsAtOne() throws {
     let folder = try Tiny.trained()
     let model = try TextToImageModel(contentsOf: folder.checkpoint.url)

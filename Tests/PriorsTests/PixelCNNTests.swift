@@ -168,6 +168,54 @@ struct PixelCNNTests {
     #expect(decoder.draw(others, options: options, progress: { _ in }) != reference)
   }
 
+  /// Given the first tokens of what it draws, it draws the others: whole rows, of which the horizontal stack is not
+  /// computed, and parts of rows.
+  @Test(arguments: [1, 2] as [Float]) func givenItsOwnTokensItDrawsTheOthers(guidance: Float) throws {
+    let model = model(side: 4, layers: 3, reach: 2, textLength: 3)
+    var requests = (0..<5).map { DrawingRequest(text: texts[$0 % 3], seed: 3, number: $0) }
+    var options = SamplingOptions()
+    (options.temperature, options.guidance) = (1, guidance)
+    let reference = PixelCNNDecoder(model, team: try ThreadTeam(count: 1)).draw(requests, options: options)
+    for threads in 1...3 {
+      let decoder = PixelCNNDecoder(model, team: try ThreadTeam(count: threads))
+      for count in [0, 1, 4, 6, 8, 12, 15, 16] {
+        for i in requests.indices { requests[i].prefix = Array(reference[i].prefix(count)) }
+        #expect(decoder.draw(requests, options: options) == reference, "\(count) given")
+      }
+      for (i, count) in [8, 0, 3, 16, 13].enumerated() { requests[i].prefix = Array(reference[i].prefix(count)) }
+      #expect(decoder.draw(requests, options: options) == reference)
+    }
+  }
+
+  /// What is drawn after tokens that the model would not have drawn, against the whole forward pass.
+  @Test(arguments: [(0, 1), (0.8, 2)] as [(Float, Float)])
+  func drawingAfterGivenTokensAgreesWithTheModel(temperature: Float, guidance: Float) throws {
+    let model = model(side: 5, layers: 3, reach: 2, textLength: 3)
+    var options = SamplingOptions()
+    (options.temperature, options.guidance, options.topK) = (temperature, guidance, 0)
+    var random = Philox(seed: 4, stream: 2)
+    let requests = texts.enumerated().map { i, text in
+      DrawingRequest(
+        text: text, prefix: (0..<10).map { _ in Int32(random.index(below: 9)) }, seed: 21, number: i)
+    }
+    let drawn = PixelCNNDecoder(model, team: try ThreadTeam(count: 2)).draw(requests, options: options)
+    #expect(drawn.map { Array($0.prefix(10)) } == requests.map(\.prefix))
+    let images = drawn.flatMap(\.self)
+    let conditional = model.imageLogits(.init(texts: texts, images: images), precision: .float32)
+    let empty = model.imageLogits(.init(texts: texts.map { _ in [] }, images: images), precision: .float32)
+    let logits = (empty + (conditional - empty) * guidance).scalars
+    var disagreements = 0
+    for (i, tokens) in drawn.enumerated() {
+      for index in 10..<25 {
+        let start = (i * 25 + index) * 9
+        let uniform = requests[i].uniform(position: index)
+        if tokens[index] != options.draw(logits[start..<start + 9], uniform: uniform) { disagreements += 1 }
+      }
+    }
+    // Sums in another order: one near tie of the 45 may fall the other way.
+    #expect(disagreements <= 1)
+  }
+
   /// Trained on two pictures with a caption each, it draws the one whose caption it is given.
   @Test func drawsWhatItHasLearnt() throws {
     let model = model(side: 4, layers: 3, reach: 2, textLength: 2)

@@ -109,10 +109,70 @@ struct PriorDecoderTests {
     #expect(decoder.draw([], options: options).isEmpty)
   }
 
+  // MARK: - Given tokens
+
+  /// Given the first tokens of what it draws, it draws the others: the same bits, though they went through the model
+  /// together.
+  @Test(arguments: [1, 1.7] as [Float])
+  func givenItsOwnTokensItDrawsTheOthers(guidance: Float) throws {
+    let model = largerModel()
+    var options = SamplingOptions()
+    (options.guidance, options.temperature) = (guidance, 1)
+    let reference = PriorDecoder(model, team: try ThreadTeam(count: 1)).draw(requests(), options: options)
+    for threads in 1...3 {
+      let decoder = PriorDecoder(model, team: try ThreadTeam(count: threads))
+      func draw(_ counts: [Int]) -> [[Int32]] {
+        var requests = requests()
+        for i in requests.indices { requests[i].prefix = Array(reference[i].prefix(counts[i])) }
+        return decoder.draw(requests, options: options)
+      }
+      for count in 0...16 { #expect(draw(Array(repeating: count, count: 5)) == reference, "\(count) given") }
+      // Not as many to each.
+      #expect(draw([3, 16, 4, 9, 5]) == reference)
+    }
+  }
+
+  /// The cached pass over given tokens, and what is drawn after them, against the whole forward pass.
+  @Test(arguments: [(0, 1), (0, 2.5), (1, 1), (0.8, 2)] as [(Float, Float)])
+  func drawingAfterGivenTokensAgreesWithTheModel(temperature: Float, guidance: Float) throws {
+    let model = try roundedFixtureModel()
+    var options = SamplingOptions()
+    (options.temperature, options.guidance, options.topK) = (temperature, guidance, 0)
+    var random = Philox(seed: 4, stream: 2)
+    // Three of the nine: a row that the model would not have drawn.
+    let prefixes = texts.map { _ in (0..<3).map { _ in Int32(random.index(below: 13)) } }
+    var requests = requests(seed: 21)
+    for i in requests.indices { requests[i].prefix = prefixes[i] }
+    let decoder = PriorDecoder(model, team: try ThreadTeam(count: 2))
+    let drawn = decoder.draw(requests, options: options)
+    #expect(drawn.map { Array($0.prefix(3)) } == prefixes)
+    #expect(drawn != decoder.draw(self.requests(seed: 21), options: options))
+    let images = drawn.flatMap(\.self)
+    let conditional = model.imageLogits(.init(texts: texts, images: images), precision: .float32)
+    let empty = model.imageLogits(.init(texts: texts.map { _ in [] }, images: images), precision: .float32)
+    let logits = (empty + (conditional - empty) * guidance).scalars
+    var disagreements = 0
+    for (i, tokens) in drawn.enumerated() {
+      for index in 3..<9 {
+        let start = (i * 9 + index) * 13
+        let uniform = requests[i].uniform(position: index)
+        if tokens[index] != options.draw(logits[start..<start + 13], uniform: uniform) { disagreements += 1 }
+      }
+    }
+    // As above: one near tie of the 30.
+    #expect(disagreements <= 1)
+  }
+
   @Test func tellsItsProgress() throws {
     var told: [Int] = []
     _ = PriorDecoder(largerModel(), team: try ThreadTeam(count: 1))
       .draw(Array(requests().prefix(1)), options: SamplingOptions()) { told.append($0) }
     #expect(told == Array(1...16))
+    told = []
+    var request = requests()[0]
+    request.prefix = [1, 2, 3, 4]
+    _ = PriorDecoder(largerModel(), team: try ThreadTeam(count: 1))
+      .draw([request], options: SamplingOptions()) { told.append($0) }
+    #expect(told == Array(5...16))
   }
 }
