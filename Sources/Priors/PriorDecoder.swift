@@ -50,7 +50,7 @@ public final class PriorDecoder: ImageTokenDecoder {
     // With guidance each picture has a second sequence without a caption.
     let isGuided = options.guidance != 1
     let texts = requests.map(\.text) + (isGuided ? requests.map { _ in [] } : [])
-    let state = State(c, sequences: texts.count, threads: team.count)
+    let state = State(prior, sequences: texts.count, threads: team.count)
     let embeddedTexts = prior.embedded(texts: texts)
 
     var tokens = requests.map { _ in [Int32](repeating: 0, count: c.imageLength) }
@@ -95,7 +95,8 @@ public final class PriorDecoder: ImageTokenDecoder {
     /// The tokens of this step; each is written by one thread.
     let drawn: UnsafeMutableBufferPointer<Int32>
 
-    init(_ c: TransformerPrior.Configuration, sequences: Int, threads: Int) {
+    init(_ prior: TransformerPrior, sequences: Int, threads: Int) {
+      let c = prior.configuration
       let rows = sequences * c.textLength
       self.sequences = sequences
       x = .zeros([rows, c.width])
@@ -107,9 +108,9 @@ public final class PriorDecoder: ImageTokenDecoder {
       normalized = (0..<threads).map { _ in .zeros([rows, c.width]) }
       statistics = (0..<threads).map { _ in .zeros([2 * rows]) }
       let cache = KeyValueCache(
-        layers: c.layers, sequences: sequences, length: c.sequenceLength, width: c.width, heads: c.heads)
+        masks: prior.blocks.map(\.attention.mask), sequences: sequences, length: c.sequenceLength, width: c.width, heads: c.heads)
       self.cache = cache
-      scores = (0..<threads).map { _ in .zeros([cache.length]) }
+      scores = (0..<threads).map { _ in .zeros([cache.scratchLength]) }
       places = Array(repeating: (0, 0), count: rows)
       drawn = .allocate(capacity: sequences)
     }
