@@ -108,7 +108,8 @@ public final class PriorDecoder: ImageTokenDecoder {
       normalized = (0..<threads).map { _ in .zeros([rows, c.width]) }
       statistics = (0..<threads).map { _ in .zeros([2 * rows]) }
       let cache = KeyValueCache(
-        masks: prior.blocks.map(\.attention.mask), sequences: sequences, length: c.sequenceLength, width: c.width, heads: c.heads)
+        masks: prior.blocks.map(\.attention.mask), sequences: sequences, length: c.sequenceLength, width: c.width,
+        heads: c.heads)
       self.cache = cache
       scores = (0..<threads).map { _ in .zeros([cache.scratchLength]) }
       places = Array(repeating: (0, 0), count: rows)

@@ -36,7 +36,8 @@ import Testing
   }
 
   @Test(arguments: [
-    (["--attention", "row;conv"], "--attention must be"), (["--image", "15"], "--image must be a square number"), (["--heads", "5"], "--dim must be a multiple"),
+    (["--attention", "row;conv"], "--attention must be"), (["--image", "15"], "--image must be a square number"),
+    (["--heads", "5"], "--dim must be a multiple"),
     (["--steps", "0"], "--steps must be"), (["--down", "5", "--size", "48"], "--size must be a multiple"),
   ])
   func refusesShapesThatMakeNoSense(_ arguments: [String], _ message: String) throws {

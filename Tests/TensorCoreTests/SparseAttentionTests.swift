@@ -92,7 +92,8 @@ struct SparseAttentionTests {
       for imageLength in Set([gridSide * gridSide, gridSide * gridSide - 1, gridSide * gridSide / 2]) {
         let T = textLength + imageLength
         if T == 0 { continue }
-        let qkv = Tensor.normal([B, T, 3 * heads * D], seed: 4, stream: UInt64(T)).cast(to: .bfloat16).cast(to: .float32)
+        let qkv = Tensor.normal([B, T, 3 * heads * D], seed: 4, stream: UInt64(T)).cast(to: .bfloat16).cast(
+          to: .float32)
         let cotangent = Tensor.normal([B, T, heads * D], seed: 5, stream: UInt64(T)).cast(to: .bfloat16)
           .cast(to: .float32)
         let expected = Self.dense(qkv.scalars, cotangent.scalars, B: B, T: T, heads: heads, D: D, mask: mask)
