@@ -83,8 +83,8 @@ void ck_packed_product(const uint16_t *packed, const float *bias, const float *x
 
 // MARK: - Attention
 
-void ck_cache_keys(const float *k, uint16_t *keys, size_t T, size_t position, size_t channels) {
-  for (size_t c = 0; c < channels; c++) keys[c * T + position] = ck_to_bfloat16(k[c]);
+void ck_cache_keys(const float *k, uint16_t *keys, size_t T, size_t slot, size_t channels) {
+  for (size_t c = 0; c < channels; c++) keys[c * T + slot] = ck_to_bfloat16(k[c]);
 }
 
 void ck_cache_values(const float *v, uint16_t *values, size_t channels) { ck_narrow(v, values, channels); }
@@ -96,11 +96,10 @@ CK_INLINE void add_product(ck_floats *sums, float factor, const uint16_t *x) {
   *sums += factor * (ck_floats)(__builtin_convertvector(packed, words) << 16);
 }
 
-/// scores[j] = q·keys[:, j] for the positions below `length`, and for those up to the next multiple of 32, whose scores
+/// scores[j] = q·keys[:, j] for the first `count` of `keys`, and for those up to the next multiple of 32, whose scores
 /// mean nothing.
-CK_INLINE void attention_scores(const float *q, const uint16_t *keys, size_t T, size_t length, size_t D,
-                                float *scores) {
-  for (size_t j = 0; j < length; j += 2 * CK_LANES) {
+CK_INLINE void attention_scores(const float *q, const uint16_t *keys, size_t T, size_t count, size_t D, float *scores) {
+  for (size_t j = 0; j < count; j += 2 * CK_LANES) {
     ck_floats low = {0}, high = {0};
     for (size_t d = 0; d < D; d++) {
       add_product(&low, q[d], keys + d * T + j);
@@ -112,15 +111,23 @@ CK_INLINE void attention_scores(const float *q, const uint16_t *keys, size_t T, 
 }
 
 CK_CLONES static void decode_attention(const float *q, const uint16_t *keys, const uint16_t *values, size_t T,
-                                       size_t C, size_t length, size_t D, float scale, float *scores, float *out) {
-  attention_scores(q, keys, T, length, D, scores);
-  float largest, factor = 1 / ck_exponentials(scores, scale, scores, length, &largest);
+                                       size_t C, const ck_run *runs, size_t run_count, size_t D, float scale,
+                                       float *scores, float *out) {
+  // The scores of all runs side by side: what one run leaves beyond its end the next one overwrites.
+  size_t seen = 0;
+  for (size_t i = 0; i < run_count; seen += runs[i++].count)
+    attention_scores(q, keys + runs[i].first, T, runs[i].count, D, scores + seen);
+  float largest, factor = 1 / ck_exponentials(scores, scale, scores, seen, &largest);
   size_t d = 0;
   for (; d + 2 * CK_LANES <= D; d += 2 * CK_LANES) {
     ck_floats low = {0}, high = {0};
-    for (size_t j = 0; j < length; j++) {
-      add_product(&low, scores[j], values + j * C + d);
-      add_product(&high, scores[j], values + j * C + d + CK_LANES);
+    const float *score = scores;
+    for (size_t i = 0; i < run_count; i++) {
+      const uint16_t *line = values + runs[i].first * C + d;
+      for (size_t j = 0; j < runs[i].count; j++, line += C, score++) {
+        add_product(&low, *score, line);
+        add_product(&high, *score, line + CK_LANES);
+      }
     }
     low *= factor;
     high *= factor;
@@ -129,16 +136,18 @@ CK_CLONES static void decode_attention(const float *q, const uint16_t *keys, con
   }
   for (; d < D; d++) {
     float sum = 0;
-    for (size_t j = 0; j < length; j++) sum += scores[j] * ck_from_bfloat16(values[j * C + d]);
+    const float *score = scores;
+    for (size_t i = 0; i < run_count; i++) {
+      const uint16_t *line = values + runs[i].first * C + d;
+      for (size_t j = 0; j < runs[i].count; j++) sum += *score++ * ck_from_bfloat16(line[j * C]);
+    }
     out[d] = sum * factor;
   }
 }
 
 void ck_decode_attention(const float *q, const uint16_t *keys, const uint16_t *values, size_t T, size_t C,
-                         size_t length, size_t D, float *scores, float *out) {
-  if (length == 0) {
-    memset(out, 0, D * sizeof *out);
-    return;
-  }
-  decode_attention(q, keys, values, T, C, length, D, 1 / sqrtf((float)D), scores, out);
+                         const ck_attention_mask *mask, size_t position, size_t D, float *scores, float *out) {
+  ck_run runs[CK_MOST_RUNS];
+  size_t run_count = ck_attention_runs(mask, position, runs);
+  decode_attention(q, keys, values, T, C, runs, run_count, D, 1 / sqrtf((float)D), scores, out);
 }

@@ -336,7 +336,8 @@ public enum PriorConfiguration: Codable, Sendable, Equatable {
   /// The shape in words, but for the text.
   public var summary: String {
     switch self {
-    case .transformer(let c): "\(c.width) wide, \(c.layers) layers, \(c.heads) heads"
+    case .transformer(let c):
+      "\(c.width) wide, \(c.layers) layers, \(c.heads) heads" + (c.attention.map { ", attention \($0.list)" } ?? "")
     case .pixelcnn(let c): "\(c.channels) wide, \(c.layers) layers that reach \(c.reach) places"
     }
   }
@@ -385,6 +386,7 @@ extension TransformerPrior.Configuration {
     (2...4096).contains(textLength) && (1...256).contains(gridSide) && (256...10_000_000).contains(textVocabulary)
       && (2...(1 << 20)).contains(imageVocabulary) && (1...16384).contains(width) && (1...256).contains(layers)
       && (1...width).contains(heads) && width % heads == 0 && (0..<1).contains(dropout)
+      && attention.map { !$0.isEmpty } ?? true
   }
 
   /// A bound that is cheap to have: the model has at least so many parameters.
@@ -490,6 +492,9 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   /// Text tokens of the prior.
   public var textLength: Int?
   public var dropout: Float?
+  /// What the image tokens of a transformer's layers see of each other, repeated to the number of layers; the preset's
+  /// where nil.
+  public var attention: [AttentionKind]?
   /// Of the moving average of the prior's weights, which is what is saved; 0 keeps none.
   public var averageDecay: Float = 0
 
@@ -522,6 +527,7 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
       try check((2...1024).contains(textLength), "--text-length must be 2 to 1024, not \(textLength)")
     }
     if let dropout { try check((0..<1).contains(dropout), "--dropout must be 0 up to 1, not \(dropout)") }
+    if let attention { try check(!attention.isEmpty, "--attention names no kind of attention") }
     if let augmentation {
       for (name, value) in [
         ("--maximum-shift", augmentation.maximumShift), ("--maximum-scaling", augmentation.maximumScaling),
@@ -538,6 +544,25 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
       "--vocabulary-size must be 256 to 1000000, not \(vocabularySize)")
     try bound?.validate()
   }
+}
+
+extension [AttentionKind] {
+  /// - Parameter list: the kinds with commas between them.
+  /// - Throws: `PipelineError` of kind `.usage` where one is none.
+  public init(list: String) throws(PipelineError) {
+    self = []
+    for name in list.split(separator: ",", omittingEmptySubsequences: false) {
+      guard let kind = AttentionKind(rawValue: String(name)) else {
+        let known = AttentionKind.allCases.map(\.rawValue).joined(separator: ", ")
+        throw PipelineError(
+          .usage, "--attention must be a list of \(known) with commas between, such as row,column, not \"\(list)\"")
+      }
+      append(kind)
+    }
+  }
+
+  /// The kinds with commas between them.
+  public var list: String { map(\.rawValue).joined(separator: ",") }
 }
 
 /// Where training ends. The learning rate is annealed towards it, whichever it is.

@@ -89,6 +89,7 @@ public struct ModelCard {
     if let learningRate = s.learningRate { options.append(("learning-rate", "\(learningRate)")) }
     guard command == "train-prior" else { return Self.commandLine(options) }
     if let dropout = s.dropout { options.append(("dropout", "\(dropout)")) }
+    if let attention = s.attention { options.append(("attention", attention.list)) }
     if s.isWarmStart { options.append(("warm-start", "")) }
     if s.imageCorruption != TrainingSettings().imageCorruption {
       options.append(("image-corruption", "\(s.imageCorruption)"))

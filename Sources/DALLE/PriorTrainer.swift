@@ -78,7 +78,12 @@ public struct PriorTrainer {
         "a warm start goes on with the checkpoint's \(trained.rawValue), not with a \(kind.rawValue); "
           + "give --kind \(trained.rawValue) or leave --warm-start out")
     }
-    if !resume { describe(&state.configuration, settings, imageTokenizer, vocabulary, captions) }
+    if !resume {
+      describe(&state.configuration, settings, imageTokenizer, vocabulary, captions)
+      if settings.attention != nil, let kind = state.configuration.prior?.kind, kind != .transformer {
+        throw PipelineError(.usage, "--attention is for the transformer, and this prior is a \(kind.rawValue)")
+      }
+    }
     guard let description = state.configuration.prior else {
       throw PipelineError(.badData, "\(checkpoint.trainingStateFile.path) describes no prior")
     }
@@ -108,6 +113,10 @@ public struct PriorTrainer {
       configuration.earlierPriorTraining = nil
     }
     if let dropout = settings.dropout { description.frame.dropout = dropout }
+    if let attention = settings.attention, case .transformer(var transformer) = description {
+      transformer.attention = attention
+      description = .transformer(transformer)
+    }
     configuration.prior = description
     configuration.data = .init(dataSet)
     configuration.captionWords = Set(captions.flatMap(BytePairEncoding.words(in:))).sorted()

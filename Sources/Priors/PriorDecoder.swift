@@ -53,7 +53,7 @@ public final class PriorDecoder: ImageTokenDecoder {
     let texts = requests.map(\.text) + (isGuided ? requests.map { _ in [] } : [])
     // The last image token is not an input.
     let given = min(requests.map(\.prefix.count).min() ?? 0, c.imageLength - 1)
-    let state = State(c, sequences: texts.count, inputs: c.textLength + given, threads: team.count)
+    let state = State(prior, sequences: texts.count, inputs: c.textLength + given, threads: team.count)
     let embeddedTexts = prior.embedded(texts: texts)
 
     var tokens = requests.map { Array($0.prefix.prefix(given)) + Array(repeating: 0, count: c.imageLength - given) }
@@ -108,7 +108,8 @@ public final class PriorDecoder: ImageTokenDecoder {
     /// The tokens of this step; each is written by one thread.
     let drawn: UnsafeMutableBufferPointer<Int32>
 
-    init(_ c: TransformerPrior.Configuration, sequences: Int, inputs: Int, threads: Int) {
+    init(_ prior: TransformerPrior, sequences: Int, inputs: Int, threads: Int) {
+      let c = prior.configuration
       let rows = sequences * inputs
       (self.sequences, self.inputs) = (sequences, inputs)
       x = .zeros([rows, c.width])
@@ -120,9 +121,10 @@ public final class PriorDecoder: ImageTokenDecoder {
       normalized = (0..<threads).map { _ in .zeros([rows, c.width]) }
       statistics = (0..<threads).map { _ in .zeros([2 * rows]) }
       let cache = KeyValueCache(
-        layers: c.layers, sequences: sequences, length: c.sequenceLength, width: c.width, heads: c.heads)
+        masks: prior.blocks.map(\.attention.mask), sequences: sequences, length: c.sequenceLength, width: c.width,
+        heads: c.heads)
       self.cache = cache
-      scores = (0..<threads).map { _ in .zeros([cache.length]) }
+      scores = (0..<threads).map { _ in .zeros([cache.scratchLength]) }
       places = Array(repeating: (0, 0), count: rows)
       drawn = .allocate(capacity: sequences)
     }

@@ -2,7 +2,8 @@ import NN
 import TensorCore
 
 /// The autoregressive prior over text and image tokens (Ramesh et al. 2021, section 2.2): a causal transformer
-/// (Vaswani et al. 2017) with pre-normalisation.
+/// (Vaswani et al. 2017) with pre-normalisation, in which image tokens see all of the text and what each layer's mask lets
+/// them see of the image (appendix B.1).
 ///
 /// The sequence is the caption's tokens, filled up to `textLength` by a padding token learnt for each position, then the
 /// picture's tokens row by row:
@@ -26,6 +27,9 @@ public struct TransformerPrior: Prior {
     public var heads = 6
     /// The probability of dropping an element of the residual branches and of the embeddings.
     public var dropout: Float = 0.05
+    /// What the image tokens see of each other, layer by layer and repeated as often as there are layers; everything where
+    /// nil. The paper's layers have row, column, row, row and so on, and convolution in the last.
+    public var attention: [AttentionKind]?
 
     public init() {}
 
@@ -33,6 +37,14 @@ public struct TransformerPrior: Prior {
     public var imageLength: Int { gridSide * gridSide }
     /// Text and image tokens together.
     public var sequenceLength: Int { textLength + imageLength }
+
+    /// Which positions see which in each layer.
+    public var masks: [AttentionMask] {
+      (0..<layers).map { layer in
+        let kind = attention.map { $0[layer % $0.count] } ?? .full
+        return AttentionMask(kind, textLength: textLength, gridSide: gridSide)
+      }
+    }
   }
 
   public let textEmbedding: Embedding
@@ -58,8 +70,8 @@ public struct TransformerPrior: Prior {
     imageEmbedding = Embedding(c.imageVocabulary, c.width, &initializer)
     rowPosition = Embedding(c.gridSide, c.width, &initializer)
     columnPosition = Embedding(c.gridSide, c.width, &initializer)
-    blocks = (0..<c.layers).map { _ in
-      TransformerBlock(width: c.width, heads: c.heads, layers: c.layers, &initializer)
+    blocks = c.masks.map { mask in
+      TransformerBlock(width: c.width, heads: c.heads, layers: c.layers, mask: mask, &initializer)
     }
     norm = LayerNorm(c.width)
     textHead = Linear(c.width, c.textVocabulary, deviation: 0.02, &initializer)
@@ -152,9 +164,9 @@ public struct TransformerBlock: Module, Sendable {
   public let norm2: LayerNorm
   public let mlp: MultilayerPerceptron
 
-  init(width: Int, heads: Int, layers: Int, _ initializer: inout Initializer) {
+  init(width: Int, heads: Int, layers: Int, mask: AttentionMask = .causal, _ initializer: inout Initializer) {
     norm1 = LayerNorm(width)
-    attention = SelfAttention(width: width, heads: heads, layers: layers, &initializer)
+    attention = SelfAttention(width: width, heads: heads, layers: layers, mask: mask, &initializer)
     norm2 = LayerNorm(width)
     mlp = MultilayerPerceptron(width: width, layers: layers, &initializer)
   }
@@ -171,15 +183,17 @@ public struct SelfAttention: Module, Sendable {
   public let queryKeyValue: Linear
   public let output: Linear
   public let heads: Int
+  public let mask: AttentionMask
 
-  init(width: Int, heads: Int, layers: Int, _ initializer: inout Initializer) {
+  init(width: Int, heads: Int, layers: Int, mask: AttentionMask, _ initializer: inout Initializer) {
     queryKeyValue = Linear(width, 3 * width, deviation: 0.02, &initializer)
     output = Linear(width, width, deviation: 0.02 / Float(2 * layers).squareRoot(), &initializer)
     self.heads = heads
+    self.mask = mask
   }
 
   func callAsFunction(_ x: Tensor) -> Tensor {
-    output(attention(queryKeyValue(x), heads: heads, causal: true))
+    output(attention(queryKeyValue(x), heads: heads, mask: mask))
   }
 }
 

@@ -45,21 +45,31 @@ public struct PackedWeight: @unchecked Sendable {
 }
 
 /// The keys and values of a transformer's layers for the positions seen so far, kept as bfloat16 and written in place.
+/// Each layer has them in an order in which what its mask lets a position see lies together, and nothing else is read.
 public struct KeyValueCache: @unchecked Sendable {
-  /// [layers, sequences, width, length]: see `ck_cache_keys` for why the positions lie side by side.
+  /// [layers, sequences, width, length] and room for reading on: see `ck_cache_keys` for why the positions lie side by
+  /// side.
   private let keys: Tensor
   /// [layers, sequences, length, width]
   private let values: Tensor
+  private let masks: [AttentionMask]
   private let sequences, width, heads: Int
-  /// Positions that there is room for; also the number of elements that ``attend`` needs of scratch memory.
-  public let length: Int
+  /// Positions that there is room for.
+  private let length: Int
+  /// The number of elements that ``attend`` needs of scratch memory.
+  public let scratchLength: Int
 
-  /// - Parameter length: positions that there must be room for.
-  public init(layers: Int, sequences: Int, length: Int, width: Int, heads: Int) {
+  /// - Parameters:
+  ///   - masks: of each layer.
+  ///   - length: positions that there must be room for; for a sparse mask textLength + gridSide².
+  public init(masks: [AttentionMask], sequences: Int, length: Int, width: Int, heads: Int) {
+    precondition(masks.allSatisfy { $0.kind == .full || $0.textLength + $0.gridSide * $0.gridSide <= length })
     let multiple = Int(CK_CACHE_MULTIPLE)
     self.length = (length + multiple - 1) / multiple * multiple
-    keys = .zeros([layers, sequences, width, self.length], type: .bfloat16)
-    values = .zeros([layers, sequences, self.length, width], type: .bfloat16)
+    scratchLength = self.length + multiple
+    self.masks = masks
+    keys = .zeros([masks.count * sequences * width * self.length + multiple], type: .bfloat16)
+    values = .zeros([masks.count, sequences, self.length, width], type: .bfloat16)
     (self.sequences, self.width, self.heads) = (sequences, width, heads)
   }
 
@@ -71,32 +81,35 @@ public struct KeyValueCache: @unchecked Sendable {
   /// - Parameter row: the row of `qkv` [.., 3·width].
   public func store(_ qkv: Tensor, row: Int, range: Range<Int>, layer: Int, sequence: Int, position: Int) {
     let source = qkv.floats + row * 3 * width
+    let slot = masks[layer].withKernelMask { ck_attention_slot($0, position) }
     let keyRange = range.clamped(to: width..<2 * width)
     if !keyRange.isEmpty {
       ck_cache_keys(
         source + keyRange.lowerBound, start(keys, layer, sequence) + (keyRange.lowerBound - width) * length, length,
-        position, keyRange.count)
+        slot, keyRange.count)
     }
     let valueRange = range.clamped(to: 2 * width..<3 * width)
     if !valueRange.isEmpty {
       ck_cache_values(
         source + valueRange.lowerBound,
-        start(values, layer, sequence) + position * width + valueRange.lowerBound - 2 * width, valueRange.count)
+        start(values, layer, sequence) + slot * width + valueRange.lowerBound - 2 * width, valueRange.count)
     }
   }
 
-  /// One head's attention of one row's query to the positions 0 ... position of its sequence.
+  /// One head's attention of one row's query to what the one at `position` of its sequence sees.
   /// - Parameters:
-  ///   - scores: at least ``length`` numbers of scratch memory, the calling thread's own.
+  ///   - scores: at least ``scratchLength`` numbers of scratch memory, the calling thread's own.
   ///   - result: [.., width], written in place at the row and head.
   public func attend(
     _ qkv: Tensor, row: Int, head: Int, layer: Int, sequence: Int, position: Int, scores: Tensor, into result: Tensor
   ) {
     let D = width / heads
-    ck_decode_attention(
-      qkv.floats + row * 3 * width + head * D, start(keys, layer, sequence) + head * D * length,
-      start(values, layer, sequence) + head * D, length, width, position + 1, D, scores.floats,
-      result.floats + row * width + head * D)
+    masks[layer].withKernelMask { mask in
+      ck_decode_attention(
+        qkv.floats + row * 3 * width + head * D, start(keys, layer, sequence) + head * D * length,
+        start(values, layer, sequence) + head * D, length, width, mask, position, D, scores.floats,
+        result.floats + row * width + head * D)
+    }
   }
 }
 

@@ -11,6 +11,7 @@ struct Benchmark: ParsableCommand {
     case priorTraining = "prior-training"
     case priorGeneration = "prior-generation"
     case tokenizerTraining = "tokenizer-training"
+    case attention
     case mixture, ppca
     case startup
   }
@@ -22,6 +23,8 @@ struct Benchmark: ParsableCommand {
   @Option(help: "Width of the prior.") var dim = 384
   @Option(help: "Blocks of the prior.") var layers = 8
   @Option(help: "Attention heads of the prior.") var heads = 6
+  @Option(name: .customLong("attention"), help: "What the image tokens of each layer see, as in train-prior.")
+  var attentionList = AttentionKind.full.rawValue
   @Option(help: "Text tokens.") var text = 32
   @Option(help: "Image tokens; a square number.") var image = 256
   @Option(help: "Different text tokens.") var textVocab = 4096
@@ -76,6 +79,7 @@ struct Benchmark: ParsableCommand {
     case .priorTraining: report = try priorTraining(threads, precision)
     case .priorGeneration: report = try priorGeneration(threads)
     case .tokenizerTraining: report = try tokenizerTraining(threads, precision)
+    case .attention: report = try attention(threads, precision)
     case .mixture: report = try mixture(threads)
     case .ppca: report = try ppca(threads)
     case .startup: report = try startup(threads)
@@ -115,12 +119,14 @@ struct Benchmark: ParsableCommand {
     guard (0...10).contains(down), size % (1 << down) == 0 else {
       throw PipelineError(.usage, "--size must be a multiple of 2 to the power of --down")
     }
+    _ = try [AttentionKind](list: attentionList)
   }
 
   private var gridSide: Int { Int(Double(image).squareRoot().rounded()) }
 
-  private var priorConfiguration: TransformerPrior.Configuration {
+  private func priorConfiguration() throws(PipelineError) -> TransformerPrior.Configuration {
     var c = TransformerPrior.Configuration()
+    c.attention = try [AttentionKind](list: attentionList)
     (c.textLength, c.gridSide, c.textVocabulary, c.imageVocabulary) = (text, gridSide, textVocab, imageVocab)
     (c.width, c.layers, c.heads, c.dropout) = (dim, layers, heads, 0)
     return c
@@ -129,7 +135,7 @@ struct Benchmark: ParsableCommand {
   private func priorTraining(_ threads: Int, _ precision: ElementType) throws -> Report {
     let batch = batch ?? 16
     let team = try ThreadTeam(count: threads)
-    let model = TransformerPrior(priorConfiguration, seed: 0)
+    let model = TransformerPrior(try priorConfiguration(), seed: 0)
     let trainer = ReplicaTrainer(AdamW(ParameterStore(model, precision: precision)), team: team)
     var random = Philox(seed: 0, stream: 0)
     let texts = (0..<batch).map { _ in (0..<text).map { _ in Int32(random.index(below: textVocab)) } }
@@ -146,15 +152,46 @@ struct Benchmark: ParsableCommand {
         ).total
       }
     }
-    // Backward is two products for each one forward. Causal attention needs half of its square.
+    // Backward is two products for each one forward.
     let positions = Double(text + image - 1)
     let (width, blocks) = (Double(dim), Double(layers))
     let perSequence =
-      positions * blocks * 24 * width * width + blocks * 2 * positions * positions * width
+      positions * blocks * 24 * width * width + attentionOperations(model.configuration)
       + 2 * width * (Double(text - 1) * Double(textVocab) + Double(image) * Double(imageVocab))
     return report(
       team, precision, batch: batch, seconds: seconds, operations: 3 * perSequence * Double(batch),
       tokens: Double(batch * (text + image)))
+  }
+
+  /// Multiplications and additions of one sequence's attention in all layers, forward.
+  private func attentionOperations(_ c: TransformerPrior.Configuration) -> Double {
+    let seen = c.masks.reduce(0) { sum, mask in
+      (0..<c.sequenceLength - 1).reduce(sum) { $0 + mask.seenCount(from: $1) }
+    }
+    return 4 * Double(c.width) * Double(seen)
+  }
+
+  /// The attention of all layers alone, forward and backward, without the products that make queries, keys and values.
+  private func attention(_ threads: Int, _ precision: ElementType) throws -> Report {
+    let batch = batch ?? 16
+    let team = try ThreadTeam(count: threads)
+    let c = try priorConfiguration()
+    let positions = c.sequenceLength - 1
+    let inputs = (0..<threads).map { shard in
+      let shape = [team.range(of: shard, total: batch).count, positions, 3 * dim]
+      return Tensor.normal(shape, seed: 0, stream: UInt64(shard)).cast(to: precision)
+    }
+    let seconds = median(warmUp: 2) {
+      team.run { shard in
+        guard inputs[shard].shape[0] > 0 else { return }
+        for mask in c.masks {
+          _ = valueAndGradient(of: [inputs[shard]]) { TensorCore.attention($0[0], heads: heads, mask: mask).sum() }
+        }
+      }
+    }
+    return report(
+      team, precision, batch: batch, seconds: seconds, operations: 3 * attentionOperations(c) * Double(batch),
+      tokens: Double(batch * positions))
   }
 
   private func tokenizerTraining(_ threads: Int, _ precision: ElementType) throws -> Report {
@@ -194,7 +231,7 @@ struct Benchmark: ParsableCommand {
   private func priorGeneration(_ threads: Int) throws -> Report {
     let batch = batch ?? 1
     let team = try ThreadTeam(count: threads)
-    let decoder = PriorDecoder(TransformerPrior(priorConfiguration, seed: 0), team: team)
+    let decoder = PriorDecoder(TransformerPrior(try priorConfiguration(), seed: 0), team: team)
     var options = SamplingOptions()
     (options.temperature, options.topK, options.guidance) = (1, 0, 1)
     var random = Philox(seed: 0, stream: 0)

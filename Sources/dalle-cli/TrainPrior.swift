@@ -22,6 +22,12 @@ struct TrainPrior: ParsableCommand {
     parsing: .unconditional,
     help: "The share of image tokens that the model sees wrongly in training, which makes it listen to the caption.")
   var imageCorruption = TrainingSettings().imageCorruption
+  @Option(
+    help: """
+      What the image tokens of each layer see of each other: full, row, column or conv, a list with commas such as \
+      row,column,row,row, repeated to the number of layers; full unless given.
+      """)
+  var attention: String?
   @Flag(help: "Begin a new run with the weights that the checkpoint holds.") var warmStart = false
   @Option(
     parsing: .unconditional, help: "Decay of the weights' moving average, which is then what is saved; 0 keeps none.")
@@ -33,6 +39,7 @@ struct TrainPrior: ParsableCommand {
     settings.vocabularySize = vocabularySize
     settings.textLength = textLength
     settings.dropout = dropout
+    settings.attention = try attention.map { list throws(PipelineError) in try [AttentionKind](list: list) }
     settings.captionDropout = captionDropout
     settings.mergeDropout = mergeDropout
     settings.imageCorruption = imageCorruption

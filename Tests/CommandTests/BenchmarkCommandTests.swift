@@ -11,6 +11,7 @@ import Testing
   @Test(arguments: [
     ("prior-training", ["milliseconds_per_step", "tokens_per_second", "gflops", "share_of_gemm_peak"]),
     ("tokenizer-training", ["milliseconds_per_step", "images_per_second"]),
+    ("attention", ["milliseconds_per_step", "tokens_per_second", "gflops", "share_of_gemm_peak"]),
     ("prior-generation", ["seconds", "seconds_per_image", "tokens_per_second"]),
     ("mixture", ["seconds", "gflops"]), ("ppca", ["seconds", "gflops"]), ("startup", ["seconds"]),
   ])
@@ -25,8 +26,18 @@ import Testing
     #expect(json["threads"] as? Int == 2)
   }
 
+  @Test(arguments: ["prior-training", "prior-generation", "attention"])
+  func measuresSparseAttention(_ workload: String) throws {
+    let folder = try Trained.folder.get()
+    let outcome = try Program.run(
+      ["benchmark", workload, "--json", "--threads", "2", "--attention", "row,conv"] + Self.shape, in: folder)
+    outcome.expectSuccess()
+    #expect(try #require(try outcome.json()["tokens_per_second"] as? Double) > 0)
+  }
+
   @Test(arguments: [
-    (["--image", "15"], "--image must be a square number"), (["--heads", "5"], "--dim must be a multiple"),
+    (["--attention", "row;conv"], "--attention must be"), (["--image", "15"], "--image must be a square number"),
+    (["--heads", "5"], "--dim must be a multiple"),
     (["--steps", "0"], "--steps must be"), (["--down", "5", "--size", "48"], "--size must be a multiple"),
   ])
   func refusesShapesThatMakeNoSense(_ arguments: [String], _ message: String) throws {

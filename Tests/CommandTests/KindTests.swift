@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 /// Stages of the kinds that are not the default, through the commands.
@@ -17,6 +18,35 @@ import Testing
     #expect(folder.exists("new.png"))
     try Program.run(["reconstruct", "data/red8.png", "--output", "back.png"], in: folder).expectSuccess()
     #expect(folder.exists("back.png"))
+  }
+
+  @Test func layersWithMasksTrainResumeAndDraw() throws {
+    func trained(_ arguments: [String]...) throws -> TestFolder {
+      let folder = try Trained.copy()
+      for arguments in arguments {
+        try Program.run(["train-prior", "data", "--batch-size", "4"] + arguments, in: folder).expectSuccess()
+      }
+      return folder
+    }
+    let begin = ["--preset", "tiny", "--attention", "full,row,column,row,conv"]
+    let folder = try trained(begin + ["--steps", "3"])
+    let config = try #require(
+      try JSONSerialization.jsonObject(with: folder.data("checkpoints/local/config.json")) as? [String: Any])
+    let prior = try #require(config["prior"] as? [String: Any])
+    #expect(prior["attention"] as? [String] == ["full", "row", "column", "row", "conv"])
+    let outcome = try Program.run(["inspect", "checkpoints/local"], in: folder)
+    #expect(outcome.output.contains("full,row,column,row,conv"))
+    try Program.run(["generate", "a red square", "--output", "red.png", "--count", "2"], in: folder).expectSuccess()
+    #expect(folder.exists("red.png"))
+    // The masks stay where a run goes on, and where a warm start does not change them.
+    let resumed = try trained(begin + ["--steps", "2"], ["--resume", "--steps", "3"])
+    let again = try Program.run(["inspect", "checkpoints/local"], in: resumed)
+    #expect(again.output.contains("full,row,column,row,conv"))
+    let warm = ["train-prior", "data", "--warm-start", "--batch-size", "4", "--steps", "1"]
+    try Program.run(warm, in: folder).expectSuccess()
+    #expect(try Program.run(["inspect", "checkpoints/local"], in: folder).output.contains("full,row,column,row,conv"))
+    try Program.run(warm + ["--attention", "column"], in: folder).expectSuccess()
+    #expect(try Program.run(["inspect", "checkpoints/local"], in: folder).output.contains("attention column"))
   }
 
   @Test func aHierarchyOfTokensReconstructsAndHasNoPrior() throws {

@@ -163,6 +163,25 @@ import Testing
     }
   }
 
+  @Test func masksOfLayersRoundTrip() throws {
+    var configuration = CheckpointConfiguration()
+    configuration.prior = Tiny.prior
+    // What older checkpoints have.
+    let json = try configuration.json()
+    #expect(!String(decoding: json, as: UTF8.self).contains("attention"))
+    #expect(try CheckpointConfiguration(json: json, of: "config.json").prior == Tiny.prior)
+    guard case .transformer(var c) = Tiny.prior else { return }
+    c.attention = [.full, .row, .column, .convolution]
+    configuration.prior = .transformer(c)
+    let other = try configuration.json()
+    #expect(try CheckpointConfiguration(json: other, of: "config.json").prior == .transformer(c))
+    expectBadData(String(decoding: other, as: UTF8.self).replacing("conv", with: "diagonal"), "diagonal")
+    expectBadData(
+      #"{"format_version": 1, "prior": {"kind": "transformer", "attention": "row"}}"#, "is missing")
+    #expect(c.attention?.list == "full,row,column,conv")
+    #expect(try [AttentionKind](list: "full,row,column,conv") == c.attention)
+  }
+
   @Test func configurationsThatAreNone() {
     expectBadData("", "config.json is not a checkpoint's configuration")
     expectBadData("{}", "formatVersion")
@@ -195,6 +214,7 @@ import Testing
       expectInsensible { $0.heads = value }
     }
     expectInsensible { $0.heads = 5 }
+    expectInsensible { $0.attention = [] }
     expectInsensible { $0.dropout = .nan }
     for path in [
       \PixelCNN.Configuration.gridSide, \.imageVocabulary, \.textLength, \.textVocabulary, \.channels, \.layers,

@@ -7,8 +7,8 @@ import Testing
 
 struct PriorDecoderTests {
   /// The decoder multiplies by bfloat16 weights: a model whose weights are bfloat16 numbers, which both know exactly.
-  private func roundedFixtureModel() throws -> TransformerPrior {
-    let model = try PriorFixture().model()
+  private func roundedFixtureModel(_ attention: [AttentionKind]?) throws -> TransformerPrior {
+    let model = try PriorFixture().model(attention: attention)
     for parameter in model.parameters() where parameter.decays {
       parameter.value.assign(parameter.value.cast(to: .bfloat16))
     }
@@ -16,7 +16,7 @@ struct PriorDecoderTests {
   }
 
   /// More than one panel of every weight, so that threads share the work; large weights, so that rounding would show.
-  private func largerModel() -> TransformerPrior {
+  private func largerModel(_ attention: [AttentionKind]? = nil) -> TransformerPrior {
     var configuration = TransformerPrior.Configuration()
     configuration.textLength = 6
     configuration.gridSide = 4
@@ -25,6 +25,7 @@ struct PriorDecoderTests {
     configuration.width = 48
     configuration.layers = 2
     configuration.heads = 4
+    configuration.attention = attention
     let model = TransformerPrior(configuration, seed: 3)
     for parameter in model.parameters() where parameter.shape.count == 2 {
       parameter.value.assign(parameter.value * 10)
@@ -42,7 +43,15 @@ struct PriorDecoderTests {
   /// tokens: the likeliest ones, and random ones with the same random numbers.
   @Test(arguments: [(0, 1), (0, 2.5), (1, 1), (0.8, 2)] as [(Float, Float)])
   func agreesWithTheModel(temperature: Float, guidance: Float) throws {
-    let model = try roundedFixtureModel()
+    try expectAgreement(with: roundedFixtureModel(nil), temperature: temperature, guidance: guidance)
+  }
+
+  @Test(arguments: [[.row], [.column], [.convolution], [.column, .full]] as [[AttentionKind]])
+  func agreesWithSparseModels(_ attention: [AttentionKind]) throws {
+    try expectAgreement(with: roundedFixtureModel(attention), temperature: 1, guidance: 1.5)
+  }
+
+  private func expectAgreement(with model: TransformerPrior, temperature: Float, guidance: Float) throws {
     var options = SamplingOptions()
     (options.temperature, options.guidance, options.topK) = (temperature, guidance, 0)
     let drawn = PriorDecoder(model, team: try ThreadTeam(count: 2)).draw(requests(seed: 21), options: options)
@@ -64,9 +73,9 @@ struct PriorDecoderTests {
     #expect(disagreements <= 1)
   }
 
-  @Test(arguments: [1, 1.7] as [Float])
-  func aPictureIsTheSameInAnyCompany(guidance: Float) throws {
-    let model = largerModel()
+  @Test(arguments: [1, 1.7] as [Float], [nil, [.row, .column], [.convolution]] as [[AttentionKind]?])
+  func aPictureIsTheSameInAnyCompany(guidance: Float, attention: [AttentionKind]?) throws {
+    let model = largerModel(attention)
     var options = SamplingOptions()
     options.guidance = guidance
     options.temperature = 1

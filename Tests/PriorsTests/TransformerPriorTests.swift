@@ -17,7 +17,7 @@ struct PriorFixture {
       texts: [[1, 4, 10, 0, 7], [3, 3], [], [2, 9, 5, 8, 6, 1, 4], [10]], images: try fixture.integers("images"))
   }
 
-  func model() throws -> TransformerPrior {
+  func model(attention: [AttentionKind]? = nil) throws -> TransformerPrior {
     var configuration = TransformerPrior.Configuration()
     configuration.textLength = 5
     configuration.gridSide = 3
@@ -27,6 +27,7 @@ struct PriorFixture {
     configuration.layers = 2
     configuration.heads = 2
     configuration.dropout = 0
+    configuration.attention = attention
     let model = TransformerPrior(configuration, seed: 1)
     for (name, tensor) in model.namedTensors() { tensor.assign(try fixture.tensor("initial/\(name)")) }
     return model
@@ -127,6 +128,59 @@ struct TransformerPriorTests {
     #expect(before[..<(5 * 13)] == after[..<(5 * 13)])
     #expect(zip(before[(5 * 13)..<(6 * 13)], after[(5 * 13)..<(6 * 13)]).allSatisfy { $0 != $1 })
     #expect(before[(9 * 13)...] == after[(9 * 13)...])
+  }
+
+  @Test(arguments: [[.row, .column], [.convolution, .row]] as [[AttentionKind]])
+  func sparseLayersAgreeWithPyTorch(_ attention: [AttentionKind]) throws {
+    let name = attention.map(\.rawValue).joined(separator: ",")
+    let logits = try prior.model(attention: attention).imageLogits(prior.batch, precision: .float32)
+    #expect(relativeError(logits, try Fixture("attention").tensor("prior/\(name)")) < 1e-5)
+  }
+
+  /// A list that is shorter than the layers begins again, and none is a list of full ones.
+  @Test func masksAreRepeated() throws {
+    var configuration = TransformerPrior.Configuration()
+    configuration.layers = 5
+    #expect(configuration.masks.map(\.kind) == Array(repeating: .full, count: 5))
+    configuration.attention = [.row, .column, .row]
+    #expect(configuration.masks.map(\.kind) == [.row, .column, .row, .row, .column])
+    #expect(configuration.masks.allSatisfy { $0.textLength == 24 && $0.gridSide == 8 })
+    configuration.layers = 2
+    #expect(configuration.masks.map(\.kind) == [.row, .column])
+    let full = try prior.model().imageLogits(prior.batch, precision: .float32)
+    #expect(try prior.model(attention: [.full]).imageLogits(prior.batch, precision: .float32).scalars == full.scalars)
+  }
+
+  /// In a model of one layer a prediction changes with those tokens alone that its position sees.
+  @Test(arguments: AttentionKind.allCases)
+  func predictionsDependOnWhatTheMaskShows(_ kind: AttentionKind) throws {
+    var configuration = TransformerPrior.Configuration()
+    (configuration.textLength, configuration.gridSide, configuration.layers) = (3, 4, 1)
+    (configuration.textVocabulary, configuration.imageVocabulary) = (7, 5)
+    (configuration.width, configuration.heads, configuration.attention) = (16, 2, [kind])
+    let model = TransformerPrior(configuration, seed: 1)
+    let images = (0..<16).map { Int32($0 % 5) }
+    func logits(_ images: [Int32]) -> [Float] {
+      model.imageLogits(.init(texts: [[1, 2, 3]], images: images), precision: .float32).scalars
+    }
+    let before = logits(images)
+    for j in 0..<15 {
+      var changed = images
+      changed[j] = (changed[j] + 1) % 5
+      let after = logits(changed)
+      for i in 0..<15 {
+        // Token i predicts the next one. The kernel is 3.
+        let isSeen =
+          switch kind {
+          case .full: j <= i
+          case .row: (i - 4...i).contains(j)
+          case .column: j <= i && (i - j) % 4 == 0
+          case .convolution: [0, 1, 3, 4, 5].contains(i - j)
+          }
+        let range = (i + 1) * 5..<(i + 2) * 5
+        #expect((before[range] != after[range]) == isSeen, "token \(i) of \(j)")
+      }
+    }
   }
 
   @Test func dropoutDependsOnStepAndShardAlone() throws {

@@ -43,8 +43,9 @@ struct DecodingTests {
 
   @Test func cachedAttentionAgreesWithAttention() {
     let (B, T, heads, width, layers) = (2, 9, 3, 24, 2)
-    let cache = KeyValueCache(layers: layers, sequences: B, length: T, width: width, heads: heads)
-    let scores = Tensor.zeros([cache.length])
+    let cache = KeyValueCache(
+      masks: Array(repeating: .causal, count: layers), sequences: B, length: T, width: width, heads: heads)
+    let scores = Tensor.zeros([cache.scratchLength])
     let layer = 1
     let qkv = Tensor.normal([B, T, 3 * width], seed: 2, stream: 1)
     let expected = attention(qkv, heads: heads, causal: true)
@@ -67,6 +68,33 @@ struct DecodingTests {
     }
     // Keys and values are kept as bfloat16.
     #expect(relativeError(result, expected) < 1e-2)
+  }
+
+  /// Every position in turn, where what its mask hides from it, and all that comes later, is no number.
+  @Test(arguments: AttentionKind.allCases, [(0, 1), (3, 3), (5, 4), (2, 8), (40, 6), (1, 16)])
+  func cachedAttentionReadsWhatIsSeenAlone(kind: AttentionKind, shape: (textLength: Int, gridSide: Int)) {
+    let mask = AttentionMask(kind, textLength: shape.textLength, gridSide: shape.gridSide)
+    let T = shape.textLength + shape.gridSide * shape.gridSide
+    // 40 channels a head: whole vectors and a rest.
+    let (heads, width) = (2, 80)
+    let qkv = Tensor.normal([1, T, 3 * width], seed: 8, stream: 1).cast(to: .bfloat16).cast(to: .float32)
+    let expected = attention(qkv, heads: heads, mask: mask)
+    let hidden = Tensor(repeating: .nan, shape: [1, 3 * width])
+    let result = Tensor(repeating: .nan, shape: [T, width])
+    for position in 0..<T {
+      let cache = KeyValueCache(masks: [mask], sequences: 1, length: T, width: width, heads: heads)
+      for key in 0..<T {
+        let isSeen = mask.sees(from: position, key)
+        cache.store(
+          isSeen ? qkv : hidden, row: isSeen ? key : 0, range: 0..<3 * width, layer: 0, sequence: 0, position: key)
+      }
+      for head in 0..<heads {
+        cache.attend(
+          qkv, row: position, head: head, layer: 0, sequence: 0, position: position,
+          scores: Tensor.zeros([cache.scratchLength]), into: result)
+      }
+    }
+    #expect(relativeError(result, expected.reshaped([T, width])) < 1e-5)
   }
 
   @Test func stepsAgreeWithOperations() {

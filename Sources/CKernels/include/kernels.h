@@ -126,6 +126,38 @@ void ck_attention(ck_type t, const void *qkv, void *y, float *lse, size_t B, siz
 void ck_attention_backward(ck_type t, const void *qkv, const void *y, const float *lse, const void *dy, void *dqkv,
                            size_t B, size_t T, size_t H, size_t D, bool causal, void *scratch);
 
+/// What the image tokens of a sequence see of each other (Ramesh et al. 2021, figure 11), beside themselves and all of
+/// the text; the text sees itself, all causally. Image token i, counted in raster order, stands in row i / side:
+/// full: all before it; row: those at most `side` back; column: those above it in its column; convolution: those at
+/// d·side + e back for 0 ≤ d ≤ kernel/2 and |e| ≤ kernel/2, a window of kernel×kernel that runs on beyond the ends of
+/// rows, as in the paper.
+typedef enum { CK_FULL, CK_ROW, CK_COLUMN, CK_CONVOLUTION } ck_attention_kind;
+
+/// A sequence of `text` text tokens and then up to side² image tokens in raster order. `kernel` is odd, at most `side` and
+/// at most CK_LARGEST_KERNEL. For CK_FULL the sizes may be anything.
+typedef struct {
+  ck_attention_kind kind;
+  size_t text, side, kernel;
+} ck_attention_mask;
+#define CK_LARGEST_KERNEL 11
+
+/// As ck_attention, causal, with a mask of another kind than CK_FULL, T being text … text + side². What is multiplied and
+/// looked at grows with what is seen. `lse` is for the backward alone, in an order of its own.
+size_t ck_sparse_attention_scratch(const ck_attention_mask *mask, size_t T, size_t D);
+void ck_sparse_attention(ck_type t, const void *qkv, void *y, float *lse, size_t B, size_t T, size_t H, size_t D,
+                         const ck_attention_mask *mask, void *scratch);
+void ck_sparse_attention_backward(ck_type t, const void *qkv, const float *lse, const void *dy, void *dqkv, size_t B,
+                                  size_t T, size_t H, size_t D, const ck_attention_mask *mask, void *scratch);
+
+/// Where a cache keeps a position: in place, or column by column, so that what a token sees lies in few runs.
+size_t ck_attention_slot(const ck_attention_mask *mask, size_t position);
+/// The slots that the token at `position` sees, itself included, rising and apart; returns how many runs there are.
+typedef struct {
+  size_t first, count;
+} ck_run;
+#define CK_MOST_RUNS 7
+size_t ck_attention_runs(const ck_attention_mask *mask, size_t position, ck_run runs[CK_MOST_RUNS]);
+
 // MARK: - Vector quantisation
 
 /// index[n] = argmax over k of scores[n,k] + bias[k] (bias may be NULL; the lowest index wins ties).
@@ -157,13 +189,15 @@ void ck_packed_product(const uint16_t *packed, const float *bias, const float *x
                        size_t R, size_t N, size_t K, size_t first, size_t last, bool accumulate);
 /// The cache of one sequence and layer: keys[C,T] hold each channel's values of all positions side by side, so that the
 /// scores of many positions are summed at once and without a horizontal sum; values[T,C] as they come. Both bfloat16,
-/// which halves what a step reads. T is a multiple of CK_CACHE_MULTIPLE. Stores channels of one position.
+/// which halves what a step reads. T is a multiple of CK_CACHE_MULTIPLE. Stores channels of one position, by its slot.
 #define CK_CACHE_MULTIPLE 32
-void ck_cache_keys(const float *k, uint16_t *keys, size_t T, size_t position, size_t channels);
+void ck_cache_keys(const float *k, uint16_t *keys, size_t T, size_t slot, size_t channels);
 void ck_cache_values(const float *v, uint16_t *values, size_t channels);
-/// One query of one head against the first `length` cached positions: out[D] = softmax(q·keys/√D)·values. `keys` and
-/// `values` begin at the head's first channel; `C` is the row stride of the values. `scores` holds T floats of scratch.
+/// The query of one head at `position` against the cached positions that the mask lets it see:
+/// out[D] = softmax(q·keys/√D)·values. `keys` and `values` begin at the head's first channel; `C` is the row stride of the
+/// values. CK_CACHE_MULTIPLE numbers beyond the head's keys may be read. `scores` holds T + CK_CACHE_MULTIPLE floats of
+/// scratch.
 void ck_decode_attention(const float *q, const uint16_t *keys, const uint16_t *values, size_t T, size_t C,
-                         size_t length, size_t D, float *scores, float *out);
+                         const ck_attention_mask *mask, size_t position, size_t D, float *scores, float *out);
 
 #endif
