@@ -20,6 +20,10 @@ public struct Evaluation: Encodable, Sendable {
   public var priorLoss: Double?
   /// One picture drawn for each caption, looked up among all pictures of the data set; nil where there is no prior.
   public var retrieval: Retrieval?
+  /// Pictures drawn for each caption, of which the ranker chose one; nil where it was not asked.
+  public var candidates: Int?
+  /// The same with the ranker's choice.
+  public var rankedRetrieval: Retrieval?
   /// The same with the reconstruction in place of the drawn picture: what stage 1 allows.
   public var retrievalCeiling: Retrieval
 
@@ -69,11 +73,13 @@ public struct Evaluator {
 
   /// - Parameters:
   ///   - captionLimit: draw for at most this many captions of the split, chosen by the options' seed; nil draws all.
+  ///   - candidates: draw so many pictures for each caption, and measure the ranker's choice among them, too.
   ///   - progress: told what is being done, and the share of it that is.
   /// - Returns: nil where the split has no pictures.
+  /// - Throws: `PipelineError` where a picture cannot be read, the options make no sense, or there is no ranker to choose.
   public func evaluate(
     _ split: Split, options: GenerationOptions = .init(), captionLimit: Int? = nil,
-    progress: (String, Double) -> Void = { _, _ in }
+    candidates: Int? = nil, progress: (String, Double) -> Void = { _, _ in }
   ) throws(PipelineError) -> Evaluation? {
     let indices = dataSet.indices(of: split)
     guard !indices.isEmpty else { return nil }
@@ -95,10 +101,19 @@ public struct Evaluator {
     evaluation.priorLoss = model.prior.meanImageLoss(
       texts: indices.map { model.vocabulary.encode(dataSet.entries[$0].captions[0]) },
       images: reconstructions.map(\.tokens), precision: .float32, team: model.threadTeam)
-    let generated = try model.generate(captions: drawn.map { dataSet.entries[$0].captions[0] }, options: options) {
-      progress("drawing \(split.rawValue)", $0)
+    let captions = drawn.map { dataSet.entries[$0].captions[0] }
+    let report = { progress("drawing \(split.rawValue)", $0) }
+    guard let candidates else {
+      let generated = try model.generate(captions: captions, options: options, progress: report)
+      evaluation.retrieval = retrieval(generated, of: drawn)
+      return evaluation
     }
-    evaluation.retrieval = retrieval(generated, of: drawn)
+    let ranked = try model.generate(
+      captions: captions, count: candidates, candidates: candidates, options: options, progress: report)
+    // Number 0 is what would have been drawn alone.
+    evaluation.retrieval = retrieval(ranked.compactMap { $0.first { $0.number == 0 }?.picture }, of: drawn)
+    evaluation.rankedRetrieval = retrieval(ranked.map { $0[0].picture }, of: drawn)
+    evaluation.candidates = candidates
     return evaluation
   }
 

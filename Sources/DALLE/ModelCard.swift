@@ -46,6 +46,12 @@ public struct ModelCard {
           + "\(frame.gridSide * frame.gridSide) image tokens",
       ])
     }
+    if let c = configuration.ranker {
+      rows.append([
+        "ranker", "contrastive",
+        "\(c.summary); \(c.textLength) text tokens, \(c.pictureSize)×\(c.pictureSize) pixels",
+      ])
+    }
     return Self.table(["stage", "kind", "shape"], rows)
   }
 
@@ -60,7 +66,10 @@ public struct ModelCard {
     var text: [String] = []
     let priorRuns = (configuration.earlierPriorTraining ?? []) + [configuration.priorTraining].compactMap(\.self)
     let tokenizerRuns = [configuration.tokenizerTraining].compactMap(\.self)
-    for (command, summary) in tokenizerRuns.map({ ("train-tokenizer", $0) }) + priorRuns.map({ ("train-prior", $0) }) {
+    let rankerRuns = [configuration.rankerTraining].compactMap(\.self)
+    for (command, summary) in tokenizerRuns.map({ ("train-tokenizer", $0) }) + priorRuns.map({ ("train-prior", $0) })
+      + rankerRuns.map({ ("train-ranker", $0) })
+    {
       text.append(
         """
         `dalle-cli \(command)\(Self.options(summary.settings, of: command))`: \(summary.steps) steps, \(summary.epochs) epochs, \
@@ -84,6 +93,7 @@ public struct ModelCard {
     options.append(("seed", "\(s.seed)"))
     if let batchSize = s.batchSize { options.append(("batch-size", "\(batchSize)")) }
     if let learningRate = s.learningRate { options.append(("learning-rate", "\(learningRate)")) }
+    if let dropout = s.dropout, command == "train-ranker" { options.append(("dropout", "\(dropout)")) }
     guard command == "train-prior" else { return Self.commandLine(options) }
     if let dropout = s.dropout { options.append(("dropout", "\(dropout)")) }
     if s.isWarmStart { options.append(("warm-start", "")) }
@@ -105,6 +115,13 @@ public struct ModelCard {
   private var figures: String {
     func percent(_ share: Double) -> String { String(format: "%.1f%%", 100 * share) }
     func row(_ name: String, _ value: (Evaluation) -> String) -> [String] { [name] + evaluations.map(value) }
+    let candidates = evaluations.lazy.compactMap(\.candidates).first
+    let ranked = candidates.map { count in
+      [
+        row("retrieval@1, best of \(count)") { $0.rankedRetrieval.map { percent($0.at1) } ?? "–" },
+        row("retrieval@5, best of \(count)") { $0.rankedRetrieval.map { percent($0.at5) } ?? "–" },
+      ]
+    } ?? []
     let table = Self.table(
       [""] + evaluations.map(\.split.rawValue),
       [
@@ -120,13 +137,14 @@ public struct ModelCard {
         row("retrieval@5 (ceiling)") {
           "\($0.retrieval.map { percent($0.at5) } ?? "–") (\(percent($0.retrievalCeiling.at5)))"
         },
-      ])
+      ] + ranked)
     return table + """
 
 
       Retrieval: one picture is drawn for each caption with the default settings, and its nearest neighbours are looked \
       up among all pictures of the data set, at 32×32 pixels: the share whose own picture is the nearest, or among the \
-      five nearest. The ceiling is the same with the tokenizer's reconstruction in place of the drawn picture. \
+      five nearest. The ceiling is the same with the tokenizer's reconstruction in place of the drawn picture.\
+      \(candidates.map { " Best of \($0): the ranker has chosen among \($0) pictures drawn for the caption." } ?? "") \
       `dalle-cli evaluate --card` measures all this anew.
       """
   }

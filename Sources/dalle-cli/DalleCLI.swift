@@ -10,7 +10,7 @@ struct DalleCLI: ParsableCommand {
     abstract: "Trains a text-to-image model on captioned pictures, and draws with it.",
     version: "0.1.0",
     subcommands: [
-      TrainTokenizer.self, TrainPrior.self, Generate.self, Prepare.self, TrainVocabulary.self, Tokenize.self,
+      TrainTokenizer.self, TrainPrior.self, TrainRanker.self, Generate.self, Prepare.self, TrainVocabulary.self, Tokenize.self,
       Reconstruct.self, Evaluate.self, Baselines.self, Inspect.self, Benchmark.self,
     ])
 
