@@ -65,7 +65,10 @@ public final class BatchLoader: Sendable {
   }
 
   /// Steps in one pass over the pictures, rounded up.
-  public var stepsPerEpoch: Int { (indices.count + batchSize - 1) / batchSize }
+  public var stepsPerEpoch: Int { (indices.count + orderedPerBatch - 1) / orderedPerBatch }
+
+  /// The pictures of a batch that come in the epoch's order.
+  private var orderedPerBatch: Int { neighbours == nil ? batchSize : (batchSize + 1) / 2 }
 
   /// The batch of a step, counted from 0. A picture that turns out to be damaged is reported, and the next one in the
   /// epoch's order takes its place.
@@ -81,8 +84,7 @@ public final class BatchLoader: Sendable {
       batch.captions.append(caption(of: dataSet.entries[index], using: &random))
       batch.pixels += augmentation.applied(to: picture, using: &random).pixels
     }
-    let ordered = neighbours == nil ? batchSize : (batchSize + 1) / 2
-    for sample in (step * ordered)..<((step + 1) * ordered) {
+    for sample in (step * orderedPerBatch)..<((step + 1) * orderedPerBatch) {
       let (index, picture) = try picture(ofSample: sample)
       var random = Philox(
         seed: seed, stream: Self.sampleStream, counter: UInt64(sample) &* Self.blocksPerSample)

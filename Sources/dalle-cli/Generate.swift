@@ -68,6 +68,7 @@ struct Generate: ParsableCommand {
     let target = separate ? URL(fileURLWithPath: output ?? name) : try OutputFile.url(output ?? "\(name).png")
     let folder = try checkpoint.forReading(needing: \.isComplete).url
     let model = try TextToImageModel(contentsOf: folder, threads: try threads.count())
+    if candidates != nil { _ = try model.ranker() }
     try PictureSize.check(
       count: separate ? 1 : count * captions.count, side: model.imageTokenizer.pictureSize, scale: scale)
     if separate { try AtomicFile.createDirectory(target) }
