@@ -71,7 +71,8 @@ import Testing
   }
 
   @Test func numbersThatMakeNoSense() throws {
-    let model = try TextToImageModel(contentsOf: try trained().checkpoint.url)
+    let folder = try trained()
+    let model = try TextToImageModel(contentsOf: folder.checkpoint.url)
     for (count, candidates) in [(2, 1), (1, 0), (0, 4), (-1, 4)] {
       let error = #expect(throws: PipelineError.self) {
         try model.generate("red", count: count, candidates: candidates)
