@@ -116,12 +116,13 @@ public struct ModelCard {
     func percent(_ share: Double) -> String { String(format: "%.1f%%", 100 * share) }
     func row(_ name: String, _ value: (Evaluation) -> String) -> [String] { [name] + evaluations.map(value) }
     let candidates = evaluations.lazy.compactMap(\.candidates).first
-    let ranked = candidates.map { count in
-      [
-        row("retrieval@1, best of \(count)") { $0.rankedRetrieval.map { percent($0.at1) } ?? "–" },
-        row("retrieval@5, best of \(count)") { $0.rankedRetrieval.map { percent($0.at5) } ?? "–" },
-      ]
-    } ?? []
+    let ranked =
+      candidates.map { count in
+        [
+          row("retrieval@1, best of \(count)") { $0.rankedRetrieval.map { percent($0.at1) } ?? "–" },
+          row("retrieval@5, best of \(count)") { $0.rankedRetrieval.map { percent($0.at5) } ?? "–" },
+        ]
+      } ?? []
     let table = Self.table(
       [""] + evaluations.map(\.split.rawValue),
       [

@@ -282,7 +282,8 @@ public struct RankerTrainer {
 
     /// The shares of captions whose own picture scores highest, and of pictures whose own caption does. For some captions
     /// the pictures that score highest go to a picture in `folder`, a row each. Nil without pictures.
-    func measure(picturesTo folder: URL) throws(PipelineError) -> (captionToPicture: Double, pictureToCaption: Double)? {
+    func measure(picturesTo folder: URL) throws(PipelineError) -> (captionToPicture: Double, pictureToCaption: Double)?
+    {
       guard !pictures.isEmpty else { return nil }
       let t = scorer.embeddings(ofTexts: texts)
       let p = scorer.embeddings(of: pictures)

@@ -12,7 +12,8 @@ struct Evaluate: ParsableCommand {
   @Option(help: "Only this split; all unless given.") var split: Split?
   @Option(parsing: .unconditional, help: "Draw for at most this many captions of a split; 0 draws all.")
   var captions = 300
-  @Option(parsing: .unconditional, help: "Also draw this many pictures for each caption and measure the ranker's choice.")
+  @Option(
+    parsing: .unconditional, help: "Also draw this many pictures for each caption and measure the ranker's choice.")
   var candidates: Int?
   @Option(parsing: .unconditional, help: "Names the random numbers of drawing.") var seed: UInt64 = 0
   @Flag(help: "Write the figures into the checkpoint's model card, README.md.") var card = false
@@ -103,7 +104,8 @@ struct Evaluate: ParsableCommand {
     }
     if let ranked = e.rankedRetrieval, let candidates = e.candidates {
       for (name, value) in [("@1", ranked.at1), ("@5", ranked.at5)] {
-        try Console.result("    best of \(candidates), \(name)".padding(toLength: 24, withPad: " ", startingAt: 0) + percent(value))
+        try Console.result(
+          "    best of \(candidates), \(name)".padding(toLength: 24, withPad: " ", startingAt: 0) + percent(value))
       }
     }
   }

@@ -56,14 +56,17 @@ import Testing
     #expect((inspected["ranker_training"] as? String)?.hasPrefix("3 steps") ?? false)
     try Program.run(["train-vocabulary", "data"], in: folder).expectFailure(73, "was trained with its vocabulary")
 
-    try folder.write(folder.data("checkpoints/local/ranker.safetensors").dropLast(), to: "checkpoints/local/ranker.safetensors")
+    try folder.write(
+      folder.data("checkpoints/local/ranker.safetensors").dropLast(), to: "checkpoints/local/ranker.safetensors")
     try Program.run(["generate", "red", "--candidates", "9"], in: folder).expectFailure(65, "ranker.safetensors")
     try Program.run(["generate", "red", "--count", "1"], in: folder).expectSuccess()
   }
 
   @Test func withoutARanker() throws {
     let folder = try Trained.folder.get()
-    for command in [["generate", "red", "--candidates", "9", "--output", "no.png"], ["evaluate", "data", "--candidates", "2"]] {
+    for command in [
+      ["generate", "red", "--candidates", "9", "--output", "no.png"], ["evaluate", "data", "--candidates", "2"],
+    ] {
       try Program.run(command, in: folder).expectFailure(66, "has no ranker yet", "dalle-cli train-ranker")
     }
     #expect(!folder.exists("no.png"))

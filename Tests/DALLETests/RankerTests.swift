@@ -35,7 +35,8 @@ import Testing
       #expect(two.map(\.number) == ranked[0].prefix(2).map(\.number))
       let more = try model.generate(captions[0], count: 9, candidates: 9, options: .init(seed: 7))
       for picture in ranked[0] {
-        #expect(more.contains { $0.number == picture.number && $0.score == picture.score && $0.picture == picture.picture })
+        #expect(
+          more.contains { $0.number == picture.number && $0.score == picture.score && $0.picture == picture.picture })
       }
       if let first = all.first { #expect(first.map(\.score) == ranked[0].map(\.score)) }
       all.append(ranked[0])
@@ -103,7 +104,9 @@ import Testing
       #expect(error?.kind == kind, sourceLocation: sourceLocation)
       #expect(error?.message.contains(words) ?? false, "\(error?.message ?? "")", sourceLocation: sourceLocation)
     }
-    try expectFailure(.noInput, "has no ranker yet") { try FileManager.default.removeItem(at: $0.checkpoint.rankerFile) }
+    try expectFailure(.noInput, "has no ranker yet") {
+      try FileManager.default.removeItem(at: $0.checkpoint.rankerFile)
+    }
     try expectFailure(.badData, "ranker.safetensors") {
       try $0.contents($0.checkpoint.rankerFile).prefix(500).write(to: $0.checkpoint.rankerFile)
     }
@@ -140,7 +143,8 @@ import Testing
     #expect(configuration.ranker != nil && configuration.rankerTraining?.steps == 4)
     // A new ranker sets it aside, a new image tokenizer everything.
     try Tiny.trainRanker(folder, Tiny.settings(steps: 2))
-    #expect(try folder.contents(folder.checkpoint.previousFolder.appendingPathComponent("ranker.safetensors")) == ranker)
+    #expect(
+      try folder.contents(folder.checkpoint.previousFolder.appendingPathComponent("ranker.safetensors")) == ranker)
     let second = try folder.contents(folder.checkpoint.rankerFile)
     try Tiny.trainTokenizer(folder, Tiny.settings(steps: 1))
     let renewed = try folder.checkpoint.readConfiguration()
