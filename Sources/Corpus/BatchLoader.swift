@@ -26,6 +26,10 @@ public final class BatchLoader: Sendable {
   /// likely. One half by default, because further captions (keywords, above all) say less.
   public let primaryCaptionShare: Float
 
+  /// Where given, every second picture of a batch is a neighbour of the one before it, and an epoch's order fills the
+  /// places that are left.
+  public let neighbours: CaptionNeighbours?
+
   /// The streams of random numbers; other users of the same seed take other numbers.
   private static let orderStream: UInt64 = 0x636F_7270_7573_0001
   private static let sampleStream: UInt64 = 0x636F_7270_7573_0002
@@ -42,7 +46,7 @@ public final class BatchLoader: Sendable {
   ///   positive or `primaryCaptionShare` is not in 0...1.
   public init(
     dataSet: PictureDataSet, indices: [Int], batchSize: Int, seed: UInt64, augmentation: Augmentation = .none,
-    primaryCaptionShare: Float = 0.5
+    primaryCaptionShare: Float = 0.5, neighbours: CaptionNeighbours? = nil
   ) throws(PipelineError) {
     guard !indices.isEmpty else {
       throw PipelineError(.badData, "the data set \(dataSet.url.path) has no pictures in this split")
@@ -57,10 +61,14 @@ public final class BatchLoader: Sendable {
     self.seed = seed
     self.augmentation = augmentation
     self.primaryCaptionShare = primaryCaptionShare
+    self.neighbours = neighbours
   }
 
   /// Steps in one pass over the pictures, rounded up.
-  public var stepsPerEpoch: Int { (indices.count + batchSize - 1) / batchSize }
+  public var stepsPerEpoch: Int { (indices.count + orderedPerBatch - 1) / orderedPerBatch }
+
+  /// The pictures of a batch that come in the epoch's order.
+  private var orderedPerBatch: Int { neighbours == nil ? batchSize : (batchSize + 1) / 2 }
 
   /// The batch of a step, counted from 0. A picture that turns out to be damaged is reported, and the next one in the
   /// epoch's order takes its place.
@@ -71,13 +79,23 @@ public final class BatchLoader: Sendable {
     let side = dataSet.pictureSize
     var batch = Batch(indices: [], captions: [], pixels: [])
     batch.pixels.reserveCapacity(batchSize * side * side * 3)
-    for sample in (step * batchSize)..<((step + 1) * batchSize) {
-      let (index, picture) = try picture(ofSample: sample)
-      var random = Philox(
-        seed: seed, stream: Self.sampleStream, counter: UInt64(sample) &* Self.blocksPerSample)
+    func append(_ index: Int, _ picture: Picture, using random: inout Philox) {
       batch.indices.append(index)
       batch.captions.append(caption(of: dataSet.entries[index], using: &random))
       batch.pixels += augmentation.applied(to: picture, using: &random).pixels
+    }
+    for sample in (step * orderedPerBatch)..<((step + 1) * orderedPerBatch) {
+      let (index, picture) = try picture(ofSample: sample)
+      var random = Philox(
+        seed: seed, stream: Self.sampleStream, counter: UInt64(sample) &* Self.blocksPerSample)
+      append(index, picture, using: &random)
+      guard let neighbours, batch.indices.count < batchSize else { continue }
+      let neighbour = neighbours.neighbour(of: index, using: &random)
+      if let other = try dataSet.pictureIfReadable(at: neighbour) {
+        append(neighbour, other, using: &random)
+      } else {
+        append(index, picture, using: &random)
+      }
     }
     return batch
   }

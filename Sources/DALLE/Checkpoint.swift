@@ -15,6 +15,7 @@ public struct Checkpoint: Sendable {
   public var configurationFile: URL { url.appendingPathComponent("config.json") }
   public var imageTokenizerFile: URL { url.appendingPathComponent("image-tokenizer.safetensors") }
   public var priorFile: URL { url.appendingPathComponent("prior.safetensors") }
+  public var rankerFile: URL { url.appendingPathComponent("ranker.safetensors") }
   public var vocabularyFile: URL { url.appendingPathComponent("vocabulary.json") }
   public var trainingStateFile: URL { url.appendingPathComponent("training-state.safetensors") }
   public var modelCardFile: URL { url.appendingPathComponent("README.md") }
@@ -26,12 +27,13 @@ public struct Checkpoint: Sendable {
 
   /// All files, the log apart.
   var files: [URL] {
-    [configurationFile, imageTokenizerFile, priorFile, vocabularyFile, trainingStateFile, modelCardFile]
+    [configurationFile, imageTokenizerFile, priorFile, rankerFile, vocabularyFile, trainingStateFile, modelCardFile]
   }
 
   public var hasImageTokenizer: Bool { exists(imageTokenizerFile) }
   public var hasVocabulary: Bool { exists(vocabularyFile) }
   public var hasPrior: Bool { exists(priorFile) && hasVocabulary }
+  public var hasRanker: Bool { exists(rankerFile) && hasVocabulary }
   public var isComplete: Bool { exists(configurationFile) && hasImageTokenizer && hasPrior }
 
   func exists(_ file: URL) -> Bool { FileManager.default.fileExists(atPath: file.path) }
@@ -77,15 +79,33 @@ public struct Checkpoint: Sendable {
     _ prior: PriorConfiguration, _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding
   ) throws(PipelineError) {
     let prior = prior.frame
-    for (what, expected, found) in [
-      ("text pieces", prior.textVocabulary, vocabulary.vocabularySize),
-      ("image tokens", prior.imageVocabulary, imageTokenizer.codeCount),
-      ("image tokens a picture", prior.gridSide * prior.gridSide, imageTokenizer.tokenCount),
-    ] where expected != found {
+    try check(
+      "the prior",
+      [
+        ("text pieces", prior.textVocabulary, vocabulary.vocabularySize),
+        ("image tokens", prior.imageVocabulary, imageTokenizer.codeCount),
+        ("image tokens a picture", prior.gridSide * prior.gridSide, imageTokenizer.tokenCount),
+      ])
+  }
+
+  /// - Throws: `PipelineError` of kind `.badData` where the ranker speaks of other texts or pictures.
+  func checkBelongTogether(
+    _ ranker: Ranker.Configuration, _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding
+  ) throws(PipelineError) {
+    try check(
+      "the ranker",
+      [
+        ("text pieces", ranker.textVocabulary, vocabulary.vocabularySize),
+        ("pixels a side", ranker.pictureSize, imageTokenizer.pictureSize),
+      ])
+  }
+
+  private func check(_ part: String, _ sizes: [(what: String, expected: Int, found: Int)]) throws(PipelineError) {
+    for (what, expected, found) in sizes where expected != found {
       throw PipelineError(
         .badData,
         "the parts of the checkpoint \(url.path) do not belong together: "
-          + "the prior was made for \(expected) \(what), and there are \(found)")
+          + "\(part) was made for \(expected) \(what), and there are \(found)")
     }
   }
 
@@ -109,6 +129,17 @@ public struct Checkpoint: Sendable {
     try check(description.leastParameterCount, fits: priorFile)
     let model = description.makeModel(seed: 0)
     try SafeTensors(contentsOf: priorFile).read(into: model)
+    return model
+  }
+
+  /// - Throws: `PipelineError` where the ranker is missing, damaged, or does not fit `config.json`.
+  public func readRanker(_ configuration: CheckpointConfiguration) throws(PipelineError) -> Ranker {
+    guard hasRanker, let description = configuration.ranker else {
+      throw PipelineError(.noInput, "\(url.path) has no ranker yet; train one with: dalle-cli train-ranker")
+    }
+    try check(description.leastParameterCount, fits: rankerFile)
+    let model = Ranker(description, seed: 0)
+    try SafeTensors(contentsOf: rankerFile).read(into: model)
     return model
   }
 

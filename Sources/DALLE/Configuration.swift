@@ -19,6 +19,8 @@ public struct CheckpointConfiguration: Codable, Sendable {
   public var priorTraining: TrainingSummary?
   /// The runs before that one, whose weights it began with.
   public var earlierPriorTraining: [TrainingSummary]?
+  public var ranker: Ranker.Configuration?
+  public var rankerTraining: TrainingSummary?
 
   public init() {}
 
@@ -71,6 +73,9 @@ public struct CheckpointConfiguration: Codable, Sendable {
     guard prior?.isSensible ?? true else {
       throw PipelineError(.badData, "\(source): the prior's shape makes no sense")
     }
+    guard ranker?.isSensible ?? true else {
+      throw PipelineError(.badData, "\(source): the ranker's shape makes no sense")
+    }
   }
 
   /// The data set that a checkpoint was trained on.
@@ -101,7 +106,8 @@ public struct CheckpointConfiguration: Codable, Sendable {
     public var precision: ElementType
     public var engine: String
     public var settings: TrainingSettings
-    /// Validation PSNR (dB) of a tokenizer, validation loss (nats an image token) of a prior.
+    /// Validation PSNR (dB) of a tokenizer, validation loss (nats an image token) of a prior, validation retrieval (the
+    /// share of right answers, in 0 ... 1) of a ranker.
     public var validation: Double?
   }
 }
@@ -396,6 +402,30 @@ extension TransformerPrior.Configuration {
   }
 }
 
+extension Ranker.Configuration {
+  /// Whether a model of this shape can be made.
+  var isSensible: Bool {
+    (1...4096).contains(textLength) && (256...10_000_000).contains(textVocabulary) && (1...1024).contains(pictureSize)
+      && (1...pictureSize).contains(patchSize) && pictureSize % patchSize == 0 && (1...16384).contains(width)
+      && (1...256).contains(layers) && (1...width).contains(heads) && width % heads == 0
+      && (1...4096).contains(channels) && (0...64).contains(blocks) && (1...4096).contains(embeddingWidth)
+      && (0..<1).contains(dropout)
+  }
+
+  /// A bound that is cheap to have: the model has at least so many parameters.
+  var leastParameterCount: Int {
+    // The towers' embeddings, matrices and kernels, and what each ends in.
+    width * (12 * width * layers + textVocabulary + 2 * textLength + embeddingWidth)
+      + channels * (27 * patchSize * patchSize + 18 * channels * blocks + embeddingWidth)
+  }
+
+  /// The shape in words.
+  public var summary: String {
+    "\(width) wide, \(layers) layers, \(heads) heads; \(channels) channels, \(blocks) residual blocks; "
+      + "\(embeddingWidth) dimensions"
+  }
+}
+
 /// How large the models are, and how long they are trained.
 ///
 /// `small` has 8×8 tokens and draws well after an hour on two cores. `base` has 16×16 tokens, whose reconstructions are
@@ -408,6 +438,9 @@ public enum Preset: String, CaseIterable, Sendable, Codable {
   /// Of stage 2. Small steps at a high rate: what one caption alone can teach is learnt in fewer passes than with larger
   /// batches.
   var priorDefaults: (batchSize: Int, minutes: Double) { (16, self == .base ? 100 : 45) }
+
+  /// Of the ranker: large batches, in which each caption has many wrong pictures to be told apart from.
+  var rankerDefaults: (batchSize: Int, minutes: Double) { (128, 10) }
 
   /// Stage 1.
   public func imageTokenizer(_ kind: ImageTokenizerKind = .vqvae) -> ImageTokenizerConfiguration {
@@ -462,6 +495,15 @@ public enum Preset: String, CaseIterable, Sendable, Codable {
       }
       return .pixelcnn(c)
     }
+  }
+}
+
+extension Preset {
+  /// The ranker; vocabulary, text length and picture size are those of the checkpoint.
+  public var ranker: Ranker.Configuration {
+    var c = Ranker.Configuration()
+    if self == .tiny { (c.width, c.layers, c.heads, c.channels, c.blocks, c.embeddingWidth) = (64, 2, 2, 64, 2, 64) }
+    return c
   }
 }
 

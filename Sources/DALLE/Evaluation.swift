@@ -20,6 +20,10 @@ public struct Evaluation: Encodable, Sendable {
   public var priorLoss: Double?
   /// One picture drawn for each caption, looked up among all pictures of the data set; nil where there is no prior.
   public var retrieval: Retrieval?
+  /// Pictures drawn for each caption, of which the ranker chose one; nil where it was not asked.
+  public var candidates: Int?
+  /// The same with the ranker's choice.
+  public var rankedRetrieval: Retrieval?
   /// The same with the reconstruction in place of the drawn picture: what stage 1 allows.
   public var retrievalCeiling: Retrieval
   /// The captions that were drawn, to look at; no part of the figures.
@@ -27,7 +31,7 @@ public struct Evaluation: Encodable, Sendable {
 
   enum CodingKeys: String, CodingKey {
     case split, pictures, reconstructionPsnrInDecibels, codebookPerplexity, codebookUse, priorLoss, retrieval
-    case retrievalCeiling
+    case candidates, rankedRetrieval, retrievalCeiling
   }
 
   public struct Retrieval: Encodable, Sendable {
@@ -102,13 +106,41 @@ public struct Evaluation: Encodable, Sendable {
         "\($0.retrieval.map { percent($0.at5) } ?? "–") (\(percent($0.retrievalCeiling.at5)))"
       },
     ]
+      + (evaluations.lazy.compactMap(\.candidates).first.map { count in
+        [
+          row("retrieval@1, best of \(count)") { $0.rankedRetrieval.map { percent($0.at1) } ?? "–" },
+          row("retrieval@5, best of \(count)") { $0.rankedRetrieval.map { percent($0.at5) } ?? "–" },
+        ]
+      } ?? [])
   }
 
-  static let retrievalExplanation = """
-    Retrieval: one picture is drawn for each caption with the default settings, and its nearest neighbours are looked \
-    up among all pictures of the data set, at 32×32 pixels: the share whose own picture is the nearest, or among the \
-    five nearest. The ceiling is the same with the tokenizer's reconstruction in place of the drawn picture.
-    """
+  /// What the figures of retrieval mean.
+  static func retrievalExplanation(_ evaluations: [Evaluation]) -> String {
+    let best = evaluations.lazy.compactMap(\.candidates).first.map {
+      " Best of \($0): the ranker has chosen among \($0) pictures drawn for the caption."
+    }
+    return """
+      Retrieval: one picture is drawn for each caption with the default settings, and its nearest neighbours are looked \
+      up among all pictures of the data set, at 32×32 pixels: the share whose own picture is the nearest, or among the \
+      five nearest. The ceiling is the same with the tokenizer's reconstruction in place of the drawn picture.\(best ?? "")
+      """
+  }
+}
+
+extension TextToImageModel {
+  /// For each caption the first picture of the seed, and the best of `candidates` by the ranker; the same where nil.
+  fileprivate func draw(
+    _ captions: [String], candidates: Int?, options: GenerationOptions, progress: (Double) -> Void
+  ) throws(PipelineError) -> [(first: Picture, best: Picture)] {
+    guard let candidates else {
+      return try generate(captions: captions, options: options, progress: progress).map { ($0, $0) }
+    }
+    let ranked = try generate(
+      captions: captions, count: candidates, candidates: candidates, options: options, progress: progress)
+    return ranked.map { pictures in
+      (pictures.first { $0.number == 0 }?.picture ?? pictures[0].picture, pictures[0].picture)
+    }
+  }
 }
 
 /// Measures a model on a data set.
@@ -148,11 +180,13 @@ public struct Evaluator {
 
   /// - Parameters:
   ///   - captionLimit: draw for at most this many captions of the split, chosen by the options' seed; nil draws all.
+  ///   - candidates: draw so many pictures for each caption, and measure the ranker's choice among them, too.
   ///   - progress: told what is being done, and the share of it that is.
   /// - Returns: nil where the split has no pictures.
+  /// - Throws: `PipelineError` where a picture cannot be read, the options make no sense, or there is no ranker to choose.
   public func evaluate(
     _ split: Split, options: GenerationOptions = .init(), captionLimit: Int? = nil,
-    progress: (String, Double) -> Void = { _, _ in }
+    candidates: Int? = nil, progress: (String, Double) -> Void = { _, _ in }
   ) throws(PipelineError) -> Evaluation? {
     let indices = dataSet.indices(of: split)
     guard !indices.isEmpty else { return nil }
@@ -180,11 +214,16 @@ public struct Evaluator {
     evaluation.priorLoss = model.prior.meanImageLoss(
       texts: indices.map { model.vocabulary.encode(dataSet.entries[$0].captions[0]) },
       images: reconstructions.map(\.tokens), precision: .float32, team: model.threadTeam)
-    let generated = try model.generate(captions: drawings.map(\.caption), options: options) {
-      progress("drawing \(split.rawValue)", $0)
-    }
-    for (i, index) in drawn.enumerated() { drawings[i].drawn = try neighbourhood(of: generated[i], own: index) }
+    let ranked = try model.draw(
+      drawings.map(\.caption), candidates: candidates, options: options,
+      progress: { progress("drawing \(split.rawValue)", $0) })
+    for (i, index) in drawn.enumerated() { drawings[i].drawn = try neighbourhood(of: ranked[i].first, own: index) }
     evaluation.retrieval = .init(ranks: drawings.compactMap { $0.drawn?.own?.rank })
+    if let candidates {
+      evaluation.candidates = candidates
+      evaluation.rankedRetrieval = .init(
+        ranks: zip(ranked, drawn).map { self.place(of: $1, in: distances(from: $0.best)).rank })
+    }
     evaluation.drawings = drawings
     return evaluation
   }

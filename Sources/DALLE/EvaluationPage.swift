@@ -62,7 +62,7 @@ public struct EvaluationPage {
     return .element(
       "section", ["class": "figures"], .element("h2", [:], "Figures"),
       .table(header: [""] + evaluations.map { .text($0.split.rawValue) }, rows: rows),
-      .paragraph(.text(Evaluation.retrievalExplanation)),
+      .paragraph(.text(Evaluation.retrievalExplanation(evaluations))),
       .paragraph(
         .text(
           "Below, each caption has these two hits and their ceilings. The numbers under the pictures are differences at "

@@ -49,6 +49,12 @@ public struct ModelCard {
           + "\(frame.gridSide * frame.gridSide) image tokens",
       ])
     }
+    if let c = configuration.ranker {
+      rows.append([
+        "ranker", "contrastive",
+        "\(c.summary); \(c.textLength) text tokens, \(c.pictureSize)×\(c.pictureSize) pixels",
+      ])
+    }
     return Self.table(["stage", "kind", "shape"], rows)
   }
 
@@ -63,7 +69,10 @@ public struct ModelCard {
     var text: [String] = []
     let priorRuns = (configuration.earlierPriorTraining ?? []) + [configuration.priorTraining].compactMap(\.self)
     let tokenizerRuns = [configuration.tokenizerTraining].compactMap(\.self)
-    for (command, summary) in tokenizerRuns.map({ ("train-tokenizer", $0) }) + priorRuns.map({ ("train-prior", $0) }) {
+    let rankerRuns = [configuration.rankerTraining].compactMap(\.self)
+    for (command, summary) in tokenizerRuns.map({ ("train-tokenizer", $0) }) + priorRuns.map({ ("train-prior", $0) })
+      + rankerRuns.map({ ("train-ranker", $0) })
+    {
       text.append(
         """
         `dalle-cli \(command)\(Self.options(summary.settings, of: command))`: \(summary.steps) steps, \(summary.epochs) epochs, \
@@ -87,6 +96,7 @@ public struct ModelCard {
     options.append(("seed", "\(s.seed)"))
     if let batchSize = s.batchSize { options.append(("batch-size", "\(batchSize)")) }
     if let learningRate = s.learningRate { options.append(("learning-rate", "\(learningRate)")) }
+    if let dropout = s.dropout, command == "train-ranker" { options.append(("dropout", "\(dropout)")) }
     guard command == "train-prior" else { return Self.commandLine(options) }
     if let dropout = s.dropout { options.append(("dropout", "\(dropout)")) }
     if let attention = s.attention { options.append(("attention", attention.list)) }
@@ -108,6 +118,7 @@ public struct ModelCard {
 
   private var figures: String {
     let table = Self.table([""] + evaluations.map(\.split.rawValue), Evaluation.figures(evaluations))
-    return "\(table)\n\n\(Evaluation.retrievalExplanation) `dalle-cli evaluate --card` measures all this anew."
+    return "\(table)\n\n\(Evaluation.retrievalExplanation(evaluations)) "
+      + "`dalle-cli evaluate --card` measures all this anew."
   }
 }

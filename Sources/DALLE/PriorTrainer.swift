@@ -130,6 +130,12 @@ public struct PriorTrainer {
       observer.report(.note("using the checkpoint's vocabulary of \(vocabulary.vocabularySize) pieces"))
       return vocabulary
     }
+    guard !checkpoint.exists(checkpoint.rankerFile) else {
+      throw PipelineError(
+        .badData,
+        "\(checkpoint.url.path) has a ranker but not the vocabulary.json that it was trained with; put that back, or remove "
+          + checkpoint.rankerFile.lastPathComponent)
+    }
     let vocabulary = try BytePairEncoding.train(on: captions, vocabularySize: settings.vocabularySize)
     try vocabulary.write(to: checkpoint.vocabularyFile)
     observer.report(

@@ -17,15 +17,15 @@ struct Reconstructor {
   }
 
   func tokens(of pictures: [Picture]) -> [[Int32]] {
-    map(pictures.count) { tokenizer.encode(Tensor([pictures[$0]])) }
+    team.map(pictures.count) { tokenizer.encode(Tensor([pictures[$0]])) }
   }
 
   func decode(_ tokens: [[Int32]]) -> [Picture] {
-    map(tokens.count) { tokenizer.decode(tokens[$0]).pictures()[0] }
+    team.map(tokens.count) { tokenizer.decode(tokens[$0]).pictures()[0] }
   }
 
   func reconstruct(_ pictures: [Picture]) -> [Result] {
-    map(pictures.count) { i in
+    team.map(pictures.count) { i in
       let original = Tensor([pictures[i]])
       let tokens = tokenizer.encode(original)
       let decoded = tokenizer.decode(tokens)
@@ -34,15 +34,17 @@ struct Reconstructor {
         meanSquaredError: Double(meanSquaredError(decoded, original).item))
     }
   }
+}
 
+extension ThreadTeam {
   /// `body(i)` for i in 0 ..< count, shared out over the team.
-  private func map<Element: Sendable>(_ count: Int, _ body: (Int) -> Element) -> [Element] {
+  func map<Element: Sendable>(_ count: Int, _ body: (Int) -> Element) -> [Element] {
     var results = [Element?](repeating: nil, count: count)
     results.withUnsafeMutableBufferPointer { results in
       nonisolated(unsafe) let results = results
-      team.run { thread in
+      run { thread in
         // Interleaved, because neighbours are alike in cost.
-        for i in stride(from: thread, to: count, by: team.count) { results[i] = body(i) }
+        for i in stride(from: thread, to: count, by: self.count) { results[i] = body(i) }
       }
     }
     return results.compactMap { $0 }

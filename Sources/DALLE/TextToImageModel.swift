@@ -46,6 +46,8 @@ public final class TextToImageModel {
   public let vocabulary: BytePairEncoding
   private let team: ThreadTeam
   private lazy var decoder = prior.makeDecoder(team: team)
+  private let checkpoint: Checkpoint
+  private var loadedRanker: Ranker?
 
   /// Loads a checkpoint's folder.
   /// - Parameter threads: how many threads draw; all cores unless told otherwise. The pictures do not depend on it.
@@ -53,7 +55,7 @@ public final class TextToImageModel {
   public init(
     contentsOf url: URL, threads: Int = ProcessInfo.processInfo.activeProcessorCount
   ) throws(PipelineError) {
-    let checkpoint = Checkpoint(url)
+    checkpoint = Checkpoint(url)
     configuration = try checkpoint.readConfiguration()
     imageTokenizer = try checkpoint.readImageTokenizer(configuration)
     prior = try checkpoint.readPrior(configuration)
@@ -142,6 +144,16 @@ public final class TextToImageModel {
   /// A picture as the tokenizer takes it.
   private func squared(_ picture: Picture) -> Picture {
     picture.squared(side: imageTokenizer.pictureSize, fit: configuration.data?.fit ?? .pad)
+  }
+
+  /// The checkpoint's ranker, read when it is asked for first: drawing alone does without.
+  /// - Throws: `PipelineError` where there is none, or it is damaged or does not fit the other parts.
+  public func ranker() throws(PipelineError) -> Ranker {
+    if let loadedRanker { return loadedRanker }
+    let ranker = try checkpoint.readRanker(configuration)
+    try checkpoint.checkBelongTogether(ranker.configuration, imageTokenizer, vocabulary)
+    loadedRanker = ranker
+    return ranker
   }
 
   var reconstructor: Reconstructor { Reconstructor(tokenizer: imageTokenizer, team: team) }

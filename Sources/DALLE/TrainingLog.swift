@@ -13,7 +13,8 @@ final class TrainingLog {
   private let folder: URL
   private let stage: Stage
   private var rows: [Row] = []
-  /// Lines of the other stage, which share the file. A new image tokenizer makes those of an old prior obsolete.
+  /// Lines of the other stages, which share the file. A new image tokenizer makes those of what was trained on an old one
+  /// obsolete.
   private var otherLines: [String] = []
 
   /// Goes on with the rows of the earlier part of a run.
@@ -25,7 +26,7 @@ final class TrainingLog {
     for line in String(decoding: data, as: UTF8.self).split(separator: "\n") {
       guard let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any] else { continue }
       if object["stage"] as? String != stage.rawValue {
-        if stage == .prior { otherLines.append(String(line)) }
+        if stage != .imageTokenizer { otherLines.append(String(line)) }
       } else if let step, let at = object["step"] as? Int, at <= step, let seconds = object["seconds"] as? Double {
         var values = object.compactMapValues { $0 as? Double }
         values["step"] = nil
@@ -97,6 +98,23 @@ final class TrainingLog {
             title: "Prior", xLabel: "step", yLabel: "nats an image token",
             series: [series("train", "image_loss", smoothed: true), series("validation", "validation_image_loss")])
         )
+      ]
+    case .ranker:
+      [
+        (
+          "ranker-loss.svg",
+          LineChart(
+            title: "Ranker", xLabel: "step", yLabel: "nats", series: [series("train", "loss", smoothed: true)])
+        ),
+        (
+          "ranker-retrieval.svg",
+          LineChart(
+            title: "Retrieval", xLabel: "step", yLabel: "share of right answers",
+            series: [
+              series("caption to picture", "validation_caption_to_picture"),
+              series("picture to caption", "validation_picture_to_caption"),
+            ])
+        ),
       ]
     }
   }

@@ -47,12 +47,14 @@ public struct TrainingObserver: Sendable {
 enum Stage: String, Sendable {
   case imageTokenizer = "image-tokenizer"
   case prior
+  case ranker
 
   /// What messages call it.
   var name: String {
     switch self {
     case .imageTokenizer: "image tokenizer"
     case .prior: "prior"
+    case .ranker: "ranker"
     }
   }
 }

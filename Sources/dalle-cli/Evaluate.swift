@@ -12,6 +12,9 @@ struct Evaluate: ParsableCommand {
   @Option(help: "Only this split; all unless given.") var split: Split?
   @Option(parsing: .unconditional, help: "Draw for at most this many captions of a split; 0 draws all.")
   var captions = 300
+  @Option(
+    parsing: .unconditional, help: "Also draw this many pictures for each caption and measure the ranker's choice.")
+  var candidates: Int?
   @Option(parsing: .unconditional, help: "Names the random numbers of drawing.") var seed: UInt64 = 0
   @Option(help: "A contact sheet to write: an HTML page of the captions, their pictures and what is drawn for them.")
   var output: String?
@@ -43,25 +46,33 @@ struct Evaluate: ParsableCommand {
     guard output != nil || prompts.isEmpty else {
       throw PipelineError(.usage, "--caption is drawn for the contact sheet: name it with --output FILE")
     }
+    if let candidates {
+      guard (1...10_000).contains(candidates) else {
+        throw PipelineError(.usage, "--candidates must be 1 to 10000, not \(candidates)")
+      }
+    }
     let sheet = try output.map(OutputFile.url)
     let folder = try checkpoint.forReading(needing: \.isComplete).url
     let threads = try threads.count()
     let configuration = try Checkpoint(folder).readConfiguration()
     let evaluator: Evaluator
     if configuration.prior == nil {
+      // There is nothing to choose from.
+      if candidates != nil { _ = try Checkpoint(folder).readPrior(configuration) }
       Console.note("\(folder.relativePath) has no prior: what stage 1 gives is measured")
       let tokenizer = try StandaloneTokenizer(Checkpoint(folder), threads: threads)
       let dataSet = try openData(configuration, pictureSize: tokenizer.pictureSize)
       evaluator = try Evaluator(tokenizer, dataSet)
     } else {
       let model = try TextToImageModel(contentsOf: folder, threads: threads)
+      if candidates != nil { _ = try model.ranker() }
       let dataSet = try openData(configuration, pictureSize: model.imageTokenizer.pictureSize)
       evaluator = try Evaluator(model, dataSet)
     }
     var results: [Evaluation] = []
     for split in split.map({ [$0] }) ?? Split.allCases {
       let result = try evaluator.evaluate(
-        split, options: .init(seed: seed), captionLimit: captions == 0 ? nil : captions
+        split, options: .init(seed: seed), captionLimit: captions == 0 ? nil : captions, candidates: candidates
       ) { what, share in Console.progress(String(format: "%@ %3.0f%%", what, 100 * share)) }
       guard let result else {
         Console.note("the split \(split.rawValue) has no pictures")
@@ -119,6 +130,12 @@ struct Evaluate: ParsableCommand {
     ] {
       let drawn = value.map { "\(percent($0)) of \(e.retrievalCeiling.captions) captions " } ?? ""
       try Console.result("  retrieval\(name)           \(drawn)(ceiling \(percent(ceiling)))")
+    }
+    if let ranked = e.rankedRetrieval, let candidates = e.candidates {
+      for (name, value) in [("@1", ranked.at1), ("@5", ranked.at5)] {
+        try Console.result(
+          "    best of \(candidates), \(name)".padding(toLength: 24, withPad: " ", startingAt: 0) + percent(value))
+      }
     }
   }
 }

@@ -11,6 +11,10 @@ struct Generate: ParsableCommand {
   @Argument(help: "What to draw; several captions give a row each, or with --count 1 a picture each.")
   var captions: [String] = []
   @Option(parsing: .unconditional, help: "How many pictures a caption.") var count = 4
+  @Option(
+    parsing: .unconditional,
+    help: "Draw this many pictures a caption and keep the best --count by the ranker, best first.")
+  var candidates: Int?
   @Option(parsing: .unconditional, help: "Names the random numbers: the same seed gives the same pictures.")
   var seed: UInt64 = 0
   @Option(parsing: .unconditional, help: "Below 1 the likely becomes likelier; 0 takes the likeliest.")
@@ -40,6 +44,10 @@ struct Generate: ParsableCommand {
     var sampling: SamplingOptions
     var image: String?
     var keptRows: Int?
+    var candidates: Int?
+    /// For each caption the ranker's scores of its pictures, in their order, and which pictures of the seed they are.
+    var scores: [[Float]]?
+    var numbers: [[Int]]?
   }
 
   mutating func validate() throws {
@@ -58,6 +66,12 @@ struct Generate: ParsableCommand {
     options.sampling.guidance = guidance
     try options.sampling.validate()
     guard (1...10_000).contains(count) else { throw PipelineError(.usage, "--count must be 1 to 10000, not \(count)") }
+    if let candidates {
+      guard (count...10_000).contains(candidates) else {
+        throw PipelineError(
+          .usage, "--candidates must be --count or more and at most 10000, not \(candidates) where \(count) are kept")
+      }
+    }
     guard (1...64).contains(scale) else { throw PipelineError(.usage, "--scale must be 1 to 64, not \(scale)") }
     if let columns, columns < 1 { throw PipelineError(.usage, "--columns must be 1 or more, not \(columns)") }
     let name = Self.fileName(for: image.title(captions[0]))
@@ -66,6 +80,7 @@ struct Generate: ParsableCommand {
     options.imagePrompt = try image.prompt(replacedBy: target)
     let folder = try checkpoint.forReading(needing: \.isComplete).url
     let model = try TextToImageModel(contentsOf: folder, threads: try threads.count())
+    if candidates != nil { _ = try model.ranker() }
     try PictureSize.check(
       count: separate ? 1 : count * captions.count, side: model.imageTokenizer.pictureSize, scale: scale)
     let keptRows = try options.imagePrompt.map(model.keptRows)
@@ -76,17 +91,40 @@ struct Generate: ParsableCommand {
     let unseen = captions.map { note($0, model) }.reduce(into: [String]()) { all, words in
       all += words.filter { !all.contains($0) }
     }
-    let pictures = try model.generate(captions: captions, count: count, options: options) { done in
-      Console.progress(String(format: "drawing %3.0f%%", 100 * done))
-    }
-    let files = try write(pictures, options, keptRows: keptRows, folder, to: target)
+    let (pictures, ranked) = try draw(model, options)
+    let files = try write(pictures, numbers: ranked?.map(\.number), options, keptRows: keptRows, folder, to: target)
     if json {
       return try Console.json(
         Report(
           files: files, captions: captions, seed: seed, count: count, checkpoint: folder.relativePath,
-          unseenWords: unseen, sampling: options.sampling, image: image.file, keptRows: keptRows))
+          unseenWords: unseen, sampling: options.sampling, image: image.file, keptRows: keptRows,
+          candidates: candidates, scores: ranked.map { perCaption($0.map(\.score)) },
+          numbers: ranked.map { perCaption($0.map(\.number)) }))
     }
     for file in files { try Console.result(file) }
+  }
+
+  /// The pictures of all captions, and how they were chosen where they were.
+  private func draw(
+    _ model: TextToImageModel, _ options: GenerationOptions
+  ) throws -> ([Picture], ranked: [RankedPicture]?) {
+    func report(_ done: Double) { Console.progress(String(format: "drawing %3.0f%%", 100 * done)) }
+    guard let candidates else {
+      return (try model.generate(captions: captions, count: count, options: options, progress: report), nil)
+    }
+    let ranked = try model.generate(
+      captions: captions, count: count, candidates: candidates, options: options, progress: report)
+    for (caption, pictures) in zip(captions, ranked) {
+      let scores = pictures.map { String(format: "%.3f (number %d)", $0.score, $0.number) }.joined(separator: ", ")
+      Console.note("best of \(candidates) for \"\(caption)\": \(scores)")
+    }
+    let all = ranked.flatMap(\.self)
+    return (all.map(\.picture), all)
+  }
+
+  /// What belongs to the pictures of all captions, a row a caption.
+  private func perCaption<Element>(_ all: [Element]) -> [[Element]] {
+    captions.indices.map { Array(all[$0 * count..<($0 + 1) * count]) }
   }
 
   /// Says what the model cannot know of a caption.
@@ -101,9 +139,10 @@ struct Generate: ParsableCommand {
     return unseen
   }
 
+  /// - Parameter numbers: which pictures of the seed they are; the first ones in their order where nil.
   /// - Returns: the paths of the files.
   private func write(
-    _ pictures: [Picture], _ options: GenerationOptions, keptRows: Int?, _ folder: URL, to target: URL
+    _ pictures: [Picture], numbers: [Int]?, _ options: GenerationOptions, keptRows: Int?, _ folder: URL, to target: URL
   ) throws -> [String] {
     let sampling = options.sampling
     var text = [
@@ -118,7 +157,7 @@ struct Generate: ParsableCommand {
     if let keptRows, let url = image.url { text += [("Image", url.lastPathComponent), ("Kept rows", "\(keptRows)")] }
     if separate {
       return try pictures.enumerated().map { place, picture in
-        let (caption, number) = (captions[place / count], place % count)
+        let (caption, number) = (captions[place / count], numbers?[place] ?? place % count)
         let file = target.appendingPathComponent("\(Self.fileName(for: caption))-\(seed)-\(number).png")
         try picture.enlarged(by: scale).write(to: file, text: [("Title", caption)] + text + [("Number", "\(number)")])
         return file.relativePath

@@ -87,6 +87,11 @@ struct Inspect: ParsableCommand {
       finding.add("text tokens", c.frame.textLength)
       finding.add("text vocabulary", c.frame.textVocabulary)
     }
+    if checkpoint.hasRanker, let c = configuration.ranker {
+      let model = try checkpoint.readRanker(configuration)
+      finding.add("ranker", c.summary)
+      finding.add("ranker parameters", model.parameterCount)
+    }
     if let words = configuration.captionWords { finding.add("caption words", words.split(separator: " ").count) }
     if let data = configuration.data {
       finding.add(
@@ -95,6 +100,7 @@ struct Inspect: ParsableCommand {
     }
     for (name, training) in [
       ("image tokenizer training", configuration.tokenizerTraining), ("prior training", configuration.priorTraining),
+      ("ranker training", configuration.rankerTraining),
     ] {
       guard let t = training else { continue }
       finding.add(

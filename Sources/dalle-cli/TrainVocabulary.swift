@@ -26,10 +26,10 @@ struct TrainVocabulary: ParsableCommand {
     settings.vocabularySize = vocabularySize
     try settings.validate()
     let target = checkpoint.forTraining()
-    if output == nil && target.hasPrior {
+    for (part, isThere) in [("prior", target.hasPrior), ("ranker", target.hasRanker)] where output == nil && isThere {
       throw PipelineError(
         .cannotCreate,
-        "\(target.url.path) has a prior that was trained with its vocabulary; name another --checkpoint or --output")
+        "\(target.url.path) has a \(part) that was trained with its vocabulary; name another --checkpoint or --output")
     }
     let file = try output.map(OutputFile.url) ?? target.vocabularyFile
     // Captions are all that is needed; the pictures are read as small as possible.

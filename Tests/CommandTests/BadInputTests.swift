@@ -47,12 +47,17 @@ import Testing
     try Program.run(["train-tokenizer", "data", "--resume"], in: folder).expectFailure(66, "leave --resume out")
     try Program.run(["train-prior", "data", "--resume"], in: folder).expectFailure(66, "there is no checkpoint")
     try Program.run(["train-prior", "data"], in: folder).expectFailure(66, "there is no checkpoint")
+    try Program.run(["train-ranker", "data"], in: folder).expectFailure(66, "there is no checkpoint")
     // A state of the other stage.
     try Program.run(TrainingCommand.tokenizer.arguments("--steps", "1"), in: folder).expectSuccess()
     try Program.run(["train-prior", "data", "--resume"], in: folder)
       .expectFailure(64, "the image tokenizer's state, not the prior's")
     try Program.run(["train-tokenizer", "data", "--resume"], in: try Trained.folder.get())
       .expectFailure(64, "the prior's state, not the image tokenizer's")
+    try Program.run(["train-ranker", "data", "--resume"], in: try Trained.folder.get())
+      .expectFailure(64, "the prior's state, not the ranker's")
+    // Stage 1 without a vocabulary is not enough.
+    try Program.run(["train-ranker", "data"], in: folder).expectFailure(66, "dalle-cli train-vocabulary")
     try folder.write("nonsense", to: stateFile)
     try Program.run(["train-tokenizer", "data", "--resume"], in: folder)
       .expectFailure(65, "training-state.safetensors")
@@ -116,9 +121,10 @@ import Testing
   func aFullDiskWhileSaving(_ command: TrainingCommand) throws {
     let folder = try Trained.copy()
     let before = try folder.contents(of: "checkpoints/local").filter { !$0.key.hasPrefix("log/") }
-    // 16 or 8 MB: room for small files but not for the state.
+    // 16 or 8 MB, 2 or 1 MB for the ranker: room for small files but not for the state.
     let outcome = try Program.run(
-      command.arguments("--steps", "2", "--seed", "8"), in: folder, prologue: "ulimit -f 16000")
+      command.arguments("--steps", "2", "--seed", "8"), in: folder,
+      prologue: "ulimit -f \(command == .ranker ? 2000 : 16000)")
     outcome.expectFailure(74, "training-state.safetensors failed", "nothing was changed")
     // What was there is all there still: in its place, or set aside whole.
     let after = try folder.contents(of: "checkpoints/local")

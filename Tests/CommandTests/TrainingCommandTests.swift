@@ -3,27 +3,39 @@ import Media
 import NN
 import Testing
 
-/// Both training commands, and what each makes.
+/// The training commands, and what each makes.
 enum TrainingCommand: String, CaseIterable, Sendable {
   case tokenizer = "train-tokenizer"
   case prior = "train-prior"
+  case ranker = "train-ranker"
 
   var weights: String {
     switch self {
     case .tokenizer: "checkpoints/local/image-tokenizer.safetensors"
     case .prior: "checkpoints/local/prior.safetensors"
+    case .ranker: "checkpoints/local/ranker.safetensors"
     }
   }
 
   /// Its name in states and logs.
-  var stage: String { self == .tokenizer ? "image-tokenizer" : "prior" }
+  var stage: String {
+    switch self {
+    case .tokenizer: "image-tokenizer"
+    case .prior: "prior"
+    case .ranker: "ranker"
+    }
+  }
 
   /// A folder in which this stage can begin.
   func folder() throws -> TestFolder {
     let folder = try Trained.copy()
-    for name in self == .tokenizer ? ["checkpoints"] : ["checkpoints/local/prior.safetensors", stateFile] {
-      try FileManager.default.removeItem(at: folder.path(name))
-    }
+    let removed =
+      switch self {
+      case .tokenizer: ["checkpoints"]
+      case .prior: ["checkpoints/local/prior.safetensors", stateFile]
+      case .ranker: [stateFile]
+      }
+    for name in removed { try FileManager.default.removeItem(at: folder.path(name)) }
     return folder
   }
 
@@ -88,9 +100,9 @@ private func savedStep(_ folder: TestFolder, _ stage: String) -> Int? {
     let configuration = "checkpoints/local/config.json"
     var json = try #require(JSONSerialization.jsonObject(with: folder.data(configuration)) as? [String: Any])
     try FileManager.default.removeItem(at: folder.path(configuration))
-    if command == .prior {
-      // As stage 1 left it.
-      (json["prior"], json["prior_training"]) = (nil, nil)
+    if command != .tokenizer {
+      // As it was before this stage.
+      (json[command.stage], json["\(command.stage)_training"]) = (nil, nil)
       try folder.write(JSONSerialization.data(withJSONObject: json), to: configuration)
     }
     try folder.write(Data(count: 10), to: "checkpoints/local/prior.safetensors.1.partial")

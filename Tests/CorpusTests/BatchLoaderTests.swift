@@ -39,6 +39,26 @@ import Testing
     }
   }
 
+  @Test func everySecondPictureIsANeighbour() throws {
+    try withLoader(count: 12, batchSize: 5, augmentation: Self.augmentation) { plain throws in
+      // Pictures 2i and 2i + 1 are neighbours.
+      let loader = try BatchLoader(
+        dataSet: plain.dataSet, indices: plain.indices, batchSize: 5, seed: 7, augmentation: Self.augmentation,
+        neighbours: CaptionNeighbours(of: plain.indices) { ["\($0 / 2)"] })
+      #expect(loader.stepsPerEpoch == 4)
+      let batches = try (0..<4).map { try loader.batch(at: $0) }
+      for batch in batches {
+        #expect(batch.indices.count == 5 && batch.captions.count == 5 && batch.pixels.count == 5 * 6 * 6 * 3)
+        for i in [1, 3] { #expect(batch.indices[i] == batch.indices[i - 1] ^ 1) }
+        for (index, caption) in zip(batch.indices, batch.captions) {
+          #expect(loader.dataSet.entries[index].captions.contains(caption))
+        }
+      }
+      #expect(batches.flatMap { [$0.indices[0], $0.indices[2], $0.indices[4]] }.sorted() == Array(0..<12))
+      #expect(try loader.batch(at: 2) == batches[2])
+    }
+  }
+
   @Test func samplesDoNotDependOnTheBatchSize() throws {
     try withLoader(count: 10, batchSize: 12, augmentation: Self.augmentation) { large throws in
       try withLoader(count: 10, batchSize: 4, augmentation: Self.augmentation) { small throws in

@@ -216,6 +216,17 @@ import Testing
     expectInsensible { $0.heads = 5 }
     expectInsensible { $0.attention = [] }
     expectInsensible { $0.dropout = .nan }
+    for preset in Preset.allCases { #expect(preset.ranker.isSensible) }
+    for path in [
+      \Ranker.Configuration.textLength, \.textVocabulary, \.pictureSize, \.patchSize, \.width, \.layers, \.heads,
+      \.channels, \.blocks, \.embeddingWidth,
+    ] {
+      for value in path == \.blocks ? [-1, .max] : [-1, 0, .max] {
+        var c = Ranker.Configuration()
+        c[keyPath: path] = value
+        #expect(!c.isSensible, "\(c)")
+      }
+    }
     for path in [
       \PixelCNN.Configuration.gridSide, \.imageVocabulary, \.textLength, \.textVocabulary, \.channels, \.layers,
       \.reach,
@@ -282,6 +293,7 @@ import Testing
           let prior = preset.prior(kind)
           return (kind.rawValue, prior.leastParameterCount, prior.makeModel(seed: 0).parameterCount)
         }
+        + [("ranker", preset.ranker.leastParameterCount, Ranker(preset.ranker, seed: 0).parameterCount)]
       for (kind, least, count) in counts {
         #expect(least <= count && Double(least) > 0.9 * Double(count), "\(preset) \(kind): \(least) of \(count)")
       }

@@ -84,6 +84,12 @@ enum Tiny {
     return .pixelcnn(c)
   }()
 
+  static let ranker: Ranker.Configuration = {
+    var c = Ranker.Configuration()
+    (c.width, c.layers, c.heads, c.channels, c.blocks, c.embeddingWidth) = (32, 1, 2, 32, 1, 16)
+    return c
+  }()
+
   static func settings(steps: Int, batchSize: Int = 4, seed: UInt64 = 1) -> TrainingSettings {
     var settings = TrainingSettings()
     (settings.bound, settings.batchSize, settings.seed) = (.steps(steps), batchSize, seed)
@@ -113,6 +119,16 @@ enum Tiny {
     ).train(settings: settings, resume: resume)
   }
 
+  static func trainRanker(
+    _ folder: TestFolder, _ settings: TrainingSettings, resume: Bool = false, threads: Int = 2,
+    precision: ElementType = .float32, observer: TrainingObserver = .init()
+  ) throws {
+    try RankerTrainer(
+      checkpoint: folder.checkpoint, dataSet: folder.dataSet(), threads: threads, precision: precision,
+      architecture: ranker, observer: observer
+    ).train(settings: settings, resume: resume)
+  }
+
   /// Trains a stage of the standard kinds.
   typealias Stage = (TestFolder, TrainingSettings, Bool, Int, ElementType, TrainingObserver) throws -> Void
 
@@ -120,6 +136,7 @@ enum Tiny {
     [
       { try trainTokenizer($0, $1, resume: $2, threads: $3, precision: $4, observer: $5) },
       { try trainPrior($0, $1, resume: $2, threads: $3, precision: $4, observer: $5) },
+      { try trainRanker($0, $1, resume: $2, threads: $3, precision: $4, observer: $5) },
     ]
   }
 

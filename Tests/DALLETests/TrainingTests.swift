@@ -8,7 +8,7 @@ import Testing
 
 @Suite struct TrainingTests {
   @Test(arguments: [ElementType.float32, .bfloat16])
-  func bothStagesRepeatAndResumeBitForBit(_ precision: ElementType) throws {
+  func allStagesRepeatAndResumeBitForBit(_ precision: ElementType) throws {
     func trained(stoppingAfter stop: Int?) throws -> TestFolder {
       let folder = try TestFolder()
       try folder.writeData()
@@ -29,7 +29,7 @@ import Testing
     }
     let unbroken = try trained(stoppingAfter: nil)
     for other in [try trained(stoppingAfter: nil), try trained(stoppingAfter: 3)] {
-      for file in [\Checkpoint.imageTokenizerFile, \.priorFile, \.vocabularyFile] {
+      for file in [\Checkpoint.imageTokenizerFile, \.priorFile, \.rankerFile, \.vocabularyFile] {
         #expect(
           try other.contents(other.checkpoint[keyPath: file]) == unbroken.contents(unbroken.checkpoint[keyPath: file]))
       }

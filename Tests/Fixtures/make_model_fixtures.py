@@ -200,6 +200,7 @@ def make_operations():
         "discretized logistic",
         [random(8, 6) * 0.7 + torch.tensor([0, 0, 0, 0, -1, -0.5]).double()],
         lambda p: discretized_logistic(torch.tensor(BYTES), p), BYTES)
+    operation("mean over positions", [random(2, 3, 5, 4)], lambda x: x.mean((1, 2)))
     generator.set_state(state)
     store("operations.safetensors", operations)
 

@@ -59,7 +59,7 @@ struct HierarchicalVAETests {
     // 8 nats from 2×2 cells are two a cell, 16 from 4×4 are one: 4/3 and 2/3 of the mean.
     let weights = model.balance([8, 16])
     #expect(abs(weights[0] - 4 / 3) < 1e-6 && abs(weights[1] - 2 / 3) < 1e-6)
-    #expect(model.balance([0, 0]).allSatisfy(\.isFinite))
+    #expect(model.balance([0, 0]).filter { !$0.isFinite }.isEmpty)
     let x = Tensor(squares(3, stream: 4).elements.map { Float($0) }, shape: [3, 192])
     let epsilon = model.latentShapes(3).map { Tensor.normal($0, seed: 2, stream: 3) }
     func loss(_ klWeight: Float, isBalanced: Bool) -> Float {

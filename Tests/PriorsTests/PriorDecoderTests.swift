@@ -7,7 +7,7 @@ import Testing
 
 struct PriorDecoderTests {
   /// The decoder multiplies by bfloat16 weights: a model whose weights are bfloat16 numbers, which both know exactly.
-  private func roundedFixtureModel(_ attention: [AttentionKind]?) throws -> TransformerPrior {
+  private func roundedFixtureModel(_ attention: [AttentionKind]? = nil) throws -> TransformerPrior {
     let model = try PriorFixture().model(attention: attention)
     for parameter in model.parameters() where parameter.decays {
       parameter.value.assign(parameter.value.cast(to: .bfloat16))
@@ -43,7 +43,7 @@ struct PriorDecoderTests {
   /// tokens: the likeliest ones, and random ones with the same random numbers.
   @Test(arguments: [(0, 1), (0, 2.5), (1, 1), (0.8, 2)] as [(Float, Float)])
   func agreesWithTheModel(temperature: Float, guidance: Float) throws {
-    try expectAgreement(with: roundedFixtureModel(nil), temperature: temperature, guidance: guidance)
+    try expectAgreement(with: roundedFixtureModel(), temperature: temperature, guidance: guidance)
   }
 
   @Test(arguments: [[.row], [.column], [.convolution], [.column, .full]] as [[AttentionKind]])
@@ -122,9 +122,9 @@ struct PriorDecoderTests {
 
   /// Given the first tokens of what it draws, it draws the others: the same bits, though they went through the model
   /// together.
-  @Test(arguments: [1, 1.7] as [Float])
-  func givenItsOwnTokensItDrawsTheOthers(guidance: Float) throws {
-    let model = largerModel()
+  @Test(arguments: [(1, nil), (1.7, nil), (1.7, [.column, .row, .convolution])] as [(Float, [AttentionKind]?)])
+  func givenItsOwnTokensItDrawsTheOthers(guidance: Float, attention: [AttentionKind]?) throws {
+    let model = largerModel(attention)
     var options = SamplingOptions()
     (options.guidance, options.temperature) = (guidance, 1)
     let reference = PriorDecoder(model, team: try ThreadTeam(count: 1)).draw(requests(), options: options)

@@ -80,6 +80,7 @@ struct OperationCase: Sendable, CustomStringConvertible {
     .init("adding rows") { x, _, _ in x[0].addingRows(x[1]) },
     .init("sum") { x, _, _ in x[0].sum() },
     .init("mean") { x, _, _ in x[0].mean() },
+    .init("mean over positions") { x, _, _ in x[0].meanOverPositions() },
     .init("straight through", activations: [0, 1], isTrueGradient: false) { x, _, _ in x[0].straightThrough(to: x[1]) },
   ]
 

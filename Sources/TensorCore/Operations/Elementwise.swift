@@ -169,6 +169,27 @@ extension Tensor {
   /// The mean of all elements, a scalar.
   public func mean() -> Tensor { sum() * (1 / Float(count)) }
 
+  /// The mean over all axes between the first and the last: [B, .., C] → [B, C], float32.
+  public func meanOverPositions() -> Tensor {
+    let (B, C) = (shape[0], lastDimension)
+    let P = count / (B * C)
+    let sums = Tensor(uninitialized: [B, C])
+    for b in 0..<B {
+      ck_add_rows_backward(kernelType, pointer + b * P * C * type.size, sums.floats + b * C, 1, P, C, false)
+    }
+    let (x, shape, type) = (variable, shape, type)
+    return Tape.record(sums.scaled(1 / Float(P), as: .float32), from: x) { gradient in
+      let share = gradient.scaled(1 / Float(P), as: type)
+      let dx = Tensor(uninitialized: shape, type)
+      for b in 0..<B {
+        let source = share.pointer + b * C * type.size
+        // A stride of zero repeats the row.
+        ck_copy_rows(type.kernelType, source, 0, type.kernelType, dx.pointer + b * P * C * type.size, C, P, C)
+      }
+      x?.add(dx)
+    }
+  }
+
   /// These values, but with a gradient that passes to `other` unchanged (Bengio et al. 2013; van den Oord et al.
   /// 2017, section 3.1): the forward pass takes a discrete step, the backward pass does not see it.
   public func straightThrough(to other: Tensor) -> Tensor {

@@ -1,0 +1,309 @@
+import Corpus
+import Foundation
+import LatentModels
+import Media
+import NN
+import Priors
+import Synchronization
+import TensorCore
+import TextTokenizer
+
+/// Trains the ranker on a data set's train split and saves it to the checkpoint that holds vocabulary and stage 1.
+///
+/// What it is to tell apart are drawn pictures, which have been through the image tokenizer: half of the pictures that it
+/// sees in training, and all in validation, are reconstructions. Half of a batch are neighbours of the other half, with
+/// captions that share a word, for between pictures that have nothing in common there is nothing to learn.
+public struct RankerTrainer {
+  /// How often a picture is trained with its first caption, its name; further ones, keywords above all, say less.
+  private static let primaryCaptionShare: Float = 0.85
+  /// The share of reconstructions among the pictures of a batch.
+  private static let reconstructionShare: Float = 0.5
+
+  public let checkpoint: Checkpoint
+  public let dataSet: PictureDataSet
+  public let threads: Int
+  public let precision: ElementType
+  public let observer: TrainingObserver
+  private let architecture: Ranker.Configuration?
+
+  /// - Parameters:
+  ///   - threads: replicas of the model that share out each batch; there are no more than a batch has pictures.
+  ///   - architecture: depths, widths and dropout of a new run's model; the preset's unless given.
+  public init(
+    checkpoint: Checkpoint, dataSet: PictureDataSet, threads: Int, precision: ElementType,
+    architecture: Ranker.Configuration? = nil, observer: TrainingObserver = .init()
+  ) {
+    self.architecture = architecture
+    self.checkpoint = checkpoint
+    self.dataSet = dataSet
+    self.threads = threads
+    self.precision = precision
+    self.observer = observer
+  }
+
+  /// Begins a run, or goes on with the one saved last. A ranker that is there stays until the first save of a new run,
+  /// which moves it to the folder `previous`.
+  ///
+  /// - Parameters:
+  ///   - settings: of the run; resuming takes those of its beginning, but for `bound` and `saveEvery`.
+  /// - Throws: `PipelineError` for settings, data or files that do not do, and where the learning rate diverges.
+  public func train(settings: TrainingSettings, resume: Bool) throws(PipelineError) {
+    try settings.validate()
+    var state: TrainingState
+    var saved: SafeTensors?
+    if resume {
+      (state, saved) = try TrainingState.read(from: checkpoint.trainingStateFile, stage: .ranker)
+      state.resume(settings, threads: threads, precision: precision, dataSet: dataSet, observer: observer)
+    } else {
+      state = TrainingState(
+        stage: .ranker, configuration: try checkpoint.readConfiguration(), settings: settings, threads: threads,
+        precision: precision)
+    }
+    let imageTokenizer = try checkpoint.readImageTokenizer(state.configuration)
+    guard imageTokenizer.pictureSize == dataSet.pictureSize else {
+      throw PipelineError(
+        .badData,
+        "the tokenizer's pictures have \(imageTokenizer.pictureSize) pixels a side, the data's \(dataSet.pictureSize)")
+    }
+    let vocabulary = try checkpoint.readVocabulary()
+    if !resume {
+      var description = architecture ?? settings.preset.ranker
+      description.textVocabulary = vocabulary.vocabularySize
+      let captions = dataSet.indices(of: .train).flatMap { dataSet.entries[$0].captions }
+      description.textLength =
+        settings.textLength ?? PriorTrainer.suitableTextLength(captions.map { vocabulary.encode($0).count })
+      description.pictureSize = imageTokenizer.pictureSize
+      description.patchSize = Self.patchSize(pictureSize: description.pictureSize)
+      if let dropout = settings.dropout { description.dropout = dropout }
+      state.configuration.ranker = description
+      state.configuration.rankerTraining = nil
+    }
+    guard let description = state.configuration.ranker else {
+      throw PipelineError(.badData, "\(checkpoint.trainingStateFile.path) describes no ranker")
+    }
+    try state.configuration.validate(of: "the architecture")
+    try checkpoint.checkBelongTogether(description, imageTokenizer, vocabulary)
+    if saved != nil { try checkpoint.check(description.leastParameterCount, fits: checkpoint.trainingStateFile) }
+    try run(imageTokenizer, vocabulary, description, state, saved)
+  }
+
+  /// The largest blocks of at most eight pixels a side that make up the picture.
+  static func patchSize(pictureSize: Int) -> Int { (1...8).last { pictureSize % $0 == 0 } ?? 1 }
+
+  private func run(
+    _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding, _ description: Ranker.Configuration,
+    _ start: TrainingState, _ saved: SafeTensors?
+  ) throws(PipelineError) {
+    var settings = start.settings
+    let defaults = settings.preset.rankerDefaults
+    let batchSize = settings.batchSize ?? defaults.batchSize
+    let bound = settings.bound ?? .minutes(defaults.minutes)
+    let learningRate = settings.learningRate ?? 1e-3
+    let augmentation = settings.augmentation ?? Augmentation(maximumShift: 0.06, maximumScaling: 0.06)
+    (settings.batchSize, settings.bound, settings.learningRate) = (batchSize, bound, learningRate)
+    settings.augmentation = augmentation
+    let train = dataSet.indices(of: .train)
+    let loader = try BatchLoader(
+      dataSet: dataSet, indices: train, batchSize: batchSize, seed: settings.seed,
+      primaryCaptionShare: Self.primaryCaptionShare,
+      neighbours: CaptionNeighbours(of: train) { BytePairEncoding.words(in: dataSet.entries[$0].captions[0]) })
+    let team = try makeTeam(threads: min(threads, batchSize))
+    let model = Ranker(description, seed: settings.seed)
+    var options = AdamW.Options()
+    options.weightDecay = 0.1
+    let optimizer = AdamW(ParameterStore(model, precision: precision), options: options)
+    if let saved { try start.restore(optimizer, buffers: [], from: saved) }
+    try checkpoint.create()
+    let trainer = ReplicaTrainer(optimizer, team: team)
+    let batches = PrefetchingLoader(loader, startingAt: start.step)
+    let log = TrainingLog(folder: checkpoint.logFolder, stage: .ranker, resumingAt: saved.map { _ in start.step })
+    let pictures = TrainingPictures(imageTokenizer, augmentation, seed: settings.seed)
+    let validation = Validation(self, vocabulary, imageTokenizer, model, team)
+    var state = start
+    state.settings = settings
+    var isFirstSave = saved == nil
+    var lastValidation = start.configuration.rankerTraining?.validation
+    let loop = TrainingLoop(
+      schedule: LearningRateSchedule(peak: learningRate, warmUpSteps: 100), bound: bound, batchSize: batchSize,
+      stepsPerEpoch: Double(loader.indices.count) / Double(batchSize), saveEvery: settings.saveEvery,
+      observer: observer, log: log)
+    try loop.run(
+      from: (start.step, start.seconds),
+      step: { (step, learningRate, _) throws(PipelineError) in
+        let batch = try batches.next()
+        let texts = batch.captions.map { vocabulary.encode($0) }
+        let isOther = isOther(batch)
+        var parts = [Ranker.Embeddings?](repeating: nil, count: team.count)
+        var wholeLoss: Float = 0
+        let stepResult = parts.withUnsafeMutableBufferPointer { parts in
+          nonisolated(unsafe) let parts = parts
+          return withUnsafeMutablePointer(to: &wholeLoss) { wholeLoss in
+            nonisolated(unsafe) let wholeLoss = wholeLoss
+            return trainer.step(learningRate: learningRate) { shard in
+              let range = team.range(of: shard, total: batchSize)
+              let dropout =
+                description.dropout > 0
+                ? DropoutStream(probability: description.dropout, seed: settings.seed, step: step, shard: shard) : nil
+              let own = model.embeddings(
+                texts: Array(texts[range]), pictures: pictures.pictures(of: batch, range, step: step),
+                precision: precision, dropout: dropout)
+              // Every caption is compared with every picture of the batch, whichever replica made their embeddings.
+              parts[shard] = own
+              team.barrier()
+              let loss = model.loss(
+                Ranker.joined(parts.compactMap(\.self), own: shard), isOther: isOther, learnsScale: shard == 0)
+              if shard == 0 { wholeLoss.pointee = loss.item }
+              return loss
+            }
+          }
+        }
+        if stepResult.gradientNorm.isFinite { model.finishStep() }
+        return TrainingLoop.StepReport(
+          loss: wholeLoss, gradientNorm: stepResult.gradientNorm,
+          metrics: [("logit_scale", exp(Double(model.logScale.value.item)))])
+      },
+      validate: { (step) throws(PipelineError) in
+        guard let measured = try validation.measure(picturesTo: checkpoint.logFolder) else {
+          observer.report(.validation("no validation pictures"))
+          return []
+        }
+        observer.report(
+          .validation(
+            String(
+              format: "validation retrieval among %d: caption to picture %.1f%%, picture to caption %.1f%%",
+              validation.count, 100 * measured.captionToPicture, 100 * measured.pictureToCaption)))
+        lastValidation = (measured.captionToPicture + measured.pictureToCaption) / 2
+        return [
+          ("validation_caption_to_picture", measured.captionToPicture),
+          ("validation_picture_to_caption", measured.pictureToCaption),
+        ]
+      },
+      save: { (step, seconds) throws(PipelineError) in
+        (state.step, state.seconds) = (step, seconds)
+        state.configuration.rankerTraining = state.summary(
+          batchSize: batchSize, pictures: loader.indices.count, validation: lastValidation)
+        if isFirstSave && checkpoint.exists(checkpoint.rankerFile),
+          try checkpoint.setAside([checkpoint.rankerFile, checkpoint.trainingStateFile])
+        {
+          observer.report(.note("the ranker that was here is now in \(checkpoint.previousFolder.relativePath)"))
+        }
+        isFirstSave = false
+        // The state first, from which the other files can be written again.
+        try state.write(optimizer, buffers: [], to: checkpoint.trainingStateFile)
+        try checkpoint.write(state.configuration)
+        try SafeTensors.write(model.namedTensors(), as: .bfloat16, to: checkpoint.rankerFile)
+        try ModelCard(checkpoint, state.configuration).write()
+      })
+  }
+
+  /// Row-major [B, B]: whether picture j is a wrong answer for caption i. It is none where it has that caption, too, or is
+  /// the same picture, be it under another name.
+  private func isOther(_ batch: Corpus.Batch) -> [Bool] {
+    let B = batch.indices.count
+    let size = batch.pixels.count / B
+    let pixels = (0..<B).map { batch.pixels[$0 * size..<($0 + 1) * size] }
+    // The sums tell nearly all pictures apart.
+    let sums = pixels.map { $0.reduce(0) { $0 &+ Int($1) } }
+    let captions = batch.indices.map { Set(dataSet.entries[$0].captions) }
+    return (0..<B * B).map { place in
+      let (i, j) = (place / B, place % B)
+      let isSamePicture = sums[i] == sums[j] && pixels[i] == pixels[j]
+      return !isSamePicture && !captions[j].contains(batch.captions[i])
+    }
+  }
+
+  /// Pictures as the model sees them in training: originals or reconstructions, augmented.
+  private final class TrainingPictures: Sendable {
+    private let imageTokenizer: any ImageTokenizer
+    private let augmentation: Augmentation
+    private let seed: UInt64
+    /// Reconstructions of pictures, as many as there is room for.
+    private let known = Mutex<[Int: [UInt8]]>([:])
+    private static let maximumBytes = 512 << 20
+
+    init(_ imageTokenizer: any ImageTokenizer, _ augmentation: Augmentation, seed: UInt64) {
+      (self.imageTokenizer, self.augmentation, self.seed) = (imageTokenizer, augmentation, seed)
+    }
+
+    /// - Parameter range: positions in the batch.
+    /// - Returns: [range.count, S, S, 3] in [0, 1].
+    func pictures(of batch: Corpus.Batch, _ range: Range<Int>, step: Int) -> Tensor {
+      let B = batch.indices.count
+      let side = imageTokenizer.pictureSize
+      let size = side * side * 3
+      let bytes = range.flatMap { position in
+        // The counter's upper half names the sample: its numbers depend on nothing else.
+        var random = Philox(seed: seed, stream: 0x7A6 << 48, counter: UInt64(step * B + position) << 24)
+        let original = Array(batch.pixels[position * size..<(position + 1) * size])
+        let isReconstructed = random.uniform() < RankerTrainer.reconstructionShare
+        let pixels = isReconstructed ? reconstruction(of: original, index: batch.indices[position]) : original
+        return augmentation.applied(to: Picture(width: side, height: side, pixels: pixels), using: &random).pixels
+      }
+      return Tensor(pictureBytes: bytes, side: side)
+    }
+
+    private func reconstruction(of pixels: [UInt8], index: Int) -> [UInt8] {
+      if let reconstruction = known.withLock({ $0[index] }) { return reconstruction }
+      let side = imageTokenizer.pictureSize
+      // Runs while a tape records, but a tokenizer's parameters are constants here.
+      let reconstruction = withoutRecording {
+        imageTokenizer.decode(imageTokenizer.encode(Tensor(pictureBytes: pixels, side: side))).pictures()[0].pixels
+      }
+      known.withLock { if ($0.count + 1) * pixels.count <= Self.maximumBytes { $0[index] = reconstruction } }
+      return reconstruction
+    }
+  }
+
+  /// Held-out captions and the reconstructions of their pictures, each looked up by the other.
+  private struct Validation {
+    private static let maximumCount = 256
+    /// Captions that a picture of the log shows, and pictures for each.
+    private static let shownCaptions = 12
+    private static let shownPictures = 6
+    private let captions: [[String]]
+    private let texts: [[Int32]]
+    private let pictures: [Picture]
+    private let scorer: Scorer
+
+    init(
+      _ trainer: RankerTrainer, _ vocabulary: BytePairEncoding, _ imageTokenizer: any ImageTokenizer,
+      _ model: Ranker, _ team: ThreadTeam
+    ) {
+      scorer = Scorer(ranker: model, team: team)
+      let dataSet = trainer.dataSet
+      let held = dataSet.indices(of: .validation).prefix(Self.maximumCount)
+        .compactMap { i in (try? dataSet.picture(at: i)).map { (dataSet.entries[i].captions, $0) } }
+      captions = held.map(\.0)
+      texts = captions.map { vocabulary.encode($0[0]) }
+      pictures = Reconstructor(tokenizer: imageTokenizer, team: team).reconstruct(held.map(\.1)).map(\.picture)
+    }
+
+    var count: Int { pictures.count }
+
+    /// The shares of captions whose own picture scores highest, and of pictures whose own caption does. For some captions
+    /// the pictures that score highest go to a picture in `folder`, a row each. Nil without pictures.
+    func measure(picturesTo folder: URL) throws(PipelineError) -> (captionToPicture: Double, pictureToCaption: Double)?
+    {
+      guard !pictures.isEmpty else { return nil }
+      let t = scorer.embeddings(ofTexts: texts)
+      let p = scorer.embeddings(of: pictures)
+      let scores = t.map { text in p.map { Scorer.cosine(text, $0) } }
+      func isOther(_ caption: Int, _ picture: Int) -> Bool { !captions[picture].contains(captions[caption][0]) }
+      let ofCaptions = captions.indices.count { i in
+        captions.indices.allSatisfy { !isOther(i, $0) || scores[i][$0] < scores[i][i] }
+      }
+      let ofPictures = captions.indices.count { i in
+        captions.indices.allSatisfy { !isOther($0, i) || scores[$0][i] < scores[i][i] }
+      }
+      let rows = captions.indices.prefix(Self.shownCaptions).flatMap { i in
+        pictures.indices.sorted { (scores[i][$1], $0) < (scores[i][$0], $1) }.prefix(Self.shownPictures)
+      }
+      try Picture.grid(rows.map { pictures[$0] }, columns: min(Self.shownPictures, count)).write(
+        to: folder.appendingPathComponent("ranking.png"),
+        text: captions.prefix(Self.shownCaptions).enumerated().map {
+          ("Caption \($0 + 1)", $1[0].replacing("\0", with: ""))
+        })
+      return (Double(ofCaptions) / Double(count), Double(ofPictures) / Double(count))
+    }
+  }
+}

@@ -1,0 +1,186 @@
+import Foundation
+import NN
+import TensorCore
+
+/// A contrastive model of texts and pictures (Radford et al. 2021, "CLIP", section 2.3 and figure 3), which tells how well
+/// a picture goes with a caption.
+///
+///     t = textTower(captions),  p = pictureTower(pictures)            [B, embeddingWidth], each row of length one
+///     logits = exp(logScale)·t·pᵀ                                     [B, B]
+///     loss = (crossEntropy(logits, i for row i) + crossEntropy(logitsᵀ, i for row i)) / 2
+///
+/// The score of a picture for a caption is the cosine t·p.
+public struct Ranker: Module, Sendable {
+  public struct Configuration: Sendable, Codable, Equatable {
+    /// The number of text tokens, padding included.
+    public var textLength = 24
+    /// The number of different text tokens, without padding.
+    public var textVocabulary = 2048
+    /// Pixels a side.
+    public var pictureSize = 64
+    /// Pixels a side of the blocks that are moved into channels.
+    public var patchSize = 8
+    /// Of the text tower.
+    public var width = 128
+    public var layers = 3
+    public var heads = 4
+    /// Of the picture tower.
+    public var channels = 128
+    public var blocks = 3
+    /// Of what both towers end in.
+    public var embeddingWidth = 128
+    /// The probability of dropping an element of the residual branches, of the text embeddings and of the pooled picture.
+    public var dropout: Float = 0.1
+
+    public init() {}
+  }
+
+  public let text: TextTower
+  public let picture: PictureTower
+  /// The logarithm of what cosines are multiplied with, learnt; [1, 1]. It begins at log(1 / 0.07).
+  public let logScale: Parameter
+  public let configuration: Configuration
+
+  /// Logits are never scaled by more than this (section 2.5).
+  public static let maximumScale: Float = 100
+
+  public init(_ configuration: Configuration, seed: UInt64) {
+    var initializer = Initializer(seed: seed)
+    self.configuration = configuration
+    text = TextTower(configuration, &initializer)
+    picture = PictureTower(configuration, &initializer)
+    logScale = Parameter(Tensor([log(1 / 0.07)], shape: [1, 1]))
+  }
+
+  /// What the towers make of captions and pictures: [B, embeddingWidth] each, row b of both belonging together.
+  public struct Embeddings {
+    public var texts: Tensor
+    public var pictures: Tensor
+  }
+
+  /// - Parameters:
+  ///   - texts: each caption's tokens; those beyond `textLength` are cut.
+  ///   - pictures: [B, S, S, 3] in [0, 1].
+  ///   - precision: the type of the operands of products.
+  ///   - dropout: nil outside training.
+  public func embeddings(
+    texts: [[Int32]], pictures: Tensor, precision: ElementType, dropout: DropoutStream? = nil
+  ) -> Embeddings {
+    Embeddings(
+      texts: text(texts, precision: precision, dropout: dropout),
+      pictures: picture(pictures, precision: precision, dropout: dropout))
+  }
+
+  /// The loss of a whole batch, a scalar: the pseudocode of figure 3.
+  /// - Parameters:
+  ///   - isOther: row-major [B, B]: whether picture j is a wrong answer for caption i, which it is not where caption i is
+  ///     also one of its own; it is then left out of both softmaxes. The diagonal plays no part.
+  ///   - learnsScale: whether the scale's gradient is made, which only one part of a batch may do; see ``joined(_:own:)``.
+  public func loss(_ embeddings: Embeddings, isOther: [Bool], learnsScale: Bool = true) -> Tensor {
+    let B = embeddings.texts.shape[0]
+    precondition(isOther.count == B * B, "\(isOther.count) marks for \(B) captions and pictures")
+    func mask(_ isOther: (_ row: Int, _ column: Int) -> Bool) -> Tensor {
+      let marks = (0..<B * B).map { $0 / B == $0 % B || isOther($0 / B, $0 % B) }
+      // Far below any logit, and still a number.
+      return Tensor(marks.map { $0 ? 0 : -1e4 }, shape: [B, B])
+    }
+    let scale = (learnsScale ? logScale() : logScale.value).applying(.exp)
+    let texts = matrixProduct(embeddings.texts.reshaped([-1, 1]), scale).reshaped(embeddings.texts.shape)
+    let pictures = embeddings.pictures
+    let answers = (0..<B).map(Int32.init)
+    let byCaption = linear(texts, weight: pictures) + mask { isOther[$0 * B + $1] }
+    let byPicture = linear(pictures, weight: texts) + mask { isOther[$1 * B + $0] }
+    return crossEntropy(byCaption, targets: answers, scale: 0.5 / Float(B))
+      + crossEntropy(byPicture, targets: answers, scale: 0.5 / Float(B))
+  }
+
+  /// The embeddings of a batch whose parts were made by several replicas, of which one learns from its own part: what is
+  /// not its own is constant to it. The sum over the replicas of the loss's gradients is then that of the whole batch.
+  public static func joined(_ parts: [Embeddings], own: Int) -> Embeddings {
+    func join(_ side: (Embeddings) -> Tensor) -> Tensor {
+      let rows = parts.enumerated().map { part, embeddings in
+        let x = part == own ? side(embeddings) : side(embeddings).detached()
+        return x.reshaped([1] + x.shape)
+      }
+      return Tensor.concatenated(rows).reshaped([-1, side(parts[own]).lastDimension])
+    }
+    return Embeddings(texts: join(\.texts), pictures: join(\.pictures))
+  }
+
+  /// Keeps the scale within its bound, after an optimizer step.
+  public func finishStep() {
+    logScale.value.withUnsafeMutableFloats { $0[0] = min($0[0], log(Self.maximumScale)) }
+  }
+}
+
+/// A causal transformer over a caption's tokens, which ends in the vector of its last place: the place sees the whole
+/// caption and the padding after it. With padding vectors learnt for each place, as in ``TransformerPrior``.
+///
+///     x = embedding + position;  x = x + attention(norm(x));  x = x + mlp(norm(x))       for each block
+///     t = W·norm(x_last) / ‖W·norm(x_last)‖
+public struct TextTower: Module, Sendable {
+  /// The vocabulary's rows, then a padding vector for each place.
+  public let embedding: Embedding
+  public let position: Embedding
+  public let blocks: [TransformerBlock]
+  public let norm: LayerNorm
+  public let output: Linear
+  private let vocabulary: Int
+  private let length: Int
+
+  init(_ c: Ranker.Configuration, _ initializer: inout Initializer) {
+    embedding = Embedding(c.textVocabulary + c.textLength, c.width, &initializer)
+    position = Embedding(c.textLength, c.width, &initializer)
+    blocks = (0..<c.layers).map { _ in
+      TransformerBlock(width: c.width, heads: c.heads, layers: c.layers, &initializer)
+    }
+    norm = LayerNorm(c.width)
+    output = Linear(c.width, c.embeddingWidth, bias: false, &initializer)
+    (vocabulary, length) = (c.textVocabulary, c.textLength)
+  }
+
+  /// - Returns: [B, embeddingWidth], float32, each row of length one.
+  public func callAsFunction(_ texts: [[Int32]], precision: ElementType, dropout: DropoutStream? = nil) -> Tensor {
+    let tokens = texts.flatMap { text in
+      text.prefix(length) + (min(text.count, length)..<length).map { Int32(vocabulary + $0) }
+    }
+    var x = embedding(tokens, shape: [texts.count, length]).addingRows(position.weight())
+    x = dropout.applied(to: x)
+    for block in blocks { x = block(x, precision: precision, dropout: dropout) }
+    let last = x.positions(length - 1..<length).reshaped([texts.count, -1])
+    return l2Normalized(output(norm(last)))
+  }
+}
+
+/// Residual blocks over blocks of pixels, pooled to one vector.
+///
+///     x = stem(blocks of pixels into channels);  x = x + conv(norm(conv(norm(x))))       for each block
+///     p = W·mean(norm(x)) / ‖W·mean(norm(x))‖
+public struct PictureTower: Module, Sendable {
+  public let stem: Conv2d
+  public let blocks: [ResidualBlock]
+  public let norm: GroupNorm
+  public let output: Linear
+  private let patchSize: Int
+
+  init(_ c: Ranker.Configuration, _ initializer: inout Initializer) {
+    let groups = c.channels % 32 == 0 ? c.channels / 16 : 1
+    stem = Conv2d(3 * c.patchSize * c.patchSize, c.channels, kernel: 3, padding: 1, &initializer)
+    blocks = (0..<c.blocks).map { _ in ResidualBlock(c.channels, groups: groups, &initializer) }
+    norm = GroupNorm(c.channels, groups: groups, silu: true)
+    output = Linear(c.channels, c.embeddingWidth, bias: false, &initializer)
+    patchSize = c.patchSize
+  }
+
+  /// - Parameter pictures: [B, S, S, 3] in [0, 1].
+  /// - Returns: [B, embeddingWidth], float32, each row of length one.
+  public func callAsFunction(
+    _ pictures: Tensor, precision: ElementType, dropout: DropoutStream? = nil
+  ) -> Tensor {
+    let centred = pictures * 2 - Tensor(repeating: 1, shape: pictures.shape)
+    var x = stem(centred.spaceToDepth(patchSize).cast(to: precision), as: .float32)
+    for block in blocks { x = block(x, precision: precision) }
+    let pooled = dropout.applied(to: norm(x).meanOverPositions())
+    return l2Normalized(output(pooled))
+  }
+}

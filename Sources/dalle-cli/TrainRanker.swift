@@ -1,0 +1,34 @@
+import ArgumentParser
+import DALLE
+import TensorCore
+
+struct TrainRanker: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Learns how well a picture goes with a caption, to choose among drawn ones; needs both tokenizers.")
+
+  @OptionGroup var training: TrainingOptions
+  @Option(
+    parsing: .unconditional, help: "Text tokens that the model sees; enough for nearly all captions unless given.")
+  var textLength: Int?
+  @Option(parsing: .unconditional, help: "The probability of dropping an activation in training.") var dropout: Float?
+
+  func run() throws {
+    var settings = try training.settings()
+    settings.textLength = textLength
+    settings.dropout = dropout
+    try settings.validate()
+    let checkpoint = training.checkpoint.forTraining()
+    let threads = try training.threads.count()
+    let configuration = try checkpoint.readConfiguration()
+    guard let tokenizer = configuration.imageTokenizer else {
+      throw PipelineError(
+        .noInput, "\(checkpoint.url.path) has no image tokenizer yet; train one with: dalle-cli train-tokenizer")
+    }
+    let dataSet = try training.data.open(pictureSize: tokenizer.pictureSize, fit: configuration.data?.fit ?? .pad)
+    let trainer = RankerTrainer(
+      checkpoint: checkpoint, dataSet: dataSet, threads: threads, precision: training.chosenPrecision(),
+      observer: training.observer())
+    try trainer.train(settings: settings, resume: training.resume)
+    try training.printResult(checkpoint, file: checkpoint.rankerFile, checkpoint.readConfiguration().rankerTraining)
+  }
+}
