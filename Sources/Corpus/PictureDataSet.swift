@@ -95,6 +95,9 @@ public final class PictureDataSet: Sendable {
   /// The positions in `entries` of the pictures of a split, ascending.
   public func indices(of split: Split) -> [Int] { entries.indices.filter { entries[$0].split == split } }
 
+  /// Whether all pictures were decoded on opening.
+  public var isInMemory: Bool { decoded != nil }
+
   /// The picture at a position of `entries`, `pictureSize` × `pictureSize`.
   /// - Throws: `PipelineError` where the file turns out to be damaged or gone; never where all were decoded on opening.
   public func picture(at index: Int) throws(PipelineError) -> Picture {

@@ -97,6 +97,19 @@ public struct CheckpointConfiguration: Codable, Sendable {
     }
   }
 
+  /// Retrieval@1 on the validation split in the course of a run.
+  public struct RetrievalProgress: Codable, Sendable, Equatable {
+    /// The share whose own picture was the nearest when it was last measured.
+    public var at1: Double
+    /// Minutes of the run until at least half were; nil while fewer are.
+    public var minutesToHalf: Double?
+
+    /// With a new measurement.
+    func adding(at1: Double, seconds: Double) -> Self {
+      Self(at1: at1, minutesToHalf: minutesToHalf ?? (at1 >= 0.5 ? (seconds / 6).rounded() / 10 : nil))
+    }
+  }
+
   /// How long and with what a stage was trained, and where it stood at the last save.
   public struct TrainingSummary: Codable, Sendable, Equatable {
     public var steps: Int
@@ -109,6 +122,9 @@ public struct CheckpointConfiguration: Codable, Sendable {
     /// Validation PSNR (dB) of a tokenizer, validation loss (nats an image token) of a prior, validation retrieval (the
     /// share of right answers, in 0 ... 1) of a ranker.
     public var validation: Double?
+    /// How well a prior's pictures are found by ``Evaluation/retrieval``, for validation captions; nil where it was not
+    /// measured.
+    public var retrieval: RetrievalProgress?
   }
 }
 

@@ -12,7 +12,7 @@ public struct Evaluation: Encodable, Sendable {
   public var pictures: Int
   /// From the mean squared error over the split, pixels in [0, 1].
   public var reconstructionPsnrInDecibels: Double
-  /// Over the split's tokens; see ``CodebookUse``.
+  /// Over the split's tokens; see `CodebookUse`.
   public var codebookPerplexity: Double
   /// The share of codes that the split's tokens use.
   public var codebookUse: Double
@@ -149,10 +149,7 @@ public struct Evaluator {
   /// Both stages; nil where there is only the first.
   private let model: TextToImageModel?
   public let dataSet: PictureDataSet
-  /// Every picture of the data set box-filtered to 32×32 RGB.
-  private let library: [[UInt8]]
-
-  private static let retrievalSide = 32
+  private let library: PictureLibrary
 
   public init(_ model: TextToImageModel, _ dataSet: PictureDataSet) throws(PipelineError) {
     try self.init(model, model.reconstructor, dataSet)
@@ -169,16 +166,13 @@ public struct Evaluator {
     self.model = model
     self.reconstructor = reconstructor
     self.dataSet = dataSet
-    var library: [[UInt8]] = []
-    for index in dataSet.entries.indices { library.append(Self.feature(try dataSet.picture(at: index))) }
-    self.library = library
+    library = try PictureLibrary(dataSet)
   }
 
-  private static func feature(_ picture: Picture) -> [UInt8] {
-    picture.resized(width: retrievalSide, height: retrievalSide).pixels
-  }
-
+  /// Measures one split.
   /// - Parameters:
+  ///   - split: whose pictures and captions are measured.
+  ///   - options: of drawing.
   ///   - captionLimit: draw for at most this many captions of the split, chosen by the options' seed; nil draws all.
   ///   - candidates: draw so many pictures for each caption, and measure the ranker's choice among them, too.
   ///   - progress: told what is being done, and the share of it that is.
@@ -202,7 +196,7 @@ public struct Evaluator {
       let reconstruction = reconstructions[place].picture
       return Evaluation.Drawing(
         caption: dataSet.entries[indices[place]].captions[0], original: pictures[place], reconstruction: reconstruction,
-        ceiling: self.place(of: indices[place], in: distances(from: reconstruction)))
+        ceiling: library.distances(from: reconstruction).place(of: indices[place]))
     }
     var evaluation = Evaluation(
       split: split, pictures: indices.count,
@@ -222,7 +216,7 @@ public struct Evaluator {
     if let candidates {
       evaluation.candidates = candidates
       evaluation.rankedRetrieval = .init(
-        ranks: zip(ranked, drawn).map { self.place(of: $1, in: distances(from: $0.best)).rank })
+        ranks: zip(ranked, drawn).map { library.distances(from: $0.best).place(of: $1).rank })
     }
     evaluation.drawings = drawings
     return evaluation
@@ -241,7 +235,9 @@ public struct Evaluator {
 
   /// Draws for captions that need not be of the data set.
   /// - Parameters:
+  ///   - captions: what to draw.
   ///   - count: pictures a caption.
+  ///   - options: of drawing.
   ///   - progress: told the share that is done, in 0 ... 1.
   /// - Returns: nothing where there is no prior.
   /// - Throws: `PipelineError` of kind `.usage` for options that make no sense.
@@ -270,45 +266,15 @@ public struct Evaluator {
     return random.permutation(indices.count).prefix(limit).map { indices[$0] }.sorted()
   }
 
-  /// The squared distances of a picture from all of the data set.
-  private func distances(from picture: Picture) -> [Int32] {
-    let feature = Self.feature(picture)
-    return library.map { Self.squaredDistance(feature, $0) }
-  }
-
-  private func place(of index: Int, in distances: [Int32]) -> Evaluation.Place {
-    let own = distances[index]
-    return .init(rank: distances.count { $0 < own }, distance: Self.rootMeanSquare(own))
-  }
-
   /// What of the data set is near to a picture that was drawn for the caption of the picture `own`.
   private func neighbourhood(of picture: Picture, own: Int?) throws(PipelineError) -> Evaluation.DrawnPicture {
-    let distances = distances(from: picture)
-    var drawn = Evaluation.DrawnPicture(picture: picture, own: own.map { place(of: $0, in: distances) })
-    if let nearest = dataSet.indices(of: .train).min(by: { distances[$0] < distances[$1] }) {
+    let distances = library.distances(from: picture)
+    var drawn = Evaluation.DrawnPicture(picture: picture, own: own.map(distances.place))
+    if let nearest = distances.nearest(of: dataSet.indices(of: .train)) {
       drawn.nearest = .init(
         caption: dataSet.entries[nearest].captions[0], picture: try dataSet.picture(at: nearest),
-        isOwn: nearest == own, distance: Self.rootMeanSquare(distances[nearest]))
+        isOwn: nearest == own, distance: distances.rootMeanSquare(at: nearest))
     }
     return drawn
-  }
-
-  /// Of a channel's difference, in [0, 1].
-  private static func rootMeanSquare(_ squaredDistance: Int32) -> Double {
-    (Double(squaredDistance) / Double(retrievalSide * retrievalSide * 3)).squareRoot() / 255
-  }
-
-  private static func squaredDistance(_ a: [UInt8], _ b: [UInt8]) -> Int32 {
-    // 32·32·3·255² is below 2³¹.
-    a.withUnsafeBufferPointer { a in
-      b.withUnsafeBufferPointer { b in
-        var sum: Int32 = 0
-        for i in a.indices {
-          let difference = Int32(a[i]) - Int32(b[i])
-          sum &+= difference &* difference
-        }
-        return sum
-      }
-    }
   }
 }

@@ -12,6 +12,8 @@ import TextTokenizer
 public struct PriorTrainer {
   /// How often a picture is trained with its first caption, its name; further ones, keywords above all, say less.
   private static let primaryCaptionShare: Float = 0.85
+  /// Seconds between measurements of retrieval, each of which draws a picture for every validation caption.
+  private static let retrievalInterval = 240.0
 
   public let checkpoint: Checkpoint
   public let dataSet: PictureDataSet
@@ -190,7 +192,7 @@ public struct PriorTrainer {
     let batches = PrefetchingLoader(loader, startingAt: start.step)
     let log = TrainingLog(folder: checkpoint.logFolder, stage: .prior, resumingAt: saved.map { _ in start.step })
     let tokens = TokenCache(imageTokenizer, isCaching: augmentation == .none)
-    let validation = Validation(self, vocabulary, imageTokenizer, team)
+    let validation = try Validation(self, vocabulary, imageTokenizer, team)
     let frame = description.frame
     // What is validated and saved: the weights, or their moving average where one is kept.
     let result = description.makeModel(seed: settings.seed)
@@ -202,6 +204,8 @@ public struct PriorTrainer {
     state.settings = settings
     var isFirstSave = saved == nil
     var lastValidation = start.configuration.priorTraining?.validation
+    var retrieval = start.configuration.priorTraining?.retrieval
+    var lastRetrieval = start.seconds
     var best = Double.infinity
     var recentLoss = 0.0
     var overfittingIsKnown = false
@@ -242,14 +246,26 @@ public struct PriorTrainer {
           loss: stepResult.loss, gradientNorm: stepResult.gradientNorm,
           metrics: [("image_loss", image), ("text_loss", Double(losses.reduce(0) { $0 + $1.text }))])
       },
-      validate: { (step) throws(PipelineError) in
+      validate: { (progress) throws(PipelineError) in
         updateResult()
         try validation.drawSamples(result, to: checkpoint.logFolder)
         guard let loss = validation.loss(result, precision: precision) else {
           observer.report(.validation("no validation pictures"))
           return []
         }
-        observer.report(.validation(String(format: "validation loss %.3f nats an image token", loss)))
+        var metrics = [("validation_image_loss", loss)]
+        var words = String(format: "validation loss %.3f nats an image token", loss)
+        if progress.fraction >= 1 || progress.seconds - lastRetrieval >= Self.retrievalInterval,
+          let measured = validation.retrieval(result)
+        {
+          lastRetrieval = progress.seconds
+          retrieval = (retrieval ?? .init(at1: 0)).adding(at1: measured.at1, seconds: progress.seconds)
+          metrics += [("validation_retrieval_at_1", measured.at1), ("validation_retrieval_at_5", measured.at5)]
+          words += String(
+            format: "; retrieval@1 %.0f%%, @5 %.0f%% of %d captions", 100 * measured.at1, 100 * measured.at5,
+            measured.captions)
+        }
+        observer.report(.validation(words))
         lastValidation = loss
         if loss > best + 0.05 && recentLoss < best && !overfittingIsKnown {
           overfittingIsKnown = true
@@ -259,12 +275,12 @@ public struct PriorTrainer {
                 + "while the training loss falls; more pictures, a smaller --preset or a shorter run help"))
         }
         best = min(best, loss)
-        return [("validation_image_loss", loss)]
+        return metrics
       },
       save: { (step, seconds) throws(PipelineError) in
         (state.step, state.seconds) = (step, seconds)
         state.configuration.priorTraining = state.summary(
-          batchSize: batchSize, pictures: loader.indices.count, validation: lastValidation)
+          batchSize: batchSize, pictures: loader.indices.count, validation: lastValidation, retrieval: retrieval)
         if isFirstSave && checkpoint.exists(checkpoint.priorFile),
           try checkpoint.setAside([checkpoint.priorFile, checkpoint.trainingStateFile])
         {
@@ -327,13 +343,16 @@ public struct PriorTrainer {
     }
   }
 
-  /// Held-out loss, and pictures for captions that stay the same throughout a run.
+  /// Held-out loss and retrieval, and pictures for captions that stay the same throughout a run.
   private struct Validation {
     private static let maximumCount = 128
     private static let sampleCount = 12
-    /// The held-out pictures' captions and tokens.
+    /// The held-out pictures' positions in the data set, captions and tokens.
+    let indices: [Int]
     let texts: [[Int32]]
     let images: [[Int32]]
+    /// Nil where not all pictures are in memory, and looking at each of them would take too long.
+    let library: PictureLibrary?
     let captions: [String]
     let sampleTexts: [[Int32]]
     let reconstructor: Reconstructor
@@ -343,20 +362,23 @@ public struct PriorTrainer {
     init(
       _ trainer: PriorTrainer, _ vocabulary: BytePairEncoding, _ imageTokenizer: any ImageTokenizer,
       _ team: ThreadTeam
-    ) {
+    ) throws(PipelineError) {
       self.team = team
       reconstructor = Reconstructor(tokenizer: imageTokenizer, team: team)
       let dataSet = trainer.dataSet
       let held = dataSet.indices(of: .validation).prefix(Self.maximumCount)
-        .compactMap { i in (try? dataSet.picture(at: i)).map { (dataSet.entries[i].captions[0], $0) } }
-      texts = held.map { vocabulary.encode($0.0) }
-      images = reconstructor.tokens(of: held.map(\.1))
+        .compactMap { i in (try? dataSet.picture(at: i)).map { (index: i, picture: $0) } }
+      indices = held.map(\.index)
+      let heldCaptions = held.map { dataSet.entries[$0.index].captions[0] }
+      texts = heldCaptions.map { vocabulary.encode($0) }
+      images = reconstructor.tokens(of: held.map(\.picture))
+      library = dataSet.isInMemory ? try PictureLibrary(dataSet) : nil
       // Two thirds from training, evenly spaced, the rest held out.
       let train = dataSet.indices(of: .train)
       let trainCount = min(train.count, held.isEmpty ? Self.sampleCount : Self.sampleCount * 2 / 3)
       captions =
         (0..<trainCount).map { dataSet.entries[train[$0 * train.count / trainCount]].captions[0] }
-        + held.prefix(Self.sampleCount - trainCount).map(\.0)
+        + heldCaptions.prefix(Self.sampleCount - trainCount)
       sampleTexts = captions.map { vocabulary.encode($0) }
     }
 
@@ -366,11 +388,23 @@ public struct PriorTrainer {
       return model.meanImageLoss(texts: texts, images: images, precision: precision, team: team)
     }
 
+    /// One picture for each text, picture 0 of the seed, as `evaluate` draws it.
+    private func draw(_ model: any Prior, _ texts: [[Int32]]) -> [Picture] {
+      reconstructor.decode(
+        model.makeDecoder(team: team).draw(
+          texts.map { .init(text: $0, seed: seed, number: 0) }, options: .init(), progress: { _ in }))
+    }
+
+    /// Nil without pictures, or where they cannot be looked up.
+    func retrieval(_ model: any Prior) -> Evaluation.Retrieval? {
+      guard let library, !texts.isEmpty else { return nil }
+      return Evaluation.Retrieval(
+        ranks: zip(draw(model, texts), indices).map { library.distances(from: $0).place(of: $1).rank })
+    }
+
     func drawSamples(_ model: any Prior, to folder: URL) throws(PipelineError) {
       guard !captions.isEmpty else { return }
-      let tokens = model.makeDecoder(team: team).draw(
-        sampleTexts.enumerated().map { .init(text: $1, seed: seed, number: $0) }, options: .init(), progress: { _ in })
-      try Picture.grid(reconstructor.decode(tokens), columns: 4).write(
+      try Picture.grid(draw(model, sampleTexts), columns: 4).write(
         to: folder.appendingPathComponent("samples.png"),
         text: captions.enumerated().map { ("Caption \($0 + 1)", $1.replacing("\0", with: "")) })
     }

@@ -27,8 +27,12 @@ public struct RankerTrainer {
   private let architecture: Ranker.Configuration?
 
   /// - Parameters:
+  ///   - checkpoint: where the model is saved, which holds vocabulary and stage 1.
+  ///   - dataSet: whose train split is learnt and whose validation split is measured.
   ///   - threads: replicas of the model that share out each batch; there are no more than a batch has pictures.
+  ///   - precision: of the operands of products.
   ///   - architecture: depths, widths and dropout of a new run's model; the preset's unless given.
+  ///   - observer: told of every step, and may end the run.
   public init(
     checkpoint: Checkpoint, dataSet: PictureDataSet, threads: Int, precision: ElementType,
     architecture: Ranker.Configuration? = nil, observer: TrainingObserver = .init()
@@ -46,6 +50,7 @@ public struct RankerTrainer {
   ///
   /// - Parameters:
   ///   - settings: of the run; resuming takes those of its beginning, but for `bound` and `saveEvery`.
+  ///   - resume: whether to go on where the last save was.
   /// - Throws: `PipelineError` for settings, data or files that do not do, and where the learning rate diverges.
   public func train(settings: TrainingSettings, resume: Bool) throws(PipelineError) {
     try settings.validate()
@@ -162,7 +167,7 @@ public struct RankerTrainer {
           loss: wholeLoss, gradientNorm: stepResult.gradientNorm,
           metrics: [("logit_scale", exp(Double(model.logScale.value.item)))])
       },
-      validate: { (step) throws(PipelineError) in
+      validate: { (_) throws(PipelineError) in
         guard let measured = try validation.measure(picturesTo: checkpoint.logFolder) else {
           observer.report(.validation("no validation pictures"))
           return []

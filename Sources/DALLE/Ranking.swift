@@ -16,9 +16,12 @@ extension TextToImageModel {
   /// Draws `candidates` pictures for a caption and keeps the best of them.
   ///
   /// - Parameters:
-  ///   - candidates: how many pictures are drawn, 0 ..< candidates of the seed, each as ``generate(_:count:options:progress:)``
-  ///     draws it.
-  ///   - count: how many of them are kept.
+  ///   - caption: what to draw.
+  ///   - count: how many pictures are kept.
+  ///   - candidates: how many are drawn, 0 ..< candidates of the seed, each as ``generate(_:count:options:progress:)`` draws
+  ///     it.
+  ///   - options: of drawing.
+  ///   - progress: told the share that is done, in 0 ... 1.
   /// - Returns: the best first; of pictures with the same score the one with the lower number.
   /// - Throws: `PipelineError` of kind `.usage` for options that make no sense, `.noInput` where the checkpoint has no
   ///   ranker, `.badData` where its ranker is damaged or does not fit the other parts.

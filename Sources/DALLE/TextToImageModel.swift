@@ -50,7 +50,9 @@ public final class TextToImageModel {
   private var loadedRanker: Ranker?
 
   /// Loads a checkpoint's folder.
-  /// - Parameter threads: how many threads draw; all cores unless told otherwise. The pictures do not depend on it.
+  /// - Parameters:
+  ///   - url: the folder.
+  ///   - threads: how many threads draw; all cores unless told otherwise. The pictures do not depend on it.
   /// - Throws: `PipelineError` where the folder or one of the stages is missing, damaged or does not fit the others.
   public init(
     contentsOf url: URL, threads: Int = ProcessInfo.processInfo.activeProcessorCount
@@ -71,6 +73,8 @@ public final class TextToImageModel {
   /// Picture i of a seed is the same bits whatever `count` and the number of threads.
   /// - Parameters:
   ///   - caption: what to draw. Text beyond the prior's context is cut; see ``tokens(of:)``.
+  ///   - count: pictures 0 ..< count of the seed are drawn.
+  ///   - options: the seed, how tokens are drawn, and what picture to begin with.
   ///   - progress: told the share that is done, in 0 ... 1.
   /// - Throws: `PipelineError` of kind `.usage` for options that make no sense, an image prompt's rows among them.
   public func generate(

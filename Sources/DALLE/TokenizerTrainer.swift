@@ -142,7 +142,7 @@ public struct TokenizerTrainer {
             ("codes_in_use", Double(use.used)),
           ])
       },
-      validate: { (step) throws(PipelineError) in
+      validate: { (_) throws(PipelineError) in
         let use = recent.use
         let words = "\(use.used) of \(use.total) codes in use, perplexity \(Int(use.perplexity))"
         guard let measured = try validation.measure(picturesTo: checkpoint.logFolder) else {

@@ -97,7 +97,16 @@ final class TrainingLog {
           LineChart(
             title: "Prior", xLabel: "step", yLabel: "nats an image token",
             series: [series("train", "image_loss", smoothed: true), series("validation", "validation_image_loss")])
-        )
+        ),
+        (
+          "prior-retrieval.svg",
+          LineChart(
+            title: "Retrieval, validation captions", xLabel: "step", yLabel: "share of captions",
+            series: [
+              series("own picture is the nearest", "validation_retrieval_at_1"),
+              series("among the five nearest", "validation_retrieval_at_5"),
+            ])
+        ),
       ]
     case .ranker:
       [

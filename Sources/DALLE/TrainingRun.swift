@@ -19,6 +19,8 @@ public enum TrainingEvent: Sendable {
 /// Where a run stands.
 public struct TrainingProgress: Sendable {
   public var step: Int
+  /// Time spent training so far, over all parts of the run.
+  public var seconds: Double
   /// The share of the run that is done, in 0 ... 1.
   public var fraction: Double
   public var loss: Float
@@ -173,7 +175,7 @@ struct TrainingLoop {
   func run(
     from start: (step: Int, seconds: Double),
     step makeStep: (_ step: Int, _ learningRate: Float, _ progress: Double) throws(PipelineError) -> StepReport,
-    validate: (_ step: Int) throws(PipelineError) -> [(name: String, value: Double)],
+    validate: (_ progress: TrainingProgress) throws(PipelineError) -> [(name: String, value: Double)],
     save: (_ step: Int, _ seconds: Double) throws(PipelineError) -> Void
   ) throws(PipelineError) {
     let clock = ContinuousClock()
@@ -206,7 +208,7 @@ struct TrainingLoop {
       done = bound.progress(step: step, stepsPerEpoch: stepsPerEpoch, seconds: now)
       let isComplete = done >= 1
       let progress = TrainingProgress(
-        step: step, fraction: min(1, done), loss: report.loss, learningRate: learningRate,
+        step: step, seconds: now, fraction: min(1, done), loss: report.loss, learningRate: learningRate,
         picturesPerSecond: Double(batchSize) / max(stepSeconds, 1e-9),
         secondsLeft: secondsLeft(step: step, from: start, now: now))
       log.append(
@@ -219,7 +221,7 @@ struct TrainingLoop {
       let isStopping = !isComplete && observer.shouldStop()
       // Whoever stops a run may not wait for long: it is saved first, and not measured.
       if isComplete || (!isStopping && now - lastValidation >= Self.validationInterval) {
-        log.append(step: step, seconds: now, try validate(step))
+        log.append(step: step, seconds: now, try validate(progress))
         lastValidation = seconds()
       }
       let isDue = saveEvery.map { step % $0 == 0 } ?? (now >= nextSave)
@@ -269,11 +271,13 @@ extension TrainingState {
   }
 
   /// What `config.json` tells of the run.
-  func summary(batchSize: Int, pictures: Int, validation: Double?) -> CheckpointConfiguration.TrainingSummary {
+  func summary(
+    batchSize: Int, pictures: Int, validation: Double?, retrieval: CheckpointConfiguration.RetrievalProgress? = nil
+  ) -> CheckpointConfiguration.TrainingSummary {
     CheckpointConfiguration.TrainingSummary(
       steps: step, epochs: (100 * Double(step * batchSize) / Double(pictures)).rounded() / 100,
       minutes: (seconds / 6).rounded() / 10, threads: threads, precision: precision, engine: Engine.name,
-      settings: settings, validation: validation)
+      settings: settings, validation: validation, retrieval: retrieval)
   }
 }
 

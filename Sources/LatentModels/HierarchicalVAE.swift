@@ -13,7 +13,7 @@ import TensorCore
 ///
 ///     p = N(μ, σ²),     q = N(μ + σ·Δμ, (σ·Δσ)²)                              (residual normal: NVAE, section 3.2)
 ///     KL = ½ Σ (Δμ² + Δσ² - log Δσ² - 1)          (NVAE's equation 2, with Δμ counted in the prior's deviations)
-///     h ← cell(h + W·z)
+///     h ← cell(h + W·z),     h ← up(h) + b_l from level to level, b_l learnt for each cell (Child 2021)
 ///
 /// Patches of pixels are channels, so that the finest grid has S/patch cells a side. Bytes have the likelihood of a
 /// mixture of discretised logistics for each colour, as densities; see ``ObservationModel``.
@@ -69,8 +69,6 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel {
   public let configuration: Configuration
   /// The way up, from the finest grid to the coarsest.
   let encoder: LadderEncoder
-  /// The stream that the way down begins with, [side·side, C] of the coarsest grid.
-  let start: Parameter
   /// The way down, from the coarsest grid to the finest.
   let levels: [LadderLevel]
   let norm: GroupNorm
@@ -92,8 +90,7 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel {
     configuration = c
     observation = ObservationModel(.discretizedLogistic, dimensions: c.dimensions, components: c.components)
     encoder = LadderEncoder(c, &initializer)
-    start = Parameter(initializer.normal([c.gridSides[0] * c.gridSides[0], c.channels], deviation: 0.1))
-    levels = (0..<c.levels).map { LadderLevel(c, isCoarsest: $0 == 0, &initializer) }
+    levels = (0..<c.levels).map { LadderLevel(c, level: $0, &initializer) }
     norm = GroupNorm(c.channels, groups: groupCount(c.channels), silu: true)
     output = Conv2d(
       c.channels, c.patchSize * c.patchSize * 3 * observation.numbersPerElement, kernel: 3, padding: 1, gain: 0.3,
@@ -120,12 +117,13 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel {
     batch: Int, features: [Tensor]?, noise: [Tensor], temperatures: [Float], precision: ElementType
   ) -> (decoded: Tensor, kl: [[Tensor]]) {
     let c = configuration
-    var h = Tensor.zeros([batch, c.gridSides[0], c.gridSides[0], c.channels]).addingRows(start())
+    var h = Tensor.zeros([batch, c.gridSides[0], c.gridSides[0], c.channels])
     var kl: [[Tensor]] = []
     for (l, level) in levels.enumerated() {
       if let upsampling = level.upsampling {
         h = upsampling(h.cast(to: precision), as: .float32).depthToSpace(2)
       }
+      h = h.addingRows(level.bias())
       var divergences: [Tensor] = []
       for (g, group) in level.groups.enumerated() {
         let epsilon = noise[l * c.groupsPerLevel + g]
@@ -301,10 +299,15 @@ struct LadderEncoder: Module, Sendable {
 struct LadderLevel: Module, Sendable {
   /// From the coarser grid to this one: channels into four cells.
   let upsampling: Conv2d?
+  /// b_l: what is added to the stream at each cell, [side·side, C]; on the coarsest grid it is all that there is. Convolutions
+  /// alone would hardly know where on the picture they are.
+  let bias: Parameter
   let groups: [LatentGroup]
 
-  init(_ c: HierarchicalVAE.Configuration, isCoarsest: Bool, _ initializer: inout Initializer) {
-    upsampling = isCoarsest ? nil : Conv2d(c.channels, 4 * c.channels, kernel: 1, &initializer)
+  init(_ c: HierarchicalVAE.Configuration, level: Int, _ initializer: inout Initializer) {
+    let side = c.gridSides[level]
+    upsampling = level == 0 ? nil : Conv2d(c.channels, 4 * c.channels, kernel: 1, &initializer)
+    bias = Parameter(initializer.normal([side * side, c.channels], deviation: 0.1))
     groups = (0..<c.groupsPerLevel).map { _ in LatentGroup(c, &initializer) }
   }
 }

@@ -96,10 +96,40 @@ import Testing
     #expect(training.epochs == 1.78)
     #expect(training.settings.learningRate == 1e-3)
     #expect(training.validation ?? 0 > 0)
+    let retrieval = try #require(training.retrieval)
+    // Of 3 captions.
+    #expect([0, 1, 2, 3].contains { abs(Double($0) / 3 - retrieval.at1) < 1e-9 })
+    #expect((retrieval.minutesToHalf != nil) == (retrieval.at1 >= 0.5))
     #expect(configuration.tokenizerTraining?.validation != nil)
     #expect(configuration.data?.trainPictures == 9 && configuration.data?.validationPictures == 3)
     #expect(configuration.captionWords?.contains("square") ?? false)
     #expect(configuration.captionWords?.contains("3") == false, "it is a validation picture's")
+  }
+
+  @Test func halfOfTheCaptionsAreReachedOnce() {
+    let early = CheckpointConfiguration.RetrievalProgress(at1: 0.2).adding(at1: 0.49, seconds: 240)
+    #expect(early == .init(at1: 0.49))
+    let reached = early.adding(at1: 0.5, seconds: 483)
+    #expect(reached == .init(at1: 0.5, minutesToHalf: 8.1))
+    #expect(reached.adding(at1: 0.8, seconds: 720) == .init(at1: 0.8, minutesToHalf: 8.1))
+  }
+
+  /// Runs that went on with each other's weights count from the first one's beginning.
+  @Test func theCardTellsWhenHalfWereReached() throws {
+    let folder = try Tiny.trained(steps: 4)
+    var configuration = try folder.checkpoint.readConfiguration()
+    var last = try #require(configuration.priorTraining)
+    (last.minutes, last.retrieval) = (30, .init(at1: 0.7, minutesToHalf: 8.1))
+    var earlier = last
+    (earlier.minutes, earlier.retrieval) = (20, .init(at1: 0.3))
+    configuration.priorTraining = last
+    configuration.tokenizerTraining?.minutes = 5
+    func card() -> String { ModelCard(folder.checkpoint, configuration).markdown }
+    #expect(card().contains("after 8.1 minutes of `train-prior` after 5.0 of `train-tokenizer`"))
+    configuration.earlierPriorTraining = [earlier]
+    #expect(card().contains("after 28.1 minutes"))
+    configuration.priorTraining?.retrieval = .init(at1: 0.4)
+    #expect(!card().contains("nearest neighbour was"))
   }
 
   @Test func aFailedRunLeavesTheCheckpointAsItWas() throws {
@@ -207,8 +237,8 @@ import Testing
         steps = step + 1
         return .init(loss: 1, gradientNorm: 1, metrics: [])
       },
-      validate: { (step) throws(PipelineError) in
-        validated = step
+      validate: { (progress) throws(PipelineError) in
+        validated = progress.step
         return []
       },
       save: { (step, _) throws(PipelineError) in

@@ -133,9 +133,9 @@ def ladder_weights():
     block("encoder.cells.0")
     block("encoder.cells.1")
     convolution("encoder.downsampling.0", 4 * CHANNELS, CHANNELS, 1)
-    w["start"] = random(GRIDS[0] ** 2, CHANNELS, scale=0.5)
     convolution("levels.1.upsampling", CHANNELS, 4 * CHANNELS, 1)
     for level in range(len(GRIDS)):
+        w[f"levels.{level}.bias"] = random(GRIDS[level] ** 2, CHANNELS, scale=0.5)
         for group in range(GROUPS):
             name = f"levels.{level}.groups.{group}"
             norm(f"{name}.priorNorm")
@@ -176,11 +176,12 @@ def make_hierarchical():
 
     fine = block(convolved(models.space_to_depth(2 * x - 1, PATCH), "encoder.stem"), "encoder.cells.0")
     coarse = block(convolved(models.space_to_depth(fine, 2), "encoder.downsampling.0"), "encoder.cells.1")
-    h = w["start"].reshape(1, GRIDS[0], GRIDS[0], CHANNELS).expand(B, -1, -1, -1)
+    h = torch.zeros(B, GRIDS[0], GRIDS[0], CHANNELS).double()
     kl = []
     for level, features in enumerate([coarse, fine]):
         if level > 0:
             h = models.depth_to_space(convolved(h, f"levels.{level}.upsampling"), 2)
+        h = h + w[f"levels.{level}.bias"].reshape(1, GRIDS[level], GRIDS[level], CHANNELS)
         kl.append(0)
         for group in range(GROUPS):
             name = f"levels.{level}.groups.{group}"
