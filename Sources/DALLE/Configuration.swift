@@ -558,6 +558,20 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
 
   public init() {}
 
+  /// Chooses what was left open, and tells what holds.
+  mutating func fill(
+    _ defaults: (batchSize: Int, minutes: Double), learningRate defaultRate: Float,
+    augmentation defaultAugmentation: Augmentation
+  ) -> (batchSize: Int, bound: TrainingBound, learningRate: Float, augmentation: Augmentation) {
+    let batchSize = batchSize ?? defaults.batchSize
+    let bound = bound ?? .minutes(defaults.minutes)
+    let learningRate = learningRate ?? defaultRate
+    let augmentation = augmentation ?? defaultAugmentation
+    (self.batchSize, self.bound, self.learningRate) = (batchSize, bound, learningRate)
+    self.augmentation = augmentation
+    return (batchSize, bound, learningRate, augmentation)
+  }
+
   /// As a person would give them.
   var flags: String {
     var flags = ["--preset \(preset.rawValue)"]

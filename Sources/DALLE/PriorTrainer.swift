@@ -9,36 +9,21 @@ import TensorCore
 import TextTokenizer
 
 /// Trains stage 2 on a data set's train split and saves it to the checkpoint that holds stage 1.
-public struct PriorTrainer {
+public struct PriorTrainer: StageTrainer {
   /// How often a picture is trained with its first caption, its name; further ones, keywords above all, say less.
   private static let primaryCaptionShare: Float = 0.85
   /// Seconds between measurements of retrieval, each of which draws a picture for every validation caption.
   private static let retrievalInterval = 240.0
 
-  public let checkpoint: Checkpoint
-  public let dataSet: PictureDataSet
-  public let threads: Int
-  public let precision: ElementType
-  public let observer: TrainingObserver
+  public let resources: TrainingResources
   private let architecture: PriorConfiguration?
 
   /// - Parameters:
-  ///   - checkpoint: where the model is saved, which holds stage 1.
-  ///   - dataSet: whose train split is learnt and whose validation split is measured.
-  ///   - threads: replicas of the model that share out each batch; there are no more than a batch has pictures.
-  ///   - precision: of the operands of products.
+  ///   - resources: what the run works with.
   ///   - architecture: the kind, depth, widths and dropout of a new run's model; the preset's unless given.
-  ///   - observer: told of every step, and may end the run.
-  public init(
-    checkpoint: Checkpoint, dataSet: PictureDataSet, threads: Int, precision: ElementType,
-    architecture: PriorConfiguration? = nil, observer: TrainingObserver = .init()
-  ) {
+  public init(_ resources: TrainingResources, architecture: PriorConfiguration? = nil) {
+    self.resources = resources
     self.architecture = architecture
-    self.checkpoint = checkpoint
-    self.dataSet = dataSet
-    self.threads = threads
-    self.precision = precision
-    self.observer = observer
   }
 
   /// Begins a run, training the vocabulary first where the checkpoint has none, or goes on with the one saved last. A
@@ -49,24 +34,12 @@ public struct PriorTrainer {
   ///   - resume: whether to go on where the last save was.
   /// - Throws: `PipelineError` for settings, data or files that do not do, and where the learning rate diverges.
   public func train(settings: TrainingSettings, resume: Bool) throws(PipelineError) {
-    try settings.validate()
-    var state: TrainingState
-    var saved: SafeTensors?
-    if resume {
-      (state, saved) = try TrainingState.read(from: checkpoint.trainingStateFile, stage: .prior)
-      state.resume(settings, threads: threads, precision: precision, dataSet: dataSet, observer: observer)
-    } else {
-      state = TrainingState(
-        stage: .prior, configuration: try checkpoint.readConfiguration(), settings: settings, threads: threads,
-        precision: precision)
-    }
+    var (state, saved) = try start(
+      .prior, settings: settings, resume: resume,
+      configuration: { () throws(PipelineError) in try checkpoint.readConfiguration() })
     try state.configuration.imageTokenizer?.checkSuitsPrior()
     let imageTokenizer = try checkpoint.readImageTokenizer(state.configuration)
-    guard imageTokenizer.pictureSize == dataSet.pictureSize else {
-      throw PipelineError(
-        .badData,
-        "the tokenizer's pictures have \(imageTokenizer.pictureSize) pixels a side, the data's \(dataSet.pictureSize)")
-    }
+    try checkPictureSize(imageTokenizer)
     let captions = dataSet.indices(of: .train).flatMap { dataSet.entries[$0].captions }
     let vocabulary = resume ? try checkpoint.readVocabulary() : try vocabulary(captions, settings: settings)
     if !resume && settings.isWarmStart && !checkpoint.hasPrior {
@@ -167,13 +140,8 @@ public struct PriorTrainer {
     _ start: TrainingState, _ saved: SafeTensors?
   ) throws(PipelineError) {
     var settings = start.settings
-    let defaults = settings.preset.priorDefaults
-    let batchSize = settings.batchSize ?? defaults.batchSize
-    let bound = settings.bound ?? .minutes(defaults.minutes)
-    let learningRate = settings.learningRate ?? 1e-3
-    let augmentation = settings.augmentation ?? .none
-    (settings.batchSize, settings.bound, settings.learningRate) = (batchSize, bound, learningRate)
-    settings.augmentation = augmentation
+    let (batchSize, bound, learningRate, augmentation) = settings.fill(
+      settings.preset.priorDefaults, learningRate: 1e-3, augmentation: .none)
     let loader = try BatchLoader(
       dataSet: dataSet, indices: dataSet.indices(of: .train), batchSize: batchSize, seed: settings.seed,
       augmentation: augmentation, primaryCaptionShare: Self.primaryCaptionShare)

@@ -13,36 +13,21 @@ import TextTokenizer
 /// What it is to tell apart are drawn pictures, which have been through the image tokenizer: half of the pictures that it
 /// sees in training, and all in validation, are reconstructions. Half of a batch are neighbours of the other half, with
 /// captions that share a word, for between pictures that have nothing in common there is nothing to learn.
-public struct RankerTrainer {
+public struct RankerTrainer: StageTrainer {
   /// How often a picture is trained with its first caption, its name; further ones, keywords above all, say less.
   private static let primaryCaptionShare: Float = 0.85
   /// The share of reconstructions among the pictures of a batch.
   private static let reconstructionShare: Float = 0.5
 
-  public let checkpoint: Checkpoint
-  public let dataSet: PictureDataSet
-  public let threads: Int
-  public let precision: ElementType
-  public let observer: TrainingObserver
+  public let resources: TrainingResources
   private let architecture: Ranker.Configuration?
 
   /// - Parameters:
-  ///   - checkpoint: where the model is saved, which holds vocabulary and stage 1.
-  ///   - dataSet: whose train split is learnt and whose validation split is measured.
-  ///   - threads: replicas of the model that share out each batch; there are no more than a batch has pictures.
-  ///   - precision: of the operands of products.
+  ///   - resources: what the run works with.
   ///   - architecture: depths, widths and dropout of a new run's model; the preset's unless given.
-  ///   - observer: told of every step, and may end the run.
-  public init(
-    checkpoint: Checkpoint, dataSet: PictureDataSet, threads: Int, precision: ElementType,
-    architecture: Ranker.Configuration? = nil, observer: TrainingObserver = .init()
-  ) {
+  public init(_ resources: TrainingResources, architecture: Ranker.Configuration? = nil) {
+    self.resources = resources
     self.architecture = architecture
-    self.checkpoint = checkpoint
-    self.dataSet = dataSet
-    self.threads = threads
-    self.precision = precision
-    self.observer = observer
   }
 
   /// Begins a run, or goes on with the one saved last. A ranker that is there stays until the first save of a new run,
@@ -53,23 +38,11 @@ public struct RankerTrainer {
   ///   - resume: whether to go on where the last save was.
   /// - Throws: `PipelineError` for settings, data or files that do not do, and where the learning rate diverges.
   public func train(settings: TrainingSettings, resume: Bool) throws(PipelineError) {
-    try settings.validate()
-    var state: TrainingState
-    var saved: SafeTensors?
-    if resume {
-      (state, saved) = try TrainingState.read(from: checkpoint.trainingStateFile, stage: .ranker)
-      state.resume(settings, threads: threads, precision: precision, dataSet: dataSet, observer: observer)
-    } else {
-      state = TrainingState(
-        stage: .ranker, configuration: try checkpoint.readConfiguration(), settings: settings, threads: threads,
-        precision: precision)
-    }
+    var (state, saved) = try start(
+      .ranker, settings: settings, resume: resume,
+      configuration: { () throws(PipelineError) in try checkpoint.readConfiguration() })
     let imageTokenizer = try checkpoint.readImageTokenizer(state.configuration)
-    guard imageTokenizer.pictureSize == dataSet.pictureSize else {
-      throw PipelineError(
-        .badData,
-        "the tokenizer's pictures have \(imageTokenizer.pictureSize) pixels a side, the data's \(dataSet.pictureSize)")
-    }
+    try checkPictureSize(imageTokenizer)
     let vocabulary = try checkpoint.readVocabulary()
     if !resume {
       var description = architecture ?? settings.preset.ranker
@@ -100,13 +73,9 @@ public struct RankerTrainer {
     _ start: TrainingState, _ saved: SafeTensors?
   ) throws(PipelineError) {
     var settings = start.settings
-    let defaults = settings.preset.rankerDefaults
-    let batchSize = settings.batchSize ?? defaults.batchSize
-    let bound = settings.bound ?? .minutes(defaults.minutes)
-    let learningRate = settings.learningRate ?? 1e-3
-    let augmentation = settings.augmentation ?? Augmentation(maximumShift: 0.06, maximumScaling: 0.06)
-    (settings.batchSize, settings.bound, settings.learningRate) = (batchSize, bound, learningRate)
-    settings.augmentation = augmentation
+    let (batchSize, bound, learningRate, augmentation) = settings.fill(
+      settings.preset.rankerDefaults, learningRate: 1e-3,
+      augmentation: Augmentation(maximumShift: 0.06, maximumScaling: 0.06))
     let train = dataSet.indices(of: .train)
     let loader = try BatchLoader(
       dataSet: dataSet, indices: train, batchSize: batchSize, seed: settings.seed,

@@ -6,31 +6,16 @@ import NN
 import TensorCore
 
 /// Trains stage 1 on a data set's train split and saves it to a checkpoint.
-public struct TokenizerTrainer {
-  public let checkpoint: Checkpoint
-  public let dataSet: PictureDataSet
-  public let threads: Int
-  public let precision: ElementType
-  public let observer: TrainingObserver
+public struct TokenizerTrainer: StageTrainer {
+  public let resources: TrainingResources
   private let architecture: ImageTokenizerConfiguration?
 
   /// - Parameters:
-  ///   - checkpoint: where the model is saved.
-  ///   - dataSet: whose train split is learnt and whose validation split is measured.
-  ///   - threads: replicas of the model that share out each batch; there are no more than a batch has pictures.
-  ///   - precision: of the operands of products.
+  ///   - resources: what the run works with.
   ///   - architecture: the shape of a new run's model; that of the settings' preset unless given.
-  ///   - observer: told of every step, and may end the run.
-  public init(
-    checkpoint: Checkpoint, dataSet: PictureDataSet, threads: Int, precision: ElementType,
-    architecture: ImageTokenizerConfiguration? = nil, observer: TrainingObserver = .init()
-  ) {
+  public init(_ resources: TrainingResources, architecture: ImageTokenizerConfiguration? = nil) {
+    self.resources = resources
     self.architecture = architecture
-    self.checkpoint = checkpoint
-    self.dataSet = dataSet
-    self.threads = threads
-    self.precision = precision
-    self.observer = observer
   }
 
   /// Begins a run, or goes on with the one that was saved last. What the checkpoint held before a new run stays until
@@ -41,22 +26,16 @@ public struct TokenizerTrainer {
   ///   - resume: whether to go on where the last save was.
   /// - Throws: `PipelineError` for settings, data or files that do not do, and where the learning rate diverges.
   public func train(settings: TrainingSettings, resume: Bool) throws(PipelineError) {
-    try settings.validate()
-    if resume {
-      var (state, file) = try TrainingState.read(from: checkpoint.trainingStateFile, stage: .imageTokenizer)
-      state.resume(settings, threads: threads, precision: precision, dataSet: dataSet, observer: observer)
-      try run(state, file)
-    } else {
+    let (state, saved) = try start(.imageTokenizer, settings: settings, resume: resume) {
+      () throws(PipelineError) in
       var configuration = CheckpointConfiguration()
       configuration.imageTokenizer =
         architecture ?? settings.preset.imageTokenizer(settings.imageTokenizerKind ?? .vqvae)
       configuration.data = .init(dataSet)
       try configuration.validate(of: "the architecture")
-      try run(
-        TrainingState(
-          stage: .imageTokenizer, configuration: configuration, settings: settings, threads: threads,
-          precision: precision), nil)
+      return configuration
     }
+    try run(state, saved)
   }
 
   /// - Parameter saved: the file to go on from.
@@ -72,17 +51,10 @@ public struct TokenizerTrainer {
     _ model: Model, _ start: TrainingState, _ saved: SafeTensors?
   ) throws(PipelineError) {
     var settings = start.settings
-    let defaults = settings.preset.tokenizerDefaults
-    let batchSize = settings.batchSize ?? defaults.batchSize
-    let bound = settings.bound ?? .minutes(defaults.minutes)
-    let learningRate = settings.learningRate ?? 6e-4
-    let augmentation = settings.augmentation ?? Augmentation(maximumShift: 0.06, maximumScaling: 0.06)
-    (settings.batchSize, settings.bound, settings.learningRate) = (batchSize, bound, learningRate)
-    settings.augmentation = augmentation
-    guard model.pictureSize == dataSet.pictureSize else {
-      throw PipelineError(
-        .badData, "the model's pictures have \(model.pictureSize) pixels a side, the data's \(dataSet.pictureSize)")
-    }
+    let (batchSize, bound, learningRate, augmentation) = settings.fill(
+      settings.preset.tokenizerDefaults, learningRate: 6e-4,
+      augmentation: Augmentation(maximumShift: 0.06, maximumScaling: 0.06))
+    try checkPictureSize(model)
     let loader = try BatchLoader(
       dataSet: dataSet, indices: dataSet.indices(of: .train), batchSize: batchSize, seed: settings.seed,
       augmentation: augmentation)

@@ -201,14 +201,35 @@ struct TrainingOptions: ParsableArguments {
   }
 
   /// The precision to train in, said on stderr where it was not asked for.
-  func chosenPrecision() -> ElementType {
+  private func chosenPrecision() -> ElementType {
     if let precision { return precision }
     Console.note("precision \(Engine.preferredPrecision.rawValue), by \(Engine.name)")
     return Engine.preferredPrecision
   }
 
+  /// What a run works with, given the size and the shape that pictures are brought to.
+  func resources(_ checkpoint: Checkpoint, pictureSize: Int, fit: Picture.Fit?) throws -> TrainingResources {
+    let threads = try threads.count()
+    return TrainingResources(
+      checkpoint: checkpoint, dataSet: try data.open(pictureSize: pictureSize, fit: fit ?? .pad), threads: threads,
+      precision: chosenPrecision(), observer: observer())
+  }
+
+  /// The same for what builds on the image tokenizer that the checkpoint has.
+  func resources(
+    _ checkpoint: Checkpoint, check: (ImageTokenizerConfiguration) throws -> Void = { _ in }
+  ) throws -> TrainingResources {
+    let configuration = try checkpoint.readConfiguration()
+    guard let tokenizer = configuration.imageTokenizer else {
+      throw PipelineError(
+        .noInput, "\(checkpoint.url.path) has no image tokenizer yet; train one with: dalle-cli train-tokenizer")
+    }
+    try check(tokenizer)
+    return try resources(checkpoint, pictureSize: tokenizer.pictureSize, fit: configuration.data?.fit)
+  }
+
   /// Prints a run's events.
-  func observer() -> TrainingObserver {
+  private func observer() -> TrainingObserver {
     StopSignal.install()
     return TrainingObserver(
       report: { event in

@@ -47,18 +47,8 @@ struct TrainPrior: ParsableCommand {
     settings.averageDecay = averageDecay
     try settings.validate()
     let checkpoint = training.checkpoint.forTraining()
-    let threads = try training.threads.count()
-    let configuration = try checkpoint.readConfiguration()
-    guard let tokenizer = configuration.imageTokenizer else {
-      throw PipelineError(
-        .noInput, "\(checkpoint.url.path) has no image tokenizer yet; train one with: dalle-cli train-tokenizer")
-    }
-    try tokenizer.checkSuitsPrior()
-    let dataSet = try training.data.open(pictureSize: tokenizer.pictureSize, fit: configuration.data?.fit ?? .pad)
-    let trainer = PriorTrainer(
-      checkpoint: checkpoint, dataSet: dataSet, threads: threads, precision: training.chosenPrecision(),
-      observer: training.observer())
-    try trainer.train(settings: settings, resume: training.resume)
+    let resources = try training.resources(checkpoint) { try $0.checkSuitsPrior() }
+    try PriorTrainer(resources).train(settings: settings, resume: training.resume)
     try training.printResult(checkpoint, file: checkpoint.priorFile, checkpoint.readConfiguration().priorTraining)
   }
 }

@@ -18,17 +18,7 @@ struct TrainRanker: ParsableCommand {
     settings.dropout = dropout
     try settings.validate()
     let checkpoint = training.checkpoint.forTraining()
-    let threads = try training.threads.count()
-    let configuration = try checkpoint.readConfiguration()
-    guard let tokenizer = configuration.imageTokenizer else {
-      throw PipelineError(
-        .noInput, "\(checkpoint.url.path) has no image tokenizer yet; train one with: dalle-cli train-tokenizer")
-    }
-    let dataSet = try training.data.open(pictureSize: tokenizer.pictureSize, fit: configuration.data?.fit ?? .pad)
-    let trainer = RankerTrainer(
-      checkpoint: checkpoint, dataSet: dataSet, threads: threads, precision: training.chosenPrecision(),
-      observer: training.observer())
-    try trainer.train(settings: settings, resume: training.resume)
+    try RankerTrainer(training.resources(checkpoint)).train(settings: settings, resume: training.resume)
     try training.printResult(checkpoint, file: checkpoint.rankerFile, checkpoint.readConfiguration().rankerTraining)
   }
 }

@@ -13,13 +13,10 @@ struct TrainTokenizer: ParsableCommand {
     settings.imageTokenizerKind = kind
     try settings.validate()
     let checkpoint = training.checkpoint.forTraining()
-    let threads = try training.threads.count()
     let resumed = training.resume ? try checkpoint.readConfigurationOfTokenizerTraining() : nil
     let size = (resumed?.imageTokenizer ?? settings.preset.imageTokenizer(kind)).pictureSize
-    let trainer = TokenizerTrainer(
-      checkpoint: checkpoint, dataSet: try training.data.open(pictureSize: size, fit: resumed?.data?.fit ?? .pad),
-      threads: threads, precision: training.chosenPrecision(), observer: training.observer())
-    try trainer.train(settings: settings, resume: training.resume)
+    let resources = try training.resources(checkpoint, pictureSize: size, fit: resumed?.data?.fit)
+    try TokenizerTrainer(resources).train(settings: settings, resume: training.resume)
     try training.printResult(
       checkpoint, file: checkpoint.imageTokenizerFile, checkpoint.readConfiguration().tokenizerTraining)
   }

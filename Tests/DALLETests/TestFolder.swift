@@ -97,15 +97,21 @@ enum Tiny {
     return settings
   }
 
+  private static func resources(
+    _ folder: TestFolder, _ threads: Int, _ precision: ElementType, _ observer: TrainingObserver
+  ) throws -> TrainingResources {
+    TrainingResources(
+      checkpoint: folder.checkpoint, dataSet: try folder.dataSet(), threads: threads, precision: precision,
+      observer: observer)
+  }
+
   static func trainTokenizer(
     _ folder: TestFolder, _ settings: TrainingSettings, resume: Bool = false, threads: Int = 2,
     precision: ElementType = .float32, observer: TrainingObserver = .init(),
     architecture: ImageTokenizerConfiguration = imageTokenizer
   ) throws {
-    try TokenizerTrainer(
-      checkpoint: folder.checkpoint, dataSet: folder.dataSet(), threads: threads, precision: precision,
-      architecture: architecture, observer: observer
-    ).train(settings: settings, resume: resume)
+    try TokenizerTrainer(resources(folder, threads, precision, observer), architecture: architecture).train(
+      settings: settings, resume: resume)
   }
 
   static func trainPrior(
@@ -113,20 +119,16 @@ enum Tiny {
     precision: ElementType = .float32, observer: TrainingObserver = .init(),
     architecture: PriorConfiguration = prior
   ) throws {
-    try PriorTrainer(
-      checkpoint: folder.checkpoint, dataSet: folder.dataSet(), threads: threads, precision: precision,
-      architecture: architecture, observer: observer
-    ).train(settings: settings, resume: resume)
+    try PriorTrainer(resources(folder, threads, precision, observer), architecture: architecture).train(
+      settings: settings, resume: resume)
   }
 
   static func trainRanker(
     _ folder: TestFolder, _ settings: TrainingSettings, resume: Bool = false, threads: Int = 2,
     precision: ElementType = .float32, observer: TrainingObserver = .init()
   ) throws {
-    try RankerTrainer(
-      checkpoint: folder.checkpoint, dataSet: folder.dataSet(), threads: threads, precision: precision,
-      architecture: ranker, observer: observer
-    ).train(settings: settings, resume: resume)
+    try RankerTrainer(resources(folder, threads, precision, observer), architecture: ranker).train(
+      settings: settings, resume: resume)
   }
 
   /// Trains a stage of the standard kinds.

@@ -178,7 +178,8 @@ import Testing
     let folder = try Tiny.trained()
     let error = #expect(throws: PipelineError.self) {
       try PriorTrainer(
-        checkpoint: folder.checkpoint, dataSet: folder.dataSet(pictureSize: 32), threads: 1, precision: .float32
+        TrainingResources(
+          checkpoint: folder.checkpoint, dataSet: folder.dataSet(pictureSize: 32), threads: 1, precision: .float32)
       ).train(settings: Tiny.settings(steps: 1), resume: false)
     }
     #expect(error?.kind == .badData)

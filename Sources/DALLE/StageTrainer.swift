@@ -1,0 +1,70 @@
+import Corpus
+import LatentModels
+import NN
+import TensorCore
+
+/// What a training run of any stage works with.
+public struct TrainingResources: Sendable {
+  public var checkpoint: Checkpoint
+  public var dataSet: PictureDataSet
+  public var threads: Int
+  public var precision: ElementType
+  public var observer: TrainingObserver
+
+  /// - Parameters:
+  ///   - checkpoint: where the model is saved; stages after the first find there what they build on.
+  ///   - dataSet: whose train split is learnt and whose validation split is measured.
+  ///   - threads: replicas of the model that share out each batch; there are no more than a batch has pictures.
+  ///   - precision: of the operands of products.
+  ///   - observer: told of every step, and may end the run.
+  public init(
+    checkpoint: Checkpoint, dataSet: PictureDataSet, threads: Int, precision: ElementType,
+    observer: TrainingObserver = .init()
+  ) {
+    self.checkpoint = checkpoint
+    self.dataSet = dataSet
+    self.threads = threads
+    self.precision = precision
+    self.observer = observer
+  }
+}
+
+/// What the trainers of the stages have in common.
+protocol StageTrainer {
+  var resources: TrainingResources { get }
+}
+
+extension StageTrainer {
+  var checkpoint: Checkpoint { resources.checkpoint }
+  var dataSet: PictureDataSet { resources.dataSet }
+  var threads: Int { resources.threads }
+  var precision: ElementType { resources.precision }
+  var observer: TrainingObserver { resources.observer }
+
+  /// Where a run begins: anew, or where the last save was, with the file that holds its tensors.
+  /// - Parameter configuration: what `config.json` says at the beginning of a new run.
+  /// - Throws: `PipelineError` where there is nothing to resume, or what `configuration` throws.
+  func start(
+    _ stage: Stage, settings: TrainingSettings, resume: Bool,
+    configuration: () throws(PipelineError) -> CheckpointConfiguration
+  ) throws(PipelineError) -> (state: TrainingState, saved: SafeTensors?) {
+    try settings.validate()
+    guard resume else {
+      let state = TrainingState(
+        stage: stage, configuration: try configuration(), settings: settings, threads: threads, precision: precision)
+      return (state, nil)
+    }
+    var (state, file) = try TrainingState.read(from: checkpoint.trainingStateFile, stage: stage)
+    state.resume(settings, threads: threads, precision: precision, dataSet: dataSet, observer: observer)
+    return (state, file)
+  }
+
+  /// - Throws: `PipelineError` of kind `.badData` where the data set is not opened at the tokenizer's size.
+  func checkPictureSize(_ imageTokenizer: any ImageTokenizer) throws(PipelineError) {
+    guard imageTokenizer.pictureSize == dataSet.pictureSize else {
+      throw PipelineError(
+        .badData,
+        "the tokenizer's pictures have \(imageTokenizer.pictureSize) pixels a side, the data's \(dataSet.pictureSize)")
+    }
+  }
+}
