@@ -452,8 +452,24 @@ public enum Preset: String, CaseIterable, Sendable, Codable {
   /// Of stage 1, where nothing else is said.
   var tokenizerDefaults: (batchSize: Int, minutes: Double) { self == .base ? (16, 20) : (32, 15) }
   /// Of stage 2. Small steps at a high rate: what one caption alone can teach is learnt in fewer passes than with larger
-  /// batches.
-  var priorDefaults: (batchSize: Int, minutes: Double) { (16, self == .base ? 100 : 45) }
+  /// batches. Few pictures are passed over as often in less time.
+  func priorDefaults(pictures: Int) -> (batchSize: Int, minutes: Double) {
+    let share = min(1, max(0.25, Double(pictures) / 1500))
+    return (16, (share * (self == .base ? 100 : 45)).rounded())
+  }
+
+  /// The finer tokens of `base` where stage 2 can pass over all pictures some ninety times, which is what a caption takes
+  /// that stands alone; `small` otherwise.
+  /// - Parameters:
+  ///   - pictures: of the train split.
+  ///   - bound: of stage 1's run, which stage 2's is expected to be like.
+  static func suitable(pictures: Int, bound: TrainingBound?) -> Preset {
+    var minutes = base.priorDefaults(pictures: pictures).minutes
+    if case .minutes(let given) = bound { minutes = given }
+    // Two cores pass over thirty pictures a second or more.
+    let passes = minutes * 60 * 30 / Double(max(1, pictures))
+    return passes >= 90 ? .base : .small
+  }
 
   /// Of the ranker: large batches, in which each caption has many wrong pictures to be told apart from.
   var rankerDefaults: (batchSize: Int, minutes: Double) { (128, 10) }
@@ -525,7 +541,8 @@ extension Preset {
 
 /// How one stage is trained. What is left at nil is chosen by the stage.
 public struct TrainingSettings: Codable, Sendable, Equatable {
-  public var preset: Preset = .small
+  /// For stage 1 by the number of pictures and the time, for what follows as stage 1 was trained, where nil.
+  public var preset: Preset?
   /// Of a tokenizer's run; the VQ-VAE where nil.
   public var imageTokenizerKind: ImageTokenizerKind?
   /// Of a prior's run; the transformer where nil.
@@ -558,6 +575,9 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
 
   public init() {}
 
+  /// The preset, once it was chosen.
+  var chosenPreset: Preset { preset ?? .small }
+
   /// Chooses what was left open, and tells what holds.
   mutating func fill(
     _ defaults: (batchSize: Int, minutes: Double), learningRate defaultRate: Float,
@@ -574,7 +594,7 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
 
   /// As a person would give them.
   var flags: String {
-    var flags = ["--preset \(preset.rawValue)"]
+    var flags = ["--preset \(chosenPreset.rawValue)"]
     if let batchSize { flags.append("--batch-size \(batchSize)") }
     if let learningRate { flags.append("--learning-rate \(learningRate)") }
     flags.append("--seed \(seed)")

@@ -101,7 +101,7 @@ public struct ModelCard {
 
   /// The options of the command line that give these settings.
   private static func options(_ s: TrainingSettings, of command: String) -> String {
-    var options = [("preset", s.preset.rawValue)]
+    var options = [("preset", s.chosenPreset.rawValue)]
     if let kind = s.imageTokenizerKind, kind != .vqvae { options.insert(("kind", kind.rawValue), at: 0) }
     if let kind = s.priorKind, kind != .transformer { options.insert(("kind", kind.rawValue), at: 0) }
     switch s.bound {

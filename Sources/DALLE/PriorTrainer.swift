@@ -54,7 +54,7 @@ public struct PriorTrainer: StageTrainer {
           + "give --kind \(trained.rawValue) or leave --warm-start out")
     }
     if !resume {
-      describe(&state.configuration, settings, imageTokenizer, vocabulary, captions)
+      describe(&state.configuration, state.settings, imageTokenizer, vocabulary, captions)
       if settings.attention != nil, let kind = state.configuration.prior?.kind, kind != .transformer {
         throw PipelineError(.usage, "--attention is for the transformer, and this prior is a \(kind.rawValue)")
       }
@@ -74,7 +74,7 @@ public struct PriorTrainer: StageTrainer {
     _ configuration: inout CheckpointConfiguration, _ settings: TrainingSettings,
     _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding, _ captions: [String]
   ) {
-    var description = architecture ?? settings.preset.prior(settings.priorKind ?? .transformer)
+    var description = architecture ?? settings.chosenPreset.prior(settings.priorKind ?? .transformer)
     if settings.isWarmStart, let trained = configuration.prior {
       description = trained
       configuration.earlierPriorTraining =
@@ -141,7 +141,8 @@ public struct PriorTrainer: StageTrainer {
   ) throws(PipelineError) {
     var settings = start.settings
     let (batchSize, bound, learningRate, augmentation) = settings.fill(
-      settings.preset.priorDefaults, learningRate: 1e-3, augmentation: .none)
+      settings.chosenPreset.priorDefaults(pictures: dataSet.indices(of: .train).count), learningRate: 1e-3,
+      augmentation: .none)
     let loader = try BatchLoader(
       dataSet: dataSet, indices: dataSet.indices(of: .train), batchSize: batchSize, seed: settings.seed,
       augmentation: augmentation, primaryCaptionShare: Self.primaryCaptionShare)

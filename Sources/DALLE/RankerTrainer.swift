@@ -45,7 +45,7 @@ public struct RankerTrainer: StageTrainer {
     try checkPictureSize(imageTokenizer)
     let vocabulary = try checkpoint.readVocabulary()
     if !resume {
-      var description = architecture ?? settings.preset.ranker
+      var description = architecture ?? state.settings.chosenPreset.ranker
       description.textVocabulary = vocabulary.vocabularySize
       let captions = dataSet.indices(of: .train).flatMap { dataSet.entries[$0].captions }
       description.textLength =
@@ -74,7 +74,7 @@ public struct RankerTrainer: StageTrainer {
   ) throws(PipelineError) {
     var settings = start.settings
     let (batchSize, bound, learningRate, augmentation) = settings.fill(
-      settings.preset.rankerDefaults, learningRate: 1e-3,
+      settings.chosenPreset.rankerDefaults, learningRate: 1e-3,
       augmentation: Augmentation(maximumShift: 0.06, maximumScaling: 0.06))
     let train = dataSet.indices(of: .train)
     let loader = try BatchLoader(

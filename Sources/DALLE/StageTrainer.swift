@@ -50,8 +50,9 @@ extension StageTrainer {
   ) throws(PipelineError) -> (state: TrainingState, saved: SafeTensors?) {
     try settings.validate()
     guard resume else {
-      let state = TrainingState(
+      var state = TrainingState(
         stage: stage, configuration: try configuration(), settings: settings, threads: threads, precision: precision)
+      state.settings.preset = settings.preset ?? state.configuration.tokenizerTraining?.settings.preset ?? .small
       return (state, nil)
     }
     var (state, file) = try TrainingState.read(from: checkpoint.trainingStateFile, stage: stage)

@@ -154,7 +154,9 @@ struct BoundOptions: ParsableArguments {
 /// What both training commands take.
 struct TrainingOptions: ParsableArguments {
   @OptionGroup var length: BoundOptions
-  @Option(help: "How large the model is.") var preset: Preset = .small
+  @Option(
+    help: "How fine the tokens and how large the model are; by the number of pictures and the time unless given.")
+  var preset: Preset?
   @Option(parsing: .unconditional, help: "Pictures a step.") var batchSize: Int?
   @Option(parsing: .unconditional, help: "The learning rate at its peak.") var learningRate: Float?
   @Option(parsing: .unconditional, help: "Names all random numbers of the run.") var seed: UInt64 = 0

@@ -14,7 +14,8 @@ struct TrainTokenizer: ParsableCommand {
     try settings.validate()
     let checkpoint = training.checkpoint.forTraining()
     let resumed = training.resume ? try checkpoint.readConfigurationOfTokenizerTraining() : nil
-    let size = (resumed?.imageTokenizer ?? settings.preset.imageTokenizer(kind)).pictureSize
+    // All presets have pictures of one size.
+    let size = (resumed?.imageTokenizer ?? (settings.preset ?? .small).imageTokenizer(kind)).pictureSize
     let resources = try training.resources(checkpoint, pictureSize: size, fit: resumed?.data?.fit)
     try TokenizerTrainer(resources).train(settings: settings, resume: training.resume)
     try training.printResult(

@@ -106,6 +106,37 @@ import Testing
     #expect(configuration.captionWords?.contains("3") == false, "it is a validation picture's")
   }
 
+  @Test(
+    arguments: [
+      (300, nil, Preset.base), (2000, nil, .base), (2001, nil, .small), (3467, nil, .small),
+      (3467, .minutes(5), .small), (3467, .minutes(180), .base), (1200, .minutes(60), .base),
+      (1201, .minutes(60), .small),
+      (500, .minutes(5), .small), (500, .steps(10), .base), (0, .minutes(1), .base),
+    ] as [(Int, TrainingBound?, Preset)])
+  func aPresetSuitsPicturesAndTime(_ pictures: Int, _ bound: TrainingBound?, _ preset: Preset) {
+    #expect(Preset.suitable(pictures: pictures, bound: bound) == preset)
+  }
+
+  @Test func fewPicturesTakeLessTime() {
+    #expect(Preset.base.priorDefaults(pictures: 100).minutes == 25)
+    #expect(Preset.base.priorDefaults(pictures: 750).minutes == 50)
+    #expect(Preset.base.priorDefaults(pictures: 100_000).minutes == 100)
+    #expect(Preset.small.priorDefaults(pictures: 3467).minutes == 45)
+  }
+
+  /// What nobody asked for is chosen by stage 1, and the next stage follows.
+  @Test func stagesFollowThePresetOfTheFirst() throws {
+    let folder = try TestFolder()
+    try folder.writeData()
+    try Tiny.trainTokenizer(folder, Tiny.settings(steps: 1))
+    #expect(try folder.checkpoint.readConfiguration().tokenizerTraining?.settings.preset == .small)
+    var configuration = try folder.checkpoint.readConfiguration()
+    configuration.tokenizerTraining?.settings.preset = .tiny
+    try folder.checkpoint.write(configuration)
+    try Tiny.trainPrior(folder, Tiny.settings(steps: 1))
+    #expect(try folder.checkpoint.readConfiguration().priorTraining?.settings.preset == .tiny)
+  }
+
   @Test func halfOfTheCaptionsAreReachedOnce() {
     let early = CheckpointConfiguration.RetrievalProgress(at1: 0.2).adding(at1: 0.49, seconds: 240)
     #expect(early == .init(at1: 0.49))
