@@ -458,19 +458,6 @@ public enum Preset: String, CaseIterable, Sendable, Codable {
     return (16, (share * (self == .base ? 100 : 45)).rounded())
   }
 
-  /// The finer tokens of `base` where stage 2 can pass over all pictures some ninety times, which is what a caption takes
-  /// that stands alone; `small` otherwise.
-  /// - Parameters:
-  ///   - pictures: of the train split.
-  ///   - bound: of stage 1's run, which stage 2's is expected to be like.
-  static func suitable(pictures: Int, bound: TrainingBound?) -> Preset {
-    var minutes = base.priorDefaults(pictures: pictures).minutes
-    if case .minutes(let given) = bound { minutes = given }
-    // Two cores pass over thirty pictures a second or more.
-    let passes = minutes * 60 * 30 / Double(max(1, pictures))
-    return passes >= 90 ? .base : .small
-  }
-
   /// Of the ranker: large batches, in which each caption has many wrong pictures to be told apart from.
   var rankerDefaults: (batchSize: Int, minutes: Double) { (128, 10) }
 
@@ -541,7 +528,7 @@ extension Preset {
 
 /// How one stage is trained. What is left at nil is chosen by the stage.
 public struct TrainingSettings: Codable, Sendable, Equatable {
-  /// For stage 1 by the number of pictures and the time, for what follows as stage 1 was trained, where nil.
+  /// `small` for stage 1, and as stage 1 was trained for what follows, where nil.
   public var preset: Preset?
   /// Of a tokenizer's run; the VQ-VAE where nil.
   public var imageTokenizerKind: ImageTokenizerKind?

@@ -26,19 +26,11 @@ public struct TokenizerTrainer: StageTrainer {
   ///   - resume: whether to go on where the last save was.
   /// - Throws: `PipelineError` for settings, data or files that do not do, and where the learning rate diverges.
   public func train(settings: TrainingSettings, resume: Bool) throws(PipelineError) {
-    var settings = settings
-    let kind = settings.imageTokenizerKind ?? .vqvae
-    if settings.preset == nil && !resume && architecture == nil {
-      let pictures = dataSet.indices(of: .train).count
-      let preset = kind == .vqvae ? Preset.suitable(pictures: pictures, bound: settings.bound) : .small
-      observer.report(.note("--preset \(preset.rawValue), for \(pictures) pictures in the time there is"))
-      settings.preset = preset
-    }
     let (state, saved) = try start(.imageTokenizer, settings: settings, resume: resume) {
       () throws(PipelineError) in
       var configuration = CheckpointConfiguration()
       configuration.imageTokenizer =
-        architecture ?? settings.chosenPreset.imageTokenizer(kind)
+        architecture ?? settings.chosenPreset.imageTokenizer(settings.imageTokenizerKind ?? .vqvae)
       configuration.data = .init(dataSet)
       try configuration.validate(of: "the architecture")
       return configuration

@@ -155,7 +155,7 @@ struct BoundOptions: ParsableArguments {
 struct TrainingOptions: ParsableArguments {
   @OptionGroup var length: BoundOptions
   @Option(
-    help: "How fine the tokens and how large the model are; by the number of pictures and the time unless given.")
+    help: "How fine the tokens and how large the model are; small, or as stage 1 was trained, unless given.")
   var preset: Preset?
   @Option(parsing: .unconditional, help: "Pictures a step.") var batchSize: Int?
   @Option(parsing: .unconditional, help: "The learning rate at its peak.") var learningRate: Float?

@@ -106,17 +106,6 @@ import Testing
     #expect(configuration.captionWords?.contains("3") == false, "it is a validation picture's")
   }
 
-  @Test(
-    arguments: [
-      (300, nil, Preset.base), (2000, nil, .base), (2001, nil, .small), (3467, nil, .small),
-      (3467, .minutes(5), .small), (3467, .minutes(180), .base), (1200, .minutes(60), .base),
-      (1201, .minutes(60), .small),
-      (500, .minutes(5), .small), (500, .steps(10), .base), (0, .minutes(1), .base),
-    ] as [(Int, TrainingBound?, Preset)])
-  func aPresetSuitsPicturesAndTime(_ pictures: Int, _ bound: TrainingBound?, _ preset: Preset) {
-    #expect(Preset.suitable(pictures: pictures, bound: bound) == preset)
-  }
-
   @Test func fewPicturesTakeLessTime() {
     #expect(Preset.base.priorDefaults(pictures: 100).minutes == 25)
     #expect(Preset.base.priorDefaults(pictures: 750).minutes == 50)
@@ -124,7 +113,7 @@ import Testing
     #expect(Preset.small.priorDefaults(pictures: 3467).minutes == 45)
   }
 
-  /// What nobody asked for is chosen by stage 1, and the next stage follows.
+  /// Unless asked otherwise.
   @Test func stagesFollowThePresetOfTheFirst() throws {
     let folder = try TestFolder()
     try folder.writeData()
