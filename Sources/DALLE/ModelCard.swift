@@ -80,10 +80,10 @@ public struct ModelCard {
         """)
     }
     if let minutes = minutesToHalf(priorRuns) {
-      let tokenizer = configuration.tokenizerTraining.map { " after \($0.minutes) of `train-tokenizer`" } ?? ""
+      let tokenizer = configuration.tokenizerTraining.map { ", with a tokenizer of \($0.minutes) minutes" } ?? ""
       text.append(
         "For half of the validation captions the drawn picture's nearest neighbour was the caption's own after "
-          + "\(minutes) minutes of `train-prior`\(tokenizer).")
+          + "at most \(minutes) minutes of `train-prior`\(tokenizer).")
     }
     return text.joined(separator: "\n\n")
   }
@@ -93,7 +93,9 @@ public struct ModelCard {
   private func minutesToHalf(_ runs: [CheckpointConfiguration.TrainingSummary]) -> Double? {
     var before = 0.0
     for run in runs {
-      if let minutes = run.retrieval?.minutesToHalf { return ((before + minutes) * 10).rounded() / 10 }
+      // What was not measured may have been there already.
+      guard let retrieval = run.retrieval else { return nil }
+      if let minutes = retrieval.minutesToHalf { return ((before + minutes) * 10).rounded() / 10 }
       before += run.minutes
     }
     return nil

@@ -145,9 +145,12 @@ import Testing
     configuration.priorTraining = last
     configuration.tokenizerTraining?.minutes = 5
     func card() -> String { ModelCard(folder.checkpoint, configuration).markdown }
-    #expect(card().contains("after 8.1 minutes of `train-prior` after 5.0 of `train-tokenizer`"))
+    #expect(card().contains("after at most 8.1 minutes of `train-prior`, with a tokenizer of 5.0 minutes"))
     configuration.earlierPriorTraining = [earlier]
-    #expect(card().contains("after 28.1 minutes"))
+    #expect(card().contains("after at most 28.1 minutes"))
+    configuration.earlierPriorTraining?[0].retrieval = nil
+    #expect(!card().contains("nearest neighbour was"), "it may have been reached before")
+    configuration.earlierPriorTraining = nil
     configuration.priorTraining?.retrieval = .init(at1: 0.4)
     #expect(!card().contains("nearest neighbour was"))
   }
