@@ -562,8 +562,8 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
 
   public init() {}
 
-  /// The preset, once it was chosen.
-  var chosenPreset: Preset { preset ?? .small }
+  /// The preset of a run that has begun, and of one that does not say.
+  public var chosenPreset: Preset { preset ?? .small }
 
   /// Chooses what was left open, and tells what holds.
   mutating func fill(

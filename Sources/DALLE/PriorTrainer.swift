@@ -10,8 +10,6 @@ import TextTokenizer
 
 /// Trains stage 2 on a data set's train split and saves it to the checkpoint that holds stage 1.
 public struct PriorTrainer: StageTrainer {
-  /// How often a picture is trained with its first caption, its name; further ones, keywords above all, say less.
-  private static let primaryCaptionShare: Float = 0.85
   /// Seconds between measurements of retrieval, each of which draws a picture for every validation caption.
   private static let retrievalInterval = 240.0
 
@@ -34,9 +32,7 @@ public struct PriorTrainer: StageTrainer {
   ///   - resume: whether to go on where the last save was.
   /// - Throws: `PipelineError` for settings, data or files that do not do, and where the learning rate diverges.
   public func train(settings: TrainingSettings, resume: Bool) throws(PipelineError) {
-    var (state, saved) = try start(
-      .prior, settings: settings, resume: resume,
-      configuration: { () throws(PipelineError) in try checkpoint.readConfiguration() })
+    var (state, saved) = try start(.prior, settings: settings, resume: resume)
     try state.configuration.imageTokenizer?.checkSuitsPrior()
     let imageTokenizer = try checkpoint.readImageTokenizer(state.configuration)
     try checkPictureSize(imageTokenizer)
@@ -140,11 +136,11 @@ public struct PriorTrainer: StageTrainer {
     _ start: TrainingState, _ saved: SafeTensors?
   ) throws(PipelineError) {
     var settings = start.settings
+    let train = dataSet.indices(of: .train)
     let (batchSize, bound, learningRate, augmentation) = settings.fill(
-      settings.chosenPreset.priorDefaults(pictures: dataSet.indices(of: .train).count), learningRate: 1e-3,
-      augmentation: .none)
+      settings.chosenPreset.priorDefaults(pictures: train.count), learningRate: 1e-3, augmentation: .none)
     let loader = try BatchLoader(
-      dataSet: dataSet, indices: dataSet.indices(of: .train), batchSize: batchSize, seed: settings.seed,
+      dataSet: dataSet, indices: train, batchSize: batchSize, seed: settings.seed,
       augmentation: augmentation, primaryCaptionShare: Self.primaryCaptionShare)
     let team = try makeTeam(threads: min(threads, batchSize))
     let model = description.makeModel(seed: settings.seed)
@@ -320,7 +316,7 @@ public struct PriorTrainer: StageTrainer {
     let indices: [Int]
     let texts: [[Int32]]
     let images: [[Int32]]
-    /// Nil where not all pictures are in memory, and looking at each of them would take too long.
+    /// Nil where nothing is looked up, and where not all pictures are in memory: reading each would take too long.
     let library: PictureLibrary?
     let captions: [String]
     let sampleTexts: [[Int32]]
@@ -341,7 +337,7 @@ public struct PriorTrainer: StageTrainer {
       let heldCaptions = held.map { dataSet.entries[$0.index].captions[0] }
       texts = heldCaptions.map { vocabulary.encode($0) }
       images = reconstructor.tokens(of: held.map(\.picture))
-      library = dataSet.isInMemory ? try PictureLibrary(dataSet) : nil
+      library = !held.isEmpty && dataSet.isInMemory ? try PictureLibrary(dataSet) : nil
       // Two thirds from training, evenly spaced, the rest held out.
       let train = dataSet.indices(of: .train)
       let trainCount = min(train.count, held.isEmpty ? Self.sampleCount : Self.sampleCount * 2 / 3)
@@ -360,13 +356,13 @@ public struct PriorTrainer: StageTrainer {
     /// One picture for each text, picture 0 of the seed, as `evaluate` draws it.
     private func draw(_ model: any Prior, _ texts: [[Int32]]) -> [Picture] {
       reconstructor.decode(
-        model.makeDecoder(team: team).draw(
-          texts.map { .init(text: $0, seed: seed, number: 0) }, options: .init(), progress: { _ in }))
+        model.makeDecoder(team: team).drawInParts(
+          texts.map { .init(text: $0, seed: seed, number: 0) }, options: .init()))
     }
 
-    /// Nil without pictures, or where they cannot be looked up.
+    /// Nil where there is no library.
     func retrieval(_ model: any Prior) -> Evaluation.Retrieval? {
-      guard let library, !texts.isEmpty else { return nil }
+      guard let library else { return nil }
       return Evaluation.Retrieval(
         ranks: zip(draw(model, texts), indices).map { library.distances(from: $0).place(of: $1).rank })
     }

@@ -14,8 +14,6 @@ import TextTokenizer
 /// sees in training, and all in validation, are reconstructions. Half of a batch are neighbours of the other half, with
 /// captions that share a word, for between pictures that have nothing in common there is nothing to learn.
 public struct RankerTrainer: StageTrainer {
-  /// How often a picture is trained with its first caption, its name; further ones, keywords above all, say less.
-  private static let primaryCaptionShare: Float = 0.85
   /// The share of reconstructions among the pictures of a batch.
   private static let reconstructionShare: Float = 0.5
 
@@ -38,9 +36,7 @@ public struct RankerTrainer: StageTrainer {
   ///   - resume: whether to go on where the last save was.
   /// - Throws: `PipelineError` for settings, data or files that do not do, and where the learning rate diverges.
   public func train(settings: TrainingSettings, resume: Bool) throws(PipelineError) {
-    var (state, saved) = try start(
-      .ranker, settings: settings, resume: resume,
-      configuration: { () throws(PipelineError) in try checkpoint.readConfiguration() })
+    var (state, saved) = try start(.ranker, settings: settings, resume: resume)
     let imageTokenizer = try checkpoint.readImageTokenizer(state.configuration)
     try checkPictureSize(imageTokenizer)
     let vocabulary = try checkpoint.readVocabulary()

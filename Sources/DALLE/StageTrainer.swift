@@ -35,24 +35,30 @@ protocol StageTrainer {
 }
 
 extension StageTrainer {
+  /// How often a picture is trained with its first caption, its name; further ones, keywords above all, say less.
+  static var primaryCaptionShare: Float { 0.85 }
+
   var checkpoint: Checkpoint { resources.checkpoint }
   var dataSet: PictureDataSet { resources.dataSet }
   var threads: Int { resources.threads }
   var precision: ElementType { resources.precision }
   var observer: TrainingObserver { resources.observer }
 
-  /// Where a run begins: anew, or where the last save was, with the file that holds its tensors.
-  /// - Parameter configuration: what `config.json` says at the beginning of a new run.
-  /// - Throws: `PipelineError` where there is nothing to resume, or what `configuration` throws.
+  /// Where a run begins: anew, with a preset chosen, or where the last save was, with the file that holds its tensors.
+  /// - Parameter configuration: what `config.json` says at the beginning of a new run; what the checkpoint's says unless
+  ///   given.
+  /// - Throws: `PipelineError` where a setting makes no sense or there is nothing to resume, or what `configuration` throws.
   func start(
     _ stage: Stage, settings: TrainingSettings, resume: Bool,
-    configuration: () throws(PipelineError) -> CheckpointConfiguration
+    configuration: (() throws(PipelineError) -> CheckpointConfiguration)? = nil
   ) throws(PipelineError) -> (state: TrainingState, saved: SafeTensors?) {
     try settings.validate()
     guard resume else {
+      let configuration = if let configuration { try configuration() } else { try checkpoint.readConfiguration() }
       var state = TrainingState(
-        stage: stage, configuration: try configuration(), settings: settings, threads: threads, precision: precision)
-      state.settings.preset = settings.preset ?? state.configuration.tokenizerTraining?.settings.preset ?? .small
+        stage: stage, configuration: configuration, settings: settings, threads: threads, precision: precision)
+      state.settings.preset =
+        settings.preset ?? configuration.tokenizerTraining?.settings.preset ?? settings.chosenPreset
       return (state, nil)
     }
     var (state, file) = try TrainingState.read(from: checkpoint.trainingStateFile, stage: stage)

@@ -123,21 +123,13 @@ public final class TextToImageModel {
     return Array(reconstructor.tokens(of: [squared(prompt.picture)])[0].prefix(count))
   }
 
-  /// Sequences that advance together: enough to read each weight rarely, few enough for the cache.
-  private static let picturesAtOnce = 8
-
   private func draw(
     _ requests: [DrawingRequest], _ options: SamplingOptions, _ progress: (Double) -> Void
   ) -> [[Int32]] {
-    let length = prior.imageLength
-    var tokens: [[Int32]] = []
-    for start in stride(from: 0, to: requests.count, by: Self.picturesAtOnce) {
-      let part = Array(requests[start..<min(start + Self.picturesAtOnce, requests.count)])
-      tokens += decoder.draw(part, options: options) { done in
-        progress((Double(start) + Double(part.count * done) / Double(length)) / Double(requests.count))
-      }
+    decoder.drawInParts(requests, options: options) { part, done in
+      let share = Double(part.count * done) / Double(prior.imageLength)
+      progress((Double(part.lowerBound) + share) / Double(requests.count))
     }
-    return tokens
   }
 
   /// Pictures through stage 1 and back, at the model's size.

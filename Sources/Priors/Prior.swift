@@ -46,6 +46,24 @@ public protocol ImageTokenDecoder {
   func draw(_ requests: [DrawingRequest], options: SamplingOptions, progress: (Int) -> Void) -> [[Int32]]
 }
 
+extension ImageTokenDecoder {
+  /// Draws any number of pictures, a few at once: enough to read each weight rarely, few enough for the cache and for
+  /// memory.
+  /// - Parameter progress: told after each position which of the requests are being drawn, and how many positions of them
+  ///   are done.
+  /// - Returns: the image tokens of each request.
+  public func drawInParts(
+    _ requests: [DrawingRequest], options: SamplingOptions,
+    progress: (_ part: Range<Int>, _ done: Int) -> Void = { _, _ in }
+  ) -> [[Int32]] {
+    let atOnce = 8
+    return stride(from: 0, to: requests.count, by: atOnce).flatMap { start in
+      let part = start..<min(start + atOnce, requests.count)
+      return draw(Array(requests[part]), options: options) { progress(part, $0) }
+    }
+  }
+}
+
 /// A picture to draw.
 public struct DrawingRequest: Sendable {
   /// The caption's tokens; those beyond the model's text length are cut.

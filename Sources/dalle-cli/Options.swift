@@ -151,7 +151,7 @@ struct BoundOptions: ParsableArguments {
   }
 }
 
-/// What both training commands take.
+/// What the training commands take.
 struct TrainingOptions: ParsableArguments {
   @OptionGroup var length: BoundOptions
   @Option(

@@ -14,8 +14,7 @@ struct TrainTokenizer: ParsableCommand {
     try settings.validate()
     let checkpoint = training.checkpoint.forTraining()
     let resumed = training.resume ? try checkpoint.readConfigurationOfTokenizerTraining() : nil
-    // All presets have pictures of one size.
-    let size = (resumed?.imageTokenizer ?? (settings.preset ?? .small).imageTokenizer(kind)).pictureSize
+    let size = (resumed?.imageTokenizer ?? settings.chosenPreset.imageTokenizer(kind)).pictureSize
     let resources = try training.resources(checkpoint, pictureSize: size, fit: resumed?.data?.fit)
     try TokenizerTrainer(resources).train(settings: settings, resume: training.resume)
     try training.printResult(

@@ -135,8 +135,7 @@ private func savedStep(_ folder: TestFolder, _ stage: String) -> Int? {
     let folder = try Trained.folder.get()
     for name in [
       "reconstructions.png", "samples.png", "tokenizer-psnr.svg", "tokenizer-codebook.svg", "prior-loss.svg",
-      "prior-retrieval.svg",
-      "metrics.jsonl",
+      "prior-retrieval.svg", "metrics.jsonl",
     ] {
       #expect(folder.exists("checkpoints/local/log/\(name)"), "\(name)")
     }
