@@ -199,20 +199,32 @@ public enum ImageTokenizerConfiguration: Codable, Sendable, Equatable {
 
   /// The shape in words.
   public var summary: String {
-    func words(_ size: Int, _ sides: [Int], _ codes: Int, _ channels: Int, _ blocks: Int) -> String {
-      let grids = sides.map { "\($0)×\($0)" }.joined(separator: " and ")
+    func words(
+      _ size: Int, _ sides: [Int], depth: Int = 1, _ codes: Int, _ channels: Int, _ blocks: Int
+    ) -> String {
+      let grids =
+        sides.map { "\($0)×\($0)" }.joined(separator: " and ") + (depth > 1 ? " places with \(depth) residual" : "")
       return "\(size)×\(size) pixels in \(grids) tokens of \(codes) codes; \(channels) channels, "
         + "\(blocks) residual blocks a \(sides.count == 1 ? "side" : "network")"
     }
     return switch self {
-    case .vqvae(let c): words(c.pictureSize, [c.pictureSize / c.patchSize], c.codes, c.channels, c.blocks)
+    case .vqvae(let c):
+      words(
+        c.pictureSize, [c.pictureSize / c.patchSize], depth: c.codesPerPlace, c.codes, c.channels, c.blocks)
     case .dvae(let c): words(c.pictureSize, [c.pictureSize / c.patchSize], c.codes, c.channels, c.blocks)
     case .vqvae2(let c): words(c.pictureSize, c.gridSides, c.codes, c.channels, c.blocks)
     }
   }
 
   /// - Throws: `PipelineError` of kind `.usage` where no prior of the kinds that there are can learn these tokens.
-  public func checkSuitsPrior() throws(PipelineError) {
+  ///   - kind: of the prior.
+  public func checkSuitsPrior(_ kind: PriorKind) throws(PipelineError) {
+    if kind == .pixelcnn, case .vqvae(let c) = self, c.codesPerPlace > 1 {
+      throw PipelineError(
+        .usage,
+        "a pixelcnn learns one token a place, and the image tokenizer has \(c.codesPerPlace); "
+          + "leave --kind out or train a tokenizer with: dalle-cli train-tokenizer --preset small")
+    }
     if case .vqvae2 = self {
       throw PipelineError(
         .usage,
@@ -233,7 +245,9 @@ public enum ImageTokenizerConfiguration: Codable, Sendable, Equatable {
       return isSensible(
         size: c.pictureSize, patch: c.patchSize, channels: c.channels, blocks: c.blocks, codes: c.codes,
         codeDimensions: c.codeDimensions)
-        && c.commitment.isFinite && (c.network == .patches || c.patchSize.nonzeroBitCount == 1)
+        && c.commitment.isFinite && (1...64).contains(c.codesPerPlace) && c.networkPatchSize >= 1
+        && c.patchSize % c.networkPatchSize == 0 && c.codeDimensions % (c.placeSide * c.placeSide) == 0
+        && (c.network == .patches || c.networkPatchSize.nonzeroBitCount == 1)
     case .vqvae2(let c):
       return isSensible(
         size: c.pictureSize, patch: c.patchSize, channels: c.channels, blocks: c.blocks, codes: c.codes,
@@ -255,9 +269,9 @@ public enum ImageTokenizerConfiguration: Codable, Sendable, Equatable {
     switch self {
     case .vqvae(let c):
       // With patches also the stems and the end; with strides one kernel in each block and one in the encoder's middle.
-      2 * c.codes * c.codeDimensions + 9 * c.channels
+      2 * c.codesPerPlace * c.codes * c.codeDimensions + 9 * c.channels
         * (c.network == .patches
-          ? 4 * c.blocks * c.channels + 6 * c.patchSize * c.patchSize + c.codeDimensions
+          ? 4 * c.blocks * c.channels + 6 * c.networkPatchSize * c.networkPatchSize + c.networkDimensions
           : (2 * c.blocks + 1) * c.channels)
     case .dvae(let c):
       c.codes * c.codeDimensions + 9 * c.channels
@@ -316,6 +330,7 @@ public enum PriorConfiguration: Codable, Sendable, Equatable {
     public var textLength: Int
     public var textVocabulary: Int
     public var gridSide: Int
+    public var codesPerPlace = 1
     public var imageVocabulary: Int
     public var dropout: Float
   }
@@ -326,7 +341,7 @@ public enum PriorConfiguration: Codable, Sendable, Equatable {
       case .transformer(let c):
         Frame(
           textLength: c.textLength, textVocabulary: c.textVocabulary, gridSide: c.gridSide,
-          imageVocabulary: c.imageVocabulary, dropout: c.dropout)
+          codesPerPlace: c.codesPerPlace, imageVocabulary: c.imageVocabulary, dropout: c.dropout)
       case .pixelcnn(let c):
         Frame(
           textLength: c.textLength, textVocabulary: c.textVocabulary, gridSide: c.gridSide,
@@ -338,6 +353,7 @@ public enum PriorConfiguration: Codable, Sendable, Equatable {
       case .transformer(var c):
         (c.textLength, c.textVocabulary, c.gridSide) = (newValue.textLength, newValue.textVocabulary, newValue.gridSide)
         (c.imageVocabulary, c.dropout) = (newValue.imageVocabulary, newValue.dropout)
+        c.depth = newValue.codesPerPlace > 1 ? newValue.codesPerPlace : nil
         self = .transformer(c)
       case .pixelcnn(var c):
         (c.textLength, c.textVocabulary, c.gridSide) = (newValue.textLength, newValue.textVocabulary, newValue.gridSide)
@@ -406,7 +422,8 @@ extension TransformerPrior.Configuration {
   /// Whether a model of this shape can be made.
   var isSensible: Bool {
     (2...4096).contains(textLength) && (1...256).contains(gridSide) && (256...10_000_000).contains(textVocabulary)
-      && (2...(1 << 20)).contains(imageVocabulary) && (1...16384).contains(width) && (1...256).contains(layers)
+      && (2...(1 << 20)).contains(imageVocabulary) && (1...64).contains(codesPerPlace)
+      && imageVocabulary % codesPerPlace == 0 && (1...16384).contains(width) && (1...256).contains(layers)
       && (1...width).contains(heads) && width % heads == 0 && (0..<1).contains(dropout)
       && attention.map { !$0.isEmpty } ?? true
   }
@@ -414,7 +431,9 @@ extension TransformerPrior.Configuration {
   /// A bound that is cheap to have: the model has at least so many parameters.
   var leastParameterCount: Int {
     // The blocks' matrices, embeddings and heads.
-    width * (12 * width * layers + 2 * textVocabulary + 2 * imageVocabulary + 2 * textLength + 2 * gridSide)
+    width
+      * (12 * width * layers + 2 * textVocabulary + 2 * imageVocabulary + 2 * textLength + 2 * gridSide
+        + (codesPerPlace - 1) * (8 * width + codes))
   }
 }
 
@@ -444,18 +463,19 @@ extension Ranker.Configuration {
 
 /// How large the models are, and how long they are trained.
 ///
-/// `small` has 8×8 tokens and draws well after an hour on two cores. `base` has 16×16 tokens, whose reconstructions are
-/// better by four decibels, and needs two hours where the processor is fast at bfloat16, twice as long where it is not.
+/// `base`, the one where nothing is said, has 8×8 places of four residual codes, which reconstruct as well as 16×16 tokens
+/// and leave the prior a sequence of 64. `small` has one code a place: coarser pictures in half the time. `tiny` is for trying
+/// things out.
 public enum Preset: String, CaseIterable, Sendable, Codable {
   case tiny, small, base
 
   /// Of stage 1, where nothing else is said.
-  var tokenizerDefaults: (batchSize: Int, minutes: Double) { self == .base ? (16, 20) : (32, 15) }
+  var tokenizerDefaults: (batchSize: Int, minutes: Double) { self == .base ? (16, 25) : (32, 15) }
   /// Of stage 2. Small steps at a high rate: what one caption alone can teach is learnt in fewer passes than with larger
   /// batches. Few pictures are passed over as often in less time.
   func priorDefaults(pictures: Int) -> (batchSize: Int, minutes: Double) {
     let share = min(1, max(0.25, Double(pictures) / 1500))
-    return (16, (share * (self == .base ? 100 : 45)).rounded())
+    return (16, (share * (self == .base ? 60 : 30)).rounded())
   }
 
   /// Of the ranker: large batches, in which each caption has many wrong pictures to be told apart from.
@@ -469,9 +489,8 @@ public enum Preset: String, CaseIterable, Sendable, Codable {
       switch self {
       case .tiny: (c.channels, c.blocks, c.codes) = (128, 2, 512)
       case .small: (c.channels, c.blocks) = (256, 2)
-      // Four times the tokens at half the width: four decibels more in the same time. The prior takes three times as long
-      // for a step and needs as many of them.
-      case .base: (c.patchSize, c.channels, c.blocks, c.codeDimensions) = (4, 128, 2, 8)
+      // Convolutions at the grid of 16×16, where they reconstruct best in a fixed time.
+      case .base: (c.convolutionPatchSize, c.channels, c.blocks, c.depth) = (4, 128, 2, 4)
       }
       return .vqvae(c)
     case .dvae:
@@ -528,7 +547,7 @@ extension Preset {
 
 /// How one stage is trained. What is left at nil is chosen by the stage.
 public struct TrainingSettings: Codable, Sendable, Equatable {
-  /// `small` for stage 1, and as stage 1 was trained for what follows, where nil.
+  /// `base` for stage 1, and as stage 1 was trained for what follows, where nil.
   public var preset: Preset?
   /// Of a tokenizer's run; the VQ-VAE where nil.
   public var imageTokenizerKind: ImageTokenizerKind?
@@ -563,7 +582,7 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   public init() {}
 
   /// The preset of a run that has begun, and of one that does not say.
-  public var chosenPreset: Preset { preset ?? .small }
+  public var chosenPreset: Preset { preset ?? .base }
 
   /// Chooses what was left open, and tells what holds.
   mutating func fill(

@@ -33,7 +33,7 @@ public struct PriorTrainer: StageTrainer {
   /// - Throws: `PipelineError` for settings, data or files that do not do, and where the learning rate diverges.
   public func train(settings: TrainingSettings, resume: Bool) throws(PipelineError) {
     var (state, saved) = try start(.prior, settings: settings, resume: resume)
-    try state.configuration.imageTokenizer?.checkSuitsPrior()
+    try state.configuration.imageTokenizer?.checkSuitsPrior(settings.priorKind ?? .transformer)
     let imageTokenizer = try checkpoint.readImageTokenizer(state.configuration)
     try checkPictureSize(imageTokenizer)
     let captions = dataSet.indices(of: .train).flatMap { dataSet.entries[$0].captions }
@@ -79,6 +79,7 @@ public struct PriorTrainer: StageTrainer {
       description.frame.textVocabulary = vocabulary.vocabularySize
       description.frame.imageVocabulary = imageTokenizer.codeCount
       description.frame.gridSide = imageTokenizer.gridSides[0]
+      description.frame.codesPerPlace = imageTokenizer.codesPerPlace
       description.frame.textLength =
         settings.textLength ?? Self.suitableTextLength(captions.map { vocabulary.encode($0).count })
       configuration.earlierPriorTraining = nil
@@ -193,7 +194,7 @@ public struct PriorTrainer: StageTrainer {
             let part = PriorBatch(
               texts: Array(texts[range]), images: images.flatMap(\.self),
               imageInputs: zip(range, images).flatMap {
-                corrupted($1, settings, codes: frame.imageVocabulary, step * batchSize + $0)
+                corrupted($1, settings, frame, step * batchSize + $0)
               })
             let share = Float(range.count) / Float(batchSize)
             let dropout =
@@ -276,11 +277,13 @@ public struct PriorTrainer: StageTrainer {
 
   /// What the model is shown of a picture's tokens.
   private func corrupted(
-    _ tokens: [Int32], _ settings: TrainingSettings, codes: Int, _ sample: Int
+    _ tokens: [Int32], _ settings: TrainingSettings, _ frame: PriorConfiguration.Frame, _ sample: Int
   ) -> [Int32] {
     if settings.imageCorruption == 0 { return tokens }
     var random = Philox(seed: settings.seed, stream: 0xC02 << 48, counter: UInt64(sample) << 24)
-    return PriorBatch.corrupted(tokens, probability: settings.imageCorruption, codes: codes, using: &random)
+    return PriorBatch.corrupted(
+      tokens, probability: settings.imageCorruption, codes: frame.imageVocabulary / frame.codesPerPlace,
+      depth: frame.codesPerPlace, using: &random)
   }
 
   /// The image tokens of pictures, each encoded once where it is always the same.
@@ -331,7 +334,10 @@ public struct PriorTrainer: StageTrainer {
       self.team = team
       reconstructor = Reconstructor(tokenizer: imageTokenizer, team: team)
       let dataSet = trainer.dataSet
-      let held = dataSet.indices(of: .validation).prefix(Self.maximumCount)
+      // Evenly spaced: in the order of the files, what is alike stands together.
+      let all = dataSet.indices(of: .validation)
+      let count = min(all.count, Self.maximumCount)
+      let held = (0..<count).map { all[$0 * all.count / count] }
         .compactMap { i in (try? dataSet.picture(at: i)).map { (index: i, picture: $0) } }
       indices = held.map(\.index)
       let heldCaptions = held.map { dataSet.entries[$0.index].captions[0] }

@@ -119,7 +119,7 @@ public final class TextToImageModel {
   }
 
   private func keptTokens(of prompt: ImagePrompt) throws(PipelineError) -> [Int32] {
-    let count = try keptRows(of: prompt) * prior.gridSide
+    let count = try keptRows(of: prompt) * prior.gridSide * prior.codesPerPlace
     return Array(reconstructor.tokens(of: [squared(prompt.picture)])[0].prefix(count))
   }
 

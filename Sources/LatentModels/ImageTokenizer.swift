@@ -6,7 +6,8 @@ import TensorCore
 ///
 /// VQ-VAE, VQ-VAE-2 and the discrete VAE are three ways to learn one; stage 2 and everything around it know this protocol
 /// only. Pictures are [B, S, S, 3] with values in [0, 1]. A picture's tokens are those of its grids one after the other,
-/// the coarsest first, each row-major; several grids have ranges of tokens of their own.
+/// the coarsest first, each row-major, and at each place its codes in their order. Several grids have ranges of tokens of
+/// their own, and so have the several codes of a place.
 public protocol ImageTokenizer: Module, Sendable {
   /// What one shard of a batch leaves behind for ``finishStep(_:step:seed:)``, besides its gradients.
   associatedtype Statistics
@@ -15,7 +16,9 @@ public protocol ImageTokenizer: Module, Sendable {
   var pictureSize: Int { get }
   /// Tokens a side of each grid, the coarsest first.
   var gridSides: [Int] { get }
-  /// The number of different tokens, over all grids.
+  /// D, the number of tokens at each place of a grid.
+  var codesPerPlace: Int { get }
+  /// The number of different tokens, over all grids and codes of a place.
   var codeCount: Int { get }
 
   /// - Returns: B·``tokenCount`` tokens, each below ``codeCount``.
@@ -34,8 +37,10 @@ public protocol ImageTokenizer: Module, Sendable {
 }
 
 extension ImageTokenizer {
+  public var codesPerPlace: Int { 1 }
+
   /// Tokens a picture, over all grids.
-  public var tokenCount: Int { gridSides.reduce(0) { $0 + $1 * $1 } }
+  public var tokenCount: Int { codesPerPlace * gridSides.reduce(0) { $0 + $1 * $1 } }
 }
 
 /// What a training step tells an image tokenizer's loss, besides the pictures.

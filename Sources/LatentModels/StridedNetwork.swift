@@ -18,7 +18,7 @@ struct StridedEncoder: PictureNetwork {
     }
     middle = Conv2d(c.channels, c.channels, kernel: 3, padding: 1, &initializer)
     blocks = (0..<c.blocks).map { _ in PlainResidualBlock(c.channels, &initializer) }
-    output = Conv2d(c.channels, c.codeDimensions, kernel: 1, &initializer)
+    output = Conv2d(c.channels, c.networkDimensions, kernel: 1, &initializer)
   }
 
   func callAsFunction(_ pictures: Tensor, precision: ElementType) -> Tensor {
@@ -39,7 +39,8 @@ struct StridedDecoder: PictureNetwork {
   init(_ c: VQVAE.Configuration, _ initializer: inout Initializer) {
     let widths = c.stridedWidths.reversed() + [3]
     middle = Conv2d(
-      c.codeDimensions, c.channels, kernel: 3, padding: 1, gain: Float(c.codeDimensions).squareRoot(), &initializer)
+      c.networkDimensions, c.channels, kernel: 3, padding: 1, gain: Float(c.networkDimensions).squareRoot(),
+      &initializer)
     blocks = (0..<c.blocks).map { _ in PlainResidualBlock(c.channels, &initializer) }
     upsampling = zip(widths, widths.dropFirst()).map {
       ConvTransposed2d($0, $1, kernel: 4, stride: 2, padding: 1, &initializer)

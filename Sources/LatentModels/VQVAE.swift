@@ -8,6 +8,12 @@ import TensorCore
 ///     x̂   = decoder(e_k)
 ///     L   = ‖x - x̂‖² + β·‖z_e - sg(e_k)‖²       (equation 3; the codebook's own term is a moving average)
 ///
+/// With D > 1 codes a place, each further one quantises what the ones before leave (residual quantisation; Lee et al. 2022,
+/// section 3.1), and their sum takes the place of e_k:
+///
+///     r_0 = z_e;  k_d = argmin ‖r_(d-1) - e_(d,k)‖;  r_d = r_(d-1) - e_(d,k_d)        for d = 1 ... D
+///     x̂   = decoder(Σ_d e_(d,k_d))
+///
 /// The encoder and decoder are either of two networks; see ``Network``.
 public struct VQVAE: ImageTokenizer {
   /// How pictures come down to the token grid and back.
@@ -23,29 +29,44 @@ public struct VQVAE: ImageTokenizer {
     public var network = Network.patches
     /// Pixels a side.
     public var pictureSize = 64
-    /// Pixels a side of the square that one token stands for; a power of two for the strided network.
+    /// Pixels a side of the square that a place of the token grid stands for.
     public var patchSize = 8
+    /// Pixels a side of the square that a place of the convolutions' grid stands for, where that is the finer one; a divisor
+    /// of `patchSize`, for which it stands where nil. A power of two for the strided network.
+    public var convolutionPatchSize: Int?
     /// The width of the convolutions.
     public var channels = 256
     /// Residual blocks on each side.
     public var blocks = 3
-    /// K, the number of codes.
+    /// K, the number of codes of each codebook.
     public var codes = 1024
-    /// E, the dimensions of a code.
+    /// D, the number of codes a place, each from a codebook of its own; 1 where nil.
+    public var depth: Int?
+    /// E, the dimensions of a code; a multiple of the number of the convolutions' places in one of the token grid's.
     public var codeDimensions = 32
     /// β
     public var commitment: Float = 0.25
 
     public init() {}
 
+    /// D
+    public var codesPerPlace: Int { depth ?? 1 }
     var trunk: PatchNetwork.Trunk { .init(channels: channels, blocks: blocks) }
     /// The strided network's halvings.
-    var halvings: Int { patchSize.trailingZeroBitCount }
+    var halvings: Int { networkPatchSize.trailingZeroBitCount }
+    public var networkPatchSize: Int { convolutionPatchSize ?? patchSize }
+    /// r, the convolutions' places a side in one of the token grid's.
+    public var placeSide: Int { patchSize / networkPatchSize }
+    /// E/r², the channels of a place of the convolutions' grid.
+    public var networkDimensions: Int { codeDimensions / (placeSide * placeSide) }
   }
 
   public let encoder: any PictureNetwork
+  /// The first codes, of unit vectors.
   public let quantizer: VectorQuantizer
   public let decoder: any PictureNetwork
+  /// The D - 1 further ones.
+  public let refinements: [VectorQuantizer]
   public let configuration: Configuration
 
   public init(_ configuration: Configuration, seed: UInt64) {
@@ -54,7 +75,8 @@ public struct VQVAE: ImageTokenizer {
     switch configuration.network {
     case .patches:
       encoder = PatchNetwork(
-        encoderTo: configuration.codeDimensions, patchSize: configuration.patchSize, trunk: configuration.trunk,
+        encoderTo: configuration.networkDimensions, patchSize: configuration.networkPatchSize,
+        trunk: configuration.trunk,
         &initializer)
     case .strided: encoder = StridedEncoder(configuration, &initializer)
     }
@@ -63,47 +85,101 @@ public struct VQVAE: ImageTokenizer {
     switch configuration.network {
     case .patches:
       decoder = PatchNetwork(
-        decoderFrom: configuration.codeDimensions, patchSize: configuration.patchSize, trunk: configuration.trunk,
+        decoderFrom: configuration.networkDimensions, patchSize: configuration.networkPatchSize,
+        trunk: configuration.trunk,
         &initializer)
     case .strided: decoder = StridedDecoder(configuration, &initializer)
+    }
+    refinements = (1..<configuration.codesPerPlace).map { _ in
+      VectorQuantizer(
+        codes: configuration.codes, dimensions: configuration.codeDimensions, of: .any, &initializer)
     }
   }
 
   public var pictureSize: Int { configuration.pictureSize }
   public var gridSides: [Int] { [configuration.pictureSize / configuration.patchSize] }
-  public var codeCount: Int { configuration.codes }
+  public var codesPerPlace: Int { configuration.codesPerPlace }
+  /// The tokens of codebook d are d·K ..< (d + 1)·K.
+  public var codeCount: Int { configuration.codesPerPlace * configuration.codes }
 
   public func encode(_ pictures: Tensor) -> [Int32] {
-    quantizer.indices(codeVectors(pictures, precision: .float32))
+    tokens(quantized(codeVectors(pictures, precision: .float32)).map(\.indices))
   }
 
-  /// z_e: the encoder's outputs, each brought to length one.
+  /// z_e: the encoder's outputs, those of a place side by side and brought to length one.
   private func codeVectors(_ pictures: Tensor, precision: ElementType) -> Tensor {
-    l2Normalized(encoder(pictures, precision: precision))
+    let r = configuration.placeSide
+    let outputs = encoder(pictures, precision: precision)
+    return l2Normalized(r > 1 ? outputs.spaceToDepth(r) : outputs)
+  }
+
+  /// x̂
+  private func picture(_ codes: Tensor, precision: ElementType) -> Tensor {
+    let r = configuration.placeSide
+    // Parts of unit vectors, which the decoder expects to have length one.
+    return decoder(r > 1 ? codes.depthToSpace(r) * Float(r) : codes, precision: precision)
+  }
+
+  private var quantizers: [VectorQuantizer] { [quantizer] + refinements }
+
+  /// What one codebook makes of what those before have left.
+  private struct Level {
+    /// r_(d-1), [B, side, side, E]
+    var residual: Tensor
+    /// k_d, below K.
+    var indices: [Int32]
+    /// e_(d,k_d), [B, side, side, E]
+    var codes: Tensor
+  }
+
+  private func quantized(_ z: Tensor) -> [Level] {
+    var residual = z.detached()
+    return quantizers.map { quantizer in
+      let indices = quantizer.indices(residual)
+      let codes = quantizer.vectors(indices, shape: z.shape.dropLast())
+      defer { residual = residual - codes }
+      return Level(residual: residual, indices: indices, codes: codes)
+    }
+  }
+
+  /// The codes of each codebook as tokens, place after place.
+  private func tokens(_ indices: [[Int32]]) -> [Int32] {
+    if indices.count == 1 { return indices[0] }
+    return indices[0].indices.flatMap { place in
+      indices.enumerated().map { d, level in Int32(d * configuration.codes) + level[place] }
+    }
   }
 
   public func decode(_ tokens: [Int32]) -> Tensor {
-    let side = gridSides[0]
-    return decoder(
-      quantizer.vectors(tokens, shape: [tokens.count / tokenCount, side, side]), precision: .float32)
+    let (side, D) = (gridSides[0], configuration.codesPerPlace)
+    let shape = [tokens.count / tokenCount, side, side]
+    let codes = quantizers.enumerated().map { d, quantizer in
+      let level = stride(from: d, to: tokens.count, by: D).map { tokens[$0] - Int32(d * configuration.codes) }
+      return quantizer.vectors(level, shape: shape)
+    }
+    return picture(codes.dropFirst().reduce(codes[0], +), precision: .float32)
   }
 
-  public func loss(_ pictures: Tensor, step: TokenizerStep) -> TokenizerLoss<VectorQuantizer.Statistics> {
+  public func loss(_ pictures: Tensor, step: TokenizerStep) -> TokenizerLoss<[VectorQuantizer.Statistics]> {
     let z = codeVectors(pictures, precision: step.precision)
-    let tokens = quantizer.indices(z)
-    let codes = quantizer.vectors(tokens, shape: z.shape.dropLast())
-    let reconstruction = decoder(codes.straightThrough(to: z), precision: step.precision)
+    let levels = quantized(z)
+    let codes = levels.dropFirst().reduce(levels[0].codes) { $0 + $1.codes }
+    let reconstruction = picture(codes.straightThrough(to: z), precision: step.precision)
     let error = meanSquaredError(reconstruction, pictures)
     // The mean over elements times E is the mean squared distance of a vector from its code.
     let commitment = meanSquaredError(z, codes) * Float(configuration.codeDimensions)
     return TokenizerLoss(
       // Pixels in [-1, 1] would have four times the error that pixels in [0, 1] have; β is meant for those.
       total: error * 4 + commitment * (configuration.commitment / 4), meanSquaredError: error.item,
-      tokens: tokens, statistics: quantizer.statistics(z, indices: tokens))
+      tokens: tokens(levels.map(\.indices)),
+      statistics: zip(quantizers, levels).map { $0.statistics($1.residual, indices: $1.indices) })
   }
 
-  public func finishStep(_ statistics: [VectorQuantizer.Statistics], step: Int, seed: UInt64) {
-    quantizer.update(statistics, step: step, seed: seed)
+  public func finishStep(_ statistics: [[VectorQuantizer.Statistics]], step: Int, seed: UInt64) {
+    for (d, quantizer) in quantizers.enumerated() {
+      // Codebooks draw different vectors to bring dead codes back to life with.
+      quantizer.update(statistics.map { $0[d] }, step: step, seed: seed &+ UInt64(d) << 32)
+    }
   }
 }
 

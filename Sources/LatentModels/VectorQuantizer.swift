@@ -2,11 +2,18 @@ import Foundation
 import NN
 import TensorCore
 
-/// The codebook of a VQ-VAE, learnt by exponential moving averages (van den Oord et al. 2017, appendix A.1) over
-/// vectors of length one (Yu et al. 2022, section 3.2), with codes that nobody uses moved to where data is
-/// (Dhariwal et al. 2020, section 3.1).
+/// The codebook of a VQ-VAE, learnt by exponential moving averages (van den Oord et al. 2017, appendix A.1), with codes that
+/// nobody uses moved to where data is (Dhariwal et al. 2020, section 3.1).
 public struct VectorQuantizer: Module, Sendable {
-  /// e, [K, E]; each row has length one.
+  /// What vectors are quantised.
+  public enum Vectors: Sendable {
+    /// Vectors of length one, and so are the codes (Yu et al. 2022, section 3.2).
+    case unit
+    /// Vectors of any length, and the codes are their means, as in the paper.
+    case any
+  }
+
+  /// e, [K, E]
   public let codebook: Buffer
   /// N, [K]: the moving average of how often each code is chosen in a step. Negative before the first step.
   public let counts: Buffer
@@ -14,8 +21,12 @@ public struct VectorQuantizer: Module, Sendable {
   public let sums: Buffer
   /// γ
   private let decay: Float
+  private let kind: Vectors
 
-  public init(codes: Int, dimensions: Int, decay: Float = 0.98, _ initializer: inout Initializer) {
+  public init(
+    codes: Int, dimensions: Int, of kind: Vectors = .unit, decay: Float = 0.98, _ initializer: inout Initializer
+  ) {
+    self.kind = kind
     let start = l2Normalized(initializer.normal([codes, dimensions], deviation: 1))
     codebook = Buffer(start)
     counts = Buffer(Tensor(repeating: -1, shape: [codes]))
@@ -31,7 +42,7 @@ public struct VectorQuantizer: Module, Sendable {
     let vectors: Tensor
   }
 
-  /// k(z) = argmin ‖z - e_k‖ for each row of `z` [.., E], rows of length one.
+  /// k(z) = argmin ‖z - e_k‖ for each row of `z` [.., E].
   public func indices(_ z: Tensor) -> [Int32] { nearestCodes(z, codebook: codebook.value) }
 
   /// e_k for each index.
@@ -46,7 +57,7 @@ public struct VectorQuantizer: Module, Sendable {
     return Statistics(counts: counts, sums: sums, vectors: z.detached().reshaped([-1, z.lastDimension]))
   }
 
-  /// N ← γN + (1-γ)n, m ← γm + (1-γ)Σz, e ← m/‖m‖ (equations 6-8 of the appendix, then to length one).
+  /// N ← γN + (1-γ)n, m ← γm + (1-γ)Σz, e ← m/N (equations 6-8 of the appendix), or m/‖m‖ for unit vectors.
   ///
   /// A code whose average use falls below a fiftieth of an even share starts anew at a random vector of the batch.
   func update(_ shards: [Statistics], step: Int, seed: UInt64) {
@@ -83,9 +94,13 @@ public struct VectorQuantizer: Module, Sendable {
               }
               N[k] = evenShare
             }
-            var squared: Float = 0
-            for j in 0..<E { squared += m[row + j] * m[row + j] }
-            let scale = 1 / max(squared.squareRoot(), 1e-12)
+            var size = N[k]
+            if kind == .unit {
+              size = 0
+              for j in 0..<E { size += m[row + j] * m[row + j] }
+              size.formSquareRoot()
+            }
+            let scale = 1 / max(size, 1e-12)
             for j in 0..<E { e[row + j] = m[row + j] * scale }
           }
         }

@@ -9,8 +9,10 @@ public protocol Prior: Module, Sendable {
   var textLength: Int { get }
   /// The number of different image tokens.
   var imageVocabulary: Int { get }
-  /// Image tokens a side of the grid.
+  /// Places a side of the image tokens' grid.
   var gridSide: Int { get }
+  /// D, the number of image tokens at each place; each is of a range of its own, `imageVocabulary`/D tokens large.
+  var codesPerPlace: Int { get }
 
   /// The loss of a batch, or of a part of one.
   /// - Parameters:
@@ -31,7 +33,8 @@ public protocol Prior: Module, Sendable {
 
 extension Prior {
   /// Image tokens a picture.
-  public var imageLength: Int { gridSide * gridSide }
+  public var imageLength: Int { gridSide * gridSide * codesPerPlace }
+  public var codesPerPlace: Int { 1 }
 
   public func loss(_ batch: PriorBatch, precision: ElementType) -> PriorLosses {
     loss(batch, share: 1, textShare: nil, precision: precision, dropout: nil)
@@ -115,12 +118,18 @@ public struct PriorBatch: Sendable {
     self.upperTokens = upperTokens
   }
 
-  /// Replaces each token by a random one with the given probability. A model that cannot trust the tokens before has to
-  /// listen to the caption (Bowman et al. 2016, section 3.1, "word dropout"; Xie et al. 2017, unigram noising).
+  /// Replaces all tokens of a place by random ones with the given probability. A model that cannot trust the tokens before
+  /// has to listen to the caption (Bowman et al. 2016, section 3.1, "word dropout"; Xie et al. 2017, unigram noising).
+  /// - Parameters:
+  ///   - codes: K, the number of tokens that each of a place's may be.
+  ///   - depth: D, the number of tokens a place.
   public static func corrupted(
-    _ tokens: [Int32], probability: Float, codes: Int, using random: inout Philox
+    _ tokens: [Int32], probability: Float, codes: Int, depth: Int = 1, using random: inout Philox
   ) -> [Int32] {
-    tokens.map { random.uniform() < probability ? Int32(random.index(below: codes)) : $0 }
+    stride(from: 0, to: tokens.count, by: depth).flatMap { place in
+      let isKept = random.uniform() >= probability
+      return (0..<depth).map { isKept ? tokens[place + $0] : Int32($0 * codes + random.index(below: codes)) }
+    }
   }
 }
 

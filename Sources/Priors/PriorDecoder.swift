@@ -20,11 +20,27 @@ public final class PriorDecoder: ImageTokenDecoder {
     }
   }
 
+  private struct PackedRefinement {
+    let norm1, norm2: LayerNorm
+    /// [K, width]
+    let codes: Tensor
+    let hidden, output, head: PackedWeight
+
+    init(_ refinement: Refinement) {
+      (norm1, norm2) = (refinement.norm1, refinement.norm2)
+      codes = refinement.codes.weight.value
+      hidden = PackedWeight(refinement.mlp.hidden)
+      output = PackedWeight(refinement.mlp.output)
+      head = PackedWeight(refinement.head)
+    }
+  }
+
   private let prior: TransformerPrior
   private let configuration: TransformerPrior.Configuration
   private let blocks: [Block]
   private let imageHead: PackedWeight
-  /// [imageLength, width]
+  private let refinements: [PackedRefinement]
+  /// [placeCount, width]
   private let imagePositions: Tensor
   private let team: ThreadTeam
 
@@ -34,69 +50,67 @@ public final class PriorDecoder: ImageTokenDecoder {
     configuration = prior.configuration
     blocks = prior.blocks.map(Block.init)
     imageHead = PackedWeight(prior.imageHead)
+    refinements = prior.refinements.map(PackedRefinement.init)
     imagePositions = gridEmbedding(rows: prior.rowPosition.weight(), columns: prior.columnPosition.weight())
   }
 
   public typealias Request = DrawingRequest
 
-  /// Draws one picture for each request. Captions, and the image tokens that all requests are given, go through the
+  /// Draws one picture for each request. Captions, and the places whose image tokens all requests are given, go through the
   /// model in one pass; what some are given beyond these takes the place of what would be drawn.
-  /// - Parameter progress: told after each later image token how many are there.
+  /// - Parameter progress: told after each later place how many image tokens are there.
   /// - Returns: `imageLength` tokens for each request.
   public func draw(
     _ requests: [Request], options: SamplingOptions, progress: (Int) -> Void = { _ in }
   ) -> [[Int32]] {
     guard !requests.isEmpty else { return [] }
     let c = configuration
+    let D = c.codesPerPlace
     // With guidance each picture has a second sequence without a caption.
     let isGuided = options.guidance != 1
     let texts = requests.map(\.text) + (isGuided ? requests.map { _ in [] } : [])
-    // The last image token is not an input.
-    let given = min(requests.map(\.prefix.count).min() ?? 0, c.imageLength - 1)
-    let state = State(prior, sequences: texts.count, inputs: c.textLength + given, threads: team.count)
+    // The last place is not an input.
+    let given = min((requests.map(\.prefix.count).min() ?? 0) / D, c.placeCount - 1)
+    let state = State(
+      prior, requests: requests, sequences: texts.count, inputs: c.textLength + given, threads: team.count)
     let embeddedTexts = prior.embedded(texts: texts)
-
-    var tokens = requests.map { Array($0.prefix.prefix(given)) + Array(repeating: 0, count: c.imageLength - given) }
     for sequence in texts.indices {
       for position in 0..<c.textLength {
         let row = sequence * state.inputs + position
         DecodingStep.copyRow(embeddedTexts, sequence * c.textLength + position, into: state.x, row)
         state.places[row] = (sequence, position)
       }
-      for index in 0..<given {
-        let row = sequence * state.inputs + c.textLength + index
-        enter(tokens[sequence % requests.count][index], at: index, of: sequence, state, row: row)
+      for place in 0..<given {
+        enter(place, of: sequence, state, row: sequence * state.inputs + c.textLength + place)
       }
     }
     var rows = texts.count * state.inputs
-    for index in given..<c.imageLength {
+    for place in given..<c.placeCount {
       team.run { thread in
         forward(state, rows: rows, thread: thread)
-        for i in stride(from: thread, to: requests.count, by: team.count) {
-          let logits = state.guidedLogits(of: i, options.guidance, pictures: requests.count)
-          state.drawn[i] = requests[i].token(at: index, from: logits, options)
-        }
+        drawCodes(of: place, state, options, thread: thread)
       }
-      for i in requests.indices { tokens[i][index] = state.drawn[i] }
-      progress(index + 1)
-      // The token drawn is the next input of all its sequences.
+      progress((place + 1) * D)
+      // The codes drawn are the next input of all their picture's sequences.
       rows = texts.count
-      for sequence in texts.indices {
-        enter(tokens[sequence % requests.count][index], at: index, of: sequence, state, row: sequence)
-      }
+      for sequence in texts.indices { enter(place, of: sequence, state, row: sequence) }
     }
-    return tokens
+    return requests.indices.map { Array(state.tokens[$0 * prior.imageLength..<($0 + 1) * prior.imageLength]) }
   }
 
-  /// Makes a row of `state.x` the embedding of the image token `index` of a sequence.
-  private func enter(_ token: Int32, at index: Int, of sequence: Int, _ state: State, row: Int) {
-    DecodingStep.addRows(
-      prior.imageEmbedding.weight.value, Int(token), imagePositions, index, into: state.x, row: row)
-    state.places[row] = (sequence, configuration.textLength + index)
+  /// Makes a row of `state.x` the embedding of a place of a sequence.
+  private func enter(_ place: Int, of sequence: Int, _ state: State, row: Int) {
+    let table = prior.imageEmbedding.weight.value
+    let D = configuration.codesPerPlace
+    let first = state.firstToken(of: sequence, place: place)
+    DecodingStep.addRows(table, Int(state.tokens[first]), imagePositions, place, into: state.x, row: row)
+    for d in 1..<D { DecodingStep.addRows(table, Int(state.tokens[first + d]), state.x, row, into: state.x, row: row) }
+    state.places[row] = (sequence, configuration.textLength + place)
   }
 
   /// What the threads share while drawing, and each one's scratch memory.
   private final class State: @unchecked Sendable {
+    let requests: [Request]
     let x, queryKeyValue, attended, hidden, last, logits: Tensor
     let normalized, statistics, scores: [Tensor]
     let cache: KeyValueCache
@@ -105,19 +119,21 @@ public final class PriorDecoder: ImageTokenDecoder {
     let inputs: Int
     /// The sequence and position of each row of `x`.
     var places: [(sequence: Int, position: Int)]
-    /// The tokens of this step; each is written by one thread.
-    let drawn: UnsafeMutableBufferPointer<Int32>
+    /// Of each request its image tokens: those given, and those drawn so far. Each is written by one thread.
+    let tokens: UnsafeMutableBufferPointer<Int32>
+    private let codesPerPlace, imageLength: Int
 
-    init(_ prior: TransformerPrior, sequences: Int, inputs: Int, threads: Int) {
+    init(_ prior: TransformerPrior, requests: [Request], sequences: Int, inputs: Int, threads: Int) {
       let c = prior.configuration
       let rows = sequences * inputs
-      (self.sequences, self.inputs) = (sequences, inputs)
+      (self.requests, self.sequences, self.inputs) = (requests, sequences, inputs)
+      (codesPerPlace, imageLength) = (prior.codesPerPlace, prior.imageLength)
       x = .zeros([rows, c.width])
       queryKeyValue = .zeros([rows, 3 * c.width])
       attended = .zeros([rows, c.width])
       hidden = .zeros([rows, 4 * c.width])
       last = .zeros([sequences, c.width])
-      logits = .zeros([sequences, c.imageVocabulary])
+      logits = .zeros([sequences, c.codes])
       normalized = (0..<threads).map { _ in .zeros([rows, c.width]) }
       statistics = (0..<threads).map { _ in .zeros([2 * rows]) }
       let cache = KeyValueCache(
@@ -126,14 +142,34 @@ public final class PriorDecoder: ImageTokenDecoder {
       self.cache = cache
       scores = (0..<threads).map { _ in .zeros([cache.scratchLength]) }
       places = Array(repeating: (0, 0), count: rows)
-      drawn = .allocate(capacity: sequences)
+      tokens = .allocate(capacity: requests.count * prior.imageLength)
+      tokens.initialize(repeating: 0)
+      for (i, request) in requests.enumerated() {
+        for (position, token) in request.prefix.prefix(imageLength).enumerated() {
+          tokens[i * imageLength + position] = token
+        }
+      }
     }
 
-    deinit { drawn.deallocate() }
+    deinit { tokens.deallocate() }
+
+    /// Where in `tokens` those of a place of a sequence's picture begin.
+    func firstToken(of sequence: Int, place: Int) -> Int {
+      sequence % requests.count * imageLength + place * codesPerPlace
+    }
+
+    /// A thread's part of the pictures gets the token `position` from the logits, unless it is given.
+    func draw(_ position: Int, code d: Int, _ options: SamplingOptions, thread: Int, of threads: Int) {
+      for i in stride(from: thread, to: requests.count, by: threads) where position >= requests[i].prefix.count {
+        let code = options.draw(
+          guidedLogits(of: i, options.guidance), uniform: requests[i].uniform(position: position))
+        tokens[i * imageLength + position] = Int32(d * logits.lastDimension) + code
+      }
+    }
 
     /// The logits that picture i is drawn from: those of its sequence, or with guidance empty + g·(caption - empty).
-    func guidedLogits(of i: Int, _ guidance: Float, pictures: Int) -> [Float] {
-      let K = logits.lastDimension
+    private func guidedLogits(of i: Int, _ guidance: Float) -> [Float] {
+      let (K, pictures) = (logits.lastDimension, requests.count)
       return logits.withUnsafeMutableFloats { logits in
         let conditional = logits[i * K..<(i + 1) * K]
         guard guidance != 1 else { return Array(conditional) }
@@ -143,18 +179,13 @@ public final class PriorDecoder: ImageTokenDecoder {
     }
   }
 
-  /// One thread's part of the model on the rows of `state.x`; leaves the logits of each sequence's last row, complete
-  /// when it returns.
+  /// One thread's part of the model on the rows of `state.x`; leaves each sequence's last row in `state.last`, complete when
+  /// it returns.
   private func forward(_ state: State, rows: Int, thread: Int) {
     let (heads, x, qkv) = (configuration.heads, state.x, state.queryKeyValue)
     let normalized = state.normalized[thread]
-    func normalize(_ norm: LayerNorm, _ input: Tensor, rows: Int) {
-      DecodingStep.layerNorm(
-        input, rows: rows, gain: norm.weight.value, bias: norm.bias.value, into: normalized,
-        statistics: state.statistics[thread])
-    }
     for (layer, block) in blocks.enumerated() {
-      normalize(block.norm1, x, rows: rows)
+      normalize(x, rows: rows, by: block.norm1, state, thread: thread)
       var mine = block.queryKeyValue.share(of: thread, in: team)
       block.queryKeyValue.multiply(normalized, rows: rows, into: qkv, range: mine)
       for row in 0..<rows {
@@ -173,14 +204,7 @@ public final class PriorDecoder: ImageTokenDecoder {
       mine = block.attentionOutput.share(of: thread, in: team)
       block.attentionOutput.multiply(state.attended, rows: rows, into: x, range: mine, accumulate: true)
       team.barrier()
-      normalize(block.norm2, x, rows: rows)
-      mine = block.hidden.share(of: thread, in: team)
-      block.hidden.multiply(normalized, rows: rows, into: state.hidden, range: mine)
-      DecodingStep.apply(.gelu, to: state.hidden, rows: rows, range: mine)
-      team.barrier()
-      mine = block.output.share(of: thread, in: team)
-      block.output.multiply(state.hidden, rows: rows, into: x, range: mine, accumulate: true)
-      team.barrier()
+      perceptron(block.norm2, block.hidden, block.output, on: x, rows: rows, state, thread: thread)
     }
     if thread == 0 {
       let each = rows / state.sequences
@@ -189,10 +213,59 @@ public final class PriorDecoder: ImageTokenDecoder {
       }
     }
     team.barrier()
-    normalize(prior.norm, state.last, rows: state.sequences)
-    imageHead.multiply(
-      normalized, rows: state.sequences, into: state.logits, range: imageHead.share(of: thread, in: team))
+  }
+
+  /// x + output(gelu(hidden(norm(x)))) for the first rows of x; complete when it returns.
+  private func perceptron(
+    _ norm: LayerNorm, _ hidden: PackedWeight, _ output: PackedWeight, on x: Tensor, rows: Int, _ state: State,
+    thread: Int
+  ) {
+    normalize(x, rows: rows, by: norm, state, thread: thread)
+    var mine = hidden.share(of: thread, in: team)
+    hidden.multiply(state.normalized[thread], rows: rows, into: state.hidden, range: mine)
+    DecodingStep.apply(.gelu, to: state.hidden, rows: rows, range: mine)
     team.barrier()
+    mine = output.share(of: thread, in: team)
+    output.multiply(state.hidden, rows: rows, into: x, range: mine, accumulate: true)
+    team.barrier()
+  }
+
+  /// Leaves norm(x) of the first rows in the thread's `state.normalized`.
+  private func normalize(_ x: Tensor, rows: Int, by norm: LayerNorm, _ state: State, thread: Int) {
+    DecodingStep.layerNorm(
+      x, rows: rows, gain: norm.weight.value, bias: norm.bias.value, into: state.normalized[thread],
+      statistics: state.statistics[thread])
+  }
+
+  /// One thread's part of drawing the codes of a place, one after the other, from what ``forward(_:rows:thread:)`` left;
+  /// all are there when it returns.
+  private func drawCodes(of place: Int, _ state: State, _ options: SamplingOptions, thread: Int) {
+    let rows = state.sequences
+    let D = configuration.codesPerPlace
+    func draw(_ d: Int, _ head: PackedWeight) {
+      head.multiply(
+        state.normalized[thread], rows: rows, into: state.logits, range: head.share(of: thread, in: team))
+      team.barrier()
+      state.draw(place * D + d, code: d, options, thread: thread, of: team.count)
+      team.barrier()
+    }
+    normalize(state.last, rows: rows, by: prior.norm, state, thread: thread)
+    draw(0, imageHead)
+    for (d, refinement) in refinements.enumerated() {
+      if thread == 0 {
+        for sequence in 0..<rows {
+          let code = Int(state.tokens[state.firstToken(of: sequence, place: place) + d]) - d * configuration.codes
+          // The stream begins with the transformer's normalised output.
+          let stream = d == 0 ? state.normalized[0] : state.last
+          DecodingStep.addRows(stream, sequence, refinement.codes, code, into: state.last, row: sequence)
+        }
+      }
+      team.barrier()
+      perceptron(
+        refinement.norm1, refinement.hidden, refinement.output, on: state.last, rows: rows, state, thread: thread)
+      normalize(state.last, rows: rows, by: refinement.norm2, state, thread: thread)
+      draw(d + 1, refinement.head)
+    }
   }
 }
 

@@ -211,7 +211,7 @@ struct Benchmark: ParsableCommand {
     }
     var step = 0
     let seconds = median(warmUp: 2) {
-      var statistics = [VectorQuantizer.Statistics?](repeating: nil, count: threads)
+      var statistics = [[VectorQuantizer.Statistics]?](repeating: nil, count: threads)
       statistics.withUnsafeMutableBufferPointer { statistics in
         nonisolated(unsafe) let statistics = statistics
         _ = trainer.step(learningRate: 3e-4) { shard in

@@ -78,6 +78,7 @@ struct Inspect: ParsableCommand {
       finding.add("image tokenizer parameters", model.parameterCount)
       finding.add("picture size", model.pictureSize)
       finding.add("token grid", model.gridSides.map { "\($0)×\($0)" }.joined(separator: ", "))
+      finding.add("codes a place", model.codesPerPlace)
       finding.add("codes", model.codeCount)
     }
     if checkpoint.hasPrior, let c = configuration.prior {

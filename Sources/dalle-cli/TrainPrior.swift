@@ -47,7 +47,7 @@ struct TrainPrior: ParsableCommand {
     settings.averageDecay = averageDecay
     try settings.validate()
     let checkpoint = training.checkpoint.forTraining()
-    let resources = try training.resources(checkpoint) { try $0.checkSuitsPrior() }
+    let resources = try training.resources(checkpoint) { try $0.checkSuitsPrior(kind) }
     try PriorTrainer(resources).train(settings: settings, resume: training.resume)
     try training.printResult(checkpoint, file: checkpoint.priorFile, checkpoint.readConfiguration().priorTraining)
   }

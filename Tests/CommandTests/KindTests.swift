@@ -65,14 +65,25 @@ import Testing
     #expect(!folder.exists("checkpoints"))
   }
 
-  @Test func theLargePresetHasSixteenTokensASide() throws {
+  /// What a run without a preset makes, through to a picture.
+  @Test func theStandardPresetHasResidualCodes() throws {
     let folder = try TestFolder()
     try folder.writeSquares()
+    let short = ["--batch-size", "2", "--steps", "1"]
+    try Program.run(["train-tokenizer", "data"] + short, in: folder).expectSuccess()
+    let pixelCNN = ["train-prior", "data", "--kind", "pixelcnn"]
+    try Program.run(pixelCNN + short, in: folder).expectFailure(64, "one token a place, and the image tokenizer has 4")
+    #expect(!folder.exists("checkpoints/local/vocabulary.json"))
+    try Program.run(["train-prior", "data"] + short, in: folder).expectSuccess()
+    let inspected = try Program.run(["inspect", "checkpoints/local", "--json"], in: folder)
+    inspected.expectSuccess()
+    for field in [#""codes_a_place" : 4"#, #""codes" : 4096"#, #""token_grid" : "8×8""#] {
+      #expect(inspected.output.contains(field))
+    }
     try Program.run(
-      ["train-tokenizer", "data", "--preset", "base", "--batch-size", "2", "--steps", "1"], in: folder
-    ).expectSuccess()
-    let outcome = try Program.run(["inspect", "checkpoints/local"], in: folder)
-    outcome.expectSuccess()
-    #expect(outcome.output.contains("16×16") && outcome.output.contains("1024"))
+      ["generate", "red", "--image", "data/red8.png", "--keep-rows", "3", "--output", "red.png"], in: folder
+    )
+    .expectSuccess()
+    #expect(folder.exists("red.png"))
   }
 }

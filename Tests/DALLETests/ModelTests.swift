@@ -27,23 +27,27 @@ import Testing
     #expect(try model.generate(captions: ["a blue bar", "a red square"], options: .init(seed: 7))[1] == all[0])
   }
 
-  /// The rows of an image prompt come out as they went in, and the rest is drawn, with either prior.
-  @Test(arguments: [Tiny.prior, Tiny.pixelCNN]) func keptRowsAreThoseOfThePicture(prior: PriorConfiguration) throws {
-    let folder = try Tiny.trained(prior: prior)
+  /// The rows of an image prompt come out as they went in, and the rest is drawn, with either prior and any number of codes
+  /// a place.
+  @Test(arguments: [(Tiny.prior, 1), (Tiny.pixelCNN, 1), (Tiny.prior, 3)] as [(PriorConfiguration, Int)])
+  func keptRowsAreThoseOfThePicture(prior: PriorConfiguration, depth: Int) throws {
+    let folder = try Tiny.trained(imageTokenizer: Tiny.residual(depth: depth), prior: prior)
     let model = try TextToImageModel(contentsOf: folder.checkpoint.url, threads: 2)
     // Neither square nor of the model's size.
     var picture = Picture(width: 50, height: 31, color: .init(red: 240, green: 200, blue: 20))
     picture.paste(Picture(width: 12, height: 9, color: .black), x: 7, y: 2)
     let given = model.reconstructor.tokens(of: [picture.squared(side: 16, fit: .pad)])[0]
-    #expect(given.count == 16 && Set(given).count > 1)
+    #expect(given.count == 16 * depth && Set(given).count > depth)
     var options = GenerationOptions(seed: 7)
     options.sampling.temperature = 2
     let free = try model.tokens(captions: ["a red square"], count: 10, options: options)
     for rows in 0..<4 {
       options.imagePrompt = ImagePrompt(picture, keptRows: rows)
       let drawn = try model.tokens(captions: ["a red square"], count: 10, options: options)
-      for tokens in drawn { #expect(tokens.count == 16 && tokens.prefix(4 * rows) == given.prefix(4 * rows)) }
-      #expect(Set(drawn.map { $0.suffix(16 - 4 * rows) }).count > 1)
+      for tokens in drawn {
+        #expect(tokens.count == 16 * depth && tokens.prefix(4 * rows * depth) == given.prefix(4 * rows * depth))
+      }
+      #expect(Set(drawn.map { $0.suffix((16 - 4 * rows) * depth) }).count > 1)
       // No rows are no prompt.
       #expect((drawn == free) == (rows == 0))
       let pictures = try model.generate("a red square", count: 10, options: options)
@@ -278,6 +282,30 @@ import Testing
         #expect(!ImageTokenizerConfiguration.vqvae(c).isSensible, "\(c)")
       }
     }
+    func expectInsensibleVQVAE(_ change: (inout VQVAE.Configuration) -> Void) {
+      var c = VQVAE.Configuration()
+      change(&c)
+      #expect(!ImageTokenizerConfiguration.vqvae(c).isSensible, "\(c)")
+    }
+    for value in [-1, 0, .max] { expectInsensibleVQVAE { $0.depth = value } }
+    // Neither no divisor of the patch, nor codes that cannot be shared out over the convolutions' places.
+    for value in [-1, 0, 3, 16] { expectInsensibleVQVAE { $0.convolutionPatchSize = value } }
+    expectInsensibleVQVAE { ($0.convolutionPatchSize, $0.codeDimensions) = (2, 24) }
+  }
+
+  /// Tokenizer and prior that speak of differently many codes a place.
+  @Test func codesAPlaceBelongTogether() throws {
+    let folder = try Tiny.trained(imageTokenizer: Tiny.residual(depth: 2))
+    let other = try TestFolder()
+    try other.writeData()
+    try Tiny.trainTokenizer(other, Tiny.settings(steps: 1))
+    var configuration = try folder.checkpoint.readConfiguration()
+    configuration.imageTokenizer = try other.checkpoint.readConfiguration().imageTokenizer
+    try folder.checkpoint.write(configuration)
+    try FileManager.default.removeItem(at: folder.checkpoint.imageTokenizerFile)
+    try FileManager.default.copyItem(at: other.checkpoint.imageTokenizerFile, to: folder.checkpoint.imageTokenizerFile)
+    let error = #expect(throws: PipelineError.self) { _ = try TextToImageModel(contentsOf: folder.checkpoint.url) }
+    #expect(error?.message.contains("the prior was made for 64 image tokens, and there are 32") ?? false)
   }
 
   /// The bounds that are compared with the size of a file are bounds, and not far off.

@@ -58,6 +58,13 @@ enum Tiny {
     return .vqvae(c)
   }()
 
+  /// With several codes a place, and convolutions at a finer grid.
+  static func residual(depth: Int) -> ImageTokenizerConfiguration {
+    guard depth > 1, case .vqvae(var c) = imageTokenizer else { return imageTokenizer }
+    (c.convolutionPatchSize, c.depth) = (2, depth)
+    return .vqvae(c)
+  }
+
   static let prior: PriorConfiguration = {
     var c = TransformerPrior.Configuration()
     (c.width, c.layers, c.heads, c.dropout) = (32, 2, 2, 0.1)

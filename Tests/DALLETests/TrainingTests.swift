@@ -107,10 +107,10 @@ import Testing
   }
 
   @Test func fewPicturesTakeLessTime() {
-    #expect(Preset.base.priorDefaults(pictures: 100).minutes == 25)
-    #expect(Preset.base.priorDefaults(pictures: 750).minutes == 50)
-    #expect(Preset.base.priorDefaults(pictures: 100_000).minutes == 100)
-    #expect(Preset.small.priorDefaults(pictures: 3467).minutes == 45)
+    #expect(Preset.base.priorDefaults(pictures: 100).minutes == 15)
+    #expect(Preset.base.priorDefaults(pictures: 750).minutes == 30)
+    #expect(Preset.base.priorDefaults(pictures: 100_000).minutes == 60)
+    #expect(Preset.small.priorDefaults(pictures: 3467).minutes == 30)
   }
 
   /// Unless asked otherwise.
@@ -118,7 +118,7 @@ import Testing
     let folder = try TestFolder()
     try folder.writeData()
     try Tiny.trainTokenizer(folder, Tiny.settings(steps: 1))
-    #expect(try folder.checkpoint.readConfiguration().tokenizerTraining?.settings.preset == .small)
+    #expect(try folder.checkpoint.readConfiguration().tokenizerTraining?.settings.preset == .base)
     var configuration = try folder.checkpoint.readConfiguration()
     configuration.tokenizerTraining?.settings.preset = .tiny
     try folder.checkpoint.write(configuration)

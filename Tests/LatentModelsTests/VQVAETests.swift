@@ -5,30 +5,39 @@ import Testing
 
 @testable import LatentModels
 
-/// A whole small VQ-VAE of either network against PyTorch's.
+/// A whole small VQ-VAE of either network, and one with residual codes, against PyTorch's.
 struct VQVAETests {
-  private func fixture(_ network: VQVAE.Network) throws -> Fixture {
-    try Fixture(network == .patches ? "vqvae" : "vqvae-strided")
+  /// Named as its fixture.
+  enum Variant: String, CaseIterable {
+    case patches = "vqvae"
+    case strided = "vqvae-strided"
+    case residual = "vqvae-residual"
   }
 
-  private func model(_ network: VQVAE.Network = .patches) throws -> VQVAE {
-    let fixture = try fixture(network)
+  private func fixture(_ variant: Variant) throws -> Fixture { try Fixture(variant.rawValue) }
+
+  private func model(_ variant: Variant = .patches) throws -> VQVAE {
+    let fixture = try fixture(variant)
     var configuration = VQVAE.Configuration()
-    configuration.network = network
+    configuration.network = variant == .strided ? .strided : .patches
     configuration.pictureSize = 8
     configuration.patchSize = 2
     configuration.channels = 16
     configuration.blocks = 1
     configuration.codes = 12
     configuration.codeDimensions = 4
+    if variant == .residual {
+      (configuration.depth, configuration.channels, configuration.codeDimensions) = (3, 8, 8)
+      (configuration.patchSize, configuration.convolutionPatchSize) = (4, 2)
+    }
     let model = VQVAE(configuration, seed: 1)
     for (name, tensor) in model.namedTensors() { tensor.assign(try fixture.tensor("initial/\(name)")) }
     return model
   }
 
-  @Test(arguments: VQVAE.Network.allCases)
-  func agreesWithPyTorch(network: VQVAE.Network) throws {
-    let (fixture, model) = (try fixture(network), try model(network))
+  @Test(arguments: Variant.allCases)
+  func agreesWithPyTorch(_ variant: Variant) throws {
+    let (fixture, model) = (try fixture(variant), try model(variant))
     let pictures = try fixture.tensor("pictures")
     let (loss, gradients) = valueAndGrad(model) { $0.loss(pictures, step: .init(precision: .float32)).total }
     #expect(relativeError(loss, try fixture.tensor("loss")) < 1e-5)
@@ -42,9 +51,9 @@ struct VQVAETests {
   }
 
   /// Weights and codebook after one step, from one shard or several.
-  @Test(arguments: VQVAE.Network.allCases, [1, 2, 4])
-  func learnsAsPyTorchDoes(network: VQVAE.Network, shards: Int) throws {
-    let (fixture, model) = (try fixture(network), try model(network))
+  @Test(arguments: Variant.allCases, [1, 2, 4])
+  func learnsAsPyTorchDoes(_ variant: Variant, shards: Int) throws {
+    let (fixture, model) = (try fixture(variant), try model(variant))
     let pictures = try fixture.tensor("pictures")
     var options = AdamW.Options()
     options.weightDecay = 0.1
@@ -52,7 +61,7 @@ struct VQVAETests {
     options.maximumGradientNorm = 0.5
     let store = ParameterStore(model, precision: .float32)
     let trainer = ReplicaTrainer(AdamW(store, options: options), team: try ThreadTeam(count: shards))
-    var statistics = [VectorQuantizer.Statistics?](repeating: nil, count: shards)
+    var statistics = [[VectorQuantizer.Statistics]?](repeating: nil, count: shards)
     let each = 4 / shards
     let size = pictures.count / 4
     let result = statistics.withUnsafeMutableBufferPointer { statistics in
@@ -81,14 +90,15 @@ struct VQVAETests {
     #expect(zip(narrow.tokens, wide.tokens).count { $0 != $1 } <= 3)
   }
 
-  @Test func overfitsOneBatch() throws {
-    let model = try model()
-    let pictures = try fixture(.patches).tensor("pictures")
+  @Test(arguments: [Variant.patches, .residual])
+  func overfitsOneBatch(_ variant: Variant) throws {
+    let model = try model(variant)
+    let pictures = try fixture(variant).tensor("pictures")
     let trainer = ReplicaTrainer(
       AdamW(ParameterStore(model, precision: .float32)), team: try ThreadTeam(count: 1))
     var errors: [Float] = []
     for step in 0..<60 {
-      var statistics: [VectorQuantizer.Statistics] = []
+      var statistics: [[VectorQuantizer.Statistics]] = []
       _ = trainer.step(learningRate: 3e-3) { _ in
         let loss = model.loss(pictures, step: .init(precision: .float32))
         statistics = [loss.statistics]
@@ -98,6 +108,13 @@ struct VQVAETests {
       model.finishStep(statistics, step: step, seed: 1)
     }
     #expect(errors[59] < 0.6 * errors[0])
+  }
+
+  @Test func eachCodeOfAPlaceHasTokensOfItsOwn() throws {
+    let model = try model(.residual)
+    #expect(model.codesPerPlace == 3 && model.codeCount == 36 && model.tokenCount == 12 && model.gridSides == [2])
+    let tokens = model.encode(try fixture(.residual).tensor("pictures"))
+    for (position, token) in tokens.enumerated() { #expect(token / 12 == Int32(position % 3)) }
   }
 }
 

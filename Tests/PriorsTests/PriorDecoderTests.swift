@@ -7,8 +7,10 @@ import Testing
 
 struct PriorDecoderTests {
   /// The decoder multiplies by bfloat16 weights: a model whose weights are bfloat16 numbers, which both know exactly.
-  private func roundedFixtureModel(_ attention: [AttentionKind]? = nil) throws -> TransformerPrior {
-    let model = try PriorFixture().model(attention: attention)
+  private func roundedFixtureModel(
+    _ attention: [AttentionKind]? = nil, depth: Int = 1
+  ) throws -> TransformerPrior {
+    let model = try PriorFixture(depth: depth).model(attention: attention)
     for parameter in model.parameters() where parameter.decays {
       parameter.value.assign(parameter.value.cast(to: .bfloat16))
     }
@@ -16,12 +18,13 @@ struct PriorDecoderTests {
   }
 
   /// More than one panel of every weight, so that threads share the work; large weights, so that rounding would show.
-  private func largerModel(_ attention: [AttentionKind]? = nil) -> TransformerPrior {
+  private func largerModel(_ attention: [AttentionKind]? = nil, depth: Int? = nil) -> TransformerPrior {
     var configuration = TransformerPrior.Configuration()
     configuration.textLength = 6
     configuration.gridSide = 4
     configuration.textVocabulary = 50
-    configuration.imageVocabulary = 100
+    configuration.imageVocabulary = 100 * (depth ?? 1)
+    configuration.depth = depth
     configuration.width = 48
     configuration.layers = 2
     configuration.heads = 4
@@ -51,31 +54,47 @@ struct PriorDecoderTests {
     try expectAgreement(with: roundedFixtureModel(attention), temperature: 1, guidance: 1.5)
   }
 
+  @Test(arguments: [(0, 1), (0, 2.5), (1, 1), (0.8, 2)] as [(Float, Float)])
+  func agreesWithTheModelOfSeveralCodesAPlace(temperature: Float, guidance: Float) throws {
+    try expectAgreement(with: roundedFixtureModel(depth: 3), temperature: temperature, guidance: guidance)
+  }
+
   private func expectAgreement(with model: TransformerPrior, temperature: Float, guidance: Float) throws {
     var options = SamplingOptions()
     (options.temperature, options.guidance, options.topK) = (temperature, guidance, 0)
     let drawn = PriorDecoder(model, team: try ThreadTeam(count: 2)).draw(requests(seed: 21), options: options)
     #expect(Set(drawn).count > 2)
+    try expectAgreement(of: drawn, with: model, requests(seed: 21), options)
+  }
+
+  /// What was drawn after the first `given` tokens is what the model's logits give with the same random numbers.
+  private func expectAgreement(
+    of drawn: [[Int32]], with model: TransformerPrior, _ requests: [PriorDecoder.Request], _ options: SamplingOptions,
+    given: Int = 0
+  ) throws {
     let images = drawn.flatMap(\.self)
     let conditional = model.imageLogits(.init(texts: texts, images: images), precision: .float32)
     let empty = model.imageLogits(.init(texts: texts.map { _ in [] }, images: images), precision: .float32)
-    let logits = (empty + (conditional - empty) * guidance).scalars
+    let logits = (empty + (conditional - empty) * options.guidance).scalars
     var disagreements = 0
     for (i, tokens) in drawn.enumerated() {
-      #expect(tokens.count == 9)
-      for (index, token) in tokens.enumerated() {
-        var random = Philox(seed: 21, stream: 0x5A << 56 | UInt64(i), counter: UInt64(index))
-        let start = (i * 9 + index) * 13
-        if token != options.draw(logits[start..<start + 13], uniform: random.uniform()) { disagreements += 1 }
+      #expect(tokens.count == model.imageLength)
+      for index in given..<tokens.count {
+        let start = (i * tokens.count + index) * 13
+        let code = options.draw(
+          logits[start..<start + 13], uniform: requests[i].uniform(position: index))
+        if tokens[index] != Int32(index % model.codesPerPlace * 13) + code { disagreements += 1 }
       }
     }
-    // The cache keeps keys and values as bfloat16: one near tie of the 45 may fall the other way.
-    #expect(disagreements <= 1)
+    // The cache keeps keys and values as bfloat16: one near tie of some forty may fall the other way.
+    #expect(disagreements <= model.codesPerPlace)
   }
 
-  @Test(arguments: [1, 1.7] as [Float], [nil, [.row, .column], [.convolution]] as [[AttentionKind]?])
-  func aPictureIsTheSameInAnyCompany(guidance: Float, attention: [AttentionKind]?) throws {
-    let model = largerModel(attention)
+  @Test(
+    arguments: [1, 1.7] as [Float],
+    [(nil, nil), ([.row, .column], nil), ([.convolution], nil), (nil, 2)] as [([AttentionKind]?, Int?)])
+  func aPictureIsTheSameInAnyCompany(guidance: Float, shape: (attention: [AttentionKind]?, depth: Int?)) throws {
+    let model = largerModel(shape.attention, depth: shape.depth)
     var options = SamplingOptions()
     options.guidance = guidance
     options.temperature = 1
@@ -122,9 +141,11 @@ struct PriorDecoderTests {
 
   /// Given the first tokens of what it draws, it draws the others: the same bits, though they went through the model
   /// together.
-  @Test(arguments: [(1, nil), (1.7, nil), (1.7, [.column, .row, .convolution])] as [(Float, [AttentionKind]?)])
-  func givenItsOwnTokensItDrawsTheOthers(guidance: Float, attention: [AttentionKind]?) throws {
-    let model = largerModel(attention)
+  @Test(
+    arguments: [(1, nil, nil), (1.7, nil, nil), (1.7, [.column, .row, .convolution], nil), (1.7, nil, 2)]
+      as [(Float, [AttentionKind]?, Int?)])
+  func givenItsOwnTokensItDrawsTheOthers(guidance: Float, attention: [AttentionKind]?, depth: Int?) throws {
+    let model = largerModel(attention, depth: depth)
     var options = SamplingOptions()
     (options.guidance, options.temperature) = (guidance, 1)
     let reference = PriorDecoder(model, team: try ThreadTeam(count: 1)).draw(requests(), options: options)
@@ -135,7 +156,9 @@ struct PriorDecoderTests {
         for i in requests.indices { requests[i].prefix = Array(reference[i].prefix(counts[i])) }
         return decoder.draw(requests, options: options)
       }
-      for count in 0...16 { #expect(draw(Array(repeating: count, count: 5)) == reference, "\(count) given") }
+      for count in 0...model.imageLength {
+        #expect(draw(Array(repeating: count, count: 5)) == reference, "\(count) given")
+      }
       // Not as many to each.
       #expect(draw([3, 16, 4, 9, 5]) == reference)
     }
@@ -156,20 +179,7 @@ struct PriorDecoderTests {
     let drawn = decoder.draw(requests, options: options)
     #expect(drawn.map { Array($0.prefix(3)) } == prefixes)
     #expect(drawn != decoder.draw(self.requests(seed: 21), options: options))
-    let images = drawn.flatMap(\.self)
-    let conditional = model.imageLogits(.init(texts: texts, images: images), precision: .float32)
-    let empty = model.imageLogits(.init(texts: texts.map { _ in [] }, images: images), precision: .float32)
-    let logits = (empty + (conditional - empty) * guidance).scalars
-    var disagreements = 0
-    for (i, tokens) in drawn.enumerated() {
-      for index in 3..<9 {
-        let start = (i * 9 + index) * 13
-        let uniform = requests[i].uniform(position: index)
-        if tokens[index] != options.draw(logits[start..<start + 13], uniform: uniform) { disagreements += 1 }
-      }
-    }
-    // As above: one near tie of the 30.
-    #expect(disagreements <= 1)
+    try expectAgreement(of: drawn, with: model, requests, options, given: 3)
   }
 
   @Test func tellsItsProgress() throws {
@@ -183,5 +193,10 @@ struct PriorDecoderTests {
     _ = PriorDecoder(largerModel(), team: try ThreadTeam(count: 1))
       .draw([request], options: SamplingOptions()) { told.append($0) }
     #expect(told == Array(5...16))
+    told = []
+    // Four codes given are two places.
+    _ = PriorDecoder(largerModel(depth: 2), team: try ThreadTeam(count: 1))
+      .draw([request], options: SamplingOptions()) { told.append($0) }
+    #expect(told == Array(stride(from: 6, through: 32, by: 2)))
   }
 }

@@ -6,13 +6,16 @@ import Testing
 
 @testable import Priors
 
-/// The small model that the fixture `prior` holds, and its batch.
+/// The small model that the fixture `prior` holds, or `prior-residual` with several codes a place, and its batch.
 struct PriorFixture {
   let fixture: Fixture
   let batch: TransformerPrior.Batch
+  private let depth: Int
 
-  init() throws {
-    fixture = try Fixture("prior")
+  init(depth: Int = 1) throws {
+    precondition(depth == 1 || depth == 3)
+    self.depth = depth
+    fixture = try Fixture(depth == 1 ? "prior" : "prior-residual")
     batch = .init(
       texts: [[1, 4, 10, 0, 7], [3, 3], [], [2, 9, 5, 8, 6, 1, 4], [10]], images: try fixture.integers("images"))
   }
@@ -22,7 +25,8 @@ struct PriorFixture {
     configuration.textLength = 5
     configuration.gridSide = 3
     configuration.textVocabulary = 11
-    configuration.imageVocabulary = 13
+    configuration.imageVocabulary = 13 * depth
+    configuration.depth = depth
     configuration.width = 16
     configuration.layers = 2
     configuration.heads = 2
@@ -40,7 +44,9 @@ struct TransformerPriorTests {
 
   init() throws { prior = try PriorFixture() }
 
-  @Test func agreesWithPyTorch() throws {
+  @Test(arguments: [1, 3])
+  func agreesWithPyTorch(depth: Int) throws {
+    let prior = try PriorFixture(depth: depth)
     let model = try prior.model()
     let (loss, gradients) = valueAndGrad(model) { $0.loss(prior.batch, precision: .float32).total }
     #expect(relativeError(loss, try prior.fixture.tensor("loss")) < 1e-5)
@@ -80,6 +86,12 @@ struct TransformerPriorTests {
       TransformerPrior.Batch.corrupted(prior.batch.images, probability: probability, codes: 13, using: &random)
     }
     #expect(corrupted(0) == prior.batch.images)
+    // Several codes of a place are replaced together, each by one of its own range.
+    let places = TransformerPrior.Batch.corrupted(
+      (0..<300).map { Int32($0 % 3 * 13 + 5) }, probability: 0.5, codes: 13, depth: 3, using: &random)
+    #expect(places.enumerated().allSatisfy { $0 % 3 == $1 / 13 })
+    let changes = stride(from: 0, to: 300, by: 3).map { place in (0..<3).count { places[place + $0] % 13 != 5 } }
+    #expect(changes.contains(0) && changes.contains(3) && (20...60).contains(changes.count { $0 == 0 }))
     let all = corrupted(1)
     #expect(all.allSatisfy { (0..<13).contains($0) } && all != prior.batch.images)
     let model = try prior.model()
@@ -95,7 +107,9 @@ struct TransformerPriorTests {
     #expect(loss(last) == loss(prior.batch.images))
   }
 
-  @Test func learnsAsPyTorchDoes() throws {
+  @Test(arguments: [1, 3])
+  func learnsAsPyTorchDoes(depth: Int) throws {
+    let prior = try PriorFixture(depth: depth)
     let model = try prior.model()
     var options = AdamW.Options()
     options.weightDecay = 0.1
@@ -128,6 +142,25 @@ struct TransformerPriorTests {
     #expect(before[..<(5 * 13)] == after[..<(5 * 13)])
     #expect(zip(before[(5 * 13)..<(6 * 13)], after[(5 * 13)..<(6 * 13)]).allSatisfy { $0 != $1 })
     #expect(before[(9 * 13)...] == after[(9 * 13)...])
+  }
+
+  /// A code sees those before it at its place, and the next place sees all.
+  @Test func laterCodesOfAPlaceDoNotReachEarlierOnes() throws {
+    let prior = try PriorFixture(depth: 3)
+    let model = try prior.model()
+    #expect(model.imageLength == 27 && model.codesPerPlace == 3)
+    let before = model.imageLogits(prior.batch, precision: .float32).scalars
+    for code in 0..<3 {
+      let changedToken = 4 * 3 + code
+      var changed = prior.batch
+      changed.images[changedToken] = Int32(code * 13) + (changed.images[changedToken] + 1) % 13
+      let after = model.imageLogits(changed, precision: .float32).scalars
+      for token in 0..<27 {
+        let range = token * 13..<(token + 1) * 13
+        #expect((before[range] != after[range]) == (token > changedToken), "token \(token) of \(changedToken)")
+      }
+      #expect(before[(27 * 13)...] == after[(27 * 13)...])
+    }
   }
 
   @Test(arguments: [[.row, .column], [.convolution, .row]] as [[AttentionKind]])
