@@ -46,7 +46,7 @@ public struct ModelCard {
       rows.append([
         "prior", c.kind == .transformer ? "transformer" : "gated PixelCNN",
         "\(c.summary); \(frame.textLength) text tokens of \(frame.textVocabulary) pieces, "
-          + "\(frame.gridSide * frame.gridSide) image tokens",
+          + "\(frame.gridSide * frame.gridSide * frame.codesPerPlace) image tokens",
       ])
     }
     if let c = configuration.ranker {
@@ -103,20 +103,30 @@ public struct ModelCard {
 
   /// The options of the command line that give these settings.
   private static func options(_ s: TrainingSettings, of command: String) -> String {
+    let standard = command == "train-prior" ? PriorTrainer.standardAugmentation : RankerTrainer.standardAugmentation
     var options = [("preset", s.chosenPreset.rawValue)]
     if let kind = s.imageTokenizerKind, kind != .vqvae { options.insert(("kind", kind.rawValue), at: 0) }
     if let kind = s.priorKind, kind != .transformer { options.insert(("kind", kind.rawValue), at: 0) }
     switch s.bound {
     case .steps(let count): options.append(("steps", "\(count)"))
-    case .epochs(let count): options.append(("epochs", count.formatted()))
-    case .minutes(let count): options.append(("minutes", count.formatted()))
+    case .epochs(let count): options.append(("epochs", Self.number(count)))
+    case .minutes(let count): options.append(("minutes", Self.number(count)))
     case nil: break
     }
     options.append(("seed", "\(s.seed)"))
     if let batchSize = s.batchSize { options.append(("batch-size", "\(batchSize)")) }
     if let learningRate = s.learningRate { options.append(("learning-rate", "\(learningRate)")) }
+    if let augmentation = s.augmentation, augmentation != standard {
+      options.append(("maximum-shift", "\(augmentation.maximumShift)"))
+      options.append(("maximum-scaling", "\(augmentation.maximumScaling)"))
+      if augmentation.horizontalFlip { options.append(("horizontal-flip", "")) }
+    }
     if let dropout = s.dropout, command == "train-ranker" { options.append(("dropout", "\(dropout)")) }
     guard command == "train-prior" else { return Self.commandLine(options) }
+    if s.vocabularySize != TrainingSettings().vocabularySize {
+      options.append(("vocabulary-size", "\(s.vocabularySize)"))
+    }
+    if let length = s.textLength { options.append(("text-length", "\(length)")) }
     if let dropout = s.dropout { options.append(("dropout", "\(dropout)")) }
     if let attention = s.attention { options.append(("attention", attention.list)) }
     if s.isWarmStart { options.append(("warm-start", "")) }
@@ -131,8 +141,14 @@ public struct ModelCard {
     return Self.commandLine(options)
   }
 
+  /// As a command line takes it: no separators, no fraction where there is none.
+  private static func number(_ value: Double) -> String {
+    let text = "\(value)"
+    return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
+  }
+
   private static func commandLine(_ options: [(String, String)]) -> String {
-    return options.map { $1.isEmpty ? " --\($0)" : " --\($0) \($1)" }.joined()
+    options.map { $1.isEmpty ? " --\($0)" : " --\($0) \($1)" }.joined()
   }
 
   private var figures: String {

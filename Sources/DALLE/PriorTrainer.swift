@@ -13,6 +13,9 @@ public struct PriorTrainer: StageTrainer {
   /// Seconds between measurements of retrieval, each of which draws a picture for every validation caption.
   private static let retrievalInterval = 240.0
 
+  /// Of training pictures, where a run's settings say nothing else.
+  public static let standardAugmentation = Augmentation.none
+
   public let resources: TrainingResources
   private let architecture: PriorConfiguration?
 
@@ -139,7 +142,8 @@ public struct PriorTrainer: StageTrainer {
     var settings = start.settings
     let train = dataSet.indices(of: .train)
     let (batchSize, bound, learningRate, augmentation) = settings.fill(
-      settings.chosenPreset.priorDefaults(pictures: train.count), learningRate: 1e-3, augmentation: .none)
+      settings.chosenPreset.priorDefaults(pictures: train.count), learningRate: 1e-3,
+      augmentation: Self.standardAugmentation)
     let loader = try BatchLoader(
       dataSet: dataSet, indices: train, batchSize: batchSize, seed: settings.seed,
       augmentation: augmentation, primaryCaptionShare: Self.primaryCaptionShare)
@@ -175,6 +179,8 @@ public struct PriorTrainer: StageTrainer {
     var best = Double.infinity
     var recentLoss = 0.0
     var overfittingIsKnown = false
+    // Retrieval goes on rising long after the validation loss has stopped to fall.
+    var retrievalRises = false
     let loop = TrainingLoop(
       schedule: LearningRateSchedule(peak: learningRate, warmUpSteps: 100), bound: bound, batchSize: batchSize,
       stepsPerEpoch: Double(loader.indices.count) / Double(batchSize), saveEvery: settings.saveEvery,
@@ -225,6 +231,7 @@ public struct PriorTrainer: StageTrainer {
           let measured = validation.retrieval(result)
         {
           lastRetrieval = progress.seconds
+          retrievalRises = measured.at1 > retrieval?.at1 ?? 0
           retrieval = (retrieval ?? .init(at1: 0)).adding(at1: measured.at1, seconds: progress.seconds)
           metrics += [("validation_retrieval_at_1", measured.at1), ("validation_retrieval_at_5", measured.at5)]
           words += String(
@@ -233,7 +240,7 @@ public struct PriorTrainer: StageTrainer {
         }
         observer.report(.validation(words))
         lastValidation = loss
-        if loss > best + 0.05 && recentLoss < best && !overfittingIsKnown {
+        if loss > best + 0.05 && recentLoss < best && !retrievalRises && !overfittingIsKnown {
           overfittingIsKnown = true
           observer.report(
             .note(
@@ -247,18 +254,10 @@ public struct PriorTrainer: StageTrainer {
         (state.step, state.seconds) = (step, seconds)
         state.configuration.priorTraining = state.summary(
           batchSize: batchSize, pictures: loader.indices.count, validation: lastValidation, retrieval: retrieval)
-        if isFirstSave && checkpoint.exists(checkpoint.priorFile),
-          try checkpoint.setAside([checkpoint.priorFile, checkpoint.trainingStateFile])
-        {
-          observer.report(.note("the prior that was here is now in \(checkpoint.previousFolder.relativePath)"))
-        }
-        isFirstSave = false
-        // The state first, from which the other files can be written again.
-        try state.write(optimizer, buffers: [], to: checkpoint.trainingStateFile)
-        try checkpoint.write(state.configuration)
         updateResult()
-        try SafeTensors.write(result.namedTensors(), as: .bfloat16, to: checkpoint.priorFile)
-        try ModelCard(checkpoint, state.configuration).write()
+        try save(
+          state, optimizer, tensors: result.namedTensors(), to: checkpoint.priorFile, "the prior that was here",
+          isFirst: &isFirstSave)
       })
   }
 

@@ -17,6 +17,9 @@ public struct RankerTrainer: StageTrainer {
   /// The share of reconstructions among the pictures of a batch.
   private static let reconstructionShare: Float = 0.5
 
+  /// Of training pictures, where a run's settings say nothing else.
+  public static let standardAugmentation = Augmentation(maximumShift: 0.06, maximumScaling: 0.06)
+
   public let resources: TrainingResources
   private let architecture: Ranker.Configuration?
 
@@ -71,7 +74,7 @@ public struct RankerTrainer: StageTrainer {
     var settings = start.settings
     let (batchSize, bound, learningRate, augmentation) = settings.fill(
       settings.chosenPreset.rankerDefaults, learningRate: 1e-3,
-      augmentation: Augmentation(maximumShift: 0.06, maximumScaling: 0.06))
+      augmentation: Self.standardAugmentation)
     let train = dataSet.indices(of: .train)
     let loader = try BatchLoader(
       dataSet: dataSet, indices: train, batchSize: batchSize, seed: settings.seed,
@@ -152,17 +155,9 @@ public struct RankerTrainer: StageTrainer {
         (state.step, state.seconds) = (step, seconds)
         state.configuration.rankerTraining = state.summary(
           batchSize: batchSize, pictures: loader.indices.count, validation: lastValidation)
-        if isFirstSave && checkpoint.exists(checkpoint.rankerFile),
-          try checkpoint.setAside([checkpoint.rankerFile, checkpoint.trainingStateFile])
-        {
-          observer.report(.note("the ranker that was here is now in \(checkpoint.previousFolder.relativePath)"))
-        }
-        isFirstSave = false
-        // The state first, from which the other files can be written again.
-        try state.write(optimizer, buffers: [], to: checkpoint.trainingStateFile)
-        try checkpoint.write(state.configuration)
-        try SafeTensors.write(model.namedTensors(), as: .bfloat16, to: checkpoint.rankerFile)
-        try ModelCard(checkpoint, state.configuration).write()
+        try save(
+          state, optimizer, tensors: model.namedTensors(), to: checkpoint.rankerFile, "the ranker that was here",
+          isFirst: &isFirstSave)
       })
   }
 

@@ -1,4 +1,5 @@
 import Corpus
+import Foundation
 import LatentModels
 import NN
 import TensorCore
@@ -64,6 +65,29 @@ extension StageTrainer {
     var (state, file) = try TrainingState.read(from: checkpoint.trainingStateFile, stage: stage)
     state.resume(settings, threads: threads, precision: precision, dataSet: dataSet, observer: observer)
     return (state, file)
+  }
+
+  /// Saves a run. What an earlier one has left moves to the folder `previous` at the first save.
+  /// - Parameters:
+  ///   - tensors: the model's, as others read them from `file`.
+  ///   - replaced: what a new run takes the place of; the stage's own file and the training state unless given.
+  ///   - what: how a note calls that.
+  ///   - isFirst: whether nothing of a new run is saved yet; false afterwards.
+  func save(
+    _ state: TrainingState, _ optimizer: AdamW, buffers: [(name: String, buffer: Buffer)] = [],
+    tensors: [(name: String, tensor: Tensor)], to file: URL, replacing replaced: [URL]? = nil,
+    _ what: String, isFirst: inout Bool
+  ) throws(PipelineError) {
+    let replaced = replaced ?? (checkpoint.exists(file) ? [file, checkpoint.trainingStateFile] : [])
+    if isFirst, try checkpoint.setAside(replaced) {
+      observer.report(.note("\(what) is now in \(checkpoint.previousFolder.relativePath)"))
+    }
+    isFirst = false
+    // The state first, from which the other files can be written again.
+    try state.write(optimizer, buffers: buffers, to: checkpoint.trainingStateFile)
+    try checkpoint.write(state.configuration)
+    try SafeTensors.write(tensors, as: .bfloat16, to: file)
+    try ModelCard(checkpoint, state.configuration).write()
   }
 
   /// - Throws: `PipelineError` of kind `.badData` where the data set is not opened at the tokenizer's size.

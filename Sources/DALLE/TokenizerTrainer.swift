@@ -7,6 +7,9 @@ import TensorCore
 
 /// Trains stage 1 on a data set's train split and saves it to a checkpoint.
 public struct TokenizerTrainer: StageTrainer {
+  /// Of training pictures, where a run's settings say nothing else.
+  public static let standardAugmentation = Augmentation(maximumShift: 0.06, maximumScaling: 0.06)
+
   public let resources: TrainingResources
   private let architecture: ImageTokenizerConfiguration?
 
@@ -53,7 +56,7 @@ public struct TokenizerTrainer: StageTrainer {
     var settings = start.settings
     let (batchSize, bound, learningRate, augmentation) = settings.fill(
       settings.chosenPreset.tokenizerDefaults, learningRate: 6e-4,
-      augmentation: Augmentation(maximumShift: 0.06, maximumScaling: 0.06))
+      augmentation: Self.standardAugmentation)
     try checkPictureSize(model)
     let loader = try BatchLoader(
       dataSet: dataSet, indices: dataSet.indices(of: .train), batchSize: batchSize, seed: settings.seed,
@@ -129,15 +132,10 @@ public struct TokenizerTrainer: StageTrainer {
         (state.step, state.seconds) = (step, seconds)
         state.configuration.tokenizerTraining = state.summary(
           batchSize: batchSize, pictures: loader.indices.count, validation: lastValidation)
-        if isFirstSave, try checkpoint.setAside(checkpoint.files) {
-          observer.report(.note("what the checkpoint held before is now in \(checkpoint.previousFolder.relativePath)"))
-        }
-        isFirstSave = false
-        // The state first, from which the other files can be written again.
-        try state.write(optimizer, buffers: buffers, to: checkpoint.trainingStateFile)
-        try checkpoint.write(state.configuration)
-        try SafeTensors.write(model.namedTensors(), as: .bfloat16, to: checkpoint.imageTokenizerFile)
-        try ModelCard(checkpoint, state.configuration).write()
+        // What was trained with another tokenizer is of no use with this one.
+        try save(
+          state, optimizer, buffers: buffers, tensors: model.namedTensors(), to: checkpoint.imageTokenizerFile,
+          replacing: checkpoint.files, "what the checkpoint held before", isFirst: &isFirstSave)
       })
   }
 

@@ -155,7 +155,7 @@ struct BoundOptions: ParsableArguments {
 struct TrainingOptions: ParsableArguments {
   @OptionGroup var length: BoundOptions
   @Option(
-    help: "How fine the tokens and how large the model are; small, or as stage 1 was trained, unless given.")
+    help: "How fine the tokens and how large the model are; base, or as stage 1 was trained, unless given.")
   var preset: Preset?
   @Option(parsing: .unconditional, help: "Pictures a step.") var batchSize: Int?
   @Option(parsing: .unconditional, help: "The learning rate at its peak.") var learningRate: Float?
@@ -187,7 +187,8 @@ struct TrainingOptions: ParsableArguments {
       Report(checkpoint: checkpoint.url.relativePath, file: file.relativePath, training: training))
   }
 
-  func settings() throws(PipelineError) -> TrainingSettings {
+  /// - Parameter augmentation: the stage's, where nothing else is said.
+  func settings(augmentation standard: Augmentation) throws(PipelineError) -> TrainingSettings {
     var settings = TrainingSettings()
     settings.bound = try length.bound()
     settings.preset = preset
@@ -197,7 +198,8 @@ struct TrainingOptions: ParsableArguments {
     settings.saveEvery = saveEvery
     if maximumShift != nil || maximumScaling != nil || horizontalFlip {
       settings.augmentation = Augmentation(
-        maximumShift: maximumShift ?? 0, maximumScaling: maximumScaling ?? 0, horizontalFlip: horizontalFlip)
+        maximumShift: maximumShift ?? standard.maximumShift,
+        maximumScaling: maximumScaling ?? standard.maximumScaling, horizontalFlip: horizontalFlip)
     }
     return settings
   }

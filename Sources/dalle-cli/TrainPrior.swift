@@ -34,7 +34,7 @@ struct TrainPrior: ParsableCommand {
   var averageDecay: Float = 0
 
   func run() throws {
-    var settings = try training.settings()
+    var settings = try training.settings(augmentation: PriorTrainer.standardAugmentation)
     settings.priorKind = kind
     settings.vocabularySize = vocabularySize
     settings.textLength = textLength

@@ -13,7 +13,7 @@ struct TrainRanker: ParsableCommand {
   @Option(parsing: .unconditional, help: "The probability of dropping an activation in training.") var dropout: Float?
 
   func run() throws {
-    var settings = try training.settings()
+    var settings = try training.settings(augmentation: RankerTrainer.standardAugmentation)
     settings.textLength = textLength
     settings.dropout = dropout
     try settings.validate()

@@ -9,7 +9,7 @@ struct TrainTokenizer: ParsableCommand {
   @OptionGroup var training: TrainingOptions
 
   func run() throws {
-    var settings = try training.settings()
+    var settings = try training.settings(augmentation: TokenizerTrainer.standardAugmentation)
     settings.imageTokenizerKind = kind
     try settings.validate()
     let checkpoint = training.checkpoint.forTraining()
