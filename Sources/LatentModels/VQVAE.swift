@@ -18,7 +18,7 @@ import TensorCore
 public struct VQVAE: ImageTokenizer {
   /// How pictures come down to the token grid and back.
   public enum Network: String, Sendable, Codable, CaseIterable {
-    /// Blocks of pixels are moved into channels first, so that every convolution works at the token grid, with wide
+    /// Blocks of pixels are moved into channels first, so that every convolution works at one coarse grid, with wide
     /// channels, where a CPU's matrix products are at their best.
     case patches
     /// Convolutions of stride 2, each halving the side, as in the paper's section 4.1.
@@ -31,8 +31,8 @@ public struct VQVAE: ImageTokenizer {
     public var pictureSize = 64
     /// Pixels a side of the square that a place of the token grid stands for.
     public var patchSize = 8
-    /// Pixels a side of the square that a place of the convolutions' grid stands for, where that is the finer one; a divisor
-    /// of `patchSize`, for which it stands where nil. A power of two for the strided network.
+    /// Pixels a side of the square that a place of the convolutions' grid stands for, where that grid is finer than the
+    /// tokens'; a divisor of `patchSize`, and that where nil. A power of two for the strided network.
     public var convolutionPatchSize: Int?
     /// The width of the convolutions.
     public var channels = 256
@@ -51,10 +51,11 @@ public struct VQVAE: ImageTokenizer {
 
     /// D
     public var codesPerPlace: Int { depth ?? 1 }
+    /// Pixels a side of the square that a place of the convolutions' grid stands for.
+    public var networkPatchSize: Int { convolutionPatchSize ?? patchSize }
     var trunk: PatchNetwork.Trunk { .init(channels: channels, blocks: blocks) }
     /// The strided network's halvings.
     var halvings: Int { networkPatchSize.trailingZeroBitCount }
-    public var networkPatchSize: Int { convolutionPatchSize ?? patchSize }
     /// r, the convolutions' places a side in one of the token grid's.
     public var placeSide: Int { patchSize / networkPatchSize }
     /// E/r², the channels of a place of the convolutions' grid.
@@ -71,28 +72,23 @@ public struct VQVAE: ImageTokenizer {
 
   public init(_ configuration: Configuration, seed: UInt64) {
     var initializer = Initializer(seed: seed)
-    self.configuration = configuration
-    switch configuration.network {
+    let c = configuration
+    self.configuration = c
+    switch c.network {
     case .patches:
       encoder = PatchNetwork(
-        encoderTo: configuration.networkDimensions, patchSize: configuration.networkPatchSize,
-        trunk: configuration.trunk,
-        &initializer)
-    case .strided: encoder = StridedEncoder(configuration, &initializer)
+        encoderTo: c.networkDimensions, patchSize: c.networkPatchSize, trunk: c.trunk, &initializer)
+    case .strided: encoder = StridedEncoder(c, &initializer)
     }
-    quantizer = VectorQuantizer(
-      codes: configuration.codes, dimensions: configuration.codeDimensions, &initializer)
-    switch configuration.network {
+    quantizer = VectorQuantizer(codes: c.codes, dimensions: c.codeDimensions, &initializer)
+    switch c.network {
     case .patches:
       decoder = PatchNetwork(
-        decoderFrom: configuration.networkDimensions, patchSize: configuration.networkPatchSize,
-        trunk: configuration.trunk,
-        &initializer)
-    case .strided: decoder = StridedDecoder(configuration, &initializer)
+        decoderFrom: c.networkDimensions, patchSize: c.networkPatchSize, trunk: c.trunk, &initializer)
+    case .strided: decoder = StridedDecoder(c, &initializer)
     }
-    refinements = (1..<configuration.codesPerPlace).map { _ in
-      VectorQuantizer(
-        codes: configuration.codes, dimensions: configuration.codeDimensions, of: .any, &initializer)
+    refinements = (1..<c.codesPerPlace).map { _ in
+      VectorQuantizer(codes: c.codes, dimensions: c.codeDimensions, of: .any, &initializer)
     }
   }
 

@@ -78,7 +78,7 @@ public final class PriorDecoder: ImageTokenDecoder {
       for position in 0..<c.textLength {
         let row = sequence * state.inputs + position
         DecodingStep.copyRow(embeddedTexts, sequence * c.textLength + position, into: state.x, row)
-        state.places[row] = (sequence, position)
+        state.locations[row] = (sequence, position)
       }
       for place in 0..<given {
         enter(place, of: sequence, state, row: sequence * state.inputs + c.textLength + place)
@@ -105,7 +105,7 @@ public final class PriorDecoder: ImageTokenDecoder {
     let first = state.firstToken(of: sequence, place: place)
     DecodingStep.addRows(table, Int(state.tokens[first]), imagePositions, place, into: state.x, row: row)
     for d in 1..<D { DecodingStep.addRows(table, Int(state.tokens[first + d]), state.x, row, into: state.x, row: row) }
-    state.places[row] = (sequence, configuration.textLength + place)
+    state.locations[row] = (sequence, configuration.textLength + place)
   }
 
   /// What the threads share while drawing, and each one's scratch memory.
@@ -118,7 +118,7 @@ public final class PriorDecoder: ImageTokenDecoder {
     /// Of each sequence in the first pass.
     let inputs: Int
     /// The sequence and position of each row of `x`.
-    var places: [(sequence: Int, position: Int)]
+    var locations: [(sequence: Int, position: Int)]
     /// Of each request its image tokens: those given, and those drawn so far. Each is written by one thread.
     let tokens: UnsafeMutableBufferPointer<Int32>
     private let codesPerPlace, imageLength: Int
@@ -141,7 +141,7 @@ public final class PriorDecoder: ImageTokenDecoder {
         heads: c.heads)
       self.cache = cache
       scores = (0..<threads).map { _ in .zeros([cache.scratchLength]) }
-      places = Array(repeating: (0, 0), count: rows)
+      locations = Array(repeating: (0, 0), count: rows)
       tokens = .allocate(capacity: requests.count * prior.imageLength)
       tokens.initialize(repeating: 0)
       for (i, request) in requests.enumerated() {
@@ -189,16 +189,16 @@ public final class PriorDecoder: ImageTokenDecoder {
       var mine = block.queryKeyValue.share(of: thread, in: team)
       block.queryKeyValue.multiply(normalized, rows: rows, into: qkv, range: mine)
       for row in 0..<rows {
-        let place = state.places[row]
+        let location = state.locations[row]
         state.cache.store(
-          qkv, row: row, range: mine, layer: layer, sequence: place.sequence, position: place.position)
+          qkv, row: row, range: mine, layer: layer, sequence: location.sequence, position: location.position)
       }
       team.barrier()
       for item in team.range(of: thread, total: rows * heads) {
-        let place = state.places[item / heads]
+        let location = state.locations[item / heads]
         state.cache.attend(
-          qkv, row: item / heads, head: item % heads, layer: layer, sequence: place.sequence,
-          position: place.position, scores: state.scores[thread], into: state.attended)
+          qkv, row: item / heads, head: item % heads, layer: layer, sequence: location.sequence,
+          position: location.position, scores: state.scores[thread], into: state.attended)
       }
       team.barrier()
       mine = block.attentionOutput.share(of: thread, in: team)
