@@ -566,6 +566,8 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   public var mergeDropout: Float = 0
   /// Of image tokens before the one to be predicted: the probability that a random one stands in its place.
   public var imageCorruption: Float = 0.15
+  /// Of the further codes of a place, where those before them are right: the probability that they are random; 0.3 where nil.
+  public var refinementCorruption: Float?
   /// Whether a prior's run begins with the weights that the checkpoint holds.
   public var isWarmStart = false
   /// Of the text vocabulary.
@@ -635,6 +637,10 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
     }
     try check((0...1).contains(captionDropout), "--caption-dropout must be 0 to 1, not \(captionDropout)")
     try check((0...1).contains(imageCorruption), "--image-corruption must be 0 to 1, not \(imageCorruption)")
+    if let refinementCorruption {
+      try check(
+        (0...1).contains(refinementCorruption), "--refinement-corruption must be 0 to 1, not \(refinementCorruption)")
+    }
     try check((0...1).contains(mergeDropout), "--merge-dropout must be 0 to 1, not \(mergeDropout)")
     try check((0..<1).contains(averageDecay), "--average-decay must be 0 up to 1, not \(averageDecay)")
     try check(

@@ -133,6 +133,7 @@ public struct ModelCard {
     if s.imageCorruption != TrainingSettings().imageCorruption {
       options.append(("image-corruption", "\(s.imageCorruption)"))
     }
+    if let share = s.refinementCorruption { options.append(("refinement-corruption", "\(share)")) }
     if s.mergeDropout != TrainingSettings().mergeDropout { options.append(("merge-dropout", "\(s.mergeDropout)")) }
     if s.captionDropout != TrainingSettings().captionDropout {
       options.append(("caption-dropout", "\(s.captionDropout)"))

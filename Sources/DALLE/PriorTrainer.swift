@@ -278,11 +278,12 @@ public struct PriorTrainer: StageTrainer {
   private func corrupted(
     _ tokens: [Int32], _ settings: TrainingSettings, _ frame: PriorConfiguration.Frame, _ sample: Int
   ) -> [Int32] {
-    if settings.imageCorruption == 0 { return tokens }
+    let refinementCorruption = frame.codesPerPlace > 1 ? settings.refinementCorruption ?? 0.3 : 0
+    if settings.imageCorruption == 0 && refinementCorruption == 0 { return tokens }
     var random = Philox(seed: settings.seed, stream: 0xC02 << 48, counter: UInt64(sample) << 24)
     return PriorBatch.corrupted(
-      tokens, probability: settings.imageCorruption, codes: frame.imageVocabulary / frame.codesPerPlace,
-      depth: frame.codesPerPlace, using: &random)
+      tokens, probability: settings.imageCorruption, refinementProbability: refinementCorruption,
+      codes: frame.imageVocabulary / frame.codesPerPlace, depth: frame.codesPerPlace, using: &random)
   }
 
   /// The image tokens of pictures, each encoded once where it is always the same.

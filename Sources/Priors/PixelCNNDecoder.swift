@@ -29,7 +29,7 @@ public final class PixelCNNDecoder: ImageTokenDecoder {
       nonisolated(unsafe) let drawn = drawn
       team.run { thread in
         let mine = Array(stride(from: thread, to: requests.count, by: team.count))
-        let drawings = mine.map { Drawing(model, positions, requests[$0], guidance: options.guidance) }
+        let drawings = mine.map { Drawing(model, positions, requests[$0], options) }
         for position in 0..<side * side {
           for (drawing, i) in zip(drawings, mine) {
             let (row, column) = (position / side, position % side)
@@ -53,7 +53,7 @@ public final class PixelCNNDecoder: ImageTokenDecoder {
     private let model: PixelCNN
     private let positions: Tensor
     private let sequences: Int
-    private let guidance: Float
+    private let options: SamplingOptions
     private(set) var tokens: [Int32] = []
     /// What each layer is told at each place, [sequences, side², 2C].
     private let told: [(vertical: Tensor?, horizontal: Tensor?)]
@@ -64,12 +64,12 @@ public final class PixelCNNDecoder: ImageTokenDecoder {
     /// The last inputs of each layer's horizontal stack, [sequences, 1, C].
     private var columns: [[Tensor]] = []
 
-    init(_ model: PixelCNN, _ positions: Tensor, _ request: DrawingRequest, guidance: Float) {
+    init(_ model: PixelCNN, _ positions: Tensor, _ request: DrawingRequest, _ options: SamplingOptions) {
       self.model = model
       self.positions = positions
-      self.guidance = guidance
+      self.options = options
       let c = model.configuration
-      let isGuided = guidance != 1 && c.textLength > 0
+      let isGuided = options.guidance != 1 && c.textLength > 0
       let sequences = isGuided ? 2 : 1
       self.sequences = sequences
       let condition = model.condition(
@@ -139,9 +139,7 @@ public final class PixelCNNDecoder: ImageTokenDecoder {
       }
       let logits = model.output(s, precision: .float32).scalars
       guard sequences == 2 else { return logits }
-      return zip(logits.prefix(logits.count / 2), logits.suffix(logits.count / 2)).map { conditional, empty in
-        empty + guidance * (conditional - empty)
-      }
+      return options.guided(logits.prefix(logits.count / 2), without: logits.suffix(logits.count / 2))
     }
 
     func place(_ token: Int32) { tokens.append(token) }

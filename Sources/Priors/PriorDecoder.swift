@@ -162,19 +162,18 @@ public final class PriorDecoder: ImageTokenDecoder {
     func draw(_ position: Int, code d: Int, _ options: SamplingOptions, thread: Int, of threads: Int) {
       for i in stride(from: thread, to: requests.count, by: threads) where position >= requests[i].prefix.count {
         let code = options.draw(
-          guidedLogits(of: i, options.guidance), uniform: requests[i].uniform(position: position))
+          guidedLogits(of: i, options), uniform: requests[i].uniform(position: position))
         tokens[i * imageLength + position] = Int32(d * logits.lastDimension) + code
       }
     }
 
-    /// The logits that picture i is drawn from: those of its sequence, or with guidance empty + g·(caption - empty).
-    private func guidedLogits(of i: Int, _ guidance: Float) -> [Float] {
+    /// The logits that picture i is drawn from: those of its sequence, or of both with guidance.
+    private func guidedLogits(of i: Int, _ options: SamplingOptions) -> [Float] {
       let (K, pictures) = (logits.lastDimension, requests.count)
       return logits.withUnsafeMutableFloats { logits in
         let conditional = logits[i * K..<(i + 1) * K]
-        guard guidance != 1 else { return Array(conditional) }
-        let empty = logits[(pictures + i) * K..<(pictures + i + 1) * K]
-        return zip(conditional, empty).map { $1 + guidance * ($0 - $1) }
+        guard options.guidance != 1 else { return Array(conditional) }
+        return options.guided(conditional, without: logits[(pictures + i) * K..<(pictures + i + 1) * K])
       }
     }
   }

@@ -9,9 +9,10 @@ public struct SamplingOptions: Sendable, Codable, Equatable {
   public var topK = 64
   /// Only the likeliest tokens whose probabilities sum up to `topP` are drawn (Holtzman et al. 2020).
   public var topP: Float = 1
-  /// Classifier-free guidance (Ho & Salimans 2022): logits = empty + guidance·(caption - empty), where "empty" are those
-  /// without a caption. 1 is no guidance.
+  /// Classifier-free guidance (Ho & Salimans 2022); see ``guided(_:without:)``. 1 is no guidance.
   public var guidance: Float = 2
+  /// With guidance above 1, tokens that the caption makes less likely than this share of the likeliest one are not drawn.
+  static let plausibleShare: Float = 0.1
 
   public init() {}
 
@@ -24,6 +25,21 @@ public struct SamplingOptions: Sendable, Codable, Equatable {
     try check(topK >= 0, "--top-k must be 0 or more, not \(topK)")
     try check(topP > 0 && topP <= 1, "--top-p must be above 0 and at most 1, not \(topP)")
     try check(guidance >= 0 && guidance.isFinite, "--guidance must be 0 or more, not \(guidance)")
+  }
+
+  /// The logits with guidance: empty + guidance·(caption - empty), for the tokens that are plausible given the caption
+  /// (Li et al. 2023, *Contrastive Decoding*, equation 4). Of tokens that are out of the question with the caption and
+  /// without it, the difference says nothing, and may be large.
+  /// - Parameters:
+  ///   - conditional: given the caption.
+  ///   - empty: without a caption.
+  public func guided(
+    _ conditional: some Collection<Float>, without empty: some Collection<Float>
+  ) -> [Float] {
+    let raised = zip(conditional, empty).map { $1 + guidance * ($0 - $1) }
+    guard guidance > 1, let largest = conditional.max() else { return raised }
+    let least = largest + log(Self.plausibleShare)
+    return zip(conditional, raised).map { $0 >= least ? $1 : -.infinity }
   }
 
   /// Draws one token.

@@ -23,6 +23,13 @@ struct TrainPrior: ParsableCommand {
     help: "The share of image tokens that the model sees wrongly in training, which makes it listen to the caption.")
   var imageCorruption = TrainingSettings().imageCorruption
   @Option(
+    parsing: .unconditional,
+    help: """
+      The share of a place's further codes, of those after right ones, that the model sees wrongly in training; 0.3 \
+      unless given.
+      """)
+  var refinementCorruption: Float?
+  @Option(
     help: """
       What the image tokens of each layer see of each other: full, row, column or conv, a list with commas such as \
       row,column,row,row, repeated to the number of layers; full unless given.
@@ -43,6 +50,7 @@ struct TrainPrior: ParsableCommand {
     settings.captionDropout = captionDropout
     settings.mergeDropout = mergeDropout
     settings.imageCorruption = imageCorruption
+    settings.refinementCorruption = refinementCorruption
     settings.isWarmStart = warmStart
     settings.averageDecay = averageDecay
     try settings.validate()

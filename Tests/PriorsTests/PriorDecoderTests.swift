@@ -75,14 +75,14 @@ struct PriorDecoderTests {
     let images = drawn.flatMap(\.self)
     let conditional = model.imageLogits(.init(texts: texts, images: images), precision: .float32)
     let empty = model.imageLogits(.init(texts: texts.map { _ in [] }, images: images), precision: .float32)
-    let logits = (empty + (conditional - empty) * options.guidance).scalars
+    let (logits, other) = (conditional.scalars, empty.scalars)
     var disagreements = 0
     for (i, tokens) in drawn.enumerated() {
       #expect(tokens.count == model.imageLength)
       for index in given..<tokens.count {
         let start = (i * tokens.count + index) * 13
-        let code = options.draw(
-          logits[start..<start + 13], uniform: requests[i].uniform(position: index))
+        let guided = options.guided(logits[start..<start + 13], without: other[start..<start + 13])
+        let code = options.draw(guided, uniform: requests[i].uniform(position: index))
         if tokens[index] != Int32(index % model.codesPerPlace * 13) + code { disagreements += 1 }
       }
     }
@@ -115,8 +115,8 @@ struct PriorDecoderTests {
     var options = SamplingOptions()
     options.guidance = 1
     let plain = decoder.draw(requests(), options: options)
-    // The next number above 1 goes the other way through the code, to the same tokens.
-    options.guidance = Float(1).nextUp
+    // The next number below 1 goes the other way through the code, to the same tokens.
+    options.guidance = Float(1).nextDown
     #expect(decoder.draw(requests(), options: options) == plain)
     options.guidance = 3
     #expect(decoder.draw(requests(), options: options) != plain)

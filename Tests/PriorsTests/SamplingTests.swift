@@ -65,6 +65,16 @@ struct SamplingTests {
     #expect(options().draw(logits[3...], uniform: 0) == 0)
   }
 
+  @Test func guidanceStrengthensWhatIsPlausible() {
+    var options = options()
+    // The third is out of the question, though the caption speaks for it; the fourth is a tenth as likely as the first.
+    let (conditional, empty) = ([4, 3, -6, 1.75, 1.5] as [Float], [4, 4, -20, 1, 1] as [Float])
+    options.guidance = 3
+    #expect(options.guided(conditional, without: empty) == [4, 1, -.infinity, 3.25, -.infinity])
+    options.guidance = 0.5
+    #expect(options.guided(conditional, without: empty) == [4, 3.5, -13, 1.375, 1.25])
+  }
+
   @Test func refusesWhatMakesNoSense() throws {
     try SamplingOptions().validate()
     var wrong = [SamplingOptions](repeating: .init(), count: 7)

@@ -86,12 +86,17 @@ struct TransformerPriorTests {
       TransformerPrior.Batch.corrupted(prior.batch.images, probability: probability, codes: 13, using: &random)
     }
     #expect(corrupted(0) == prior.batch.images)
-    // Several codes of a place are replaced together, each by one of its own range.
+    // Of a place's codes, those after a wrong one are wrong, too, and each is one of its own range.
     let places = TransformerPrior.Batch.corrupted(
-      (0..<300).map { Int32($0 % 3 * 13 + 5) }, probability: 0.5, codes: 13, depth: 3, using: &random)
+      (0..<3000).map { Int32($0 % 3 * 13 + 5) }, probability: 0.5, refinementProbability: 0.4, codes: 13, depth: 3,
+      using: &random)
     #expect(places.enumerated().allSatisfy { $0 % 3 == $1 / 13 })
-    let changes = stride(from: 0, to: 300, by: 3).map { place in (0..<3).count { places[place + $0] % 13 != 5 } }
-    #expect(changes.contains(0) && changes.contains(3) && (20...60).contains(changes.count { $0 == 0 }))
+    let right = stride(from: 0, to: 3000, by: 3).map { place in (0..<3).map { places[place + $0] % 13 == 5 } }
+    // A random one is right by chance once in thirteen times.
+    func count(_ pattern: [Bool]) -> Int { right.count { $0 == pattern } }
+    #expect((150...240).contains(count([true, true, true])))
+    #expect((80...190).contains(count([true, true, false])) && count([true, false, true]) < 60)
+    #expect(count([false, true, true]) < 20 && (350...500).contains(count([false, false, false])))
     let all = corrupted(1)
     #expect(all.allSatisfy { (0..<13).contains($0) } && all != prior.batch.images)
     let model = try prior.model()
