@@ -475,7 +475,7 @@ public enum Preset: String, CaseIterable, Sendable, Codable {
   /// batches. Few pictures are passed over as often in less time.
   func priorDefaults(pictures: Int) -> (batchSize: Int, minutes: Double) {
     let share = min(1, max(0.25, Double(pictures) / 1500))
-    return (16, (share * (self == .base ? 60 : 30)).rounded())
+    return (16, (share * (self == .base ? 80 : 30)).rounded())
   }
 
   /// Of the ranker: large batches, in which each caption has many wrong pictures to be told apart from.

@@ -78,8 +78,9 @@ extension StageTrainer {
     tensors: [(name: String, tensor: Tensor)], to file: URL, replacing replaced: [URL]? = nil,
     _ what: String, isFirst: inout Bool
   ) throws(PipelineError) {
-    let replaced = replaced ?? (checkpoint.exists(file) ? [file, checkpoint.trainingStateFile] : [])
-    if isFirst, try checkpoint.setAside(replaced) {
+    if isFirst, replaced != nil || checkpoint.exists(file),
+      try checkpoint.setAside(replaced ?? [file, checkpoint.trainingStateFile])
+    {
       observer.report(.note("\(what) is now in \(checkpoint.previousFolder.relativePath)"))
     }
     isFirst = false

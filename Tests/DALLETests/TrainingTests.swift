@@ -107,9 +107,9 @@ import Testing
   }
 
   @Test func fewPicturesTakeLessTime() {
-    #expect(Preset.base.priorDefaults(pictures: 100).minutes == 15)
-    #expect(Preset.base.priorDefaults(pictures: 750).minutes == 30)
-    #expect(Preset.base.priorDefaults(pictures: 100_000).minutes == 60)
+    #expect(Preset.base.priorDefaults(pictures: 100).minutes == 20)
+    #expect(Preset.base.priorDefaults(pictures: 750).minutes == 40)
+    #expect(Preset.base.priorDefaults(pictures: 100_000).minutes == 80)
     #expect(Preset.small.priorDefaults(pictures: 3467).minutes == 30)
   }
 
