@@ -85,9 +85,7 @@ public struct Checkpoint: Sendable {
         ("text pieces", prior.textVocabulary, vocabulary.vocabularySize),
         ("image tokens", prior.imageVocabulary, imageTokenizer.codeCount),
         ("image tokens a place", prior.codesPerPlace, imageTokenizer.codesPerPlace),
-        (
-          "image tokens a picture", prior.gridSide * prior.gridSide * prior.codesPerPlace, imageTokenizer.tokenCount
-        ),
+        ("image tokens a picture", prior.imageLength, imageTokenizer.tokenCount),
       ])
   }
 

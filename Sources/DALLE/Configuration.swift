@@ -216,8 +216,8 @@ public enum ImageTokenizerConfiguration: Codable, Sendable, Equatable {
     }
   }
 
-  /// - Throws: `PipelineError` of kind `.usage` where no prior of the kinds that there are can learn these tokens.
-  ///   - kind: of the prior.
+  /// - Parameter kind: of the prior.
+  /// - Throws: `PipelineError` of kind `.usage` where none of this kind, or of any, can learn these tokens.
   public func checkSuitsPrior(_ kind: PriorKind) throws(PipelineError) {
     if kind == .pixelcnn, case .vqvae(let c) = self, c.codesPerPlace > 1 {
       throw PipelineError(
@@ -333,6 +333,9 @@ public enum PriorConfiguration: Codable, Sendable, Equatable {
     public var codesPerPlace = 1
     public var imageVocabulary: Int
     public var dropout: Float
+
+    /// Image tokens a picture.
+    public var imageLength: Int { gridSide * gridSide * codesPerPlace }
   }
 
   public var frame: Frame {

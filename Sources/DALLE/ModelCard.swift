@@ -46,7 +46,7 @@ public struct ModelCard {
       rows.append([
         "prior", c.kind == .transformer ? "transformer" : "gated PixelCNN",
         "\(c.summary); \(frame.textLength) text tokens of \(frame.textVocabulary) pieces, "
-          + "\(frame.gridSide * frame.gridSide * frame.codesPerPlace) image tokens",
+          + "\(frame.imageLength) image tokens",
       ])
     }
     if let c = configuration.ranker {

@@ -335,9 +335,7 @@ public struct PriorTrainer: StageTrainer {
       reconstructor = Reconstructor(tokenizer: imageTokenizer, team: team)
       let dataSet = trainer.dataSet
       // Evenly spaced: in the order of the files, what is alike stands together.
-      let all = dataSet.indices(of: .validation)
-      let count = min(all.count, Self.maximumCount)
-      let held = (0..<count).map { all[$0 * all.count / count] }
+      let held = Self.spread(dataSet.indices(of: .validation), count: Self.maximumCount)
         .compactMap { i in (try? dataSet.picture(at: i)).map { (index: i, picture: $0) } }
       indices = held.map(\.index)
       let heldCaptions = held.map { dataSet.entries[$0.index].captions[0] }
@@ -348,9 +346,15 @@ public struct PriorTrainer: StageTrainer {
       let train = dataSet.indices(of: .train)
       let trainCount = min(train.count, held.isEmpty ? Self.sampleCount : Self.sampleCount * 2 / 3)
       captions =
-        (0..<trainCount).map { dataSet.entries[train[$0 * train.count / trainCount]].captions[0] }
+        Self.spread(train, count: trainCount).map { dataSet.entries[$0].captions[0] }
         + heldCaptions.prefix(Self.sampleCount - trainCount)
       sampleTexts = captions.map { vocabulary.encode($0) }
+    }
+
+    /// At most `count` of the indices, evenly spaced.
+    private static func spread(_ indices: [Int], count: Int) -> [Int] {
+      let count = min(indices.count, count)
+      return (0..<count).map { indices[$0 * indices.count / count] }
     }
 
     /// Nats an image token; nil without pictures.

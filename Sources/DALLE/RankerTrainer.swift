@@ -18,7 +18,7 @@ public struct RankerTrainer: StageTrainer {
   private static let reconstructionShare: Float = 0.5
 
   /// Of training pictures, where a run's settings say nothing else.
-  public static let standardAugmentation = Augmentation(maximumShift: 0.06, maximumScaling: 0.06)
+  public static let standardAugmentation = TokenizerTrainer.standardAugmentation
 
   public let resources: TrainingResources
   private let architecture: Ranker.Configuration?

@@ -172,10 +172,7 @@ public struct VQVAE: ImageTokenizer {
   }
 
   public func finishStep(_ statistics: [[VectorQuantizer.Statistics]], step: Int, seed: UInt64) {
-    for (d, quantizer) in quantizers.enumerated() {
-      // Codebooks draw different vectors to bring dead codes back to life with.
-      quantizer.update(statistics.map { $0[d] }, step: step, seed: seed &+ UInt64(d) << 32)
-    }
+    quantizers.update(statistics, step: step, seed: seed)
   }
 }
 

@@ -256,9 +256,6 @@ public struct VQVAE2: ImageTokenizer {
   }
 
   public func finishStep(_ statistics: [[VectorQuantizer.Statistics]], step: Int, seed: UInt64) {
-    for (l, quantizer) in quantizers.enumerated() {
-      // Levels draw different vectors to bring dead codes back to life with.
-      quantizer.update(statistics.map { $0[l] }, step: step, seed: seed &+ UInt64(l) << 32)
-    }
+    quantizers.update(statistics, step: step, seed: seed)
   }
 }

@@ -108,3 +108,13 @@ public struct VectorQuantizer: Module, Sendable {
     }
   }
 }
+
+extension [VectorQuantizer] {
+  /// Updates each codebook from its part of what the shards chose.
+  func update(_ shards: [[VectorQuantizer.Statistics]], step: Int, seed: UInt64) {
+    for (number, quantizer) in enumerated() {
+      // Codebooks draw different vectors to bring dead codes back to life with.
+      quantizer.update(shards.map { $0[number] }, step: step, seed: seed &+ UInt64(number) << 32)
+    }
+  }
+}
