@@ -569,8 +569,10 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   public var mergeDropout: Float = 0
   /// Of image tokens before the one to be predicted: the probability that a random one stands in its place.
   public var imageCorruption: Float = 0.15
-  /// Of the further codes of a place, where those before them are right: the probability that they are random; 0.3 where nil.
+  /// Of the further codes of a place, where those before them are right: the probability that they are random;
+  /// ``standardRefinementCorruption`` where nil.
   public var refinementCorruption: Float?
+  public static let standardRefinementCorruption: Float = 0.3
   /// Whether a prior's run begins with the weights that the checkpoint holds.
   public var isWarmStart = false
   /// Of the text vocabulary.

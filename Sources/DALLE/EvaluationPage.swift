@@ -1,6 +1,7 @@
 import Corpus
 import Foundation
 import Media
+import Priors
 import TensorCore
 
 /// An evaluation to look at, a contact sheet: what a checkpoint draws beside what it was to draw, and beside what it may
@@ -8,20 +9,21 @@ import TensorCore
 public struct EvaluationPage {
   private let checkpoint: String
   private let data: String
-  private let seed: UInt64
+  private let options: GenerationOptions
   private let evaluations: [Evaluation]
   private let prompts: [Evaluator.Prompt]
 
   /// - Parameters:
   ///   - checkpoint: what the page calls the checkpoint.
   ///   - data: what it calls the data set.
-  ///   - seed: the seed of all drawings.
+  ///   - options: of all drawings.
   ///   - evaluations: what was measured and drawn, a split each.
   ///   - prompts: what was drawn for other captions; see ``Evaluator/draw(_:count:options:progress:)``.
   public init(
-    checkpoint: String, data: String, seed: UInt64, evaluations: [Evaluation], prompts: [Evaluator.Prompt] = []
+    checkpoint: String, data: String, options: GenerationOptions, evaluations: [Evaluation],
+    prompts: [Evaluator.Prompt] = []
   ) {
-    (self.checkpoint, self.data, self.seed) = (checkpoint, data, seed)
+    (self.checkpoint, self.data, self.options) = (checkpoint, data, options)
     (self.evaluations, self.prompts) = (evaluations, prompts)
   }
 
@@ -45,9 +47,14 @@ public struct EvaluationPage {
   // MARK: - The top
 
   private var header: HTML {
+    let s = options.sampling
+    let settings =
+      s == SamplingOptions()
+      ? "the default settings"
+      : "temperature \(s.temperature), top-k \(s.topK), top-p \(s.topP) and guidance \(s.guidance)"
     let what =
       hasDrawings
-      ? "One picture for each caption, drawn with seed \(seed) and the default settings; none was picked."
+      ? "One picture for each caption, drawn with seed \(options.seed) and \(settings); none was picked."
       : "The checkpoint has no prior yet: there is what stage 1 keeps of the pictures."
     var links = evaluations.map { HTML.element("a", ["href": "#\($0.split.rawValue)"], .text($0.split.rawValue)) }
     if !prompts.isEmpty { links.append(.element("a", ["href": "#prompts"], "captions from outside")) }

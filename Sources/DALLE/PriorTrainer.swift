@@ -37,26 +37,13 @@ public struct PriorTrainer: StageTrainer {
   public func train(settings: TrainingSettings, resume: Bool) throws(PipelineError) {
     var (state, saved) = try start(.prior, settings: settings, resume: resume)
     try state.configuration.imageTokenizer?.checkSuitsPrior(settings.priorKind ?? .transformer)
+    if !resume { try checkKind(settings, trained: state.configuration.prior?.kind) }
     let imageTokenizer = try checkpoint.readImageTokenizer(state.configuration)
     try checkPictureSize(imageTokenizer)
     let captions = dataSet.indices(of: .train).flatMap { dataSet.entries[$0].captions }
     let vocabulary = resume ? try checkpoint.readVocabulary() : try vocabulary(captions, settings: settings)
-    if !resume && settings.isWarmStart && !checkpoint.hasPrior {
-      throw PipelineError(.noInput, "\(checkpoint.url.path) has no prior whose weights a warm start could take")
-    }
-    if !resume, settings.isWarmStart, let kind = settings.priorKind, let trained = state.configuration.prior?.kind,
-      trained != kind
-    {
-      throw PipelineError(
-        .usage,
-        "a warm start goes on with the checkpoint's \(trained.rawValue), not with a \(kind.rawValue); "
-          + "give --kind \(trained.rawValue) or leave --warm-start out")
-    }
     if !resume {
       describe(&state.configuration, state.settings, imageTokenizer, vocabulary, captions)
-      if settings.attention != nil, let kind = state.configuration.prior?.kind, kind != .transformer {
-        throw PipelineError(.usage, "--attention is for the transformer, and this prior is a \(kind.rawValue)")
-      }
     }
     guard let description = state.configuration.prior else {
       throw PipelineError(.badData, "\(checkpoint.trainingStateFile.path) describes no prior")
@@ -66,6 +53,27 @@ public struct PriorTrainer: StageTrainer {
     if saved != nil { try checkpoint.check(description.leastParameterCount, fits: checkpoint.trainingStateFile) }
     reportTruncation(captions, vocabulary, textLength: description.frame.textLength)
     try run(imageTokenizer, vocabulary, description, state, saved)
+  }
+
+  /// Refuses what a new run cannot do before it has written anything.
+  /// - Parameter trained: the kind of the prior that the checkpoint holds.
+  private func checkKind(_ settings: TrainingSettings, trained: PriorKind?) throws(PipelineError) {
+    var kind = architecture?.kind ?? settings.priorKind ?? .transformer
+    if settings.isWarmStart {
+      guard checkpoint.hasPrior, let trained else {
+        throw PipelineError(.noInput, "\(checkpoint.url.path) has no prior whose weights a warm start could take")
+      }
+      if let wanted = settings.priorKind, wanted != trained {
+        throw PipelineError(
+          .usage,
+          "a warm start goes on with the checkpoint's \(trained.rawValue), not with a \(wanted.rawValue); "
+            + "give --kind \(trained.rawValue) or leave --warm-start out")
+      }
+      kind = trained
+    }
+    if settings.attention != nil && kind != .transformer {
+      throw PipelineError(.usage, "--attention is for the transformer, and this prior is a \(kind.rawValue)")
+    }
   }
 
   /// What a new run's `config.json` says of the data and the prior.
@@ -278,7 +286,8 @@ public struct PriorTrainer: StageTrainer {
   private func corrupted(
     _ tokens: [Int32], _ settings: TrainingSettings, _ frame: PriorConfiguration.Frame, _ sample: Int
   ) -> [Int32] {
-    let refinementCorruption = frame.codesPerPlace > 1 ? settings.refinementCorruption ?? 0.3 : 0
+    let refinementCorruption =
+      frame.codesPerPlace > 1 ? settings.refinementCorruption ?? TrainingSettings.standardRefinementCorruption : 0
     if settings.imageCorruption == 0 && refinementCorruption == 0 { return tokens }
     var random = Philox(seed: settings.seed, stream: 0xC02 << 48, counter: UInt64(sample) << 24)
     return PriorBatch.corrupted(

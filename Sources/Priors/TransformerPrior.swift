@@ -146,9 +146,8 @@ public struct TransformerPrior: Prior {
     var logits = [imageHead(h, as: type)]
     var stream = h.cast(to: .float32)
     for (d, refinement) in refinements.enumerated() {
-      let known = refinement.codes(codes(d, of: images), shape: stream.shape.dropLast())
-      stream = refinement(stream + known, precision: precision)
-      logits.append(refinement.head(refinement.norm2(stream, as: precision), as: type))
+      stream = refinement(stream, after: codes(d, of: images), precision: precision)
+      logits.append(refinement.logits(stream, precision: precision, as: type))
     }
     return logits
   }
@@ -233,9 +232,15 @@ public struct Refinement: Module, Sendable {
     head = Linear(width, codes, deviation: 0.02, &initializer)
   }
 
-  /// The stream's next value, with the code before already added.
-  func callAsFunction(_ stream: Tensor, precision: ElementType) -> Tensor {
-    stream + mlp(norm1(stream, as: precision))
+  /// The stream after the code before, one for each row of the stream.
+  func callAsFunction(_ stream: Tensor, after before: [Int32], precision: ElementType) -> Tensor {
+    let s = stream + codes(before, shape: stream.shape.dropLast())
+    return s + mlp(norm1(s, as: precision))
+  }
+
+  /// Of the code that the stream has been brought to, [.., K].
+  func logits(_ stream: Tensor, precision: ElementType, as type: ElementType) -> Tensor {
+    head(norm2(stream, as: precision), as: type)
   }
 }
 

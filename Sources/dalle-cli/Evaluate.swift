@@ -2,6 +2,7 @@ import ArgumentParser
 import Corpus
 import DALLE
 import Foundation
+import Priors
 import TensorCore
 
 struct Evaluate: ParsableCommand {
@@ -26,12 +27,15 @@ struct Evaluate: ParsableCommand {
   var prompts: [String] = []
   @Flag(help: "Write the figures into the checkpoint's model card, README.md.") var card = false
   @Flag(help: "Print JSON.") var json = false
+  @OptionGroup var sampling: SamplingFlags
   @OptionGroup var checkpoint: CheckpointOptions
   @OptionGroup var threads: ThreadOptions
 
   private struct Report: Encodable {
     var checkpoint: String
     var data: String
+    var seed: UInt64
+    var sampling: SamplingOptions
     var splits: [Evaluation]
     var output: String?
   }
@@ -50,6 +54,11 @@ struct Evaluate: ParsableCommand {
       guard (1...10_000).contains(candidates) else {
         throw PipelineError(.usage, "--candidates must be 1 to 10000, not \(candidates)")
       }
+    }
+    var options = GenerationOptions(seed: seed)
+    options.sampling = try sampling.options()
+    guard !card || options.sampling == SamplingOptions() else {
+      throw PipelineError(.usage, "--card is for what the default settings of drawing give")
     }
     let sheet = try output.map(OutputFile.url)
     let folder = try checkpoint.forReading(needing: \.isComplete).url
@@ -72,7 +81,7 @@ struct Evaluate: ParsableCommand {
     var results: [Evaluation] = []
     for split in split.map({ [$0] }) ?? Split.allCases {
       let result = try evaluator.evaluate(
-        split, options: .init(seed: seed), captionLimit: captions == 0 ? nil : captions, candidates: candidates
+        split, options: options, captionLimit: captions == 0 ? nil : captions, candidates: candidates
       ) { what, share in Console.progress(String(format: "%@ %3.0f%%", what, 100 * share)) }
       guard let result else {
         Console.note("the split \(split.rawValue) has no pictures")
@@ -90,10 +99,10 @@ struct Evaluate: ParsableCommand {
     }
     if let sheet {
       let drawn = try evaluator.draw(
-        prompts.isEmpty ? Self.standardPrompts : prompts, count: Self.drawingsOfAPrompt, options: .init(seed: seed)
+        prompts.isEmpty ? Self.standardPrompts : prompts, count: Self.drawingsOfAPrompt, options: options
       ) { Console.progress(String(format: "drawing other captions %3.0f%%", 100 * $0)) }
       try EvaluationPage(
-        checkpoint: folder.lastPathComponent, data: evaluator.dataSet.url.lastPathComponent, seed: seed,
+        checkpoint: folder.lastPathComponent, data: evaluator.dataSet.url.lastPathComponent, options: options,
         evaluations: results, prompts: drawn
       ).write(to: sheet)
       if !json { try Console.result(sheet.relativePath) }
@@ -101,7 +110,8 @@ struct Evaluate: ParsableCommand {
     if json {
       try Console.json(
         Report(
-          checkpoint: folder.relativePath, data: evaluator.dataSet.url.relativePath, splits: results, output: output))
+          checkpoint: folder.relativePath, data: evaluator.dataSet.url.relativePath, seed: seed,
+          sampling: options.sampling, splits: results, output: output))
     }
   }
 

@@ -17,19 +17,12 @@ struct Generate: ParsableCommand {
   var candidates: Int?
   @Option(parsing: .unconditional, help: "Names the random numbers: the same seed gives the same pictures.")
   var seed: UInt64 = 0
-  @Option(parsing: .unconditional, help: "Below 1 the likely becomes likelier; 0 takes the likeliest.")
-  var temperature = SamplingOptions().temperature
-  @Option(parsing: .unconditional, help: "Draw among this many likeliest tokens; 0 takes all.")
-  var topK = SamplingOptions().topK
-  @Option(parsing: .unconditional, help: "Draw among the likeliest tokens that make up this probability.")
-  var topP = SamplingOptions().topP
-  @Option(parsing: .unconditional, help: "How strongly the caption is followed; 1 is not at all strengthened.")
-  var guidance = SamplingOptions().guidance
   @Option(help: "The PNG to write, or with --separate the folder.") var output: String?
   @Option(parsing: .unconditional, help: "Each pixel becomes this many pixels a side.") var scale = 4
   @Option(parsing: .unconditional, help: "Pictures a row; about as many as rows unless given.") var columns: Int?
   @Flag(help: "One file a picture instead of one grid.") var separate = false
   @Flag(help: "Print what was made as JSON.") var json = false
+  @OptionGroup var sampling: SamplingFlags
   @OptionGroup var image: ImagePromptOptions
   @OptionGroup var checkpoint: CheckpointOptions
   @OptionGroup var threads: ThreadOptions
@@ -60,11 +53,7 @@ struct Generate: ParsableCommand {
 
   func run() throws {
     var options = GenerationOptions(seed: seed)
-    options.sampling.temperature = temperature
-    options.sampling.topK = topK
-    options.sampling.topP = topP
-    options.sampling.guidance = guidance
-    try options.sampling.validate()
+    options.sampling = try sampling.options()
     guard (1...10_000).contains(count) else { throw PipelineError(.usage, "--count must be 1 to 10000, not \(count)") }
     if let candidates {
       guard (count...10_000).contains(candidates) else {

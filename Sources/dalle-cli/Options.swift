@@ -3,6 +3,7 @@ import Corpus
 import DALLE
 import Foundation
 import Media
+import Priors
 import TensorCore
 
 extension Preset: ExpressibleByArgument {}
@@ -131,6 +132,25 @@ struct DataOptions: ParsableArguments {
     return try PictureDataSet(
       contentsOf: url, pictureSize: pictureSize, fit: fit ?? standardFit, strict: strict,
       report: { Console.note($0) })
+  }
+}
+
+/// How tokens are drawn.
+struct SamplingFlags: ParsableArguments {
+  @Option(parsing: .unconditional, help: "Below 1 the likely becomes likelier; 0 takes the likeliest.")
+  var temperature = SamplingOptions().temperature
+  @Option(parsing: .unconditional, help: "Draw among this many likeliest tokens; 0 takes all.")
+  var topK = SamplingOptions().topK
+  @Option(parsing: .unconditional, help: "Draw among the likeliest tokens that make up this probability.")
+  var topP = SamplingOptions().topP
+  @Option(parsing: .unconditional, help: "How strongly the caption is followed; 1 is not at all strengthened.")
+  var guidance = SamplingOptions().guidance
+
+  func options() throws(PipelineError) -> SamplingOptions {
+    var options = SamplingOptions()
+    (options.temperature, options.topK, options.topP, options.guidance) = (temperature, topK, topP, guidance)
+    try options.validate()
+    return options
   }
 }
 

@@ -25,8 +25,8 @@ struct TrainPrior: ParsableCommand {
   @Option(
     parsing: .unconditional,
     help: """
-      The share of a place's further codes, of those after right ones, that the model sees wrongly in training; 0.3 \
-      unless given.
+      The share of a place's further codes, of those after right ones, that the model sees wrongly in training; \
+      \(TrainingSettings.standardRefinementCorruption) unless given.
       """)
   var refinementCorruption: Float?
   @Option(

@@ -33,6 +33,7 @@ import Testing
     (["--text-length", "1"], "--text-length"), (["--dropout", "1"], "--dropout"),
     (["--caption-dropout", "1.5"], "--caption-dropout"), (["--merge-dropout", "nan"], "--merge-dropout"),
     (["--average-decay", "1"], "--average-decay"), (["--vocabulary-size", "255"], "--vocabulary-size"),
+    (["--refinement-corruption", "-0.1"], "--refinement-corruption"),
     (["--attention", "rows"], "full, row, column, conv"), (["--attention", ""], "--attention must be"),
     (["--attention", "row,,conv"], "--attention must be"), (["--attention", "row, column"], "--attention must be"),
     (["--attention", "row", "--kind", "pixelcnn"], "--attention is for the transformer"),

@@ -31,7 +31,7 @@ import Testing
     #expect(prompts.map(\.isInTraining) == [false, true])
     #expect(prompts[0].unseenWords == ["b", "tapir", "more"])
     let page = EvaluationPage(
-      checkpoint: "<i>mine</i>", data: "squares & bars", seed: 0, evaluations: evaluations, prompts: prompts)
+      checkpoint: "<i>mine</i>", data: "squares & bars", options: .init(), evaluations: evaluations, prompts: prompts)
     let html = try page.html()
     expectSelfContained(html)
     #expect(!html.contains("<script") && !html.contains("<i>") && !html.contains("<b>tapir"))
@@ -95,14 +95,14 @@ import Testing
     let evaluator = try Evaluator(StandaloneTokenizer(folder.checkpoint, threads: 2), folder.dataSet())
     let evaluation = try #require(try evaluator.evaluate(.validation))
     #expect(try evaluator.draw(["a red square"], count: 2).isEmpty)
-    let html = try EvaluationPage(checkpoint: "x", data: "y", seed: 0, evaluations: [evaluation]).html()
+    let html = try EvaluationPage(checkpoint: "x", data: "y", options: .init(), evaluations: [evaluation]).html()
     expectSelfContained(html)
     #expect(count("<img ", in: html) == 2 * 3 && html.contains("has no prior yet") && !html.contains("drawn <"))
   }
 
   @Test func thePageIsWrittenWholeOrNotAtAll() throws {
     let folder = try TestFolder()
-    let page = EvaluationPage(checkpoint: "x", data: "y", seed: 0, evaluations: [])
+    let page = EvaluationPage(checkpoint: "x", data: "y", options: .init(), evaluations: [])
     let file = folder.url.appendingPathComponent("sheet.html")
     try page.write(to: file)
     try page.write(to: file)
