@@ -567,10 +567,10 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   public var captionDropout: Float = 0.1
   /// Of merges when a caption is encoded (Provilkov et al. 2020).
   public var mergeDropout: Float = 0
-  /// Of image tokens before the one to be predicted: the probability that a random one stands in its place.
+  /// Of the places before: the probability that random tokens stand in the place of theirs.
   public var imageCorruption: Float = 0.15
-  /// Of the further codes of a place, where those before them are right: the probability that they are random;
-  /// ``standardRefinementCorruption`` where nil.
+  /// Of the further codes of a place, where those before them are right: the probability that they are random. A new
+  /// run where places have several codes takes ``standardRefinementCorruption`` for nil.
   public var refinementCorruption: Float?
   public static let standardRefinementCorruption: Float = 0.3
   /// Whether a prior's run begins with the weights that the checkpoint holds.

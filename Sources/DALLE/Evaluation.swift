@@ -115,13 +115,14 @@ public struct Evaluation: Encodable, Sendable {
   }
 
   /// What the figures of retrieval mean.
-  static func retrievalExplanation(_ evaluations: [Evaluation]) -> String {
+  /// - Parameter settings: what the pictures were drawn with, in words.
+  static func retrievalExplanation(_ evaluations: [Evaluation], settings: String) -> String {
     let best = evaluations.lazy.compactMap(\.candidates).first.map {
       " Best of \($0): the ranker has chosen among \($0) pictures drawn for the caption."
     }
     return """
-      Retrieval: one picture is drawn for each caption with the default settings, and its nearest neighbours are looked \
-      up among all pictures of the data set, at 32×32 pixels: the share whose own picture is the nearest, or among the \
+      Retrieval: one picture is drawn for each caption with \(settings), and its nearest neighbours are looked up \
+      among all pictures of the data set, at 32×32 pixels: the share whose own picture is the nearest, or among the \
       five nearest. The ceiling is the same with the tokenizer's reconstruction in place of the drawn picture.\(best ?? "")
       """
   }

@@ -44,14 +44,17 @@ public struct EvaluationPage {
   /// Whether there is a prior to draw with.
   private var hasDrawings: Bool { evaluations.contains { $0.retrieval != nil } }
 
+  /// What everything was drawn with.
+  private var settings: String {
+    let s = options.sampling
+    return s == SamplingOptions()
+      ? "the default settings"
+      : "temperature \(s.temperature), top-k \(s.topK), top-p \(s.topP) and guidance \(s.guidance)"
+  }
+
   // MARK: - The top
 
   private var header: HTML {
-    let s = options.sampling
-    let settings =
-      s == SamplingOptions()
-      ? "the default settings"
-      : "temperature \(s.temperature), top-k \(s.topK), top-p \(s.topP) and guidance \(s.guidance)"
     let what =
       hasDrawings
       ? "One picture for each caption, drawn with seed \(options.seed) and \(settings); none was picked."
@@ -69,7 +72,7 @@ public struct EvaluationPage {
     return .element(
       "section", ["class": "figures"], .element("h2", [:], "Figures"),
       .table(header: [""] + evaluations.map { .text($0.split.rawValue) }, rows: rows),
-      .paragraph(.text(Evaluation.retrievalExplanation(evaluations))),
+      .paragraph(.text(Evaluation.retrievalExplanation(evaluations, settings: settings))),
       .paragraph(
         .text(
           "Below, each caption has these two hits and their ceilings. The numbers under the pictures are differences at "

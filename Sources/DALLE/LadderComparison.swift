@@ -140,7 +140,9 @@ public struct LadderComparison {
     let statistics = GaussianStatistics(features.project(Matrix(smallPictures: drawn, side: side)))
     var originals: [Picture] = []
     for index in heldOutIndices { originals.append(try pictures.picture(at: index)) }
-    let training = [model.configuration.tokenizerTraining, model.configuration.priorTraining].compactMap { $0?.minutes }
+    let configuration = model.configuration
+    let training = ([configuration.tokenizerTraining, configuration.priorTraining].compactMap(\.self)
+      + (configuration.earlierPriorTraining ?? [])).map(\.minutes)
     let tokens = model.reconstructor.tokens(of: originals)
     let loss = model.prior.meanImageLoss(
       texts: captions.map(model.vocabulary.encode), images: tokens, precision: .float32, team: model.threadTeam)

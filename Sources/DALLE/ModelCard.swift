@@ -121,19 +121,20 @@ public struct ModelCard {
       options.append(("maximum-scaling", "\(augmentation.maximumScaling)"))
       if augmentation.horizontalFlip { options.append(("horizontal-flip", "")) }
     }
-    if let dropout = s.dropout, command == "train-ranker" { options.append(("dropout", "\(dropout)")) }
+    if let length = s.textLength { options.append(("text-length", "\(length)")) }
+    if let dropout = s.dropout { options.append(("dropout", "\(dropout)")) }
     guard command == "train-prior" else { return Self.commandLine(options) }
     if s.vocabularySize != TrainingSettings().vocabularySize {
       options.append(("vocabulary-size", "\(s.vocabularySize)"))
     }
-    if let length = s.textLength { options.append(("text-length", "\(length)")) }
-    if let dropout = s.dropout { options.append(("dropout", "\(dropout)")) }
     if let attention = s.attention { options.append(("attention", attention.list)) }
     if s.isWarmStart { options.append(("warm-start", "")) }
     if s.imageCorruption != TrainingSettings().imageCorruption {
       options.append(("image-corruption", "\(s.imageCorruption)"))
     }
-    if let share = s.refinementCorruption { options.append(("refinement-corruption", "\(share)")) }
+    if let share = s.refinementCorruption, share != TrainingSettings.standardRefinementCorruption {
+      options.append(("refinement-corruption", "\(share)"))
+    }
     if s.mergeDropout != TrainingSettings().mergeDropout { options.append(("merge-dropout", "\(s.mergeDropout)")) }
     if s.captionDropout != TrainingSettings().captionDropout {
       options.append(("caption-dropout", "\(s.captionDropout)"))
@@ -154,7 +155,8 @@ public struct ModelCard {
 
   private var figures: String {
     let table = Self.table([""] + evaluations.map(\.split.rawValue), Evaluation.figures(evaluations))
-    return "\(table)\n\n\(Evaluation.retrievalExplanation(evaluations)) "
-      + "`dalle-cli evaluate --card` measures all this anew."
+    let candidates = evaluations.lazy.compactMap(\.candidates).first.map { " --candidates \($0)" } ?? ""
+    return "\(table)\n\n\(Evaluation.retrievalExplanation(evaluations, settings: "the default settings")) "
+      + "`dalle-cli evaluate --card\(candidates)` measures all this anew."
   }
 }

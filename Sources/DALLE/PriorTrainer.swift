@@ -36,10 +36,10 @@ public struct PriorTrainer: StageTrainer {
   /// - Throws: `PipelineError` for settings, data or files that do not do, and where the learning rate diverges.
   public func train(settings: TrainingSettings, resume: Bool) throws(PipelineError) {
     var (state, saved) = try start(.prior, settings: settings, resume: resume)
-    try state.configuration.imageTokenizer?.checkSuitsPrior(settings.priorKind ?? .transformer)
-    if !resume { try checkKind(settings, trained: state.configuration.prior?.kind) }
+    try state.configuration.imageTokenizer?.checkSuitsPrior(architecture?.kind ?? settings.priorKind ?? .transformer)
     let imageTokenizer = try checkpoint.readImageTokenizer(state.configuration)
     try checkPictureSize(imageTokenizer)
+    if !resume { try check(settings, trained: state.configuration.prior, imageTokenizer) }
     let captions = dataSet.indices(of: .train).flatMap { dataSet.entries[$0].captions }
     let vocabulary = resume ? try checkpoint.readVocabulary() : try vocabulary(captions, settings: settings)
     if !resume {
@@ -56,23 +56,34 @@ public struct PriorTrainer: StageTrainer {
   }
 
   /// Refuses what a new run cannot do before it has written anything.
-  /// - Parameter trained: the kind of the prior that the checkpoint holds.
-  private func checkKind(_ settings: TrainingSettings, trained: PriorKind?) throws(PipelineError) {
+  /// - Parameter trained: the prior that the checkpoint holds.
+  private func check(
+    _ settings: TrainingSettings, trained: PriorConfiguration?, _ imageTokenizer: any ImageTokenizer
+  ) throws(PipelineError) {
     var kind = architecture?.kind ?? settings.priorKind ?? .transformer
     if settings.isWarmStart {
       guard checkpoint.hasPrior, let trained else {
         throw PipelineError(.noInput, "\(checkpoint.url.path) has no prior whose weights a warm start could take")
       }
-      if let wanted = settings.priorKind, wanted != trained {
+      if let wanted = settings.priorKind, wanted != trained.kind {
         throw PipelineError(
           .usage,
-          "a warm start goes on with the checkpoint's \(trained.rawValue), not with a \(wanted.rawValue); "
-            + "give --kind \(trained.rawValue) or leave --warm-start out")
+          "a warm start goes on with the checkpoint's \(trained.kind.rawValue), not with a \(wanted.rawValue); "
+            + "give --kind \(trained.kind.rawValue) or leave --warm-start out")
       }
-      kind = trained
+      if let length = settings.textLength, length != trained.frame.textLength {
+        throw PipelineError(
+          .usage,
+          "a warm start goes on with the checkpoint's \(trained.frame.textLength) text tokens; leave --text-length out")
+      }
+      kind = trained.kind
     }
     if settings.attention != nil && kind != .transformer {
       throw PipelineError(.usage, "--attention is for the transformer, and this prior is a \(kind.rawValue)")
+    }
+    if settings.refinementCorruption != nil && imageTokenizer.codesPerPlace == 1 {
+      throw PipelineError(
+        .usage, "--refinement-corruption is for tokenizers with several codes a place, and this one has one")
     }
   }
 
@@ -155,6 +166,9 @@ public struct PriorTrainer: StageTrainer {
     let loader = try BatchLoader(
       dataSet: dataSet, indices: train, batchSize: batchSize, seed: settings.seed,
       augmentation: augmentation, primaryCaptionShare: Self.primaryCaptionShare)
+    if saved == nil && description.frame.codesPerPlace > 1 {
+      settings.refinementCorruption = settings.refinementCorruption ?? TrainingSettings.standardRefinementCorruption
+    }
     let team = try makeTeam(threads: min(threads, batchSize))
     let model = description.makeModel(seed: settings.seed)
     if settings.isWarmStart && saved == nil {
@@ -187,8 +201,8 @@ public struct PriorTrainer: StageTrainer {
     var best = Double.infinity
     var recentLoss = 0.0
     var overfittingIsKnown = false
-    // Retrieval goes on rising long after the validation loss has stopped to fall.
-    var retrievalRises = false
+    // Retrieval goes on rising long after the validation loss has stopped to fall; so it does until measured.
+    var retrievalRises = validation.library != nil
     let loop = TrainingLoop(
       schedule: LearningRateSchedule(peak: learningRate, warmUpSteps: 100), bound: bound, batchSize: batchSize,
       stepsPerEpoch: Double(loader.indices.count) / Double(batchSize), saveEvery: settings.saveEvery,
@@ -286,8 +300,7 @@ public struct PriorTrainer: StageTrainer {
   private func corrupted(
     _ tokens: [Int32], _ settings: TrainingSettings, _ frame: PriorConfiguration.Frame, _ sample: Int
   ) -> [Int32] {
-    let refinementCorruption =
-      frame.codesPerPlace > 1 ? settings.refinementCorruption ?? TrainingSettings.standardRefinementCorruption : 0
+    let refinementCorruption = settings.refinementCorruption ?? 0
     if settings.imageCorruption == 0 && refinementCorruption == 0 { return tokens }
     var random = Philox(seed: settings.seed, stream: 0xC02 << 48, counter: UInt64(sample) << 24)
     return PriorBatch.corrupted(

@@ -73,7 +73,7 @@ public struct TokenizerTrainer: StageTrainer {
     let log = TrainingLog(
       folder: checkpoint.logFolder, stage: .imageTokenizer, resumingAt: saved.map { _ in start.step })
     let validation = Validation(model, dataSet: dataSet, team: team)
-    var recent = RecentTokens(codeCount: model.codeCount)
+    var recent = RecentTokens(codeCount: model.codeCount, codebooks: model.codesPerPlace)
     var collapseIsKnown = false
     var state = start
     state.settings = settings
@@ -103,7 +103,7 @@ public struct TokenizerTrainer: StageTrainer {
         let squaredError = parts.reduce(0) { $0 + $1.meanSquaredError * $1.share }
         recent.append(parts.flatMap(\.tokens))
         let use = recent.use
-        if step > 300 && !collapseIsKnown && recent.isFull && use.perplexity < 0.1 * Double(recent.largestPerplexity) {
+        if step > 300 && !collapseIsKnown && recent.isFull && recent.leastEvenness < 0.1 {
           collapseIsKnown = true
           observer.report(
             .note(
@@ -169,10 +169,12 @@ public struct TokenizerTrainer: StageTrainer {
   /// The tokens of the last steps, for how many codes are in use.
   private struct RecentTokens {
     let codeCount: Int
+    /// Each has as many codes, in a range of its own.
+    let codebooks: Int
     private var steps: [[Int32]] = []
     private static let maximumSteps = 16
 
-    init(codeCount: Int) { self.codeCount = codeCount }
+    init(codeCount: Int, codebooks: Int) { (self.codeCount, self.codebooks) = (codeCount, codebooks) }
 
     mutating func append(_ tokens: [Int32]) {
       steps.append(tokens)
@@ -180,8 +182,15 @@ public struct TokenizerTrainer: StageTrainer {
     }
 
     var isFull: Bool { steps.count == Self.maximumSteps }
-    /// Of evenly used codes: few tokens can't use many codes.
-    var largestPerplexity: Int { min(codeCount, steps.reduce(0) { $0 + $1.count }) }
+
+    /// Of the codebook that is used least evenly: its perplexity over the largest that so many tokens can have.
+    var leastEvenness: Double {
+      let K = codeCount / codebooks
+      return (0..<codebooks).map { d in
+        let own = steps.joined().filter { Int($0) / K == d }.map { $0 - Int32(d * K) }
+        return CodebookUse(tokens: own, codeCount: K).perplexity / Double(max(1, min(K, own.count)))
+      }.min() ?? 1
+    }
 
     var use: CodebookUse { CodebookUse(tokens: steps.joined(), codeCount: codeCount) }
   }

@@ -73,8 +73,8 @@ public struct DrawingRequest: Sendable {
   public var text: [Int32]
   /// The tokens of coarser grids that the picture is to agree with, for a prior that is conditioned on them.
   public var upperTokens: [[Int32]]
-  /// The first image tokens of the picture, which are given and not drawn, each below the model's image vocabulary;
-  /// those beyond its image length are cut.
+  /// The first image tokens of the picture, which are given and not drawn, each below the model's image vocabulary
+  /// and, where a place has several, in the range of its own codebook; those beyond the image length are cut.
   public var prefix: [Int32]
   public var seed: UInt64
   /// The number of the picture among those of the seed.
@@ -106,7 +106,8 @@ public struct PriorBatch: Sendable {
   public var texts: [[Int32]]
   /// B·imageLength tokens.
   public var images: [Int32]
-  /// What the model sees of `images` in training, where that is not the same: see ``corrupted(_:probability:codes:using:)``.
+  /// What the model sees of `images` in training, where that is not the same: see 
+  /// ``corrupted(_:probability:refinementProbability:codes:depth:using:)``.
   public var imageInputs: [Int32]?
   /// For each coarser grid that the model is conditioned on B·side² tokens.
   public var upperTokens: [[Int32]]

@@ -5,7 +5,7 @@ import TensorCore
 public struct SamplingOptions: Sendable, Codable, Equatable {
   /// Divides the logits; below 1 the likely tokens become likelier. 0 takes the likeliest.
   public var temperature: Float = 0.7
-  /// Only the likeliest `topK` tokens are drawn; 0 leaves all.
+  /// Only the likeliest `topK` tokens are drawn; 0 leaves all that guidance does.
   public var topK = 64
   /// Only the likeliest tokens whose probabilities sum up to `topP` are drawn (Holtzman et al. 2020).
   public var topP: Float = 1
@@ -27,12 +27,13 @@ public struct SamplingOptions: Sendable, Codable, Equatable {
     try check(guidance >= 0 && guidance.isFinite, "--guidance must be 0 or more, not \(guidance)")
   }
 
-  /// The logits with guidance: empty + guidance·(caption - empty), for the tokens that are plausible given the caption
-  /// (Li et al. 2023, *Contrastive Decoding*, equation 4). Of tokens that are out of the question with the caption and
-  /// without it, the difference says nothing, and may be large.
+  /// The logits with guidance: empty + guidance·(caption - empty). Where `guidance` is above 1, tokens that the caption makes
+  /// less than a tenth as likely as the likeliest one are out (Li et al. 2023, *Contrastive Decoding*, equation 4): of what
+  /// is out of the question with the caption and without it, the difference says nothing, and may be large.
   /// - Parameters:
-  ///   - conditional: given the caption.
-  ///   - empty: without a caption.
+  ///   - conditional: the K logits given the caption.
+  ///   - empty: as many without a caption.
+  /// - Returns: K logits, -∞ for the tokens that are out.
   public func guided(
     _ conditional: some Collection<Float>, without empty: some Collection<Float>
   ) -> [Float] {
@@ -76,7 +77,8 @@ public struct SamplingOptions: Sendable, Codable, Equatable {
       rest -= weight
       if rest < 0 { return Int32(candidates[i]) }
     }
-    return Int32(candidates[weights.count - 1])
+    // Rounding has left a rest. What has no weight is never drawn.
+    return Int32(candidates[weights.lastIndex { $0 > 0 } ?? 0])
   }
 
   /// The smallest of the `count` largest values.

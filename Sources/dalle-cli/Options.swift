@@ -139,11 +139,14 @@ struct DataOptions: ParsableArguments {
 struct SamplingFlags: ParsableArguments {
   @Option(parsing: .unconditional, help: "Below 1 the likely becomes likelier; 0 takes the likeliest.")
   var temperature = SamplingOptions().temperature
-  @Option(parsing: .unconditional, help: "Draw among this many likeliest tokens; 0 takes all.")
+  @Option(parsing: .unconditional, help: "Draw among this many likeliest tokens; 0 sets no number.")
   var topK = SamplingOptions().topK
   @Option(parsing: .unconditional, help: "Draw among the likeliest tokens that make up this probability.")
   var topP = SamplingOptions().topP
-  @Option(parsing: .unconditional, help: "How strongly the caption is followed; 1 is not at all strengthened.")
+  @Option(parsing: .unconditional, help: """
+      How strongly the caption is followed; 1 is not at all strengthened. Above 1, tokens that the caption makes less \
+      than a tenth as likely as the likeliest one are never drawn.
+      """)
   var guidance = SamplingOptions().guidance
 
   func options() throws(PipelineError) -> SamplingOptions {

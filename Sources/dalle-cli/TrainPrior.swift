@@ -20,13 +20,13 @@ struct TrainPrior: ParsableCommand {
   var mergeDropout = TrainingSettings().mergeDropout
   @Option(
     parsing: .unconditional,
-    help: "The share of image tokens that the model sees wrongly in training, which makes it listen to the caption.")
+    help: "The share of places whose tokens the model sees wrongly in training, which makes it listen to the caption.")
   var imageCorruption = TrainingSettings().imageCorruption
   @Option(
     parsing: .unconditional,
     help: """
-      The share of a place's further codes, of those after right ones, that the model sees wrongly in training; \
-      \(TrainingSettings.standardRefinementCorruption) unless given.
+      Where a place has several codes, as with --preset base: the share of further ones, after right ones, that the \
+      model sees wrongly in training; \(TrainingSettings.standardRefinementCorruption) unless given.
       """)
   var refinementCorruption: Float?
   @Option(

@@ -81,7 +81,8 @@ struct PriorDecoderTests {
       #expect(tokens.count == model.imageLength)
       for index in given..<tokens.count {
         let start = (i * tokens.count + index) * 13
-        let guided = options.guided(logits[start..<start + 13], without: other[start..<start + 13])
+        let own = logits[start..<start + 13]
+        let guided = texts[i].isEmpty ? Array(own) : options.guided(own, without: other[start..<start + 13])
         let code = options.draw(guided, uniform: requests[i].uniform(position: index))
         if tokens[index] != Int32(index % model.codesPerPlace * 13) + code { disagreements += 1 }
       }
@@ -125,6 +126,17 @@ struct PriorDecoderTests {
     let unconditional = requests().map { PriorDecoder.Request(text: [], seed: $0.seed, number: $0.number) }
     let empty = decoder.draw(requests(), options: options)
     #expect(empty == decoder.draw(unconditional, options: options))
+  }
+
+  /// There is nothing to strengthen.
+  @Test func withoutACaptionGuidanceChangesNothing() throws {
+    let decoder = PriorDecoder(largerModel(), team: try ThreadTeam(count: 2))
+    let requests = (0..<4).map { PriorDecoder.Request(text: [], seed: 3, number: $0) }
+    var options = SamplingOptions()
+    (options.temperature, options.guidance) = (1.5, 1)
+    let plain = decoder.draw(requests, options: options)
+    options.guidance = 4
+    #expect(decoder.draw(requests, options: options) == plain)
   }
 
   @Test func seedAndNumberChooseThePicture() throws {
