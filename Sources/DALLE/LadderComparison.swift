@@ -141,7 +141,8 @@ public struct LadderComparison {
     var originals: [Picture] = []
     for index in heldOutIndices { originals.append(try pictures.picture(at: index)) }
     let configuration = model.configuration
-    let training = ([configuration.tokenizerTraining, configuration.priorTraining].compactMap(\.self)
+    let training =
+      ([configuration.tokenizerTraining, configuration.priorTraining].compactMap(\.self)
       + (configuration.earlierPriorTraining ?? [])).map(\.minutes)
     let tokens = model.reconstructor.tokens(of: originals)
     let loss = model.prior.meanImageLoss(

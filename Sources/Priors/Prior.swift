@@ -106,7 +106,7 @@ public struct PriorBatch: Sendable {
   public var texts: [[Int32]]
   /// B·imageLength tokens.
   public var images: [Int32]
-  /// What the model sees of `images` in training, where that is not the same: see 
+  /// What the model sees of `images` in training, where that is not the same: see
   /// ``corrupted(_:probability:refinementProbability:codes:depth:using:)``.
   public var imageInputs: [Int32]?
   /// For each coarser grid that the model is conditioned on B·side² tokens.

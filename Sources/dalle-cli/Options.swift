@@ -143,7 +143,9 @@ struct SamplingFlags: ParsableArguments {
   var topK = SamplingOptions().topK
   @Option(parsing: .unconditional, help: "Draw among the likeliest tokens that make up this probability.")
   var topP = SamplingOptions().topP
-  @Option(parsing: .unconditional, help: """
+  @Option(
+    parsing: .unconditional,
+    help: """
       How strongly the caption is followed; 1 is not at all strengthened. Above 1, tokens that the caption makes less \
       than a tenth as likely as the likeliest one are never drawn.
       """)
