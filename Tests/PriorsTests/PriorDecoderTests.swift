@@ -207,7 +207,10 @@ struct PriorDecoderTests {
     #expect(told == Array(5...16))
     told = []
     // Four codes given are two places.
-    _ = PriorDecoder(largerModel(depth: 2), team: try ThreadTeam(count: 1))
+    let model = largerModel(depth: 2)
+    let K = Int32(model.configuration.codes)
+    request.prefix = [1, K + 2, 3, K + 4]
+    _ = PriorDecoder(model, team: try ThreadTeam(count: 1))
       .draw([request], options: SamplingOptions()) { told.append($0) }
     #expect(told == Array(stride(from: 6, through: 32, by: 2)))
   }
