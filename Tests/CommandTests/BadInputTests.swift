@@ -33,13 +33,24 @@ import Testing
     (["--text-length", "1"], "--text-length"), (["--dropout", "1"], "--dropout"),
     (["--caption-dropout", "1.5"], "--caption-dropout"), (["--merge-dropout", "nan"], "--merge-dropout"),
     (["--average-decay", "1"], "--average-decay"), (["--vocabulary-size", "255"], "--vocabulary-size"),
-    (["--refinement-corruption", "-0.1"], "--refinement-corruption"),
+    (["--refinement-corruption", "-0.1"], "--refinement-corruption must be"),
+    (["--refinement-corruption", "0.2"], "several codes a place"),
+    (["--warm-start", "--text-length", "40"], "leave --text-length out"),
     (["--attention", "rows"], "full, row, column, conv"), (["--attention", ""], "--attention must be"),
     (["--attention", "row,,conv"], "--attention must be"), (["--attention", "row, column"], "--attention must be"),
     (["--attention", "row", "--kind", "pixelcnn"], "--attention is for the transformer"),
   ])
   func priorOptionsThatMakeNoSense(_ options: [String], _ words: String) throws {
     try Program.run(["train-prior", "data"] + options, in: Trained.folder.get()).expectFailure(64, words)
+  }
+
+  @Test func nothingIsWrittenForARunThatCannotBegin() throws {
+    let folder = try Trained.copy()
+    let vocabulary = folder.path("checkpoints/local/vocabulary.json")
+    try FileManager.default.removeItem(at: vocabulary)
+    try Program.run(["train-prior", "data", "--kind", "pixelcnn", "--attention", "row"], in: folder)
+      .expectFailure(64, "--attention is for the transformer")
+    #expect(!FileManager.default.fileExists(atPath: vocabulary.path))
   }
 
   @Test func resumingWhatIsNotThere() throws {

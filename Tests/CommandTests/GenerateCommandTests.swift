@@ -279,6 +279,9 @@ import Testing
     }
     try Program.run(["evaluate", "data", "--captions", "-1"], in: folder).expectFailure(64, "--captions")
     try Program.run(["evaluate", "data", "--split", "all"], in: folder).expectFailure(64, "--split")
+    try Program.run(["evaluate", "data", "--top-k", "-1"], in: folder).expectFailure(64, "--top-k")
+    // The card says that its figures are those of the default settings.
+    try Program.run(["evaluate", "data", "--card", "--temperature", "1"], in: folder).expectFailure(64, "--card")
   }
 
   @Test func evaluationWritesAContactSheet() throws {
