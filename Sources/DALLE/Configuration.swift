@@ -22,6 +22,9 @@ public struct CheckpointConfiguration: Codable, Sendable {
   public var ranker: Ranker.Configuration?
   public var rankerTraining: TrainingSummary?
 
+  /// The runs that made the prior, the first one first.
+  public var priorRuns: [TrainingSummary] { (earlierPriorTraining ?? []) + [priorTraining].compactMap(\.self) }
+
   public init() {}
 
   /// - Parameter path: the file that `json` comes from, for messages.

@@ -106,7 +106,7 @@ public struct Evaluation: Encodable, Sendable {
         "\($0.retrieval.map { percent($0.at5) } ?? "–") (\(percent($0.retrievalCeiling.at5)))"
       },
     ]
-      + (evaluations.lazy.compactMap(\.candidates).first.map { count in
+      + (evaluations.candidates.map { count in
         [
           row("retrieval@1, best of \(count)") { $0.rankedRetrieval.map { percent($0.at1) } ?? "–" },
           row("retrieval@5, best of \(count)") { $0.rankedRetrieval.map { percent($0.at5) } ?? "–" },
@@ -117,7 +117,7 @@ public struct Evaluation: Encodable, Sendable {
   /// What the figures of retrieval mean.
   /// - Parameter settings: what the pictures were drawn with, in words.
   static func retrievalExplanation(_ evaluations: [Evaluation], settings: String) -> String {
-    let best = evaluations.lazy.compactMap(\.candidates).first.map {
+    let best = evaluations.candidates.map {
       " Best of \($0): the ranker has chosen among \($0) pictures drawn for the caption."
     }
     return """
@@ -126,6 +126,11 @@ public struct Evaluation: Encodable, Sendable {
       five nearest. The ceiling is the same with the tokenizer's reconstruction in place of the drawn picture.\(best ?? "")
       """
   }
+}
+
+extension [Evaluation] {
+  /// How many pictures the ranker has chosen among; nil where it was not asked.
+  var candidates: Int? { lazy.compactMap(\.candidates).first }
 }
 
 extension TextToImageModel {

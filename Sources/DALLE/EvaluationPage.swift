@@ -46,10 +46,7 @@ public struct EvaluationPage {
 
   /// What everything was drawn with.
   private var settings: String {
-    let s = options.sampling
-    return s == SamplingOptions()
-      ? "the default settings"
-      : "temperature \(s.temperature), top-k \(s.topK), top-p \(s.topP) and guidance \(s.guidance)"
+    options.sampling == SamplingOptions() ? "the default settings" : "\(options.sampling)"
   }
 
   // MARK: - The top

@@ -140,15 +140,12 @@ public struct LadderComparison {
     let statistics = GaussianStatistics(features.project(Matrix(smallPictures: drawn, side: side)))
     var originals: [Picture] = []
     for index in heldOutIndices { originals.append(try pictures.picture(at: index)) }
-    let configuration = model.configuration
-    let training =
-      ([configuration.tokenizerTraining, configuration.priorTraining].compactMap(\.self)
-      + (configuration.earlierPriorTraining ?? [])).map(\.minutes)
+    let training = ([model.configuration.tokenizerTraining].compactMap(\.self) + model.configuration.priorRuns)
+      .map(\.minutes)
     let tokens = model.reconstructor.tokens(of: originals)
     let loss = model.prior.meanImageLoss(
       texts: captions.map(model.vocabulary.encode), images: tokens, precision: .float32, team: model.threadTeam)
-    let count = min(Self.shownOriginals, captions.count)
-    let shown = (0..<count).map { $0 * captions.count / count }.filter { $0 < drawn.count }
+    let shown = captions.indices.spread(over: Self.shownOriginals).filter { $0 < drawn.count }
     report.dalle = DalleReport(
       checkpoint: name,
       frechetDistance: try FrechetDistance.between(statistics, heldOutStatistics),
@@ -167,10 +164,18 @@ extension LadderReport {
   public func html() throws(PipelineError) -> String { try LadderPage(report: self).html() }
 }
 
+extension RandomAccessCollection<Int> where Index == Int {
+  /// At most `count` of these positions, evenly spread.
+  func spread(over count: Int) -> [Int] {
+    let kept = Swift.min(count, self.count)
+    return (0..<kept).map { self[startIndex + $0 * self.count / kept] }
+  }
+}
+
 extension Matrix {
   /// At most `count` rows, evenly spread.
   public func spread(over count: Int) -> Matrix {
-    count >= rows ? self : selecting((0..<count).map { $0 * rows / count })
+    count >= rows ? self : selecting((0..<rows).spread(over: count))
   }
 
   func clamped(to range: ClosedRange<Double>) -> Matrix {

@@ -67,7 +67,7 @@ public struct ModelCard {
 
   private var training: String {
     var text: [String] = []
-    let priorRuns = (configuration.earlierPriorTraining ?? []) + [configuration.priorTraining].compactMap(\.self)
+    let priorRuns = configuration.priorRuns
     let tokenizerRuns = [configuration.tokenizerTraining].compactMap(\.self)
     let rankerRuns = [configuration.rankerTraining].compactMap(\.self)
     for (command, summary) in tokenizerRuns.map({ ("train-tokenizer", $0) }) + priorRuns.map({ ("train-prior", $0) })
@@ -155,7 +155,7 @@ public struct ModelCard {
 
   private var figures: String {
     let table = Self.table([""] + evaluations.map(\.split.rawValue), Evaluation.figures(evaluations))
-    let candidates = evaluations.lazy.compactMap(\.candidates).first.map { " --candidates \($0)" } ?? ""
+    let candidates = evaluations.candidates.map { " --candidates \($0)" } ?? ""
     return "\(table)\n\n\(Evaluation.retrievalExplanation(evaluations, settings: "the default settings")) "
       + "`dalle-cli evaluate --card\(candidates)` measures all this anew."
   }

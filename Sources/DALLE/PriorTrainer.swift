@@ -95,8 +95,7 @@ public struct PriorTrainer: StageTrainer {
     var description = architecture ?? settings.chosenPreset.prior(settings.priorKind ?? .transformer)
     if settings.isWarmStart, let trained = configuration.prior {
       description = trained
-      configuration.earlierPriorTraining =
-        (configuration.earlierPriorTraining ?? []) + [configuration.priorTraining].compactMap(\.self)
+      configuration.earlierPriorTraining = configuration.priorRuns
     } else {
       description.frame.textVocabulary = vocabulary.vocabularySize
       description.frame.imageVocabulary = imageTokenizer.codeCount
@@ -357,7 +356,7 @@ public struct PriorTrainer: StageTrainer {
       reconstructor = Reconstructor(tokenizer: imageTokenizer, team: team)
       let dataSet = trainer.dataSet
       // Evenly spaced: in the order of the files, what is alike stands together.
-      let held = Self.spread(dataSet.indices(of: .validation), count: Self.maximumCount)
+      let held = dataSet.indices(of: .validation).spread(over: Self.maximumCount)
         .compactMap { i in (try? dataSet.picture(at: i)).map { (index: i, picture: $0) } }
       indices = held.map(\.index)
       let heldCaptions = held.map { dataSet.entries[$0.index].captions[0] }
@@ -368,15 +367,9 @@ public struct PriorTrainer: StageTrainer {
       let train = dataSet.indices(of: .train)
       let trainCount = min(train.count, held.isEmpty ? Self.sampleCount : Self.sampleCount * 2 / 3)
       captions =
-        Self.spread(train, count: trainCount).map { dataSet.entries[$0].captions[0] }
+        train.spread(over: trainCount).map { dataSet.entries[$0].captions[0] }
         + heldCaptions.prefix(Self.sampleCount - trainCount)
       sampleTexts = captions.map { vocabulary.encode($0) }
-    }
-
-    /// At most `count` of the indices, evenly spaced.
-    private static func spread(_ indices: [Int], count: Int) -> [Int] {
-      let count = min(indices.count, count)
-      return (0..<count).map { indices[$0 * indices.count / count] }
     }
 
     /// Nats an image token; nil without pictures.

@@ -168,31 +168,38 @@ public struct TokenizerTrainer: StageTrainer {
 
   /// The tokens of the last steps, for how many codes are in use.
   private struct RecentTokens {
-    let codeCount: Int
     /// Each has as many codes, in a range of its own.
-    let codebooks: Int
+    private let codebooks: Int
     private var steps: [[Int32]] = []
+    /// How often each code stands in `steps`.
+    private var counts: [Int]
     private static let maximumSteps = 16
 
-    init(codeCount: Int, codebooks: Int) { (self.codeCount, self.codebooks) = (codeCount, codebooks) }
+    init(codeCount: Int, codebooks: Int) {
+      self.codebooks = codebooks
+      counts = Array(repeating: 0, count: codeCount)
+    }
 
     mutating func append(_ tokens: [Int32]) {
       steps.append(tokens)
-      if steps.count > Self.maximumSteps { steps.removeFirst() }
+      for token in tokens { counts[Int(token)] += 1 }
+      if steps.count > Self.maximumSteps {
+        for token in steps.removeFirst() { counts[Int(token)] -= 1 }
+      }
     }
 
     var isFull: Bool { steps.count == Self.maximumSteps }
 
     /// Of the codebook that is used least evenly: its perplexity over the largest that so many tokens can have.
     var leastEvenness: Double {
-      let K = codeCount / codebooks
+      let K = counts.count / codebooks
       return (0..<codebooks).map { d in
-        let own = steps.joined().filter { Int($0) / K == d }.map { $0 - Int32(d * K) }
-        return CodebookUse(tokens: own, codeCount: K).perplexity / Double(max(1, min(K, own.count)))
+        let own = Array(counts[d * K..<(d + 1) * K])
+        return CodebookUse(counts: own).perplexity / Double(max(1, min(K, own.reduce(0, +))))
       }.min() ?? 1
     }
 
-    var use: CodebookUse { CodebookUse(tokens: steps.joined(), codeCount: codeCount) }
+    var use: CodebookUse { CodebookUse(counts: counts) }
   }
 
   /// Reconstruction of the validation pictures.

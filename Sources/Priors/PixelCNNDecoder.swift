@@ -69,7 +69,7 @@ public final class PixelCNNDecoder: ImageTokenDecoder {
       self.positions = positions
       self.options = options
       let c = model.configuration
-      let isGuided = options.guidance != 1 && c.textLength > 0 && !request.text.isEmpty
+      let isGuided = request.isGuided(by: options) && c.textLength > 0
       let sequences = isGuided ? 2 : 1
       self.sequences = sequences
       let condition = model.condition(

@@ -88,6 +88,9 @@ public struct DrawingRequest: Sendable {
     self.number = number
   }
 
+  /// Whether guidance makes a difference: without a caption there is nothing to strengthen.
+  func isGuided(by options: SamplingOptions) -> Bool { options.guidance != 1 && !text.isEmpty }
+
   /// The token at a position: the one given, else one drawn from `logits`.
   func token(at position: Int, from logits: [Float], _ options: SamplingOptions) -> Int32 {
     position < prefix.count ? prefix[position] : options.draw(logits, uniform: uniform(position: position))

@@ -67,7 +67,7 @@ public final class PriorDecoder: ImageTokenDecoder {
     let c = configuration
     let D = c.codesPerPlace
     // With guidance each picture has a second sequence without a caption.
-    let isGuided = options.guidance != 1 && requests.contains { !$0.text.isEmpty }
+    let isGuided = requests.contains { $0.isGuided(by: options) }
     let texts = requests.map(\.text) + (isGuided ? requests.map { _ in [] } : [])
     // The last place is not an input.
     let given = min((requests.map(\.prefix.count).min() ?? 0) / D, c.placeCount - 1)
@@ -173,8 +173,7 @@ public final class PriorDecoder: ImageTokenDecoder {
       let (K, pictures) = (logits.lastDimension, requests.count)
       return logits.withUnsafeMutableFloats { logits in
         let conditional = logits[i * K..<(i + 1) * K]
-        // Without a caption both are the same.
-        guard options.guidance != 1, !requests[i].text.isEmpty else { return Array(conditional) }
+        guard requests[i].isGuided(by: options) else { return Array(conditional) }
         return options.guided(conditional, without: logits[(pictures + i) * K..<(pictures + i + 1) * K])
       }
     }

@@ -2,7 +2,7 @@ import Foundation
 import TensorCore
 
 /// How tokens are drawn from the prior's distribution.
-public struct SamplingOptions: Sendable, Codable, Equatable {
+public struct SamplingOptions: Sendable, Codable, Equatable, CustomStringConvertible {
   /// Divides the logits; below 1 the likely tokens become likelier. 0 takes the likeliest.
   public var temperature: Float = 0.7
   /// Only the likeliest `topK` tokens are drawn; 0 leaves all that guidance does.
@@ -15,6 +15,10 @@ public struct SamplingOptions: Sendable, Codable, Equatable {
   static let plausibleShare: Float = 0.1
 
   public init() {}
+
+  public var description: String {
+    "temperature \(temperature), top-k \(topK), top-p \(topP), guidance \(guidance)"
+  }
 
   /// - Throws: `PipelineError` of kind `.usage` for a value that makes no sense.
   public func validate() throws(PipelineError) {

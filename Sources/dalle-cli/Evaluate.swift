@@ -27,7 +27,7 @@ struct Evaluate: ParsableCommand {
   var prompts: [String] = []
   @Flag(help: "Write the figures into the checkpoint's model card, README.md.") var card = false
   @Flag(help: "Print JSON.") var json = false
-  @OptionGroup var sampling: SamplingFlags
+  @OptionGroup var sampling: DrawingOptions
   @OptionGroup var checkpoint: CheckpointOptions
   @OptionGroup var threads: ThreadOptions
 
@@ -55,8 +55,7 @@ struct Evaluate: ParsableCommand {
         throw PipelineError(.usage, "--candidates must be 1 to 10000, not \(candidates)")
       }
     }
-    var options = GenerationOptions(seed: seed)
-    options.sampling = try sampling.options()
+    let options = GenerationOptions(seed: seed, sampling: try sampling.options())
     guard !card || options.sampling == SamplingOptions() else {
       throw PipelineError(.usage, "--card is for what the default settings of drawing give")
     }

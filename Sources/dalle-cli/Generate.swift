@@ -22,7 +22,7 @@ struct Generate: ParsableCommand {
   @Option(parsing: .unconditional, help: "Pictures a row; about as many as rows unless given.") var columns: Int?
   @Flag(help: "One file a picture instead of one grid.") var separate = false
   @Flag(help: "Print what was made as JSON.") var json = false
-  @OptionGroup var sampling: SamplingFlags
+  @OptionGroup var sampling: DrawingOptions
   @OptionGroup var image: ImagePromptOptions
   @OptionGroup var checkpoint: CheckpointOptions
   @OptionGroup var threads: ThreadOptions
@@ -52,8 +52,7 @@ struct Generate: ParsableCommand {
   }
 
   func run() throws {
-    var options = GenerationOptions(seed: seed)
-    options.sampling = try sampling.options()
+    var options = GenerationOptions(seed: seed, sampling: try sampling.options())
     guard (1...10_000).contains(count) else { throw PipelineError(.usage, "--count must be 1 to 10000, not \(count)") }
     if let candidates {
       guard (count...10_000).contains(candidates) else {
@@ -133,15 +132,10 @@ struct Generate: ParsableCommand {
   private func write(
     _ pictures: [Picture], numbers: [Int]?, _ options: GenerationOptions, keptRows: Int?, _ folder: URL, to target: URL
   ) throws -> [String] {
-    let sampling = options.sampling
     var text = [
       ("Software", "dalle-cli \(DalleCLI.configuration.version)"),
       ("Checkpoint", folder.lastPathComponent), ("Seed", "\(seed)"),
-      (
-        "Settings",
-        "temperature \(sampling.temperature), top-k \(sampling.topK), top-p \(sampling.topP), "
-          + "guidance \(sampling.guidance)"
-      ),
+      ("Settings", "\(options.sampling)"),
     ]
     if let keptRows, let url = image.url { text += [("Image", url.lastPathComponent), ("Kept rows", "\(keptRows)")] }
     if separate {

@@ -136,7 +136,7 @@ struct DataOptions: ParsableArguments {
 }
 
 /// How tokens are drawn.
-struct SamplingFlags: ParsableArguments {
+struct DrawingOptions: ParsableArguments {
   @Option(parsing: .unconditional, help: "Below 1 the likely becomes likelier; 0 takes the likeliest.")
   var temperature = SamplingOptions().temperature
   @Option(parsing: .unconditional, help: "Draw among this many likeliest tokens; 0 sets no number.")
