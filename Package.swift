@@ -42,7 +42,7 @@ let package = Package(
     .target(
       name: "TextTokenizer",
       dependencies: ["TensorCore", .product(name: "HeapModule", package: "swift-collections")]),
-    .target(name: "Corpus", dependencies: ["Media", "CFreeType", "CHarfBuzz", "CZlib"]),
+    .target(name: "Corpus", dependencies: ["Media", "TextTokenizer", "CFreeType", "CHarfBuzz", "CZlib"]),
 
     // Models, what joins them, and the command line.
     .target(name: "LatentModels", dependencies: ["NN"]),

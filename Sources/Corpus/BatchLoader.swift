@@ -22,9 +22,11 @@ public final class BatchLoader: Sendable {
   public let batchSize: Int
   public let seed: UInt64
   public let augmentation: Augmentation
-  /// How often a picture that has several captions is shown with its first one; otherwise the others are equally
-  /// likely. One half by default, because further captions (keywords, above all) say less.
-  public let primaryCaptionShare: Float
+  /// What the captions are said in; nil says them as they are.
+  public let forms: CaptionForms?
+  /// Without forms, how often a picture that has several captions is shown with its first one; otherwise the others are
+  /// equally likely. Further captions, keywords above all, say less.
+  private static let primaryCaptionShare: Float = 0.85
 
   /// Where given, every second picture of a batch is a neighbour of the one before it, and an epoch's order fills the
   /// places that are left.
@@ -42,25 +44,23 @@ public final class BatchLoader: Sendable {
   /// - Parameters:
   ///   - indices: the pictures to draw from, as positions in the data set's `entries`.
   ///   - batchSize: pictures a batch; it may be larger than the count of `indices`.
+  ///   - forms: made for `indices` at least.
   /// - Throws: `PipelineError` of kind `.badData` where there are no pictures, and `.usage` where `batchSize` is not
-  ///   positive or `primaryCaptionShare` is not in 0...1.
+  ///   positive.
   public init(
     dataSet: PictureDataSet, indices: [Int], batchSize: Int, seed: UInt64, augmentation: Augmentation = .none,
-    primaryCaptionShare: Float = 0.5, neighbours: CaptionNeighbours? = nil
+    forms: CaptionForms? = nil, neighbours: CaptionNeighbours? = nil
   ) throws(PipelineError) {
     guard !indices.isEmpty else {
       throw PipelineError(.badData, "the data set \(dataSet.url.path) has no pictures in this split")
     }
     guard batchSize > 0 else { throw PipelineError(.usage, "a batch size of \(batchSize) makes no sense") }
-    guard (0...1).contains(primaryCaptionShare) else {
-      throw PipelineError(.usage, "the share of primary captions, \(primaryCaptionShare), is not in 0...1")
-    }
     self.dataSet = dataSet
     self.indices = indices
     self.batchSize = batchSize
     self.seed = seed
     self.augmentation = augmentation
-    self.primaryCaptionShare = primaryCaptionShare
+    self.forms = forms
     self.neighbours = neighbours
   }
 
@@ -81,7 +81,7 @@ public final class BatchLoader: Sendable {
     batch.pixels.reserveCapacity(batchSize * side * side * 3)
     func append(_ index: Int, _ picture: Picture, using random: inout Philox) {
       batch.indices.append(index)
-      batch.captions.append(caption(of: dataSet.entries[index], using: &random))
+      batch.captions.append(caption(of: index, using: &random))
       batch.pixels += augmentation.applied(to: picture, using: &random).pixels
     }
     for sample in (step * orderedPerBatch)..<((step + 1) * orderedPerBatch) {
@@ -120,11 +120,12 @@ public final class BatchLoader: Sendable {
     }
   }
 
-  private func caption(of entry: CaptionedPicture, using random: inout Philox) -> String {
-    let takesPrimary = random.uniform() < primaryCaptionShare
+  private func caption(of index: Int, using random: inout Philox) -> String {
+    if let forms { return forms.caption(of: index, using: &random) }
+    let captions = dataSet.entries[index].allCaptions
+    let takesPrimary = random.uniform() < Self.primaryCaptionShare
     let choice = random.nextWord()
-    if takesPrimary || entry.captions.count == 1 { return entry.captions[0] }
-    let further = entry.captions.count - 1
-    return entry.captions[1 + Int((UInt64(choice) * UInt64(further)) >> 32)]
+    if takesPrimary || captions.count == 1 { return captions[0] }
+    return captions[1 + Int((UInt64(choice) * UInt64(captions.count - 1)) >> 32)]
   }
 }

@@ -15,11 +15,20 @@ public struct CaptionedPicture: Sendable, Equatable {
   public let fileName: String
   /// At least one; none is empty. The first is the primary one.
   public let captions: [String]
+  /// Words that say something of the picture, in the data set's order; often none.
+  public let keywords: [String]
   public let split: Split
 
-  public init(fileName: String, captions: [String], split: Split) {
+  public init(fileName: String, captions: [String], keywords: [String] = [], split: Split) {
     self.fileName = fileName
     self.captions = captions
+    self.keywords = keywords
     self.split = split
+  }
+
+  /// The captions, and the keywords as a further one, joined by ", ".
+  public var allCaptions: [String] {
+    let joined = keywords.joined(separator: ", ")
+    return joined.isEmpty || captions.contains(joined) ? captions : captions + [joined]
   }
 }

@@ -125,7 +125,7 @@ struct DataSetFolder {
 
   private func metadataItems(_ files: [String]) throws(PipelineError) -> [Item] {
     var captions: [String: [String]] = [:]
-    var keywordCaptions: [String: String] = [:]
+    var keywords: [String: [String]] = [:]
     var splits: [String: Split] = [:]
     for file in files {
       let content = try InputFile.contents(of: url.appendingPathComponent(file), maximumByteCount: 1 << 31)
@@ -151,13 +151,14 @@ struct DataSetFolder {
           splits[path] = splits[path] ?? split
         }
         captions[path, default: []] += entry.texts.compactMap(Self.caption)
-        if let joined = Self.caption(entry.keywords.joined(separator: ", ")) { keywordCaptions[path] = joined }
+        let words = entry.keywords.compactMap(Self.caption)
+        if !words.isEmpty { keywords[path] = words }
       }
     }
     var items: [Item] = []
     for (path, texts) in captions.sorted(by: { $0.key < $1.key }) {
-      let all = texts + [keywordCaptions[path]].compactMap { $0 }
-      guard !all.isEmpty else {
+      let words = keywords[path] ?? []
+      guard !texts.isEmpty || !words.isEmpty else {
         try skip(path, "it has no caption")
         continue
       }
@@ -166,7 +167,10 @@ struct DataSetFolder {
         try skip(path, "the metadata names it, but there is no such file")
         continue
       }
-      items.append(item(path, captions: all, split: splits[path], source: PictureSource(url: file, part: nil)))
+      let captions = texts.isEmpty ? [words.joined(separator: ", ")] : texts
+      items.append(
+        item(
+          path, captions: captions, keywords: words, split: splits[path], source: PictureSource(url: file, part: nil)))
     }
     for path in pictures() where captions[path] == nil {
       try skip(path, "\(Self.metadataName) has no line for it")
@@ -308,9 +312,11 @@ struct DataSetFolder {
     paths.filter { Self.pictureExtensions.contains(($0 as NSString).pathExtension.lowercased()) }
   }
 
-  private func item(_ path: String, captions: [String], split: Split?, source: PictureSource) -> Item {
+  private func item(
+    _ path: String, captions: [String], keywords: [String] = [], split: Split?, source: PictureSource
+  ) -> Item {
     let entry = CaptionedPicture(
-      fileName: path, captions: captions, split: split ?? Split.standard(forFileName: path))
+      fileName: path, captions: captions, keywords: keywords, split: split ?? Split.standard(forFileName: path))
     return Item(entry: entry, source: source, namesSplit: split != nil)
   }
 

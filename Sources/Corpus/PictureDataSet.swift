@@ -8,7 +8,7 @@ import TensorCore
 /// Three forms are read; the first one that fits is taken:
 /// - Hugging Face *imagefolder*: one or more `metadata.jsonl`, each line an object with `file_name` (relative to the
 ///   `metadata.jsonl`), `text` (a string or several), and optionally `split` (`train`, `validation`, `test`) and
-///   `keywords` (an array, which becomes one further caption, joined by ", "). Several lines with the same file name
+///   `keywords` (an array of words). Several lines with the same file name
 ///   give that picture several captions.
 /// - WebDataset `.tar` shards as img2dataset writes them: `key.jpg` or `key.png` with `key.txt`, or `key.json` that
 ///   holds `caption`.
@@ -79,7 +79,9 @@ public final class PictureDataSet: Sendable {
     }
     var entries = items.map(\.entry)
     if items.allSatisfy({ !$0.namesSplit && $0.entry.split == .validation }) {
-      entries = entries.map { CaptionedPicture(fileName: $0.fileName, captions: $0.captions, split: .train) }
+      entries = entries.map {
+        CaptionedPicture(fileName: $0.fileName, captions: $0.captions, keywords: $0.keywords, split: .train)
+      }
     }
     self.url = url
     self.pictureSize = pictureSize
@@ -94,6 +96,24 @@ public final class PictureDataSet: Sendable {
 
   /// The positions in `entries` of the pictures of a split, ascending.
   public func indices(of split: Split) -> [Int] { entries.indices.filter { entries[$0].split == split } }
+
+  /// The forms in which the captions of the train split are read; nil where there are no kinds.
+  public func forms(_ kinds: [CaptionForms.Kind]) -> CaptionForms? {
+    kinds.isEmpty ? nil : CaptionForms(of: entries, indices: indices(of: .train), kinds: Set(kinds))
+  }
+
+  /// The texts of the train split that a vocabulary is learnt from and text lengths are judged by: all captions, and with
+  /// `forms` for each picture three that these make of them.
+  public func trainingTexts(_ forms: CaptionForms? = nil) -> [String] {
+    let indices = indices(of: .train)
+    let captions = indices.flatMap { entries[$0].allCaptions }
+    guard let forms else { return captions }
+    return captions
+      + indices.flatMap { index in
+        var random = Philox(seed: 0, stream: 0xF03 << 48, counter: UInt64(index) << 8)
+        return (0..<3).map { _ in forms.caption(of: index, using: &random) }
+      }
+  }
 
   /// Whether all pictures were decoded on opening.
   public var isInMemory: Bool { decoded != nil }
@@ -142,7 +162,7 @@ public final class PictureDataSet: Sendable {
     var hash = FNV1a()
     for entry in entries {
       // A zero after each part, so that no two lists run together to the same bytes.
-      for part in [entry.fileName, entry.split.rawValue] + entry.captions { hash.combine(Array(part.utf8) + [0]) }
+      for part in [entry.fileName, entry.split.rawValue] + entry.allCaptions { hash.combine(Array(part.utf8) + [0]) }
       hash.combine([UInt8(ascii: "\n")])
     }
     let digits = String(hash.value, radix: 16)

@@ -17,6 +17,8 @@ public struct Checkpoint: Sendable {
   public var priorFile: URL { url.appendingPathComponent("prior.safetensors") }
   public var rankerFile: URL { url.appendingPathComponent("ranker.safetensors") }
   public var vocabularyFile: URL { url.appendingPathComponent("vocabulary.json") }
+  /// What the prior's training captions say; see ``TextToImageModel/familiarity(of:)``.
+  public var captionsFile: URL { url.appendingPathComponent("captions.txt") }
   public var trainingStateFile: URL { url.appendingPathComponent("training-state.safetensors") }
   public var modelCardFile: URL { url.appendingPathComponent("README.md") }
   /// A picture that the model card shows, where there is one.
@@ -27,7 +29,10 @@ public struct Checkpoint: Sendable {
 
   /// All files, the log apart.
   var files: [URL] {
-    [configurationFile, imageTokenizerFile, priorFile, rankerFile, vocabularyFile, trainingStateFile, modelCardFile]
+    [
+      configurationFile, imageTokenizerFile, priorFile, rankerFile, vocabularyFile, captionsFile, trainingStateFile,
+      modelCardFile,
+    ]
   }
 
   public var hasImageTokenizer: Bool { exists(imageTokenizerFile) }

@@ -568,6 +568,9 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   public var augmentation: Augmentation?
   /// Of captions: the probability of training without one, which guidance needs.
   public var captionDropout: Float = 0.1
+  /// In what forms captions are read. A new run of a prior or a ranker takes all for nil; with none, captions are read as
+  /// they stand.
+  public var captionForms: [CaptionForms.Kind]?
   /// Of merges when a caption is encoded (Provilkov et al. 2020).
   public var mergeDropout: Float = 0
   /// Of the places before: the probability that random tokens stand in the place of theirs.
@@ -658,16 +661,20 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   }
 }
 
-extension [AttentionKind] {
-  /// - Parameter list: the kinds with commas between them.
+extension Array where Element: RawRepresentable<String> & CaseIterable {
+  /// - Parameters:
+  ///   - list: the kinds with commas between them.
+  ///   - setting: what the message calls what they are for.
   /// - Throws: `PipelineError` of kind `.usage` where one is none.
-  public init(list: String) throws(PipelineError) {
+  public init(list: String, setting: String) throws(PipelineError) {
     self = []
     for name in list.split(separator: ",", omittingEmptySubsequences: false) {
-      guard let kind = AttentionKind(rawValue: String(name)) else {
-        let known = AttentionKind.allCases.map(\.rawValue).joined(separator: ", ")
+      guard let kind = Element(rawValue: String(name)) else {
+        let known = Element.allCases.map(\.rawValue)
         throw PipelineError(
-          .usage, "--attention must be a list of \(known) with commas between, such as row,column, not \"\(list)\"")
+          .usage,
+          "\(setting) must be a list of \(known.joined(separator: ", ")) with commas between, such as "
+            + "\(known.suffix(2).joined(separator: ",")), not \"\(list)\"")
       }
       append(kind)
     }

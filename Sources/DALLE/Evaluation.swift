@@ -135,7 +135,7 @@ extension [Evaluation] {
 
 extension TextToImageModel {
   /// For each caption the first picture of the seed, and the best of `candidates` by the ranker; the same where nil.
-  fileprivate func draw(
+  func draw(
     _ captions: [String], candidates: Int?, options: GenerationOptions, progress: (Double) -> Void
   ) throws(PipelineError) -> [(first: Picture, best: Picture)] {
     guard let candidates else {
@@ -153,9 +153,9 @@ extension TextToImageModel {
 public struct Evaluator {
   private let reconstructor: Reconstructor
   /// Both stages; nil where there is only the first.
-  private let model: TextToImageModel?
+  let model: TextToImageModel?
   public let dataSet: PictureDataSet
-  private let library: PictureLibrary
+  let library: PictureLibrary
 
   public init(_ model: TextToImageModel, _ dataSet: PictureDataSet) throws(PipelineError) {
     try self.init(model, model.reconstructor, dataSet)
@@ -252,7 +252,7 @@ public struct Evaluator {
   ) throws(PipelineError) -> [Prompt] {
     guard let model else { return [] }
     let pictures = try model.generate(captions: captions, count: count, options: options, progress: progress)
-    let known = Set(dataSet.indices(of: .train).flatMap { dataSet.entries[$0].captions })
+    let known = Set(dataSet.indices(of: .train).flatMap { dataSet.entries[$0].allCaptions })
     var prompts: [Prompt] = []
     for (i, caption) in captions.enumerated() {
       var prompt = Prompt(
@@ -266,7 +266,7 @@ public struct Evaluator {
     return prompts
   }
 
-  private static func choose(_ indices: [Int], limit: Int?, seed: UInt64) -> [Int] {
+  static func choose(_ indices: [Int], limit: Int?, seed: UInt64) -> [Int] {
     guard let limit, limit < indices.count else { return indices }
     var random = Philox(seed: seed, stream: 0xE7A1)
     return random.permutation(indices.count).prefix(limit).map { indices[$0] }.sorted()

@@ -11,6 +11,7 @@ public struct EvaluationPage {
   private let data: String
   private let options: GenerationOptions
   private let evaluations: [Evaluation]
+  private let wording: Wording
   private let prompts: [Evaluator.Prompt]
 
   /// - Parameters:
@@ -18,13 +19,14 @@ public struct EvaluationPage {
   ///   - data: what it calls the data set.
   ///   - options: of all drawings.
   ///   - evaluations: what was measured and drawn, a split each.
+  ///   - wording: what was measured of captions in other words.
   ///   - prompts: what was drawn for other captions; see ``Evaluator/draw(_:count:options:progress:)``.
   public init(
     checkpoint: String, data: String, options: GenerationOptions, evaluations: [Evaluation],
-    prompts: [Evaluator.Prompt] = []
+    wording: Wording = .init(), prompts: [Evaluator.Prompt] = []
   ) {
     (self.checkpoint, self.data, self.options) = (checkpoint, data, options)
-    (self.evaluations, self.prompts) = (evaluations, prompts)
+    (self.evaluations, self.wording, self.prompts) = (evaluations, wording, prompts)
   }
 
   /// Writes the page, whole or not at all.
@@ -36,6 +38,8 @@ public struct EvaluationPage {
   func html() throws(PipelineError) -> String {
     var body = [header, figures]
     for evaluation in evaluations { body.append(try section(evaluation)) }
+    if let forms = wording.forms { body.append(try section(forms)) }
+    if let everyday = wording.prompts { body.append(try section(everyday)) }
     if !prompts.isEmpty { body.append(try promptSection()) }
     body.append(.element("footer", [:], .paragraph("Made by dalle-cli evaluate.")))
     return HTML.page(title: "What \(checkpoint) draws", body)
@@ -57,6 +61,8 @@ public struct EvaluationPage {
       ? "One picture for each caption, drawn with seed \(options.seed) and \(settings); none was picked."
       : "The checkpoint has no prior yet: there is what stage 1 keeps of the pictures."
     var links = evaluations.map { HTML.element("a", ["href": "#\($0.split.rawValue)"], .text($0.split.rawValue)) }
+    if wording.forms != nil { links.append(.element("a", ["href": "#forms"], "other forms")) }
+    if wording.prompts != nil { links.append(.element("a", ["href": "#everyday"], "everyday prompts")) }
     if !prompts.isEmpty { links.append(.element("a", ["href": "#prompts"], "captions from outside")) }
     return .joined([
       .element("h1", [:], .text("What \(checkpoint) draws")),
@@ -66,9 +72,14 @@ public struct EvaluationPage {
 
   private var figures: HTML {
     let rows = Evaluation.figures(evaluations).map { row in row.map(HTML.text) }
+    let words: HTML =
+      wording.figures.isEmpty
+      ? .empty
+      : .table(header: ["as people write", "captions", "right"], rows: wording.figures.map { $0.map(HTML.text) })
+        + .paragraph(.text(Wording.explanation))
     return .element(
       "section", ["class": "figures"], .element("h2", [:], "Figures"),
-      .table(header: [""] + evaluations.map { .text($0.split.rawValue) }, rows: rows),
+      .table(header: [""] + evaluations.map { .text($0.split.rawValue) }, rows: rows), words,
       .paragraph(.text(Evaluation.retrievalExplanation(evaluations, settings: settings))),
       .paragraph(
         .text(
@@ -121,6 +132,48 @@ public struct EvaluationPage {
       return HTML.element("span", ["class": isHit ? "met" : "unmet"], mark)
     }
     return .element("div", ["class": "source"], .text("\(what) "), .joined(marks, by: " "))
+  }
+
+  // MARK: - Captions in other words
+
+  /// Of the captions that were drawn in all forms, the page shows so many.
+  private static let shownForms = 40
+
+  private func section(_ forms: FormEvaluation) throws(PipelineError) -> HTML {
+    var parts: [HTML] = [
+      .element("h2", [:], "Training captions in other forms"),
+      .paragraph(
+        .text(
+          "\(min(Self.shownForms, forms.rows.count)) of \(forms.rows.count), evenly spread. Where it is wrong, the caption of "
+            + "the nearest picture stands below it.")),
+    ]
+    for row in forms.rows.spread(over: Self.shownForms) {
+      parts.append(.element("h3", [:], .text(row.caption)))
+      parts.append(try cards(row.drawings))
+    }
+    return .element("section", ["id": "forms"], .joined(parts))
+  }
+
+  private func section(_ everyday: PromptEvaluation) throws(PipelineError) -> HTML {
+    var parts: [HTML] = [
+      .element("h2", [:], "Everyday prompts"), .paragraph("One draw each, none picked."), try cards(everyday.drawings),
+    ]
+    if let candidates = everyday.candidates {
+      parts.append(.element("h3", [:], .text("The best of \(candidates)")))
+      parts.append(try cards(everyday.rankedDrawings))
+    }
+    return .element("section", ["id": "everyday"], .joined(parts))
+  }
+
+  private func cards(_ drawings: [PromptDrawing]) throws(PipelineError) -> HTML {
+    var cards: [HTML] = []
+    for drawing in drawings {
+      cards.append(
+        try figure(
+          drawing.picture,
+          drawing.isRight ? "✓ \(drawing.prompt)" : "✗ \(drawing.prompt); nearest: \(drawing.nearest)"))
+    }
+    return .element("div", ["class": "cards"], .joined(cards))
   }
 
   // MARK: - Captions from outside

@@ -164,9 +164,9 @@ extension LadderReport {
   public func html() throws(PipelineError) -> String { try LadderPage(report: self).html() }
 }
 
-extension RandomAccessCollection<Int> where Index == Int {
-  /// At most `count` of these positions, evenly spread.
-  func spread(over count: Int) -> [Int] {
+extension RandomAccessCollection where Index == Int {
+  /// At most `count` of the elements, evenly spread.
+  func spread(over count: Int) -> [Element] {
     let kept = Swift.min(count, self.count)
     return (0..<kept).map { self[startIndex + $0 * self.count / kept] }
   }

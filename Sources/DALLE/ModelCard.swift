@@ -6,16 +6,22 @@ import TensorCore
 public struct ModelCard {
   private let configuration: CheckpointConfiguration
   private let evaluations: [Evaluation]
+  private let wording: Wording
   private let checkpoint: Checkpoint
 
   /// - Parameters:
   ///   - checkpoint: whose folder the card is for.
   ///   - configuration: what `config.json` says.
   ///   - evaluations: what was measured, a split each; empty while nothing was.
-  public init(_ checkpoint: Checkpoint, _ configuration: CheckpointConfiguration, evaluations: [Evaluation] = []) {
+  ///   - wording: what was measured of captions in other words.
+  public init(
+    _ checkpoint: Checkpoint, _ configuration: CheckpointConfiguration, evaluations: [Evaluation] = [],
+    wording: Wording = .init()
+  ) {
     self.checkpoint = checkpoint
     self.configuration = configuration
     self.evaluations = evaluations
+    self.wording = wording
   }
 
   /// Writes the card to the checkpoint's folder.
@@ -121,6 +127,9 @@ public struct ModelCard {
       options.append(("maximum-scaling", "\(augmentation.maximumScaling)"))
       if augmentation.horizontalFlip { options.append(("horizontal-flip", "")) }
     }
+    if command != "train-tokenizer", s.captionForms != CaptionForms.Kind.allCases {
+      options.append(("caption-forms", s.captionForms.map { $0.isEmpty ? "none" : $0.list } ?? "none"))
+    }
     if let length = s.textLength { options.append(("text-length", "\(length)")) }
     if let dropout = s.dropout { options.append(("dropout", "\(dropout)")) }
     guard command == "train-prior" else { return Self.commandLine(options) }
@@ -156,7 +165,13 @@ public struct ModelCard {
   private var figures: String {
     let table = Self.table([""] + evaluations.map(\.split.rawValue), Evaluation.figures(evaluations))
     let candidates = evaluations.candidates.map { " --candidates \($0)" } ?? ""
-    return "\(table)\n\n\(Evaluation.retrievalExplanation(evaluations, settings: "the default settings")) "
-      + "`dalle-cli evaluate --card\(candidates)` measures all this anew."
+    let prompts = wording.prompts == nil ? "" : " --prompts FILE"
+    let words =
+      wording.figures.isEmpty
+      ? [] : [Self.table(["as people write", "captions", "right"], wording.figures), Wording.explanation]
+    let end =
+      "\(Evaluation.retrievalExplanation(evaluations, settings: "the default settings")) "
+      + "`dalle-cli evaluate --card\(candidates)\(prompts)` measures all this anew."
+    return ([table] + words + [end]).joined(separator: "\n\n")
   }
 }

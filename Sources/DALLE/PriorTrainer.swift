@@ -40,10 +40,11 @@ public struct PriorTrainer: StageTrainer {
     let imageTokenizer = try checkpoint.readImageTokenizer(state.configuration)
     try checkPictureSize(imageTokenizer)
     if !resume { try check(settings, trained: state.configuration.prior, imageTokenizer) }
-    let captions = dataSet.indices(of: .train).flatMap { dataSet.entries[$0].captions }
-    let vocabulary = resume ? try checkpoint.readVocabulary() : try vocabulary(captions, settings: settings)
+    let captions = dataSet.trainingTexts()
+    let texts = dataSet.trainingTexts(captionForms(state.settings))
+    let vocabulary = resume ? try checkpoint.readVocabulary() : try vocabulary(texts, settings: settings)
     if !resume {
-      describe(&state.configuration, state.settings, imageTokenizer, vocabulary, captions)
+      describe(&state.configuration, state.settings, imageTokenizer, vocabulary, texts)
     }
     guard let description = state.configuration.prior else {
       throw PipelineError(.badData, "\(checkpoint.trainingStateFile.path) describes no prior")
@@ -90,7 +91,7 @@ public struct PriorTrainer: StageTrainer {
   /// What a new run's `config.json` says of the data and the prior.
   private func describe(
     _ configuration: inout CheckpointConfiguration, _ settings: TrainingSettings,
-    _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding, _ captions: [String]
+    _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding, _ texts: [String]
   ) {
     var description = architecture ?? settings.chosenPreset.prior(settings.priorKind ?? .transformer)
     if settings.isWarmStart, let trained = configuration.prior {
@@ -102,7 +103,7 @@ public struct PriorTrainer: StageTrainer {
       description.frame.gridSide = imageTokenizer.gridSides[0]
       description.frame.codesPerPlace = imageTokenizer.codesPerPlace
       description.frame.textLength =
-        settings.textLength ?? Self.suitableTextLength(captions.map { vocabulary.encode($0).count })
+        settings.textLength ?? Self.suitableTextLength(texts.map { vocabulary.encode($0).count })
       configuration.earlierPriorTraining = nil
     }
     if let dropout = settings.dropout { description.frame.dropout = dropout }
@@ -112,12 +113,13 @@ public struct PriorTrainer: StageTrainer {
     }
     configuration.prior = description
     configuration.data = .init(dataSet)
-    configuration.captionWords = Set(captions.flatMap(BytePairEncoding.words(in:))).sorted()
-      .joined(separator: " ")
+    let words = dataSet.trainingTexts().flatMap(BytePairEncoding.words(in:))
+    let ownWords = settings.captionForms?.isEmpty == false ? CaptionForms.ownWords : []
+    configuration.captionWords = ownWords.union(words).sorted().joined(separator: " ")
     configuration.priorTraining = nil
   }
 
-  private func vocabulary(_ captions: [String], settings: TrainingSettings) throws(PipelineError) -> BytePairEncoding {
+  private func vocabulary(_ texts: [String], settings: TrainingSettings) throws(PipelineError) -> BytePairEncoding {
     if checkpoint.exists(checkpoint.vocabularyFile) {
       let vocabulary = try checkpoint.readVocabulary()
       observer.report(.note("using the checkpoint's vocabulary of \(vocabulary.vocabularySize) pieces"))
@@ -129,10 +131,10 @@ public struct PriorTrainer: StageTrainer {
         "\(checkpoint.url.path) has a ranker but not the vocabulary.json that it was trained with; put that back, or remove "
           + checkpoint.rankerFile.lastPathComponent)
     }
-    let vocabulary = try BytePairEncoding.train(on: captions, vocabularySize: settings.vocabularySize)
+    let vocabulary = try BytePairEncoding.train(on: texts, vocabularySize: settings.vocabularySize)
     try vocabulary.write(to: checkpoint.vocabularyFile)
     observer.report(
-      .note("trained a vocabulary of \(vocabulary.vocabularySize) pieces on \(captions.count) captions"))
+      .note("trained a vocabulary of \(vocabulary.vocabularySize) pieces on \(texts.count) texts"))
     return vocabulary
   }
 
@@ -162,9 +164,10 @@ public struct PriorTrainer: StageTrainer {
     let (batchSize, bound, learningRate, augmentation) = settings.fill(
       settings.chosenPreset.priorDefaults(pictures: train.count), learningRate: 1e-3,
       augmentation: Self.standardAugmentation)
+    let forms = captionForms(settings)
     let loader = try BatchLoader(
-      dataSet: dataSet, indices: train, batchSize: batchSize, seed: settings.seed,
-      augmentation: augmentation, primaryCaptionShare: Self.primaryCaptionShare)
+      dataSet: dataSet, indices: forms?.epoch ?? train, batchSize: batchSize, seed: settings.seed,
+      augmentation: augmentation, forms: forms)
     if saved == nil && description.frame.codesPerPlace > 1 {
       settings.refinementCorruption = settings.refinementCorruption ?? TrainingSettings.standardRefinementCorruption
     }
@@ -191,6 +194,7 @@ public struct PriorTrainer: StageTrainer {
       let source = optimizer.store.named(optimizer.average ?? optimizer.store.values)
       for (target, source) in zip(result.parameters(), source) { target.value.assign(source.tensor) }
     }
+    let known = KnownCaptions(of: dataSet)
     var state = start
     state.settings = settings
     var isFirstSave = saved == nil
@@ -201,7 +205,7 @@ public struct PriorTrainer: StageTrainer {
     var recentLoss = 0.0
     var overfittingIsKnown = false
     // Retrieval goes on rising long after the validation loss has stopped to fall; so it does until measured.
-    var retrievalRises = validation.library != nil
+    var retrievalRises = validation.library != nil && !validation.texts.isEmpty
     let loop = TrainingLoop(
       schedule: LearningRateSchedule(peak: learningRate, warmUpSteps: 100), bound: bound, batchSize: batchSize,
       stepsPerEpoch: Double(loader.indices.count) / Double(batchSize), saveEvery: settings.saveEvery,
@@ -242,24 +246,31 @@ public struct PriorTrainer: StageTrainer {
       validate: { (progress) throws(PipelineError) in
         updateResult()
         try validation.drawSamples(result, to: checkpoint.logFolder)
-        guard let loss = validation.loss(result, precision: precision) else {
-          observer.report(.validation("no validation pictures"))
-          return []
+        var metrics: [(name: String, value: Double)] = []
+        let loss = validation.loss(result, precision: precision)
+        var words = "no validation pictures"
+        if let loss {
+          metrics.append(("validation_image_loss", loss))
+          words = String(format: "validation loss %.3f nats an image token", loss)
         }
-        var metrics = [("validation_image_loss", loss)]
-        var words = String(format: "validation loss %.3f nats an image token", loss)
-        if progress.fraction >= 1 || progress.seconds - lastRetrieval >= Self.retrievalInterval,
-          let measured = validation.retrieval(result)
-        {
+        if progress.fraction >= 1 || progress.seconds - lastRetrieval >= Self.retrievalInterval {
           lastRetrieval = progress.seconds
-          retrievalRises = measured.at1 > retrieval?.at1 ?? 0
-          retrieval = (retrieval ?? .init(at1: 0)).adding(at1: measured.at1, seconds: progress.seconds)
-          metrics += [("validation_retrieval_at_1", measured.at1), ("validation_retrieval_at_5", measured.at5)]
-          words += String(
-            format: "; retrieval@1 %.0f%%, @5 %.0f%% of %d captions", 100 * measured.at1, 100 * measured.at5,
-            measured.captions)
+          if let measured = validation.retrieval(result) {
+            retrievalRises = measured.at1 > retrieval?.at1 ?? 0
+            retrieval = (retrieval ?? .init(at1: 0)).adding(at1: measured.at1, seconds: progress.seconds)
+            metrics += [("validation_retrieval_at_1", measured.at1), ("validation_retrieval_at_5", measured.at5)]
+            words += String(
+              format: "; retrieval@1 %.0f%%, @5 %.0f%% of %d captions", 100 * measured.at1, 100 * measured.at5,
+              measured.captions)
+          }
+          if let measured = validation.retrievalOfForms(result) {
+            metrics.append(("forms_retrieval_at_1", measured.at1))
+            words += String(
+              format: "; %.0f%% of %d training captions in other forms", 100 * measured.at1, measured.captions)
+          }
         }
         observer.report(.validation(words))
+        guard let loss else { return metrics }
         lastValidation = loss
         if loss > best + 0.05 && recentLoss < best && !retrievalRises && !overfittingIsKnown {
           overfittingIsKnown = true
@@ -276,6 +287,7 @@ public struct PriorTrainer: StageTrainer {
         state.configuration.priorTraining = state.summary(
           batchSize: batchSize, pictures: loader.indices.count, validation: lastValidation, retrieval: retrieval)
         updateResult()
+        try known.write(to: checkpoint.captionsFile)
         try save(
           state, optimizer, tensors: result.namedTensors(), to: checkpoint.priorFile, "the prior that was here",
           isFirst: &isFirstSave)
@@ -335,11 +347,16 @@ public struct PriorTrainer: StageTrainer {
   /// Held-out loss and retrieval, and pictures for captions that stay the same throughout a run.
   private struct Validation {
     private static let maximumCount = 128
+    /// Training captions that are drawn in another form.
+    private static let formCount = 60
     private static let sampleCount = 12
     /// The held-out pictures' positions in the data set, captions and tokens.
     let indices: [Int]
     let texts: [[Int32]]
     let images: [[Int32]]
+    /// Training captions in the forms in which people write them, in turn.
+    let formIndices: [Int]
+    let formTexts: [[Int32]]
     /// Nil where nothing is looked up, and where not all pictures are in memory: reading each would take too long.
     let library: PictureLibrary?
     let captions: [String]
@@ -362,9 +379,15 @@ public struct PriorTrainer: StageTrainer {
       let heldCaptions = held.map { dataSet.entries[$0.index].captions[0] }
       texts = heldCaptions.map { vocabulary.encode($0) }
       images = reconstructor.tokens(of: held.map(\.picture))
-      library = !held.isEmpty && dataSet.isInMemory ? try PictureLibrary(dataSet) : nil
-      // Two thirds from training, evenly spaced, the rest held out.
+      library = dataSet.isInMemory ? try PictureLibrary(dataSet) : nil
       let train = dataSet.indices(of: .train)
+      let forms = CaptionForms(of: dataSet.entries, indices: train)
+      formIndices = train.spread(over: Self.formCount)
+      formTexts = formIndices.enumerated().map { number, index in
+        let written = CaptionForms.Measured.allCases
+        return vocabulary.encode(forms.caption(of: index, in: written[number % written.count]))
+      }
+      // Two thirds from training, evenly spaced, the rest held out.
       let trainCount = min(train.count, held.isEmpty ? Self.sampleCount : Self.sampleCount * 2 / 3)
       captions =
         train.spread(over: trainCount).map { dataSet.entries[$0].captions[0] }
@@ -385,11 +408,18 @@ public struct PriorTrainer: StageTrainer {
           texts.map { .init(text: $0, seed: seed, number: 0) }, options: .init()))
     }
 
-    /// Nil where there is no library.
+    /// Nil without pictures, and where there is no library.
     func retrieval(_ model: any Prior) -> Evaluation.Retrieval? {
+      texts.isEmpty ? nil : retrieval(model, texts, indices)
+    }
+
+    /// Of training captions in other forms; nil where there is no library.
+    func retrievalOfForms(_ model: any Prior) -> Evaluation.Retrieval? { retrieval(model, formTexts, formIndices) }
+
+    private func retrieval(_ model: any Prior, _ texts: [[Int32]], _ own: [Int]) -> Evaluation.Retrieval? {
       guard let library else { return nil }
       return Evaluation.Retrieval(
-        ranks: zip(draw(model, texts), indices).map { library.distances(from: $0).place(of: $1).rank })
+        ranks: zip(draw(model, texts), own).map { library.distances(from: $0).place(of: $1).rank })
     }
 
     func drawSamples(_ model: any Prior, to folder: URL) throws(PipelineError) {

@@ -10,12 +10,18 @@ import TextTokenizer
 
 /// Trains the ranker on a data set's train split and saves it to the checkpoint that holds vocabulary and stage 1.
 ///
-/// What it is to tell apart are drawn pictures, which have been through the image tokenizer: half of the pictures that it
-/// sees in training, and all in validation, are reconstructions. Half of a batch are neighbours of the other half, with
+/// What it is to tell apart are drawn pictures: where the checkpoint has a prior, some of what it sees in training was drawn
+/// by it, and drawings that show nothing are wrong answers to every caption (``PriorDrawings``). Of the other pictures half,
+/// and all in validation, are reconstructions, for a drawing has been through the image tokenizer, too. Half of a batch are neighbours of the other half, with
 /// captions that share a word, for between pictures that have nothing in common there is nothing to learn.
 public struct RankerTrainer: StageTrainer {
-  /// The share of reconstructions among the pictures of a batch.
+  /// The share of drawings among the pictures of a batch that the prior has drawn, and of reconstructions among the others.
+  private static let drawingShare: Float = 0.3
   private static let reconstructionShare: Float = 0.5
+  /// What the prior draws before the first step; a minute's or two's work.
+  private static let maximumDrawings = 3000
+  /// Of a batch, so many pictures that go with no caption are shown beside.
+  private static let failureShare = 8
 
   /// Of training pictures, where a run's settings say nothing else.
   public static let standardAugmentation = TokenizerTrainer.standardAugmentation
@@ -46,7 +52,7 @@ public struct RankerTrainer: StageTrainer {
     if !resume {
       var description = architecture ?? state.settings.chosenPreset.ranker
       description.textVocabulary = vocabulary.vocabularySize
-      let captions = dataSet.indices(of: .train).flatMap { dataSet.entries[$0].captions }
+      let captions = dataSet.trainingTexts(captionForms(state.settings))
       description.textLength =
         settings.textLength ?? PriorTrainer.suitableTextLength(captions.map { vocabulary.encode($0).count })
       description.pictureSize = imageTokenizer.pictureSize
@@ -78,7 +84,7 @@ public struct RankerTrainer: StageTrainer {
     let train = dataSet.indices(of: .train)
     let loader = try BatchLoader(
       dataSet: dataSet, indices: train, batchSize: batchSize, seed: settings.seed,
-      primaryCaptionShare: Self.primaryCaptionShare,
+      forms: captionForms(settings),
       neighbours: CaptionNeighbours(of: train) { BytePairEncoding.words(in: dataSet.entries[$0].captions[0]) })
     let team = try makeTeam(threads: min(threads, batchSize))
     let model = Ranker(description, seed: settings.seed)
@@ -90,7 +96,10 @@ public struct RankerTrainer: StageTrainer {
     let trainer = ReplicaTrainer(optimizer, team: team)
     let batches = PrefetchingLoader(loader, startingAt: start.step)
     let log = TrainingLog(folder: checkpoint.logFolder, stage: .ranker, resumingAt: saved.map { _ in start.step })
-    let pictures = TrainingPictures(imageTokenizer, augmentation, seed: settings.seed)
+    let pictures = TrainingPictures(
+      imageTokenizer, augmentation, try drawings(start.configuration, imageTokenizer, vocabulary, settings, team),
+      seed: settings.seed)
+    let failureCount = pictures.drawings.failures.isEmpty ? 0 : max(1, batchSize / Self.failureShare)
     let validation = Validation(self, vocabulary, imageTokenizer, model, team)
     var state = start
     state.settings = settings
@@ -119,6 +128,7 @@ public struct RankerTrainer: StageTrainer {
                 ? DropoutStream(probability: description.dropout, seed: settings.seed, step: step, shard: shard) : nil
               let own = model.embeddings(
                 texts: Array(texts[range]), pictures: pictures.pictures(of: batch, range, step: step),
+                failures: pictures.failures(team.range(of: shard, total: failureCount), of: failureCount, step: step),
                 precision: precision, dropout: dropout)
               // Every caption is compared with every picture of the batch, whichever replica made their embeddings.
               parts[shard] = own
@@ -161,24 +171,47 @@ public struct RankerTrainer: StageTrainer {
       })
   }
 
-  /// Row-major [B, B]: whether picture j is a wrong answer for caption i. It is none where it has that caption, too, or is
-  /// the same picture, be it under another name.
+  /// What the prior draws; nothing where there is none, or where looking its drawings up would take too long.
+  private func drawings(
+    _ configuration: CheckpointConfiguration, _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding,
+    _ settings: TrainingSettings, _ team: ThreadTeam
+  ) throws(PipelineError) -> PriorDrawings {
+    guard checkpoint.hasPrior, let description = configuration.prior, dataSet.isInMemory else {
+      observer.report(.note("there is no prior to draw: the ranker learns from real and reconstructed pictures alone"))
+      return .none
+    }
+    let prior = try checkpoint.readPrior(configuration)
+    try checkpoint.checkBelongTogether(description, imageTokenizer, vocabulary)
+    observer.report(
+      .note("drawing up to \(Self.maximumDrawings) pictures with the prior, to learn from its failures, too"))
+    let drawings = try PriorDrawings(
+      prior, vocabulary, Reconstructor(tokenizer: imageTokenizer, team: team), dataSet, count: Self.maximumDrawings,
+      seed: settings.seed)
+    let found = drawings.views.values.reduce(0) { $0 + $1.count }
+    observer.report(.note("\(found) drawings show a training picture, \(drawings.failures.count) show none"))
+    return drawings
+  }
+
+  /// Row-major [B, B]: whether picture j is a wrong answer for caption i. It is none where its captions say all that this one
+  /// says, or where it is the same picture, be it under another name.
   private func isOther(_ batch: Corpus.Batch) -> [Bool] {
     let B = batch.indices.count
     let size = batch.pixels.count / B
     let pixels = (0..<B).map { batch.pixels[$0 * size..<($0 + 1) * size] }
     // The sums tell nearly all pictures apart.
     let sums = pixels.map { $0.reduce(0) { $0 &+ Int($1) } }
-    let captions = batch.indices.map { Set(dataSet.entries[$0].captions) }
+    let content = batch.indices.map { ContentWords(of: dataSet.entries[$0].allCaptions).words }
+    let said = batch.captions.map { ContentWords(of: [$0]).words.subtracting(CaptionForms.ownWords) }
     return (0..<B * B).map { place in
       let (i, j) = (place / B, place % B)
       let isSamePicture = sums[i] == sums[j] && pixels[i] == pixels[j]
-      return !isSamePicture && !captions[j].contains(batch.captions[i])
+      return !isSamePicture && !said[i].isSubset(of: content[j])
     }
   }
 
-  /// Pictures as the model sees them in training: originals or reconstructions, augmented.
+  /// Pictures as the model sees them in training: originals, reconstructions or drawings, augmented.
   private final class TrainingPictures: Sendable {
+    let drawings: PriorDrawings
     private let imageTokenizer: any ImageTokenizer
     private let augmentation: Augmentation
     private let seed: UInt64
@@ -186,8 +219,11 @@ public struct RankerTrainer: StageTrainer {
     private let known = Mutex<[Int: [UInt8]]>([:])
     private static let maximumBytes = 512 << 20
 
-    init(_ imageTokenizer: any ImageTokenizer, _ augmentation: Augmentation, seed: UInt64) {
+    init(
+      _ imageTokenizer: any ImageTokenizer, _ augmentation: Augmentation, _ drawings: PriorDrawings, seed: UInt64
+    ) {
       (self.imageTokenizer, self.augmentation, self.seed) = (imageTokenizer, augmentation, seed)
+      self.drawings = drawings
     }
 
     /// - Parameter range: positions in the batch.
@@ -201,10 +237,30 @@ public struct RankerTrainer: StageTrainer {
         var random = Philox(seed: seed, stream: 0x7A6 << 48, counter: UInt64(step * B + position) << 24)
         let original = Array(batch.pixels[position * size..<(position + 1) * size])
         let isReconstructed = random.uniform() < RankerTrainer.reconstructionShare
-        let pixels = isReconstructed ? reconstruction(of: original, index: batch.indices[position]) : original
+        let isDrawn = random.uniform() < RankerTrainer.drawingShare
+        let pixels: [UInt8]
+        if isDrawn, let views = drawings.views[batch.indices[position]] {
+          pixels = views[random.index(below: views.count)].pixels
+        } else {
+          pixels = isReconstructed ? reconstruction(of: original, index: batch.indices[position]) : original
+        }
         return augmentation.applied(to: Picture(width: side, height: side, pixels: pixels), using: &random).pixels
       }
       return Tensor(pictureBytes: bytes, side: side)
+    }
+
+    /// Drawings that show nothing, augmented.
+    /// - Parameters:
+    ///   - range: of the step's `count` the ones asked for.
+    /// - Returns: [range.count, S, S, 3] in [0, 1]; nil where there are none.
+    func failures(_ range: Range<Int>, of count: Int, step: Int) -> Tensor? {
+      guard !range.isEmpty else { return nil }
+      let pictures = range.map { position in
+        var random = Philox(seed: seed, stream: 0x7A7 << 48, counter: UInt64(step * count + position) << 24)
+        let drawing = drawings.failures[random.index(below: drawings.failures.count)]
+        return augmentation.applied(to: drawing, using: &random)
+      }
+      return Tensor(pictures)
     }
 
     private func reconstruction(of pixels: [UInt8], index: Int) -> [UInt8] {
@@ -236,7 +292,7 @@ public struct RankerTrainer: StageTrainer {
     ) {
       scorer = Scorer(ranker: model, team: team)
       let dataSet = trainer.dataSet
-      let held = dataSet.indices(of: .validation).prefix(Self.maximumCount)
+      let held = dataSet.indices(of: .validation).spread(over: Self.maximumCount)
         .compactMap { i in (try? dataSet.picture(at: i)).map { (dataSet.entries[i].captions, $0) } }
       captions = held.map(\.0)
       texts = captions.map { vocabulary.encode($0[0]) }

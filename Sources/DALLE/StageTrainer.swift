@@ -36,9 +36,6 @@ protocol StageTrainer {
 }
 
 extension StageTrainer {
-  /// How often a picture is trained with its first caption, its name; further ones, keywords above all, say less.
-  static var primaryCaptionShare: Float { 0.85 }
-
   var checkpoint: Checkpoint { resources.checkpoint }
   var dataSet: PictureDataSet { resources.dataSet }
   var threads: Int { resources.threads }
@@ -60,12 +57,18 @@ extension StageTrainer {
         stage: stage, configuration: configuration, settings: settings, threads: threads, precision: precision)
       state.settings.preset =
         settings.preset ?? configuration.tokenizerTraining?.settings.preset ?? settings.chosenPreset
+      if stage != .imageTokenizer {
+        state.settings.captionForms = settings.captionForms ?? CaptionForms.Kind.allCases
+      }
       return (state, nil)
     }
     var (state, file) = try TrainingState.read(from: checkpoint.trainingStateFile, stage: stage)
     state.resume(settings, threads: threads, precision: precision, dataSet: dataSet, observer: observer)
     return (state, file)
   }
+
+  /// The forms in which a run reads the training captions; nil where it reads them as they stand.
+  func captionForms(_ settings: TrainingSettings) -> CaptionForms? { dataSet.forms(settings.captionForms ?? []) }
 
   /// Saves a run. What an earlier one has left moves to the folder `previous` at the first save.
   /// - Parameters:

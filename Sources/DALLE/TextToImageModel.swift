@@ -1,3 +1,4 @@
+import Corpus
 import Foundation
 import LatentModels
 import Media
@@ -48,6 +49,7 @@ public final class TextToImageModel {
   private lazy var decoder = prior.makeDecoder(team: team)
   private let checkpoint: Checkpoint
   private var loadedRanker: Ranker?
+  private var knownCaptions: KnownCaptions?
 
   /// Loads a checkpoint's folder.
   /// - Parameters:
@@ -161,11 +163,30 @@ public final class TextToImageModel {
     return (ids, min(ids.count, prior.textLength))
   }
 
-  /// The words of a caption that no training caption contains, each once, in their order.
+  /// How much of a caption the training captions say, and which of them are nearest to it.
+  /// - Returns: nil where the caption says nothing, and for a checkpoint that does not hold its captions.
+  /// - Throws: `PipelineError` where the file of captions is damaged.
+  public func familiarity(of caption: String) throws(PipelineError) -> PromptFamiliarity? {
+    guard checkpoint.exists(checkpoint.captionsFile) else { return nil }
+    let captions: KnownCaptions
+    if let knownCaptions {
+      captions = knownCaptions
+    } else {
+      captions = try KnownCaptions(contentsOf: checkpoint.captionsFile)
+    }
+    knownCaptions = captions
+    let hasForms = configuration.priorTraining?.settings.captionForms?.isEmpty == false
+    return captions.familiarity(of: caption, neutral: hasForms ? CaptionForms.ownWords : [])
+  }
+
+  /// The words of a caption that no training caption contains, in singular or plural, each once, in their order.
   public func unseenWords(in caption: String) -> [String] {
     guard let words = configuration.captionWords else { return [] }
     let known = Set(words.split(separator: " ").map(String.init))
     var named = Set<String>()
-    return BytePairEncoding.words(in: caption).filter { !known.contains($0) && named.insert($0).inserted }
+    return BytePairEncoding.words(in: caption).filter { word in
+      let isKnown = [word, English.singular(word), English.plural(word)].contains(where: known.contains)
+      return !isKnown && named.insert(word).inserted
+    }
   }
 }

@@ -101,10 +101,11 @@ final class TrainingLog {
         (
           "prior-retrieval.svg",
           LineChart(
-            title: "Retrieval, validation captions", xLabel: "step", yLabel: "share of captions",
+            title: "Retrieval", xLabel: "step", yLabel: "share of captions",
             series: [
-              series("own picture is the nearest", "validation_retrieval_at_1"),
-              series("among the five nearest", "validation_retrieval_at_5"),
+              series("validation, own picture is the nearest", "validation_retrieval_at_1"),
+              series("validation, among the five nearest", "validation_retrieval_at_5"),
+              series("training captions in other forms", "forms_retrieval_at_1"),
             ])
         ),
       ]

@@ -9,6 +9,9 @@ import TensorCore
 ///     logits = exp(logScale)·t·pᵀ                                     [B, B]
 ///     loss = (crossEntropy(logits, i for row i) + crossEntropy(logitsᵀ, i for row i)) / 2
 ///
+/// Pictures that go with no caption, failures of what is to be ranked, are further columns of the logits of captions: wrong
+/// answers to each.
+///
 /// The score of a picture for a caption is the cosine t·p.
 public struct Ranker: Module, Sendable {
   public struct Configuration: Sendable, Codable, Equatable {
@@ -56,19 +59,23 @@ public struct Ranker: Module, Sendable {
   public struct Embeddings {
     public var texts: Tensor
     public var pictures: Tensor
+    /// Of pictures that go with no caption, [F, embeddingWidth]; nil where there are none.
+    public var failures: Tensor?
   }
 
   /// - Parameters:
   ///   - texts: each caption's tokens; those beyond `textLength` are cut.
   ///   - pictures: [B, S, S, 3] in [0, 1].
+  ///   - failures: [F, S, S, 3], pictures that go with no caption.
   ///   - precision: the type of the operands of products.
   ///   - dropout: nil outside training.
   public func embeddings(
-    texts: [[Int32]], pictures: Tensor, precision: ElementType, dropout: DropoutStream? = nil
+    texts: [[Int32]], pictures: Tensor, failures: Tensor? = nil, precision: ElementType, dropout: DropoutStream? = nil
   ) -> Embeddings {
     Embeddings(
       texts: text(texts, precision: precision, dropout: dropout),
-      pictures: picture(pictures, precision: precision, dropout: dropout))
+      pictures: picture(pictures, precision: precision, dropout: dropout),
+      failures: failures.map { picture($0, precision: precision, dropout: dropout) })
   }
 
   /// The loss of a whole batch, a scalar: the pseudocode of figure 3.
@@ -79,16 +86,17 @@ public struct Ranker: Module, Sendable {
   public func loss(_ embeddings: Embeddings, isOther: [Bool], learnsScale: Bool = true) -> Tensor {
     let B = embeddings.texts.shape[0]
     precondition(isOther.count == B * B, "\(isOther.count) marks for \(B) captions and pictures")
-    func mask(_ isOther: (_ row: Int, _ column: Int) -> Bool) -> Tensor {
-      let marks = (0..<B * B).map { $0 / B == $0 % B || isOther($0 / B, $0 % B) }
+    func mask(columns: Int = B, _ isOther: (_ row: Int, _ column: Int) -> Bool) -> Tensor {
+      let marks = (0..<B * columns).map { $0 / columns == $0 % columns || isOther($0 / columns, $0 % columns) }
       // Far below any logit, and still a number.
-      return Tensor(marks.map { $0 ? 0 : -1e4 }, shape: [B, B])
+      return Tensor(marks.map { $0 ? 0 : -1e4 }, shape: [B, columns])
     }
     let scale = (learnsScale ? logScale() : logScale.value).applying(.exp)
     let texts = matrixProduct(embeddings.texts.reshaped([-1, 1]), scale).reshaped(embeddings.texts.shape)
     let pictures = embeddings.pictures
+    let shown = embeddings.failures.map { Tensor.stacked(pictures, $0) } ?? pictures
     let answers = (0..<B).map(Int32.init)
-    let byCaption = linear(texts, weight: pictures) + mask { isOther[$0 * B + $1] }
+    let byCaption = linear(texts, weight: shown) + mask(columns: shown.shape[0]) { $1 >= B || isOther[$0 * B + $1] }
     let byPicture = linear(pictures, weight: texts) + mask { isOther[$1 * B + $0] }
     return crossEntropy(byCaption, targets: answers, scale: 0.5 / Float(B))
       + crossEntropy(byPicture, targets: answers, scale: 0.5 / Float(B))
@@ -97,14 +105,14 @@ public struct Ranker: Module, Sendable {
   /// The embeddings of a batch whose parts were made by several replicas, of which one learns from its own part: what is
   /// not its own is constant to it. The sum over the replicas of the loss's gradients is then that of the whole batch.
   public static func joined(_ parts: [Embeddings], own: Int) -> Embeddings {
-    func join(_ side: (Embeddings) -> Tensor) -> Tensor {
-      let rows = parts.enumerated().map { part, embeddings in
-        let x = part == own ? side(embeddings) : side(embeddings).detached()
-        return x.reshaped([1] + x.shape)
+    func join(_ side: (Embeddings) -> Tensor?) -> Tensor? {
+      let rows = parts.enumerated().compactMap { part, embeddings in
+        side(embeddings).map { part == own ? $0 : $0.detached() }.map { $0.reshaped([1] + $0.shape) }
       }
-      return Tensor.concatenated(rows).reshaped([-1, side(parts[own]).lastDimension])
+      return rows.isEmpty ? nil : Tensor.concatenated(rows).reshaped([-1, parts[own].texts.lastDimension])
     }
-    return Embeddings(texts: join(\.texts), pictures: join(\.pictures))
+    guard let texts = join(\.texts), let pictures = join(\.pictures) else { preconditionFailure("a batch of nothing") }
+    return Embeddings(texts: texts, pictures: pictures, failures: join(\.failures))
   }
 
   /// Keeps the scale within its bound, after an optimizer step.

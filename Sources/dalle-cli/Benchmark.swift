@@ -119,14 +119,14 @@ struct Benchmark: ParsableCommand {
     guard (0...10).contains(down), size % (1 << down) == 0 else {
       throw PipelineError(.usage, "--size must be a multiple of 2 to the power of --down")
     }
-    _ = try [AttentionKind](list: attentionList)
+    _ = try [AttentionKind](list: attentionList, setting: "--attention")
   }
 
   private var gridSide: Int { Int(Double(image).squareRoot().rounded()) }
 
   private func priorConfiguration() throws(PipelineError) -> TransformerPrior.Configuration {
     var c = TransformerPrior.Configuration()
-    c.attention = try [AttentionKind](list: attentionList)
+    c.attention = try [AttentionKind](list: attentionList, setting: "--attention")
     (c.textLength, c.gridSide, c.textVocabulary, c.imageVocabulary) = (text, gridSide, textVocab, imageVocab)
     (c.width, c.layers, c.heads, c.dropout) = (dim, layers, heads, 0)
     return c

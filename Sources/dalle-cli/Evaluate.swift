@@ -7,7 +7,7 @@ import TensorCore
 
 struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measures a checkpoint: reconstruction, codebook, prior loss and retrieval, with its ceiling.")
+    abstract: "Measures a checkpoint: reconstruction, codebook, prior loss, retrieval, and what people may type.")
 
   @OptionGroup var data: DataOptions
   @Option(help: "Only this split; all unless given.") var split: Split?
@@ -17,6 +17,14 @@ struct Evaluate: ParsableCommand {
     parsing: .unconditional, help: "Also draw this many pictures for each caption and measure the ranker's choice.")
   var candidates: Int?
   @Option(parsing: .unconditional, help: "Names the random numbers of drawing.") var seed: UInt64 = 0
+  @Option(
+    name: .customLong("prompts"),
+    help: ArgumentHelp(
+      """
+      Prompts that people may type and the pictures that would do: JSON lines such as {"prompt": "a cup of coffee", \
+      "pictures": ["hot beverage"]}, pictures by caption or file name.
+      """, valueName: "file"))
+  var promptFile: String?
   @Option(help: "A contact sheet to write: an HTML page of the captions, their pictures and what is drawn for them.")
   var output: String?
   @Option(
@@ -37,6 +45,9 @@ struct Evaluate: ParsableCommand {
     var seed: UInt64
     var sampling: SamplingOptions
     var splits: [Evaluation]
+    /// Training captions in the forms in which people write them.
+    var forms: FormEvaluation?
+    var prompts: PromptEvaluation?
     var output: String?
   }
 
@@ -77,6 +88,10 @@ struct Evaluate: ParsableCommand {
       let dataSet = try openData(configuration, pictureSize: model.imageTokenizer.pictureSize)
       evaluator = try Evaluator(model, dataSet)
     }
+    // Read now, so that a mistake in it is told before the work.
+    let everyday = try promptFile.map { file throws(PipelineError) in
+      try EverydayPrompt.read(URL(fileURLWithPath: file), for: evaluator.dataSet)
+    }
     var results: [Evaluation] = []
     for split in split.map({ [$0] }) ?? Split.allCases {
       let result = try evaluator.evaluate(
@@ -92,8 +107,18 @@ struct Evaluate: ParsableCommand {
     guard !results.isEmpty else {
       throw PipelineError(.badData, "there is nothing to evaluate in \(evaluator.dataSet.url.relativePath)")
     }
+    func report(_ what: String, _ share: Double) { Console.progress(String(format: "%@ %3.0f%%", what, 100 * share)) }
+    let forms =
+      split ?? .train == .train
+      ? try evaluator.evaluateForms(options: options, captionLimit: captions == 0 ? nil : captions, progress: report)
+      : nil
+    let answers = try everyday.flatMap { prompts throws(PipelineError) in
+      try evaluator.evaluate(prompts, candidates: candidates, options: options, progress: report)
+    }
+    let wording = Wording(forms: forms, prompts: answers)
+    if !json { try print(wording) }
     if card {
-      try ModelCard(Checkpoint(folder), configuration, evaluations: results).write()
+      try ModelCard(Checkpoint(folder), configuration, evaluations: results, wording: wording).write()
       Console.note("wrote \(Checkpoint(folder).modelCardFile.relativePath)")
     }
     if let sheet {
@@ -102,7 +127,7 @@ struct Evaluate: ParsableCommand {
       ) { Console.progress(String(format: "drawing other captions %3.0f%%", 100 * $0)) }
       try EvaluationPage(
         checkpoint: folder.lastPathComponent, data: evaluator.dataSet.url.lastPathComponent, options: options,
-        evaluations: results, prompts: drawn
+        evaluations: results, wording: wording, prompts: drawn
       ).write(to: sheet)
       if !json { try Console.result(sheet.relativePath) }
     }
@@ -110,7 +135,7 @@ struct Evaluate: ParsableCommand {
       try Console.json(
         Report(
           checkpoint: folder.relativePath, data: evaluator.dataSet.url.relativePath, seed: seed,
-          sampling: options.sampling, splits: results, output: output))
+          sampling: options.sampling, splits: results, forms: forms, prompts: answers, output: output))
     }
   }
 
@@ -122,6 +147,12 @@ struct Evaluate: ParsableCommand {
       Console.note("the checkpoint was trained on another data set or another version of it")
     }
     return dataSet
+  }
+
+  private func print(_ wording: Wording) throws {
+    for row in wording.figures {
+      try Console.result("\(row[0]): \(row[2]) of \(row[1])")
+    }
   }
 
   private func print(_ e: Evaluation) throws {

@@ -76,7 +76,8 @@ struct Generate: ParsableCommand {
     if let keptRows, let file = image.file {
       Console.note("the first \(keptRows) of \(model.prior.gridSide) rows of tokens are those of \(file)")
     }
-    let unseen = captions.map { note($0, model) }.reduce(into: [String]()) { all, words in
+    let unseen = try captions.map { caption throws(PipelineError) in try note(caption, model) }.reduce(into: [String]())
+    { all, words in
       all += words.filter { !all.contains($0) }
     }
     let (pictures, ranked) = try draw(model, options)
@@ -116,9 +117,16 @@ struct Generate: ParsableCommand {
   }
 
   /// Says what the model cannot know of a caption.
-  private func note(_ caption: String, _ model: TextToImageModel) -> [String] {
+  private func note(_ caption: String, _ model: TextToImageModel) throws(PipelineError) -> [String] {
     let unseen = model.unseenWords(in: caption)
     for word in unseen { Console.note("\"\(word)\" never occurs in the training captions") }
+    if let familiarity = try model.familiarity(of: caption), !familiarity.isFamiliar {
+      let nearest = familiarity.nearest.map { "\"\($0)\"" }.joined(separator: ", ")
+      Console.note(
+        nearest.isEmpty
+          ? "no training caption says anything of \"\(caption)\""
+          : "no training caption says all of \"\(caption)\"; the nearest: \(nearest)")
+    }
     let tokens = model.tokens(of: caption)
     if tokens.ids.isEmpty { Console.note("the prompt is empty: the pictures are drawn without a caption") }
     if tokens.used < tokens.ids.count {

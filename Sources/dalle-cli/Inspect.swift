@@ -118,7 +118,7 @@ struct Inspect: ParsableCommand {
     finding.add("pictures", dataSet.entries.count)
     for split in Split.allCases { finding.add(split.rawValue, dataSet.indices(of: split).count) }
     finding.add("captions", dataSet.entries.reduce(0) { $0 + $1.captions.count })
-    let words = Set(dataSet.entries.flatMap { $0.captions.flatMap(BytePairEncoding.words(in:)) })
+    let words = Set(dataSet.entries.flatMap { $0.allCaptions.flatMap(BytePairEncoding.words(in:)) })
     finding.add("caption words", words.count)
     finding.add("fingerprint", dataSet.fingerprint)
     return finding

@@ -159,6 +159,26 @@ struct DrawingOptions: ParsableArguments {
   }
 }
 
+/// In what forms captions are read in training.
+struct CaptionFormOptions: ParsableArguments {
+  @Option(
+    name: .customLong("caption-forms"),
+    help: ArgumentHelp(
+      """
+      In what forms captions are read in training: all, none, or a list with commas of \
+      \(CaptionForms.Kind.allCases.list).
+      """, valueName: "forms"))
+  var list = "all"
+
+  func kinds() throws(PipelineError) -> [CaptionForms.Kind] {
+    switch list {
+    case "all": CaptionForms.Kind.allCases
+    case "none": []
+    default: try [CaptionForms.Kind](list: list, setting: "--caption-forms")
+    }
+  }
+}
+
 /// How long something is trained.
 struct BoundOptions: ParsableArguments {
   @Option(parsing: .unconditional, help: "Train this many steps.") var steps: Int?

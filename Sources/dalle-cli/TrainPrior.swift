@@ -8,6 +8,7 @@ struct TrainPrior: ParsableCommand {
 
   @Option(help: "How the next token is predicted.") var kind: PriorKind = .transformer
   @OptionGroup var training: TrainingOptions
+  @OptionGroup var forms: CaptionFormOptions
   @Option(parsing: .unconditional, help: "Pieces of the text vocabulary, where the checkpoint has none yet.")
   var vocabularySize = TrainingSettings().vocabularySize
   @Option(
@@ -46,7 +47,10 @@ struct TrainPrior: ParsableCommand {
     settings.vocabularySize = vocabularySize
     settings.textLength = textLength
     settings.dropout = dropout
-    settings.attention = try attention.map { list throws(PipelineError) in try [AttentionKind](list: list) }
+    settings.attention = try attention.map { list throws(PipelineError) in
+      try [AttentionKind](list: list, setting: "--attention")
+    }
+    settings.captionForms = try forms.kinds()
     settings.captionDropout = captionDropout
     settings.mergeDropout = mergeDropout
     settings.imageCorruption = imageCorruption

@@ -7,6 +7,7 @@ struct TrainRanker: ParsableCommand {
     abstract: "Learns how well a picture goes with a caption, to choose among drawn ones; needs both tokenizers.")
 
   @OptionGroup var training: TrainingOptions
+  @OptionGroup var forms: CaptionFormOptions
   @Option(
     parsing: .unconditional, help: "Text tokens that the model sees; enough for nearly all captions unless given.")
   var textLength: Int?
@@ -14,6 +15,7 @@ struct TrainRanker: ParsableCommand {
 
   func run() throws {
     var settings = try training.settings(augmentation: RankerTrainer.standardAugmentation)
+    settings.captionForms = try forms.kinds()
     settings.textLength = textLength
     settings.dropout = dropout
     try settings.validate()

@@ -10,6 +10,7 @@ struct TrainVocabulary: ParsableCommand {
     abstract: "Trains a byte-level BPE vocabulary on the captions of a data set's train split.")
 
   @OptionGroup var data: DataOptions
+  @OptionGroup var forms: CaptionFormOptions
   @Option(parsing: .unconditional, help: "Pieces, the 256 bytes included.") var vocabularySize = 2048
   @Option(help: "The file to write; the checkpoint's vocabulary.json unless given.") var output: String?
   @Flag(help: "Print what was made as JSON.") var json = false
@@ -34,7 +35,7 @@ struct TrainVocabulary: ParsableCommand {
     let file = try output.map(OutputFile.url) ?? target.vocabularyFile
     // Captions are all that is needed; the pictures are read as small as possible.
     let dataSet = try data.open(pictureSize: 1)
-    let captions = dataSet.indices(of: .train).flatMap { dataSet.entries[$0].captions }
+    let captions = dataSet.trainingTexts(dataSet.forms(try forms.kinds()))
     let vocabulary = try BytePairEncoding.train(on: captions, vocabularySize: vocabularySize)
     if vocabulary.vocabularySize < vocabularySize {
       Console.note("the captions give \(vocabulary.vocabularySize) pieces, fewer than the \(vocabularySize) asked for")

@@ -8,7 +8,7 @@ import Testing
   private static let augmentation = Augmentation(maximumShift: 0.1, maximumScaling: 0.1, horizontalFlip: true)
 
   private func withLoader(
-    count: Int, batchSize: Int, seed: UInt64 = 7, augmentation: Augmentation = .none, primaryCaptionShare: Float = 0.5,
+    count: Int, batchSize: Int, seed: UInt64 = 7, augmentation: Augmentation = .none,
     maximumBytesInMemory: Int = 1 << 30, _ body: (BatchLoader) throws -> Void
   ) throws {
     let folder = try TestFolder()
@@ -18,8 +18,7 @@ import Testing
       contentsOf: folder.url, pictureSize: 6, maximumBytesInMemory: maximumBytesInMemory)
     try body(
       BatchLoader(
-        dataSet: set, indices: set.indices(of: .train), batchSize: batchSize, seed: seed, augmentation: augmentation,
-        primaryCaptionShare: primaryCaptionShare))
+        dataSet: set, indices: set.indices(of: .train), batchSize: batchSize, seed: seed, augmentation: augmentation))
   }
 
   @Test func aBatchIsAFunctionOfSeedAndStep() throws {
@@ -84,16 +83,25 @@ import Testing
     }
   }
 
-  @Test func theFirstCaptionIsTakenHalfOfTheTime() throws {
+  @Test func withoutFormsTheFirstCaptionIsTakenMostOfTheTime() throws {
     try withLoader(count: 10, batchSize: 4000) { loader throws in
       let captions = try loader.batch(at: 0).captions
-      for (word, share) in [("picture", 0.5), ("further", 0.25), ("more", 0.25)] {
+      for (word, share) in [("picture", 0.85), ("further", 0.075), ("more", 0.075)] {
         let count = captions.filter { $0.hasPrefix(word) }.count
-        #expect(abs(Double(count) / 4000 - share) < 0.04)
+        #expect(abs(Double(count) / 4000 - share) < 0.03)
       }
     }
-    try withLoader(count: 10, batchSize: 100, primaryCaptionShare: 1) { loader throws in
-      #expect(try loader.batch(at: 0).captions.allSatisfy { $0.hasPrefix("picture") })
+  }
+
+  @Test func withFormsCaptionsAreThoseThatTheFormsMake() throws {
+    try withLoader(count: 10, batchSize: 300) { plain throws in
+      let forms = CaptionForms(of: plain.dataSet.entries, indices: plain.indices)
+      let loader = try BatchLoader(
+        dataSet: plain.dataSet, indices: plain.indices, batchSize: 300, seed: 7, forms: forms)
+      let batch = try loader.batch(at: 0)
+      #expect(try batch.indices == plain.batch(at: 0).indices && batch == loader.batch(at: 0))
+      #expect(Set(batch.captions).count > 100)
+      #expect(batch.captions.contains { $0.contains("picture of") } && batch.captions.contains { $0.hasSuffix("!") })
     }
   }
 

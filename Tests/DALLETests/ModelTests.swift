@@ -183,7 +183,7 @@ import Testing
     expectBadData(
       #"{"format_version": 1, "prior": {"kind": "transformer", "attention": "row"}}"#, "is missing")
     #expect(c.attention?.list == "full,row,column,conv")
-    #expect(try [AttentionKind](list: "full,row,column,conv") == c.attention)
+    #expect(try [AttentionKind](list: "full,row,column,conv", setting: "--attention") == c.attention)
   }
 
   @Test func configurationsThatAreNone() {

@@ -101,6 +101,7 @@ enum Tiny {
     var settings = TrainingSettings()
     (settings.bound, settings.batchSize, settings.seed) = (.steps(steps), batchSize, seed)
     settings.vocabularySize = 280
+    settings.captionForms = []
     return settings
   }
 

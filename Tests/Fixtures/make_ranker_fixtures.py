@@ -91,13 +91,17 @@ def picture_tower(w, pictures):
     return F.normalize(F.linear(norm(x, "norm").mean((1, 2)), w["picture.output.weight"]), dim=-1)
 
 
-def loss(w, pictures):
+def loss(w, pictures, failures=None):
     logits = torch.exp(w["logScale"]) * text_tower(w) @ picture_tower(w, pictures).T
+    wrong = logits[:, :0]
+    if failures is not None:
+        wrong = torch.exp(w["logScale"]) * text_tower(w) @ picture_tower(w, failures).T
     for caption, picture in NOT_OTHER:
         logits = logits.index_put(
             (torch.tensor([caption]), torch.tensor([picture])), torch.tensor([-math.inf]).double())
     answers = torch.arange(len(TEXTS))
-    return (F.cross_entropy(logits, answers) + F.cross_entropy(logits.T, answers)) / 2
+    by_caption = torch.cat([logits, wrong], dim=1)
+    return (F.cross_entropy(by_caption, answers) + F.cross_entropy(logits.T, answers)) / 2
 
 
 if __name__ == "__main__":
@@ -109,4 +113,13 @@ if __name__ == "__main__":
     tensors["pictures"] = pictures
     tensors["text embeddings"] = text_tower(initial)
     tensors["picture embeddings"] = picture_tower(initial, pictures)
+    # The same with pictures that go with no caption.
+    failures = torch.rand(3, SIDE, SIDE, 3, generator=models.generator).double()
+    w = {name: value.clone().requires_grad_() for name, value in initial.items()}
+    value = loss(w, pictures, failures)
+    value.backward()
+    tensors["failures"] = failures
+    tensors["loss with failures"] = value.detach()
+    for name, parameter in w.items():
+        tensors[f"gradient with failures/{name}"] = parameter.grad
     models.store("ranker.safetensors", tensors)

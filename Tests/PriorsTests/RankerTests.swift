@@ -41,6 +41,35 @@ struct RankerTests {
     #expect(relativeError(embeddings.pictures, try fixture.tensor("picture embeddings")) < 1e-5)
   }
 
+  /// Pictures that go with no caption, in one part and in two.
+  @Test(arguments: [[0..<5], [0..<2, 2..<5]])
+  func failuresAgreeWithPyTorch(shards: [Range<Int>]) throws {
+    let model = try model()
+    let (pixels, failures) = (try fixture.tensor("pictures"), try fixture.tensor("failures"))
+    func part(_ pictures: Tensor, _ range: Range<Int>) -> Tensor {
+      pictures.view(range.lowerBound * 192..<range.upperBound * 192, shape: [range.count, 8, 8, 3])
+    }
+    var sums: [Tensor] = []
+    for own in shards.indices {
+      let (loss, gradients) = try valueAndGrad(model) { model in
+        let parts = shards.enumerated().map { number, range in
+          // The first part has one failure, the last all others.
+          let shown = shards.count == 1 ? 0..<3 : number == 0 ? 0..<1 : 1..<3
+          return model.embeddings(
+            texts: Array(texts[range]), pictures: part(pixels, range), failures: part(failures, shown),
+            precision: .float32)
+        }
+        return model.loss(Ranker.joined(parts, own: own), isOther: isOther, learnsScale: own == 0)
+      }
+      #expect(relativeError(loss, try fixture.tensor("loss with failures")) < 1e-5)
+      sums = sums.isEmpty ? gradients : zip(sums, gradients).map { $0 + $1 }
+    }
+    for ((name, _), gradient) in zip(model.namedParameters(), sums) {
+      let expected = try fixture.tensor("gradient with failures/\(name)")
+      #expect(relativeError(gradient, expected) < 5e-5, "the gradient of \(name)")
+    }
+  }
+
   /// Two replicas, each with a part of the batch, learn from all pairs: the step is that of the whole batch.
   @Test(arguments: [1, 2, 3])
   func replicasLearnAsPyTorchDoes(threads: Int) throws {

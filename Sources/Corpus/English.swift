@@ -1,0 +1,91 @@
+import TextTokenizer
+
+/// The little of English grammar that captions need: articles, singular and plural, and which words say what is in a
+/// picture. By rules with the commonest exceptions, so that an odd word comes out oddly and nothing fails.
+public enum English {
+  /// The words of a text that say what is in a picture: lower-cased, in the singular, in their order, without articles,
+  /// prepositions and what speaks of the picture itself ("a drawing of").
+  public static func contentWords(in text: String) -> [String] {
+    BytePairEncoding.words(in: text).filter { !functionWords.contains($0) }.map(singular)
+  }
+
+  /// Words that a caption does not become another one by.
+  static let functionWords: Set<String> = [
+    "a", "an", "the", "some", "one", "this", "that", "these", "those", "my", "your", "his", "her", "its", "our",
+    "their",
+    "of", "in", "on", "at", "by", "with", "without", "and", "or", "to", "for", "from", "as", "into", "onto", "over",
+    "under", "near", "is", "are", "be", "being", "it", "me", "picture", "photo", "photograph", "image", "drawing",
+    "painting", "illustration", "icon", "emoji", "draw", "show",
+  ]
+
+  /// Whether a text begins as one that takes no further article does: with an article, a possessive or a number.
+  static func isDetermined(_ text: String) -> Bool {
+    guard let first = text.split(separator: " ").first?.lowercased() else { return false }
+    return determiners.contains(first) || first.allSatisfy(\.isNumber)
+  }
+
+  private static let determiners: Set<String> = [
+    "a", "an", "the", "some", "this", "that", "these", "those", "my", "your", "his", "her", "its", "our", "their",
+    "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "many", "several", "no", "any",
+  ]
+
+  /// "a" or "an", by the first letter.
+  static func indefiniteArticle(for text: String) -> String {
+    guard let first = text.lowercased().first else { return "a" }
+    return "aeiou".contains(first) ? "an" : "a"
+  }
+
+  /// Whether a word looks like a plural.
+  static func isPlural(_ word: String) -> Bool { singular(word) != word }
+
+  /// The plural of a singular noun.
+  public static func plural(_ word: String) -> String {
+    if let irregular = irregularPlurals[word.lowercased()] { return irregular }
+    func ends(_ endings: String...) -> Bool { endings.contains { word.hasSuffix($0) } }
+    if ends("s", "x", "z", "ch", "sh") { return word + "es" }
+    if word.hasSuffix("y"), let before = word.dropLast().last, !"aeiou".contains(before) {
+      return word.dropLast() + "ies"
+    }
+    return word + "s"
+  }
+
+  /// The singular of a plural noun; any other word as it is.
+  public static func singular(_ word: String) -> String {
+    let lower = word.lowercased()
+    if let irregular = irregularSingulars[lower] { return irregular }
+    // Of three letters or fewer, hardly one is a plural: bus, gas, yes.
+    guard lower.count > 3, lower.hasSuffix("s"), !singularsInS.contains(lower),
+      !["ss", "us", "is", "ous"].contains(where: lower.hasSuffix)
+    else { return word }
+    if lower.hasSuffix("ies"), lower.count > 4 { return word.dropLast(3) + "y" }
+    if ["sses", "xes", "ches", "shes"].contains(where: lower.hasSuffix) { return String(word.dropLast(2)) }
+    return String(word.dropLast())
+  }
+
+  private static let singularsInS: Set<String> = ["lens", "canvas", "christmas", "texas", "pancreas", "atlas"]
+
+  private static let irregularPlurals = [
+    "man": "men", "woman": "women", "child": "children", "person": "people", "foot": "feet", "tooth": "teeth",
+    "goose": "geese", "mouse": "mice", "leaf": "leaves", "wolf": "wolves", "knife": "knives", "calf": "calves",
+    "half": "halves", "shelf": "shelves", "loaf": "loaves", "life": "lives", "potato": "potatoes",
+    "tomato": "tomatoes", "hero": "heroes", "sheep": "sheep", "fish": "fish", "deer": "deer", "bison": "bison",
+  ]
+
+  private static let irregularSingulars: [String: String] = {
+    var singulars = Dictionary(
+      irregularPlurals.filter { $0.key != $0.value }.map { ($0.value, $0.key) }, uniquingKeysWith: { first, _ in first }
+    )
+    for word in ["shoe", "toe", "canoe"] { singulars[word + "s"] = word }
+    return singulars
+  }()
+}
+
+/// What texts say: their content words as a set.
+public struct ContentWords: Sendable, Equatable {
+  public let words: Set<String>
+
+  public init(of texts: [String]) { words = Set(texts.flatMap(English.contentWords)) }
+
+  /// Whether all content words of a text are among them; of a text without any, it is true.
+  public func contain(_ text: String) -> Bool { English.contentWords(in: text).allSatisfy(words.contains) }
+}

@@ -1,0 +1,152 @@
+import Corpus
+import TensorCore
+import Testing
+
+
+@Suite struct CaptionFormsTests {
+  private static let entries = [
+    entry("dog", ["pet"]), entry("dog: brown", ["pet", "fur"]), entry("hot beverage", ["coffee", "tea cup", "drink"]),
+    entry("cup", ["drink"]), entry("red apple"), entry("small airplane", ["airplane", "wing"]),
+    entry("airplane", ["wing"]),
+    entry("A button", ["letter"]), entry("grapes", ["fruit"]), entry("곰 얼굴", ["동물"]),
+  ]
+
+  private static func entry(_ caption: String, _ keywords: [String] = []) -> CaptionedPicture {
+    CaptionedPicture(fileName: "\(caption).png", captions: [caption], keywords: keywords, split: .train)
+  }
+
+  private static func forms(_ kinds: Set<CaptionForms.Kind>, of entries: [CaptionedPicture] = entries) -> CaptionForms {
+    CaptionForms(of: entries, indices: Array(entries.indices), kinds: kinds)
+  }
+
+  /// What many draws give for one caption.
+  private static func captions(
+    _ index: Int, _ kinds: Set<CaptionForms.Kind> = Set(CaptionForms.Kind.allCases),
+    of entries: [CaptionedPicture] = entries, draws: Int = 2000
+  ) -> [String] {
+    let forms = forms(kinds, of: entries)
+    var random = Philox(seed: 5, stream: 1)
+    return (0..<draws).map { _ in forms.caption(of: index, using: &random) }
+  }
+
+  @Test func withoutKindsACaptionStaysAsItIs() {
+    for index in Self.entries.indices {
+      #expect(Set(Self.captions(index, [], draws: 50)) == [Self.entries[index].captions[0]])
+    }
+  }
+
+  @Test func theSameNumbersGiveTheSameCaptions() {
+    #expect(Self.captions(2, draws: 100) == Self.captions(2, draws: 100))
+  }
+
+  @Test func eachKindDoesItsOwn() {
+    #expect(Set(Self.captions(4, [.articles])).isSuperset(of: ["red apple", "a red apple", "the red apple"]))
+    #expect(Set(Self.captions(8, [.articles])).isSuperset(of: ["grapes", "some grapes", "the grapes"]))
+    #expect(Set(Self.captions(4, [.punctuation])) == ["red apple", "red apple.", "red apple!"])
+    #expect(Set(Self.captions(4, [.number])) == ["red apple", "red apples"])
+    #expect(Set(Self.captions(8, [.number])) == ["grapes", "grape"])
+    let phrases = Set(Self.captions(4, [.phrases]))
+    #expect(phrases.isSuperset(of: ["red apple", "a picture of red apple", "an icon of red apple", "draw red apple"]))
+    #expect(phrases.allSatisfy { $0.hasSuffix("red apple") })
+    #expect(Set(Self.captions(1, [.order])).isSuperset(of: ["dog: brown", "brown dog", "dog of brown", "dog brown"]))
+    let keywords = Set(Self.captions(2, [.keywords]))
+    #expect(keywords.isSuperset(of: ["hot beverage", "coffee", "tea cup", "coffee tea cup"]))
+    #expect(Set(Self.captions(2, [.keywords, .order])).isSuperset(of: ["tea cup coffee", "coffee, beverage"]))
+    let asides = Set(Self.captions(4, [.asides]))
+    #expect(asides.contains("cute red apple") && asides.contains { $0.contains("red apple in the ") })
+  }
+
+  @Test func articlesGoWithPhrases() {
+    let captions = Set(Self.captions(4, [.articles, .phrases]))
+    #expect(captions.isSuperset(of: ["a picture of a red apple", "a drawing of the red apple", "draw a red apple"]))
+    #expect(!captions.contains { $0.contains("a a ") || $0.contains("the a ") })
+  }
+
+  @Test func aCaptionIsMostlyAllOfWhatItWas() {
+    let captions = Self.captions(2)
+    let whole = captions.count { $0.contains("hot beverage") }
+    #expect((captions.count / 2..<captions.count * 9 / 10).contains(whole))
+  }
+
+  /// What is the name of another picture stands for that one, alone and put together.
+  @Test func aPictureIsNotCalledByTheNameOfAnother() {
+    let entries = Self.entries + [Self.entry("rocket", ["cup", "space"]), Self.entry("space cup", ["tea"])]
+    let captions = Self.captions(entries.count - 2, [.keywords, .order, .asides], of: entries)
+    #expect(captions.contains("space") && captions.contains("cup rocket") && captions.contains("cup, space"))
+    #expect(!captions.contains("cup") && !captions.contains("space cup"))
+    // "small" is what people put beside anything, but not where that is something else.
+    #expect(!Self.captions(6, [.asides]).contains("small airplane"))
+    #expect(Self.captions(5, [.asides]).contains("small small airplane"))
+  }
+
+  /// "pet" belongs to the plain dog, and to the brown one only together with something that tells it.
+  @Test func whatASimplerPictureSaysTooTellsNothing() {
+    let captions = Self.captions(1, [.keywords, .order])
+    #expect(captions.contains("brown") && captions.contains("fur") && captions.contains("pet brown"))
+    #expect(!captions.contains("pet") && !captions.contains("dog pet") && !captions.contains("pet dog"))
+    #expect(Self.captions(0, [.keywords, .order]).contains("pet"))
+  }
+
+  @Test func whatStandsAloneIsShownTwiceAnEpoch() {
+    let epoch = Self.forms([]).epoch
+    for index in Self.entries.indices { #expect(epoch.count { $0 == index } == ([1, 2, 5].contains(index) ? 1 : 2)) }
+    #expect(Self.forms([], of: [Self.entry("dog"), Self.entry("cat")]).epoch == [0, 1])
+    #expect(CaptionForms(of: Self.entries, indices: [0, 1, 2]).epoch.sorted() == [0, 0, 1, 2, 2])
+  }
+
+  @Test func otherScriptsGetNoEnglish() {
+    let captions = Set(Self.captions(9))
+    #expect(captions.isSuperset(of: ["곰 얼굴", "곰 얼굴.", "동물"]))
+    #expect(captions.allSatisfy { $0.unicodeScalars.allSatisfy { !("a"..."z").contains($0) } })
+  }
+
+  /// An article is one where many captions have it; elsewhere it may be a letter.
+  @Test func articlesOfTheDataAreTakenOff() {
+    let entries = ["A frog.", "A red apple.", "An owl.", "The moon.", "Two dogs."].map { Self.entry($0) }
+    #expect(
+      Set(Self.captions(1, [.articles], of: entries)).isSuperset(of: ["red apple", "a red apple", "the red apple"]))
+    #expect(Set(Self.captions(4, of: entries)).allSatisfy { !$0.contains("a Two") && !$0.contains("the Two") })
+    #expect(Set(Self.captions(7, [])) == ["A button"])
+  }
+
+  @Test func measuredForms() {
+    func measured(_ index: Int, _ entries: [CaptionedPicture] = Self.entries) -> [String] {
+      CaptionForms.Measured.allCases.map { Self.forms([], of: entries).caption(of: index, in: $0) }
+    }
+    #expect(
+      measured(4) == [
+        "red apple", "red apple.", "a red apple", "the red apple", "red apple!", "a picture of a red apple",
+      ])
+    #expect(measured(0, [Self.entry("An Owl.")]).prefix(4) == ["Owl", "owl.", "an Owl", "the Owl"])
+    #expect(
+      measured(0, [Self.entry("Two dogs")])[2...] == ["Two dogs", "Two dogs", "Two dogs!", "a picture of Two dogs"])
+  }
+
+  @Test func keywordPairs() {
+    let forms = Self.forms([])
+    #expect(forms.keywordPair(of: 0, seed: 1) == nil && forms.keywordPair(of: 4, seed: 1) == nil)
+    let pairs = (0..<50).compactMap { forms.keywordPair(of: 2, seed: $0) }
+    #expect(pairs.count == 50 && Set(pairs).count == 6)
+    #expect(pairs.allSatisfy { Set($0).isSubset(of: ["coffee", "tea cup", "drink"]) && $0[0] != $0[1] })
+    // Without keywords in the data, the captions' own words.
+    #expect(Set(Self.forms([], of: [Self.entry("red apple")]).keywordPair(of: 0, seed: 1) ?? []) == ["red", "apple"])
+  }
+}
+
+@Suite struct EnglishTests {
+  @Test(arguments: [
+    ("dog", "dogs"), ("box", "boxes"), ("church", "churches"), ("baby", "babies"), ("key", "keys"), ("man", "men"),
+    ("leaf", "leaves"), ("glass", "glasses"), ("potato", "potatoes"), ("shoe", "shoes"), ("horse", "horses"),
+  ])
+  func singularAndPlural(singular: String, plural: String) {
+    #expect(English.plural(singular) == plural && English.singular(plural) == singular)
+    #expect(English.singular(singular) == singular)
+  }
+
+  @Test func contentWords() {
+    #expect(English.contentWords(in: "A Picture of the two Dogs, in a box!") == ["two", "dog", "box"])
+    #expect(English.contentWords(in: "a drawing of").isEmpty)
+    let words = ContentWords(of: ["hot beverage", "coffee, Tea Cups"])
+    #expect(words.contain("a cup of tea") && words.contain("the") && !words.contain("cold coffee"))
+  }
+}
