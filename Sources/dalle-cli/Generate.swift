@@ -34,6 +34,8 @@ struct Generate: ParsableCommand {
     var count: Int
     var checkpoint: String
     var unseenWords: [String]
+    /// For each caption that no training caption is like the nearest ones.
+    var nearestCaptions: [[String]]
     var sampling: SamplingOptions
     var image: String?
     var keptRows: Int?
@@ -76,9 +78,12 @@ struct Generate: ParsableCommand {
     if let keptRows, let file = image.file {
       Console.note("the first \(keptRows) of \(model.prior.gridSide) rows of tokens are those of \(file)")
     }
-    let unseen = try captions.map { caption throws(PipelineError) in try note(caption, model) }.reduce(into: [String]())
-    { all, words in
-      all += words.filter { !all.contains($0) }
+    var unseen: [String] = []
+    var nearest: [[String]] = []
+    for caption in captions {
+      let known = try note(caption, model)
+      unseen += known.unseenWords.filter { !unseen.contains($0) }
+      nearest.append(known.nearestCaptions)
     }
     let (pictures, ranked) = try draw(model, options)
     let files = try write(pictures, numbers: ranked?.map(\.number), options, keptRows: keptRows, folder, to: target)
@@ -86,7 +91,8 @@ struct Generate: ParsableCommand {
       return try Console.json(
         Report(
           files: files, captions: captions, seed: seed, count: count, checkpoint: folder.relativePath,
-          unseenWords: unseen, sampling: options.sampling, image: image.file, keptRows: keptRows,
+          unseenWords: unseen, nearestCaptions: nearest, sampling: options.sampling, image: image.file,
+          keptRows: keptRows,
           candidates: candidates, scores: ranked.map { perCaption($0.map(\.score)) },
           numbers: ranked.map { perCaption($0.map(\.number)) }))
     }
@@ -117,22 +123,27 @@ struct Generate: ParsableCommand {
   }
 
   /// Says what the model cannot know of a caption.
-  private func note(_ caption: String, _ model: TextToImageModel) throws(PipelineError) -> [String] {
+  /// - Returns: the words that it has never seen, and where no training caption is like this one, the nearest.
+  private func note(
+    _ caption: String, _ model: TextToImageModel
+  ) throws(PipelineError) -> (unseenWords: [String], nearestCaptions: [String]) {
     let unseen = model.unseenWords(in: caption)
     for word in unseen { Console.note("\"\(word)\" never occurs in the training captions") }
+    var nearest: [String] = []
     if let familiarity = try model.familiarity(of: caption), !familiarity.isFamiliar {
-      let nearest = familiarity.nearest.map { "\"\($0)\"" }.joined(separator: ", ")
+      nearest = familiarity.nearest
+      let list = nearest.map { "\"\($0)\"" }.joined(separator: ", ")
       Console.note(
         nearest.isEmpty
           ? "no training caption says anything of \"\(caption)\""
-          : "no training caption says all of \"\(caption)\"; the nearest: \(nearest)")
+          : "no training caption says all of \"\(caption)\"; the nearest: \(list)")
     }
     let tokens = model.tokens(of: caption)
     if tokens.ids.isEmpty { Console.note("the prompt is empty: the pictures are drawn without a caption") }
     if tokens.used < tokens.ids.count {
       Console.note("the prompt has \(tokens.ids.count) tokens; the model sees the first \(tokens.used)")
     }
-    return unseen
+    return (unseen, nearest)
   }
 
   /// - Parameter numbers: which pictures of the seed they are; the first ones in their order where nil.

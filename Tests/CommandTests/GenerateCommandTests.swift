@@ -143,7 +143,7 @@ import Testing
     #expect(outcome.errors.contains("note: using the checkpoint checkpoints/local"))
     let json = try outcome.json()
     #expect(json["captions"] as? [String] == ["A RED tapir, a tapir of squares"])
-    #expect(json["unseen_words"] as? [String] == ["tapir", "of", "squares"])
+    #expect(json["unseen_words"] as? [String] == ["tapir"])
     #expect(json["files"] as? [String] == ["json.png"])
     #expect((json["sampling"] as? [String: Any])?["top_k"] as? Int == 64)
   }
@@ -158,7 +158,7 @@ import Testing
       ["generate", String(repeating: "red square ", count: 9090), "--count", "1", "--output", "long.png"],
       in: folder)
     long.expectSuccess()
-    #expect(long.errors.contains(#/note: the prompt has \d+ tokens; the model sees the first 8/#), "\(long)")
+    #expect(long.errors.contains(#/note: the prompt has \d+ tokens; the model sees the first 16/#), "\(long)")
     // What is cut changes nothing.
     let cut = try Program.run(
       ["generate", String(repeating: "red square ", count: 20), "--count", "1", "--output", "cut.png"], in: folder)
@@ -295,7 +295,7 @@ import Testing
     #expect(try outcome.json()["output"] as? String == "sheet.html")
     var html = try sheet()
     #expect(html.contains("<h3>a &lt;red&gt; tapir</h3>") && html.contains("<h3>-5 squares</h3>"))
-    #expect(html.ranges(of: "<img ").count == 2 * 4 + 2 * 4 * 2)
+    #expect(html.ranges(of: "<img ").count == 2 * 4 + 2 * 7 + 2 * 4 * 2)
     // Those that stand for it unless others are given, and the path where there is no JSON.
     let standard = try Program.run(evaluate + ["--output", "sheet.html"], in: folder)
     standard.expectSuccess()
@@ -304,7 +304,7 @@ import Testing
     for caption in ["purple heart with a crown", "blue cat", "woman zombie: dark skin tone"] {
       #expect(html.contains("<h3>\(caption)</h3>"))
     }
-    #expect(html.ranges(of: "<img ").count == 2 * 4 + 3 * 4 * 2)
+    #expect(html.ranges(of: "<img ").count == 2 * 4 + 2 * 7 + 3 * 4 * 2)
     for (output, words) in [
       ("nowhere/x.html", "there is no folder nowhere"), ("data", "it is a folder"), ("", "it is a folder"),
     ] {
@@ -318,6 +318,53 @@ import Testing
     #expect(try sheet() == html)
     let left = try FileManager.default.contentsOfDirectory(atPath: folder.url.path)
     #expect(left.sorted() == ["checkpoints", "data", "sheet.html"])
+  }
+
+  @Test func evaluationMeasuresWhatPeopleType() throws {
+    let folder = try Trained.copy()
+    try folder.write(
+      "{\"prompt\": \"a box\", \"pictures\": [\"a red square\", \"blue8.png\"]}\n{\"prompt\": \"-x\", \"pictures\": [\"grey8.png\"]}\n",
+      to: "prompts.jsonl")
+    let evaluate = ["evaluate", "data", "--captions", "3", "--checkpoint", "local", "--prompts"]
+    let outcome = try Program.run(evaluate + ["prompts.jsonl", "--json", "--card"], in: folder)
+    outcome.expectSuccess()
+    let json = try outcome.json()
+    let forms = try #require((json["forms"] as? [String: Any])?["forms"] as? [[String: Any]])
+    #expect(forms.map { $0["form"] as? String } == ["X", "x.", "a X", "the X", "X!", "a picture of a X"])
+    let prompts = try #require(json["prompts"] as? [String: Any])
+    #expect(prompts["prompts"] as? Int == 2 && (0...1).contains(prompts["answered"] as? Double ?? -1))
+    let card = String(decoding: try folder.data("checkpoints/local/README.md"), as: UTF8.self)
+    #expect(card.contains("| “a picture of a X” | 3 | ") && card.contains("| everyday prompts"))
+    let lines = try Program.run(evaluate + ["prompts.jsonl", "--split", "train"], in: folder)
+    lines.expectSuccess()
+    #expect(
+      lines.outputLines.contains { $0.hasPrefix("“the X”: ") } && lines.outputLines.last?.contains("of 2") ?? false)
+    // Other splits have captions that need not have been learnt in any form.
+    let validation = try Program.run(evaluate + ["prompts.jsonl", "--split", "validation", "--json"], in: folder)
+    #expect(try validation.json()["forms"] == nil)
+    try folder.write("{\"prompt\": \"a box\", \"pictures\": [\"a tapir\"]}", to: "wrong.jsonl")
+    try Program.run(evaluate + ["wrong.jsonl"], in: folder).expectFailure(65, "wrong.jsonl line 1")
+    try Program.run(evaluate + ["none.jsonl"], in: folder).expectFailure(66, "none.jsonl")
+  }
+
+  @Test func whatNoCaptionIsLikeIsSaid() throws {
+    let folder = try Trained.copy()
+    let unlike = try Program.run(["generate", "a tapir on a red carpet", "--output", "x.png"], in: folder)
+    unlike.expectSuccess()
+    #expect(unlike.errors.contains("\"tapir\" never occurs"))
+    #expect(
+      unlike.errors.contains(
+        "no training caption says all of \"a tapir on a red carpet\"; the nearest: \"a red square\""),
+      "\(unlike)")
+    let unknown = try Program.run(["generate", "tapir", "--output", "x.png"], in: folder)
+    #expect(unknown.errors.contains("no training caption says anything of \"tapir\""))
+    let like = try Program.run(["generate", "A picture of the red squares!", "--output", "x.png"], in: folder)
+    like.expectSuccess()
+    #expect(!like.errors.contains("no training caption") && !like.errors.contains("never occurs"), "\(like)")
+    let json = try Program.run(["generate", "red tapir", "blue square", "--output", "x.png", "--json"], in: folder)
+      .json()
+    let captions = try #require(json["nearest_captions"] as? [[String]])
+    #expect(captions.count == 2 && captions[0] == ["a red square"] && captions[1].isEmpty)
   }
 
   @Test func helpAndVersionAreNoFailures() throws {

@@ -147,7 +147,7 @@ private func savedStep(_ folder: TestFolder, _ stage: String) -> Int? {
     let left = try FileManager.default.contentsOfDirectory(atPath: folder.path("checkpoints/local").path)
     #expect(
       left.sorted() == [
-        "README.md", "config.json", "image-tokenizer.safetensors", "log", "prior.safetensors",
+        "README.md", "captions.txt", "config.json", "image-tokenizer.safetensors", "log", "prior.safetensors",
         "training-state.safetensors", "vocabulary.json",
       ])
   }

@@ -2,7 +2,6 @@ import Corpus
 import TensorCore
 import Testing
 
-
 @Suite struct CaptionFormsTests {
   private static let entries = [
     entry("dog", ["pet"]), entry("dog: brown", ["pet", "fur"]), entry("hot beverage", ["coffee", "tea cup", "drink"]),
