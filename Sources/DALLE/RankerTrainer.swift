@@ -11,11 +11,12 @@ import TextTokenizer
 /// Trains the ranker on a data set's train split and saves it to the checkpoint that holds vocabulary and stage 1.
 ///
 /// What it is to tell apart are drawn pictures: where the checkpoint has a prior, some of what it sees in training was drawn
-/// by it, and drawings that show nothing are wrong answers to every caption (``PriorDrawings``). Of the other pictures half,
-/// and all in validation, are reconstructions, for a drawing has been through the image tokenizer, too. Half of a batch are neighbours of the other half, with
-/// captions that share a word, for between pictures that have nothing in common there is nothing to learn.
+/// by it, and drawings that show nothing are wrong answers to every caption (`PriorDrawings`). Of the other pictures half,
+/// and all in validation, are reconstructions, for a drawing has been through the image tokenizer, too. Half of a batch are
+/// neighbours of the other half, with captions that share a word, for between pictures that have nothing in common there is
+/// nothing to learn.
 public struct RankerTrainer: StageTrainer {
-  /// The share of drawings among the pictures of a batch that the prior has drawn, and of reconstructions among the others.
+  /// How often a picture that the prior has drawn is seen as drawn, and any other one reconstructed.
   private static let drawingShare: Float = 0.3
   private static let reconstructionShare: Float = 0.5
   /// What the prior draws before the first step; a minute's or two's work.
@@ -192,8 +193,9 @@ public struct RankerTrainer: StageTrainer {
     return drawings
   }
 
-  /// Row-major [B, B]: whether picture j is a wrong answer for caption i. It is none where its captions say all that this one
-  /// says, or where it is the same picture, be it under another name.
+  /// Row-major [B, B]: whether picture j is a wrong answer for caption i. It is none where it is the same picture, be it under
+  /// another name, and where all that the caption says is said of it, too. But a caption that says the whole name of picture i
+  /// means that one: "dog" is not the brown dog.
   private func isOther(_ batch: Corpus.Batch) -> [Bool] {
     let B = batch.indices.count
     let size = batch.pixels.count / B
@@ -201,11 +203,13 @@ public struct RankerTrainer: StageTrainer {
     // The sums tell nearly all pictures apart.
     let sums = pixels.map { $0.reduce(0) { $0 &+ Int($1) } }
     let content = batch.indices.map { ContentWords(of: dataSet.entries[$0].allCaptions).words }
+    let names = batch.indices.map { ContentWords(of: [dataSet.entries[$0].captions[0]]).words }
     let said = batch.captions.map { ContentWords(of: [$0]).words.subtracting(CaptionForms.ownWords) }
     return (0..<B * B).map { place in
       let (i, j) = (place / B, place % B)
       let isSamePicture = sums[i] == sums[j] && pixels[i] == pixels[j]
-      return !isSamePicture && !said[i].isSubset(of: content[j])
+      let isSaid = !said[i].isEmpty && said[i].isSubset(of: content[j])
+      return !isSamePicture && !(isSaid && (names[i] == names[j] || !names[i].isSubset(of: said[i])))
     }
   }
 
