@@ -22,47 +22,156 @@ let package = Package(
   ],
   targets: [
     // System libraries.
-    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
-    .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
-    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-    .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg62-turbo-dev"])]),
-    .systemLibrary(name: "CFreeType", pkgConfig: "freetype2", providers: [.apt(["libfreetype-dev"])]),
-    .systemLibrary(name: "CHarfBuzz", pkgConfig: "harfbuzz", providers: [.apt(["libharfbuzz-dev"])]),
+    .systemLibrary(
+      name: "COpenBLAS", path: "Sources/Libraries/COpenBLAS", pkgConfig: "openblas",
+      providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(
+      name: "CPNG", path: "Sources/Libraries/CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+    .systemLibrary(
+      name: "CZlib", path: "Sources/Libraries/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(
+      name: "CJPEG", path: "Sources/Libraries/CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg62-turbo-dev"])]),
+    .systemLibrary(
+      name: "CFreeType", path: "Sources/Libraries/CFreeType", pkgConfig: "freetype2",
+      providers: [.apt(["libfreetype-dev"])]),
+    .systemLibrary(
+      name: "CHarfBuzz", path: "Sources/Libraries/CHarfBuzz", pkgConfig: "harfbuzz",
+      providers: [.apt(["libharfbuzz-dev"])]),
 
     // The numerical core.
     .target(
-      name: "CKernels", dependencies: ["COpenBLAS"],
-      cSettings: [.define("DALLE_ONEDNN", oneDNN)],
+      name: "CKernels", dependencies: ["COpenBLAS"], path: "Sources/Core/CKernels",
+      cSettings: [.headerSearchPath("."), .define("DALLE_ONEDNN", oneDNN)],
       linkerSettings: [.linkedLibrary("dnnl", oneDNN), .linkedLibrary("gomp", oneDNN), .linkedLibrary("m")]),
-    .target(name: "TensorCore", dependencies: ["CKernels"]),
-    .target(name: "NN", dependencies: ["TensorCore"]),
+    .target(name: "Basics", dependencies: ["CKernels"], path: "Sources/Core/Basics"),
+    .target(name: "TensorCore", dependencies: ["Basics", "CKernels"], path: "Sources/Core/TensorCore"),
+    .target(name: "LinearAlgebra", dependencies: ["Basics", "CKernels"], path: "Sources/Core/LinearAlgebra"),
+    .target(name: "NN", dependencies: ["TensorCore"], path: "Sources/Core/NN"),
+    .target(
+      name: "Optimization", dependencies: ["Basics", "CKernels", "NN", "TensorCore"], path: "Sources/Core/Optimization"),
+    .target(
+      name: "ArrayFiles", dependencies: ["Basics", "CZlib", "LinearAlgebra", "NN", "TensorCore"],
+      path: "Sources/Core/ArrayFiles"),
 
     // Pictures, text and data sets: these know no model.
-    .target(name: "Media", dependencies: ["TensorCore", "CPNG", "CJPEG"]),
+    .target(name: "Imaging", dependencies: ["Basics", "CJPEG", "CPNG"], path: "Sources/Data/Imaging"),
     .target(
-      name: "TextTokenizer",
-      dependencies: ["TensorCore", .product(name: "HeapModule", package: "swift-collections")]),
-    .target(name: "Corpus", dependencies: ["Media", "TextTokenizer", "CFreeType", "CHarfBuzz", "CZlib"]),
+      name: "TextTokenizer", dependencies: ["Basics", .product(name: "HeapModule", package: "swift-collections")],
+      path: "Sources/Data/TextTokenizer"),
+    .target(name: "Datasets", dependencies: ["Basics", "Imaging", "TextTokenizer"], path: "Sources/Data/Datasets"),
+    .target(
+      name: "EmojiData", dependencies: ["Basics", "CFreeType", "CHarfBuzz", "Datasets", "Imaging"],
+      path: "Sources/Data/EmojiData"),
 
-    // Models, what joins them, and the command line.
-    .target(name: "LatentModels", dependencies: ["NN"]),
-    .target(name: "Priors", dependencies: ["NN"]),
-    .target(name: "DALLE", dependencies: ["LatentModels", "Priors", "Media", "TextTokenizer", "Corpus"]),
+    // Models, one a file.
+    .target(
+      name: "ImageTokenizers", dependencies: ["Basics", "NN", "TensorCore"], path: "Sources/Models/ImageTokenizers"),
+    .target(name: "Priors", dependencies: ["Basics", "CKernels", "NN", "TensorCore"], path: "Sources/Models/Priors"),
+    .target(name: "Rankers", dependencies: ["Basics", "NN", "TensorCore"], path: "Sources/Models/Rankers"),
+    .target(
+      name: "LatentModels",
+      dependencies: ["ArrayFiles", "Basics", "LinearAlgebra", "NN", "Optimization", "TensorCore"],
+      path: "Sources/Models/LatentModels"),
+
+    // What joins them.
+    .target(
+      name: "Checkpoints",
+      dependencies: [
+        "ArrayFiles", "Basics", "Datasets", "ImageTokenizers", "Imaging", "NN", "Optimization", "Priors", "Rankers",
+        "TensorCore", "TextTokenizer",
+      ], path: "Sources/Pipeline/Checkpoints"),
+    .target(
+      name: "Generation",
+      dependencies: [
+        "Basics", "Checkpoints", "Datasets", "ImageTokenizers", "Imaging", "Priors", "Rankers", "TensorCore",
+        "TextTokenizer",
+      ], path: "Sources/Pipeline/Generation"),
+    .target(name: "Pages", dependencies: ["Basics", "Imaging"], path: "Sources/Pipeline/Pages"),
+    .target(
+      name: "Evaluation",
+      dependencies: [
+        "Basics", "Checkpoints", "Datasets", "Generation", "ImageTokenizers", "Imaging", "Pages", "Priors",
+        "TensorCore",
+      ], path: "Sources/Pipeline/Evaluation"),
+    .target(
+      name: "Training",
+      dependencies: [
+        "ArrayFiles", "Basics", "Checkpoints", "Datasets", "Evaluation", "Generation", "ImageTokenizers", "Imaging",
+        "NN", "Optimization", "Priors", "Rankers", "TensorCore", "TextTokenizer",
+      ], path: "Sources/Pipeline/Training"),
+    .target(
+      name: "Ladder",
+      dependencies: [
+        "ArrayFiles", "Basics", "Checkpoints", "Generation", "ImageTokenizers", "LatentModels", "LinearAlgebra", "NN",
+        "Optimization", "Pages", "Priors", "TensorCore",
+      ], path: "Sources/Pipeline/Ladder"),
+    .target(
+      name: "LadderReport",
+      dependencies: [
+        "Basics", "Datasets", "Evaluation", "Generation", "Imaging", "Ladder", "LatentModels", "LinearAlgebra", "Pages",
+        "TensorCore",
+      ], path: "Sources/Pipeline/LadderReport"),
+
+    // The library, and the command line.
+    .target(
+      name: "DALLE",
+      dependencies: [
+        "Basics", "Checkpoints", "Datasets", "EmojiData", "Evaluation", "Generation", "Imaging", "Ladder",
+        "LadderReport",
+        "TensorCore", "Training",
+      ]),
     .executableTarget(
       name: "dalle-cli",
-      dependencies: ["DALLE", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+      dependencies: [
+        "ArrayFiles", "DALLE", "ImageTokenizers", "LatentModels", "LinearAlgebra", "NN", "Optimization", "Priors",
+        "TextTokenizer", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
 
-    // What several test targets share: fixtures and comparisons.
-    .target(name: "TestSupport", dependencies: ["NN"], path: "Tests/TestSupport"),
-    .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "TestSupport"]),
-    .testTarget(name: "NNTests", dependencies: ["NN", "TestSupport"]),
-    .testTarget(name: "MediaTests", dependencies: ["Media"]),
-    .testTarget(name: "TextTokenizerTests", dependencies: ["TextTokenizer"]),
-    .testTarget(name: "CorpusTests", dependencies: ["Corpus"]),
-    .testTarget(name: "LatentModelsTests", dependencies: ["LatentModels", "TestSupport"]),
-    .testTarget(name: "PriorsTests", dependencies: ["Priors", "TestSupport"]),
-    .testTarget(name: "DALLETests", dependencies: ["DALLE"]),
-    .testTarget(name: "CommandTests", dependencies: ["dalle-cli", "DALLE"]),
+    // What several test targets share: folders, and fixtures of models.
+    .target(name: "TestSupport", path: "Tests/TestSupport"),
+    .target(
+      name: "ModelTestSupport", dependencies: ["ArrayFiles", "LinearAlgebra", "TensorCore", "TestSupport"],
+      path: "Tests/ModelTestSupport"),
+    .testTarget(name: "BasicsTests", dependencies: ["Basics", "ModelTestSupport", "TensorCore", "TestSupport"]),
+    .testTarget(name: "TensorCoreTests", dependencies: ["Basics", "ModelTestSupport", "TensorCore", "TestSupport"]),
+    .testTarget(name: "NNTests", dependencies: ["ModelTestSupport", "NN", "TensorCore"]),
+    .testTarget(
+      name: "OptimizationTests",
+      dependencies: ["ArrayFiles", "Basics", "ModelTestSupport", "NN", "Optimization", "TensorCore"]),
+    .testTarget(
+      name: "ArrayFilesTests",
+      dependencies: ["ArrayFiles", "Basics", "LinearAlgebra", "ModelTestSupport", "NN", "TensorCore", "TestSupport"]),
+    .testTarget(name: "ImagingTests", dependencies: ["Basics", "Imaging", "TestSupport"]),
+    .testTarget(name: "TextTokenizerTests", dependencies: ["Basics", "TestSupport", "TextTokenizer"]),
+    .testTarget(
+      name: "DatasetsTests", dependencies: ["Basics", "Datasets", "Imaging", "TestSupport", "TextTokenizer"]),
+    .testTarget(name: "EmojiDataTests", dependencies: ["Basics", "Datasets", "EmojiData", "Imaging", "TestSupport"]),
+    .testTarget(
+      name: "ImageTokenizersTests", dependencies: ["Basics", "ImageTokenizers", "ModelTestSupport", "NN", "TensorCore"]),
+    .testTarget(
+      name: "PriorsTests",
+      dependencies: ["ArrayFiles", "Basics", "ModelTestSupport", "NN", "Priors", "TensorCore", "Optimization"]),
+    .testTarget(
+      name: "RankersTests", dependencies: ["Basics", "ModelTestSupport", "NN", "Optimization", "Rankers", "TensorCore"]),
+    .testTarget(
+      name: "LatentModelsTests",
+      dependencies: [
+        "ArrayFiles", "Basics", "LatentModels", "LinearAlgebra", "ModelTestSupport", "NN", "Optimization", "TensorCore",
+        "TestSupport",
+      ]),
+    .testTarget(
+      name: "PipelineTests",
+      dependencies: [
+        "ArrayFiles", "Basics", "Checkpoints", "Datasets", "Evaluation", "Generation", "ImageTokenizers", "Imaging",
+        "Ladder", "LadderReport", "LatentModels", "LinearAlgebra", "NN", "Optimization", "Pages", "Priors", "Rankers",
+        "TensorCore", "TextTokenizer", "Training", "TestSupport",
+      ]),
+    .testTarget(
+      name: "CommandTests",
+      dependencies: [
+        "dalle-cli", "ArrayFiles", "Basics", "DALLE", "Imaging", "LatentModels", "LinearAlgebra", "NN", "TensorCore",
+        "TestSupport",
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,9 +1,14 @@
 import ArgumentParser
-import Corpus
-import DALLE
+import ArrayFiles
+import Basics
+import Datasets
 import Foundation
+import Generation
+import Imaging
+import Ladder
+import LadderReport
 import LatentModels
-import Media
+import LinearAlgebra
 import TensorCore
 
 extension Rung: ExpressibleByArgument {}

@@ -1,8 +1,9 @@
 import ArgumentParser
-import DALLE
+import Basics
 import Foundation
+import ImageTokenizers
 import LatentModels
-import NN
+import Optimization
 import Priors
 import TensorCore
 

@@ -1,5 +1,5 @@
-import DALLE
 import LatentModels
+import LinearAlgebra
 import TensorCore
 
 /// The workloads of the models without networks, in float64.

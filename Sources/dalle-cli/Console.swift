@@ -1,6 +1,6 @@
+import Basics
 import Foundation
 import Synchronization
-import TensorCore
 
 /// Standard error for progress and notes, standard output for results. May be called from any thread.
 enum Console {

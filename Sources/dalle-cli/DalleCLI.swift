@@ -1,6 +1,6 @@
 import ArgumentParser
+import Basics
 import Foundation
-import TensorCore
 
 /// The root command.
 @main

@@ -1,9 +1,11 @@
 import ArgumentParser
-import Corpus
-import DALLE
+import Basics
+import Checkpoints
+import Datasets
+import Evaluation
 import Foundation
+import Generation
 import Priors
-import TensorCore
 
 struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,9 +1,9 @@
 import ArgumentParser
-import DALLE
+import Basics
 import Foundation
-import Media
+import Generation
+import Imaging
 import Priors
-import TensorCore
 
 struct Generate: ParsableCommand {
   static let configuration = CommandConfiguration(abstract: "Draws pictures for one or more captions and writes a PNG.")

@@ -1,9 +1,9 @@
 import ArgumentParser
-import Corpus
-import DALLE
+import ArrayFiles
+import Basics
+import Checkpoints
+import Datasets
 import Foundation
-import NN
-import TensorCore
 import TextTokenizer
 
 struct Inspect: ParsableCommand {

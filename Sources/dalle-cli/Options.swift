@@ -1,10 +1,13 @@
 import ArgumentParser
-import Corpus
-import DALLE
+import Basics
+import Checkpoints
+import Datasets
+import EmojiData
 import Foundation
-import Media
+import Imaging
 import Priors
 import TensorCore
+import Training
 
 extension Preset: ExpressibleByArgument {}
 extension ImageTokenizerKind: ExpressibleByArgument {}

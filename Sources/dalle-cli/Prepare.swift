@@ -1,5 +1,5 @@
 import ArgumentParser
-import Corpus
+import EmojiData
 import Foundation
 
 struct Prepare: ParsableCommand {

@@ -1,8 +1,8 @@
 import ArgumentParser
-import DALLE
+import Basics
 import Foundation
-import Media
-import TensorCore
+import Generation
+import Imaging
 
 struct Reconstruct: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,5 +1,4 @@
 import ArgumentParser
-import DALLE
 import Foundation
 import TextTokenizer
 

@@ -1,6 +1,8 @@
 import ArgumentParser
-import DALLE
+import Basics
+import Checkpoints
 import TensorCore
+import Training
 
 struct TrainPrior: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -42,7 +44,7 @@ struct TrainPrior: ParsableCommand {
   var averageDecay: Float = 0
 
   func run() throws {
-    var settings = try training.settings(augmentation: PriorTrainer.standardAugmentation)
+    var settings = try training.settings(augmentation: TrainingSettings.standardAugmentation(of: .prior))
     settings.priorKind = kind
     settings.vocabularySize = vocabularySize
     settings.textLength = textLength

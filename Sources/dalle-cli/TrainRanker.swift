@@ -1,6 +1,6 @@
 import ArgumentParser
-import DALLE
-import TensorCore
+import Checkpoints
+import Training
 
 struct TrainRanker: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -14,7 +14,7 @@ struct TrainRanker: ParsableCommand {
   @Option(parsing: .unconditional, help: "The probability of dropping an activation in training.") var dropout: Float?
 
   func run() throws {
-    var settings = try training.settings(augmentation: RankerTrainer.standardAugmentation)
+    var settings = try training.settings(augmentation: TrainingSettings.standardAugmentation(of: .ranker))
     settings.captionForms = try forms.kinds()
     settings.textLength = textLength
     settings.dropout = dropout

@@ -1,5 +1,6 @@
 import ArgumentParser
-import DALLE
+import Checkpoints
+import Training
 
 struct TrainTokenizer: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -9,7 +10,7 @@ struct TrainTokenizer: ParsableCommand {
   @OptionGroup var training: TrainingOptions
 
   func run() throws {
-    var settings = try training.settings(augmentation: TokenizerTrainer.standardAugmentation)
+    var settings = try training.settings(augmentation: TrainingSettings.standardAugmentation(of: .imageTokenizer))
     settings.imageTokenizerKind = kind
     try settings.validate()
     let checkpoint = training.checkpoint.forTraining()

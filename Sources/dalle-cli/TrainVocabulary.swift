@@ -1,8 +1,7 @@
 import ArgumentParser
-import Corpus
-import DALLE
+import Basics
+import Checkpoints
 import Foundation
-import TensorCore
 import TextTokenizer
 
 struct TrainVocabulary: ParsableCommand {

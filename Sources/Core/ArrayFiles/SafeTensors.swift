@@ -1,0 +1,185 @@
+import Basics
+import Foundation
+import LinearAlgebra
+import NN
+import TensorCore
+
+/// The safetensors file format: eight bytes with the header's length, a JSON header that names each tensor's type, shape
+/// and place, and the tensors' bytes. https://github.com/huggingface/safetensors#format
+public struct SafeTensors {
+  /// Free text of the header's `__metadata__`.
+  public let metadata: [String: String]
+  private var entries: [String: Entry]
+  private let data: Data
+  private let dataStart: Int
+  private let path: String
+
+  private struct Entry {
+    var dtype: String
+    var shape: [Int]
+    var offsets: [Int]
+  }
+
+  /// A header larger than this is refused before anything is allocated for it, as by the reference library.
+  private static let maximumHeaderSize = 100_000_000
+
+  /// The names of all tensors, sorted.
+  public var names: [String] { entries.keys.sorted() }
+
+  /// Opens a file; the tensors are read from the mapped file when asked for.
+  /// - Throws: `PipelineError` of kind `.noInput` where the file cannot be opened, `.badData` where it is not whole.
+  public init(contentsOf url: URL) throws(PipelineError) {
+    path = url.path
+    let file: Data
+    do { file = try Data(contentsOf: url, options: .alwaysMapped) } catch {
+      throw PipelineError(.noInput, "cannot open \(url.path): it does not exist or may not be read")
+    }
+    let name = url.path
+    func broken(_ what: String) -> PipelineError {
+      PipelineError(.badData, "\(name) is not a whole safetensors file: \(what)")
+    }
+    guard file.count >= 8 else { throw broken("it has \(file.count) bytes") }
+    let headerSize = file.prefix(8).enumerated().reduce(UInt64(0)) { $0 | UInt64($1.element) << (8 * $1.offset) }
+    guard headerSize <= Self.maximumHeaderSize, Int(headerSize) <= file.count - 8 else {
+      throw broken("its header claims \(headerSize) bytes")
+    }
+    dataStart = 8 + Int(headerSize)
+    guard
+      let object = try? JSONSerialization.jsonObject(with: file[8..<dataStart]) as? [String: Any]
+    else { throw broken("its header is not a JSON object") }
+    var entries: [String: Entry] = [:]
+    let size = file.count - dataStart
+    for (key, value) in object where key != "__metadata__" {
+      guard let value = value as? [String: Any], let dtype = value["dtype"] as? String,
+        let shape = value["shape"] as? [Int], let offsets = value["data_offsets"] as? [Int], offsets.count == 2
+      else { throw broken("the entry of \(key) is malformed") }
+      guard shape.allSatisfy({ $0 >= 0 }), 0 <= offsets[0], offsets[0] <= offsets[1], offsets[1] <= size else {
+        throw broken("the data of \(key) lie outside the file")
+      }
+      var count = 1
+      for dimension in shape {
+        let (product, overflow) = count.multipliedReportingOverflow(by: dimension)
+        guard !overflow else { throw broken("the shape \(shape) of \(key) is too large") }
+        count = product
+      }
+      if let size = Self.sizes[dtype] {
+        let (bytes, overflow) = count.multipliedReportingOverflow(by: size)
+        guard !overflow, bytes == offsets[1] - offsets[0] else {
+          throw broken("\(key) has \(offsets[1] - offsets[0]) bytes for the shape \(shape)")
+        }
+      }
+      entries[key] = Entry(dtype: dtype, shape: shape, offsets: offsets)
+    }
+    // The data follow each other without overlaps or gaps and fill the file, as the reference library demands.
+    var end = 0
+    for (key, entry) in entries.sorted(by: { $0.value.offsets.lexicographicallyPrecedes($1.value.offsets) }) {
+      guard entry.offsets[0] == end else { throw broken("the data of \(key) overlap others or leave a gap") }
+      end = entry.offsets[1]
+    }
+    guard end == size else { throw broken("\(size - end) bytes at its end belong to no tensor") }
+    self.entries = entries
+    metadata = object["__metadata__"] as? [String: String] ?? [:]
+    data = file
+  }
+
+  private static let types: [String: ElementType] = ["F32": .float32, "BF16": .bfloat16]
+  /// Bytes an element of the types whose size is checked.
+  private static let sizes = ["F64": 8, "F32": 4, "BF16": 2]
+
+  /// The shape of a tensor; nil where the file has none of that name.
+  public func shape(of name: String) -> [Int]? { entries[name]?.shape }
+
+  /// Reads one tensor.
+  /// - Throws: `PipelineError` of kind `.badData` where it is missing or of a type that is not supported.
+  public func tensor(_ name: String) throws(PipelineError) -> Tensor {
+    guard let entry = entries[name] else { throw PipelineError(.badData, "\(path) has no tensor \(name)") }
+    guard let type = Self.types[entry.dtype] else {
+      throw PipelineError(.badData, "\(path): \(name) has the type \(entry.dtype); F32 and BF16 are supported")
+    }
+    let tensor = Tensor.zeros(entry.shape, type: type)
+    tensor.withUnsafeMutableBytes { bytes in
+      _ = data.copyBytes(to: bytes, from: dataStart + entry.offsets[0]..<dataStart + entry.offsets[1])
+    }
+    return tensor
+  }
+
+  /// Reads a float64 matrix; one axis alone makes a row.
+  /// - Throws: `PipelineError` of kind `.badData` where it is missing, of another type, or has more than two axes.
+  public func matrix(_ name: String) throws(PipelineError) -> Matrix {
+    guard let entry = entries[name] else { throw PipelineError(.badData, "\(path) has no tensor \(name)") }
+    guard entry.dtype == "F64", (1...2).contains(entry.shape.count) else {
+      throw PipelineError(
+        .badData, "\(path): \(name) is of type \(entry.dtype) and shape \(entry.shape) where an F64 matrix is expected")
+    }
+    var elements = [Double](repeating: 0, count: entry.shape.reduce(1, *))
+    elements.withUnsafeMutableBytes { bytes in
+      _ = data.copyBytes(to: bytes, from: dataStart + entry.offsets[0]..<dataStart + entry.offsets[1])
+    }
+    return Matrix(elements, rows: entry.shape.count == 1 ? 1 : entry.shape[0], columns: entry.shape.last ?? 0)
+  }
+
+  /// Reads a tensor into memory that is there already, converting.
+  /// - Throws: `PipelineError` of kind `.badData` where it is missing or has another shape.
+  public func read(_ name: String, into target: Tensor) throws(PipelineError) {
+    if let shape = shape(of: name), shape != target.shape {
+      throw PipelineError(.badData, "\(path): \(name) has the shape \(shape) where \(target.shape) is expected")
+    }
+    target.assign(try tensor(name))
+  }
+
+  /// The file as if it did not hold these tensors, for a model that shares it with another.
+  public func excluding(_ names: some Sequence<String>) -> SafeTensors {
+    var rest = self
+    for name in names { rest.entries[name] = nil }
+    return rest
+  }
+
+  /// Reads all parameters and buffers of a module.
+  /// - Throws: `PipelineError` of kind `.badData` where one is missing, has another shape, or the file holds one that the
+  ///   module does not know. The module is then partly read and must not be used.
+  public func read(into module: some Module) throws(PipelineError) {
+    let wanted = module.namedTensors()
+    if let unknown = Set(names).subtracting(wanted.map(\.name)).min() {
+      throw PipelineError(.badData, "\(path) holds \(unknown), which this model does not have")
+    }
+    for (name, tensor) in wanted { try read(name, into: tensor) }
+  }
+
+  /// Writes tensors whole: see ``AtomicFile``.
+  /// - Parameters:
+  ///   - matrices: stored as float64.
+  ///   - type: what the tensors are stored as; nil keeps each as it is.
+  public static func write(
+    _ tensors: [(name: String, tensor: Tensor)], matrices: [(name: String, matrix: Matrix)] = [],
+    metadata: [String: String] = [:], as type: ElementType? = nil, to url: URL
+  ) throws(PipelineError) {
+    var header: [String: any Sendable] = metadata.isEmpty ? [:] : ["__metadata__": metadata]
+    var offset = 0
+    func describe(_ name: String, _ dtype: String, _ shape: [Int]) {
+      let end = offset + shape.reduce(1, *) * (sizes[dtype] ?? 0)
+      header[name] = ["dtype": dtype, "shape": shape, "data_offsets": [offset, end]] as [String: any Sendable]
+      offset = end
+    }
+    // The widest elements first, so that all are aligned without padding between them.
+    for (name, matrix) in matrices { describe(name, "F64", [matrix.rows, matrix.columns]) }
+    let stored = tensors.map { ($0.name, $0.tensor.cast(to: type ?? $0.tensor.type)) }
+    for (name, tensor) in stored { describe(name, tensor.type == .float32 ? "F32" : "BF16", tensor.shape) }
+    guard var json = try? JSONSerialization.data(withJSONObject: header, options: [.sortedKeys]) else {
+      throw PipelineError(.inputOutput, "cannot describe the tensors of \(url.path)")
+    }
+    json.append(Data(repeating: UInt8(ascii: " "), count: (8 - json.count % 8) % 8))
+    var prefix = withUnsafeBytes(of: UInt64(json.count).littleEndian) { Data($0) }
+    prefix.append(json)
+    for (_, matrix) in matrices { matrix.elements.withUnsafeBytes { prefix.append(contentsOf: $0) } }
+    // The pointers stay valid while `prefix` and `stored` live.
+    let result: Result<Void, PipelineError> = withExtendedLifetime(stored) {
+      prefix.withUnsafeBytes { head in
+        let chunks = [head] + stored.map { tensor in tensor.1.withUnsafeBytes { $0 } }
+        do throws(PipelineError) { return .success(try AtomicFile.write(chunks, to: url)) } catch {
+          return .failure(error)
+        }
+      }
+    }
+    try result.get()
+  }
+}

@@ -1,0 +1,95 @@
+import Basics
+import Foundation
+import TensorCore
+
+/// AdamW (Loshchilov & Hutter 2019) with clipping of the gradient's global norm and an exponential moving average of
+/// the weights.
+public final class AdamW {
+  public struct Options: Sendable, Codable, Equatable {
+    public var beta1: Float = 0.9
+    public var beta2: Float = 0.95
+    public var epsilon: Float = 1e-8
+    /// Applies to parameters that say they decay.
+    public var weightDecay: Float = 0.01
+    /// The largest global norm that a gradient keeps (Pascanu et al. 2013).
+    public var maximumGradientNorm: Float = 1
+    /// Of the moving average of the weights; nil keeps none.
+    public var averageDecay: Float?
+
+    public init() {}
+  }
+
+  public let options: Options
+  public let store: ParameterStore
+  /// The number of steps made.
+  public private(set) var step = 0
+  public let firstMoment: Tensor
+  public let secondMoment: Tensor
+  /// The moving average of the weights, where one is kept.
+  public let average: Tensor?
+
+  public init(_ store: ParameterStore, options: Options = .init()) {
+    self.store = store
+    self.options = options
+    firstMoment = .zeros([store.values.count])
+    secondMoment = .zeros([store.values.count])
+    average = options.averageDecay.map { _ in .zeros([store.values.count]) }
+    average?.assign(store.values)
+  }
+
+  /// Goes on after `step` steps whose moments and average have been put in place.
+  public func resume(at step: Int) {
+    self.step = step
+    store.refreshOperands()
+  }
+
+  /// Sums the replicas' gradients in their order, clips, and changes the weights.
+  ///
+  /// Work is shared out in blocks of fixed size, and the norm is summed block by block, so that the result depends on
+  /// the gradients alone and not on the team.
+  /// - Parameters:
+  ///   - gradients: each laid out like the store's values; the first one is overwritten by the sum.
+  ///   - scale: factor for the sum: 1 / (number of replicas) makes it their mean.
+  /// - Returns: the norm of the scaled sum before clipping.
+  @discardableResult
+  public func update(gradients: [Tensor], scale: Float, learningRate: Float, team: ThreadTeam) -> Float {
+    step += 1
+    let sum = gradients[0]
+    let total = sum.count
+    let block = 1 << 14
+    var squares = [Double](repeating: 0, count: (total + block - 1) / block)
+    squares.withUnsafeMutableBufferPointer { squares in
+      nonisolated(unsafe) let squares = squares
+      team.run { thread in
+        for b in team.range(of: thread, total: squares.count) {
+          let range = b * block..<min(total, (b + 1) * block)
+          if gradients.count > 1 { FlatMemory.sum(into: sum, Array(gradients.dropFirst()), range: range) }
+          squares[b] = FlatMemory.sumOfSquares(sum, range: range)
+        }
+      }
+    }
+    let norm = Float(squares.reduce(0, +).squareRoot()) * scale
+    var coefficients = FlatMemory.AdamWCoefficients(
+      gradientScale: scale * min(1, options.maximumGradientNorm / max(norm, 1e-12)), learningRate: learningRate,
+      beta1: options.beta1, beta2: options.beta2, epsilon: options.epsilon, decay: 0,
+      correction1: 1 - pow(options.beta1, Float(step)), correction2: 1 - pow(options.beta2, Float(step)),
+      // The average forgets its start faster than its own decay would.
+      averageDecay: min(options.averageDecay ?? 0, Float(1 + step) / Float(10 + step)))
+    coefficients.decay = options.weightDecay
+    // A gradient that is not finite would spoil the moments for good: the step is left out and the caller sees the norm.
+    guard norm.isFinite else { return norm }
+    let state = FlatMemory.AdamWState(
+      weights: store.values, gradient: sum, firstMoment: firstMoment, secondMoment: secondMoment,
+      operand: store.operands, average: average)
+    let shared = coefficients
+    team.run { thread in
+      let mine = team.range(of: thread, total: total, multiple: 16)
+      for (parameter, range) in zip(store.parameters, store.ranges) where range.overlaps(mine) {
+        var coefficients = shared
+        if !parameter.decays { coefficients.decay = 0 }
+        FlatMemory.adamW(state, range: range.clamped(to: mine), coefficients)
+      }
+    }
+    return norm
+  }
+}

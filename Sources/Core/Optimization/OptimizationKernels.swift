@@ -1,0 +1,75 @@
+import CKernels
+import TensorCore
+
+/// In-place arithmetic on flat memory, for whoever owns it: optimizers and the sum over replicas.
+public enum FlatMemory {
+  /// What one AdamW step needs besides the arrays; see ``adamW(_:_:)``.
+  public struct AdamWCoefficients: Sendable {
+    public var gradientScale: Float
+    public var learningRate: Float
+    public var beta1: Float
+    public var beta2: Float
+    public var epsilon: Float
+    public var decay: Float
+    /// 1 - β₁ᵗ and 1 - β₂ᵗ.
+    public var correction1: Float
+    public var correction2: Float
+    /// Of the exponential moving average of the weights.
+    public var averageDecay: Float
+
+    public init(
+      gradientScale: Float, learningRate: Float, beta1: Float, beta2: Float, epsilon: Float, decay: Float,
+      correction1: Float, correction2: Float, averageDecay: Float
+    ) {
+      self.gradientScale = gradientScale
+      self.learningRate = learningRate
+      self.beta1 = beta1
+      self.beta2 = beta2
+      self.epsilon = epsilon
+      self.decay = decay
+      self.correction1 = correction1
+      self.correction2 = correction2
+      self.averageDecay = averageDecay
+    }
+  }
+
+  /// The arrays of one AdamW step, all of one length.
+  public struct AdamWState {
+    public var weights, gradient, firstMoment, secondMoment: Tensor
+    /// The bfloat16 copy of the weights and their moving average, where kept.
+    public var operand, average: Tensor?
+
+    public init(
+      weights: Tensor, gradient: Tensor, firstMoment: Tensor, secondMoment: Tensor, operand: Tensor?, average: Tensor?
+    ) {
+      self.weights = weights
+      self.gradient = gradient
+      self.firstMoment = firstMoment
+      self.secondMoment = secondMoment
+      self.operand = operand
+      self.average = average
+    }
+  }
+
+  /// One AdamW step (Loshchilov & Hutter 2019, algorithm 2) on the elements `range`, in one pass over memory.
+  public static func adamW(_ state: AdamWState, range: Range<Int>, _ c: AdamWCoefficients) {
+    let start = range.lowerBound
+    ck_adamw(
+      state.weights.floats + start, state.gradient.floats + start, state.firstMoment.floats + start,
+      state.secondMoment.floats + start,
+      state.operand.map { $0.pointer.assumingMemoryBound(to: UInt16.self) + start },
+      state.average.map { $0.floats + start }, range.count, c.gradientScale, c.learningRate, c.beta1, c.beta2,
+      c.epsilon, c.decay, c.correction1, c.correction2, c.averageDecay)
+  }
+
+  /// Sums arrays in their order into the first one, elements `range`.
+  public static func sum(into first: Tensor, _ others: [Tensor], range: Range<Int>) {
+    let pointers = ([first] + others).map { UnsafePointer<Float>?($0.floats + range.lowerBound) }
+    ck_sum_arrays(pointers, pointers.count, first.floats + range.lowerBound, range.count)
+  }
+
+  /// Σ x² over the elements `range`, in float64.
+  public static func sumOfSquares(_ x: Tensor, range: Range<Int>) -> Double {
+    ck_sum_of_squares(x.kernelType, x.pointer + range.lowerBound * x.type.size, range.count)
+  }
+}

@@ -1,0 +1,131 @@
+import Basics
+import Imaging
+import Synchronization
+
+/// The pictures and captions of one training step.
+public struct Batch: Sendable, Equatable {
+  /// Where in the data set's `entries` each picture comes from.
+  public var indices: [Int]
+  /// One caption for each picture.
+  public var captions: [String]
+  /// `[batch, size, size, 3]`, row-major, 0...255.
+  public var pixels: [UInt8]
+}
+
+/// Puts together the batches of a training run, each picture once an epoch in an order that changes every epoch.
+///
+/// ``batch(at:)`` is a function of the seed and the step alone, so that a resumed run sees what the unbroken one would
+/// have seen, in whatever order steps are asked for.
+public final class BatchLoader: Sendable {
+  public let dataSet: PictureDataSet
+  public let indices: [Int]
+  public let batchSize: Int
+  public let seed: UInt64
+  public let augmentation: Augmentation
+  /// What the captions are said in; nil says them as they are.
+  public let forms: CaptionForms?
+  /// Without forms, how often a picture that has several captions is shown with its first one; otherwise the others are
+  /// equally likely. Further captions, keywords above all, say less.
+  private static let primaryCaptionShare: Float = 0.85
+
+  /// Where given, every second picture of a batch is a neighbour of the one before it, and an epoch's order fills the
+  /// places that are left.
+  public let neighbours: CaptionNeighbours?
+
+  /// The streams of random numbers; other users of the same seed take other numbers.
+  private static let orderStream: UInt64 = 0x636F_7270_7573_0001
+  private static let sampleStream: UInt64 = 0x636F_7270_7573_0002
+  /// Blocks of four words that belong to one sample.
+  private static let blocksPerSample: UInt64 = 16
+
+  /// The order of the epoch asked for last, because shuffling a large data set at each step would take its time.
+  private let lastOrder = Mutex<(epoch: Int, order: [Int])?>(nil)
+
+  /// - Parameters:
+  ///   - indices: the pictures to draw from, as positions in the data set's `entries`.
+  ///   - batchSize: pictures a batch; it may be larger than the count of `indices`.
+  ///   - forms: made for `indices` at least.
+  /// - Throws: `PipelineError` of kind `.badData` where there are no pictures, and `.usage` where `batchSize` is not
+  ///   positive.
+  public init(
+    dataSet: PictureDataSet, indices: [Int], batchSize: Int, seed: UInt64, augmentation: Augmentation = .none,
+    forms: CaptionForms? = nil, neighbours: CaptionNeighbours? = nil
+  ) throws(PipelineError) {
+    guard !indices.isEmpty else {
+      throw PipelineError(.badData, "the data set \(dataSet.url.path) has no pictures in this split")
+    }
+    guard batchSize > 0 else { throw PipelineError(.usage, "a batch size of \(batchSize) makes no sense") }
+    self.dataSet = dataSet
+    self.indices = indices
+    self.batchSize = batchSize
+    self.seed = seed
+    self.augmentation = augmentation
+    self.forms = forms
+    self.neighbours = neighbours
+  }
+
+  /// Steps in one pass over the pictures, rounded up.
+  public var stepsPerEpoch: Int { (indices.count + orderedPerBatch - 1) / orderedPerBatch }
+
+  /// The pictures of a batch that come in the epoch's order.
+  private var orderedPerBatch: Int { neighbours == nil ? batchSize : (batchSize + 1) / 2 }
+
+  /// The batch of a step, counted from 0. A picture that turns out to be damaged is reported, and the next one in the
+  /// epoch's order takes its place.
+  /// - Throws: `PipelineError` where no picture can be read any more, or for the first damaged one if the data set was
+  ///   opened with `strict`.
+  /// - Precondition: `step` is not negative.
+  public func batch(at step: Int) throws(PipelineError) -> Batch {
+    let side = dataSet.pictureSize
+    var batch = Batch(indices: [], captions: [], pixels: [])
+    batch.pixels.reserveCapacity(batchSize * side * side * 3)
+    func append(_ index: Int, _ picture: Picture, using random: inout Philox) {
+      batch.indices.append(index)
+      batch.captions.append(caption(of: index, using: &random))
+      batch.pixels += augmentation.applied(to: picture, using: &random).pixels
+    }
+    for sample in (step * orderedPerBatch)..<((step + 1) * orderedPerBatch) {
+      let (index, picture) = try picture(ofSample: sample)
+      var random = Philox(
+        seed: seed, stream: Self.sampleStream, counter: UInt64(sample) &* Self.blocksPerSample)
+      append(index, picture, using: &random)
+      guard let neighbours, batch.indices.count < batchSize else { continue }
+      let neighbour = neighbours.neighbour(of: index, using: &random)
+      if let other = try dataSet.pictureIfReadable(at: neighbour) {
+        append(neighbour, other, using: &random)
+      } else {
+        append(index, picture, using: &random)
+      }
+    }
+    return batch
+  }
+
+  private func picture(ofSample sample: Int) throws(PipelineError) -> (index: Int, picture: Picture) {
+    let order = order(ofEpoch: sample / indices.count)
+    for attempt in 0..<order.count {
+      let index = indices[order[(sample % order.count + attempt) % order.count]]
+      if let picture = try dataSet.pictureIfReadable(at: index) { return (index, picture) }
+    }
+    throw PipelineError(.badData, "no picture of \(dataSet.url.path) can be read any more")
+  }
+
+  private func order(ofEpoch epoch: Int) -> [Int] {
+    lastOrder.withLock { last in
+      if let last, last.epoch == epoch { return last.order }
+      // Far apart, so that the random numbers of two epochs never overlap.
+      var random = Philox(seed: seed, stream: Self.orderStream, counter: UInt64(epoch) << 32)
+      let order = random.permutation(indices.count)
+      last = (epoch, order)
+      return order
+    }
+  }
+
+  private func caption(of index: Int, using random: inout Philox) -> String {
+    if let forms { return forms.caption(of: index, using: &random) }
+    let captions = dataSet.entries[index].allCaptions
+    let takesPrimary = random.uniform() < Self.primaryCaptionShare
+    let choice = random.nextWord()
+    if takesPrimary || captions.count == 1 { return captions[0] }
+    return captions[1 + Int((UInt64(choice) * UInt64(captions.count - 1)) >> 32)]
+  }
+}

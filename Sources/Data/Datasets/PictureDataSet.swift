@@ -1,0 +1,171 @@
+import Basics
+import Foundation
+import Imaging
+import Synchronization
+
+/// A folder of captioned pictures.
+///
+/// Three forms are read; the first one that fits is taken:
+/// - Hugging Face *imagefolder*: one or more `metadata.jsonl`, each line an object with `file_name` (relative to the
+///   `metadata.jsonl`), `text` (a string or several), and optionally `split` (`train`, `validation`, `test`) and
+///   `keywords` (an array of words). Several lines with the same file name
+///   give that picture several captions.
+/// - WebDataset `.tar` shards as img2dataset writes them: `key.jpg` or `key.png` with `key.txt`, or `key.json` that
+///   holds `caption`.
+/// - Pictures with a `.txt` of the same name beside each, one caption a line, in any subfolders.
+///
+/// Where no split is given, ``Split/standard(forFileName:)`` decides; in a small folder this can leave `validation`
+/// empty. It never leaves `train` empty: then all pictures are `train`.
+///
+/// What cannot be used (a picture that is damaged or has no caption, a caption without a picture) is named through
+/// `report` and left out.
+public final class PictureDataSet: Sendable {
+  public let url: URL
+  /// The side of the squares that ``picture(at:)`` returns, in pixels.
+  public let pictureSize: Int
+  public let fit: Picture.Fit
+  /// Sorted by file name.
+  public let entries: [CaptionedPicture]
+  /// FNV-1a 64 over file names, captions and splits, in hexadecimal: tells whether a data set is still the one that a
+  /// checkpoint was trained on.
+  public let fingerprint: String
+
+  private let isStrict: Bool
+  private let report: @Sendable (String) -> Void
+  private let sources: [PictureSource]
+  /// All pictures, or nil where they are decoded when asked for.
+  private let decoded: [Picture]?
+  private let reported = Mutex<Set<Int>>([])
+
+  /// Opens a data set.
+  ///
+  /// Where all pictures together take at most `maximumBytesInMemory` at `pictureSize`, they are decoded now, on all
+  /// cores, and bad ones are left out of `entries`. Otherwise they are decoded each time they are asked for.
+  /// - Parameters:
+  ///   - pictureSize: the side of the squares that pictures are brought to, in pixels.
+  ///   - fit: how pictures that are not square become so.
+  ///   - strict: throw for what would otherwise be reported and left out.
+  ///   - report: receives one line for each thing that is left out, from any thread, also after opening.
+  /// - Throws: `PipelineError` of kind `.noInput` where `url` is not a folder that can be read, `.badData` where it
+  ///   holds no usable captioned picture, and `.usage` where `pictureSize` is not positive.
+  public init(
+    contentsOf url: URL, pictureSize: Int, fit: Picture.Fit = .pad, strict: Bool = false,
+    maximumBytesInMemory: Int = 512 << 20, report: @escaping @Sendable (String) -> Void = { _ in }
+  ) throws(PipelineError) {
+    guard (1...8192).contains(pictureSize) else {
+      throw PipelineError(.usage, "a picture size of \(pictureSize) makes no sense; 1 to 8192 pixels are possible")
+    }
+    var items = try DataSetFolder(url, isStrict: strict, report: report).items()
+    var pictures: [Picture]?
+    if items.count * pictureSize * pictureSize * 3 <= maximumBytesInMemory {
+      let results = Self.decodeAll(items, pictureSize: pictureSize, fit: fit)
+      var good: [DataSetFolder.Item] = []
+      var squares: [Picture] = []
+      for (item, result) in zip(items, results) {
+        do throws(PipelineError) {
+          squares.append(try result.get())
+          good.append(item)
+        } catch {
+          if strict { throw error }
+          report("skipped \(error.message)")
+        }
+      }
+      guard !good.isEmpty else {
+        throw PipelineError(
+          .badData, "none of the \(items.count) pictures in \(url.path) can be read; \(DataSetFolder.acceptedForms)")
+      }
+      items = good
+      pictures = squares
+    }
+    var entries = items.map(\.entry)
+    if items.allSatisfy({ !$0.namesSplit && $0.entry.split == .validation }) {
+      entries = entries.map {
+        CaptionedPicture(fileName: $0.fileName, captions: $0.captions, keywords: $0.keywords, split: .train)
+      }
+    }
+    self.url = url
+    self.pictureSize = pictureSize
+    self.fit = fit
+    self.entries = entries
+    self.fingerprint = Self.fingerprint(of: entries)
+    self.isStrict = strict
+    self.report = report
+    self.sources = items.map(\.source)
+    self.decoded = pictures
+  }
+
+  /// The positions in `entries` of the pictures of a split, ascending.
+  public func indices(of split: Split) -> [Int] { entries.indices.filter { entries[$0].split == split } }
+
+  /// The forms in which the captions of the train split are read; nil where there are no kinds.
+  public func forms(_ kinds: [CaptionForms.Kind]) -> CaptionForms? {
+    kinds.isEmpty ? nil : CaptionForms(of: entries, indices: indices(of: .train), kinds: Set(kinds))
+  }
+
+  /// The texts of the train split that a vocabulary is learnt from and text lengths are judged by: all captions, and with
+  /// `forms` for each picture three that these make of them.
+  public func trainingTexts(_ forms: CaptionForms? = nil) -> [String] {
+    let indices = indices(of: .train)
+    let captions = indices.flatMap { entries[$0].allCaptions }
+    guard let forms else { return captions }
+    return captions
+      + indices.flatMap { index in
+        var random = Philox(seed: 0, stream: 0xF03 << 48, counter: UInt64(index) << 8)
+        return (0..<3).map { _ in forms.caption(of: index, using: &random) }
+      }
+  }
+
+  /// Whether all pictures were decoded on opening.
+  public var isInMemory: Bool { decoded != nil }
+
+  /// The picture at a position of `entries`, `pictureSize` × `pictureSize`.
+  /// - Throws: `PipelineError` where the file turns out to be damaged or gone; never where all were decoded on opening.
+  public func picture(at index: Int) throws(PipelineError) -> Picture {
+    if let decoded { return decoded[index] }
+    return try sources[index].picture(name: entries[index].fileName).squared(side: pictureSize, fit: fit)
+  }
+
+  /// The picture, or nil where it is damaged, which is reported once.
+  /// - Throws: `PipelineError` for a damaged picture if the data set was opened with `strict`.
+  func pictureIfReadable(at index: Int) throws(PipelineError) -> Picture? {
+    do throws(PipelineError) {
+      return try picture(at: index)
+    } catch {
+      if isStrict { throw error }
+      if reported.withLock({ $0.insert(index).inserted }) { report("skipped \(error.message)") }
+      return nil
+    }
+  }
+
+  private static func decodeAll(
+    _ items: [DataSetFolder.Item], pictureSize: Int, fit: Picture.Fit
+  ) -> [Result<Picture, PipelineError>] {
+    let count = items.count
+    // Each iteration writes an element of its own, so that no lock is needed.
+    return [Result<Picture, PipelineError>](unsafeUninitializedCapacity: count) { buffer, initialized in
+      nonisolated(unsafe) let results = buffer.baseAddress
+      DispatchQueue.concurrentPerform(iterations: count) { i in
+        let result: Result<Picture, PipelineError>
+        do throws(PipelineError) {
+          let picture = try items[i].source.picture(name: items[i].entry.fileName)
+          result = .success(picture.squared(side: pictureSize, fit: fit))
+        } catch {
+          result = .failure(error)
+        }
+        results.map { ($0 + i).initialize(to: result) }
+      }
+      initialized = count
+    }
+  }
+
+  private static func fingerprint(of entries: [CaptionedPicture]) -> String {
+    var hash = FNV1a()
+    for entry in entries {
+      // A zero after each part, so that no two lists run together to the same bytes.
+      for part in [entry.fileName, entry.split.rawValue] + entry.allCaptions { hash.combine(Array(part.utf8) + [0]) }
+      hash.combine([UInt8(ascii: "\n")])
+    }
+    let digits = String(hash.value, radix: 16)
+    return String(repeating: "0", count: 16 - digits.count) + digits
+  }
+}

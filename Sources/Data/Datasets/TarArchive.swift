@@ -1,0 +1,141 @@
+import Basics
+import Foundation
+
+/// The index of a tar file: ustar, with the long names of pax and GNU. Only headers are read, by seeking.
+struct TarArchive {
+  /// A regular file in the archive.
+  struct Member {
+    let name: String
+    /// Of the first byte of content, from the start of the archive.
+    let offset: Int
+    let byteCount: Int
+  }
+
+  private(set) var members: [Member] = []
+  /// Why reading stopped before the end of the archive; the members before that point are good.
+  private(set) var damage: String?
+
+  private static let blockByteCount = 512
+  /// Of a long name, or of a pax header.
+  private static let maximumHeaderByteCount = 1 << 20
+
+  /// - Throws: `PipelineError` of kind `.noInput` or `.inputOutput` where the file cannot be read. Damage inside is not
+  ///   thrown but told by `damage`.
+  init(contentsOf url: URL) throws(PipelineError) {
+    let fileByteCount = try InputFile.byteCount(of: url)
+    let handle: FileHandle
+    do { handle = try FileHandle(forReadingFrom: url) } catch {
+      throw PipelineError(.noInput, "cannot read \(url.path): \(error.localizedDescription)")
+    }
+    defer { try? handle.close() }
+    func read(_ byteCount: Int, at offset: Int) throws(PipelineError) -> [UInt8] {
+      do {
+        try handle.seek(toOffset: UInt64(offset))
+        let data = try handle.read(upToCount: byteCount) ?? Data()
+        if data.count == byteCount { return Array(data) }
+      } catch {
+        throw PipelineError(.inputOutput, "reading \(url.path) failed: \(error.localizedDescription)")
+      }
+      throw PipelineError(.inputOutput, "\(url.path): the file became shorter while it was read")
+    }
+
+    var position = 0
+    var longName: String?
+    var longByteCount: Int?
+    while position < fileByteCount {
+      guard fileByteCount - position >= Self.blockByteCount else {
+        damage = "it ends inside a header"
+        return
+      }
+      let header = try read(Self.blockByteCount, at: position)
+      if header.allSatisfy({ $0 == 0 }) { return }
+      guard Self.hasRightChecksum(header), let headerByteCount = Self.number(header[124..<136]) else {
+        damage = "not a tar header at byte \(position)"
+        return
+      }
+      let kind = header[156]
+      let isRegularFile = kind == UInt8(ascii: "0") || kind == 0 || kind == UInt8(ascii: "7")
+      let byteCount = isRegularFile ? longByteCount ?? headerByteCount : headerByteCount
+      let start = position + Self.blockByteCount
+      guard byteCount <= fileByteCount - start else {
+        damage = "it ends inside \(longName ?? Self.name(header))"
+        return
+      }
+      switch kind {
+      case UInt8(ascii: "L"), UInt8(ascii: "x"):
+        guard byteCount <= Self.maximumHeaderByteCount else {
+          damage = "a header of \(byteCount) bytes at byte \(position)"
+          return
+        }
+        let content = try read(byteCount, at: start)
+        if kind == UInt8(ascii: "L") {
+          longName = String(decoding: content.prefix { $0 != 0 }, as: UTF8.self)
+        } else {
+          let fields = Self.paxFields(content)
+          longName = fields["path"] ?? longName
+          longByteCount = fields["size"].flatMap { Int($0) }.flatMap { $0 >= 0 ? $0 : nil }
+        }
+      default:
+        if isRegularFile {
+          members.append(Member(name: longName ?? Self.name(header), offset: start, byteCount: byteCount))
+        }
+        // Links, folders and the like are passed over, and so are the long names that belong to them.
+        longName = nil
+        longByteCount = nil
+      }
+      position = start + (byteCount + Self.blockByteCount - 1) / Self.blockByteCount * Self.blockByteCount
+    }
+    damage = "it has no end mark, so that it may have been cut short"
+  }
+
+  /// The sum of the header's bytes, with blanks in the place of the checksum itself.
+  private static func hasRightChecksum(_ header: [UInt8]) -> Bool {
+    var sum = 8 * Int(UInt8(ascii: " "))
+    for (i, byte) in header.enumerated() where !(148..<156).contains(i) { sum += Int(byte) }
+    return number(header[148..<156]) == sum
+  }
+
+  /// An octal number, or a binary one where GNU's mark says so; nil where it is neither or does not fit.
+  private static func number(_ field: ArraySlice<UInt8>) -> Int? {
+    if let first = field.first, first & 0x80 != 0 {
+      var value = Int(first & 0x7F)
+      for byte in field.dropFirst() {
+        guard value < 1 << 54 else { return nil }
+        value = value << 8 | Int(byte)
+      }
+      return value
+    }
+    let text = String(decoding: field.prefix { $0 != 0 }, as: UTF8.self).trimmingCharacters(in: .whitespaces)
+    return text.isEmpty ? 0 : UInt64(text, radix: 8).flatMap { Int(exactly: $0) }
+  }
+
+  /// ustar's prefix and name joined.
+  private static func name(_ header: [UInt8]) -> String {
+    func text(_ range: Range<Int>) -> String {
+      String(decoding: header[range].prefix { $0 != 0 }, as: UTF8.self)
+    }
+    // GNU's own format has the magic "ustar " and times where ustar has the prefix.
+    let hasPrefix = header[257..<263].elementsEqual(Array("ustar\0".utf8))
+    let prefix = hasPrefix ? text(345..<500) : ""
+    return prefix.isEmpty ? text(0..<100) : prefix + "/" + text(0..<100)
+  }
+
+  /// Records of the form "length key=value\n", where the length counts the whole record.
+  private static func paxFields(_ content: [UInt8]) -> [String: String] {
+    var fields: [String: String] = [:]
+    var rest = content[...]
+    while let blank = rest.firstIndex(of: UInt8(ascii: " ")) {
+      guard let count = Int(String(decoding: rest[..<blank], as: UTF8.self)), count > blank - rest.startIndex + 1,
+        count <= rest.count
+      else { break }
+      let end = rest.startIndex + count
+      let record = rest[(blank + 1)..<(end - 1)]
+      if let equals = record.firstIndex(of: UInt8(ascii: "=")) {
+        let value = String(decoding: record[(equals + 1)...], as: UTF8.self)
+        fields[String(decoding: record[..<equals], as: UTF8.self)] = value
+      }
+      rest = rest[end...]
+    }
+    return fields
+  }
+}

@@ -1,0 +1,108 @@
+import Basics
+import Foundation
+
+/// An 8-bit RGB picture in memory.
+public struct Picture: Sendable, Equatable {
+  /// Columns, at least 1.
+  public let width: Int
+  /// Rows, at least 1.
+  public let height: Int
+  /// Row-major red, green, blue, 0...255 (sRGB): `3 * width * height` bytes, the channel last.
+  public var pixels: [UInt8]
+
+  /// An 8-bit sRGB color.
+  public struct Color: Sendable, Equatable {
+    public var red: UInt8
+    public var green: UInt8
+    public var blue: UInt8
+
+    public init(red: UInt8, green: UInt8, blue: UInt8) {
+      self.red = red
+      self.green = green
+      self.blue = blue
+    }
+
+    public static let white = Color(red: 255, green: 255, blue: 255)
+    public static let black = Color(red: 0, green: 0, blue: 0)
+  }
+
+  /// The most pixels that a picture file may claim; a larger one is refused before anything is allocated.
+  public static let maximumPixelCount = 100_000_000
+
+  /// - Precondition: `width` and `height` are positive and `pixels` holds `3 * width * height` bytes.
+  public init(width: Int, height: Int, pixels: [UInt8]) {
+    precondition(width > 0 && height > 0, "a picture has at least one pixel")
+    precondition(pixels.count == 3 * width * height, "a picture has three bytes a pixel")
+    self.width = width
+    self.height = height
+    self.pixels = pixels
+  }
+
+  /// A picture of one color.
+  /// - Precondition: `width` and `height` are positive.
+  public init(width: Int, height: Int, color: Color) {
+    let count = width * height
+    let pixels = [UInt8](unsafeUninitializedCapacity: 3 * count) { buffer, initialized in
+      for i in 0..<count {
+        buffer[3 * i] = color.red
+        buffer[3 * i + 1] = color.green
+        buffer[3 * i + 2] = color.blue
+      }
+      initialized = 3 * count
+    }
+    self.init(width: width, height: height, pixels: pixels)
+  }
+
+  /// Reads a PNG or JPEG file; see ``init(decoding:name:)``.
+  /// - Throws: `PipelineError` of kind `.noInput` where the file is missing or cannot be read, and `.badData` where it
+  ///   is not a whole PNG or JPEG.
+  public init(contentsOf url: URL) throws(PipelineError) {
+    try self.init(decoding: InputFile.contents(of: url, maximumByteCount: 1 << 30), name: url.path)
+  }
+
+  /// Decodes a PNG or JPEG, which are told apart by their first bytes. Transparency is laid over white; 16-bit samples
+  /// are rounded to 8 bits; grey, palette and CMYK become RGB. Color profiles are not applied.
+  /// - Parameter name: what the error messages call the picture.
+  /// - Throws: `PipelineError` of kind `.badData` where the bytes are empty, not a picture, damaged, cut short, or
+  ///   claim more than ``maximumPixelCount`` pixels.
+  public init(decoding bytes: some ContiguousBytes, name: String) throws(PipelineError) {
+    // `withUnsafeBytes` does not carry typed throws.
+    let result: Result<Picture, PipelineError> = bytes.withUnsafeBytes { buffer in
+      do throws(PipelineError) {
+        return .success(try Self.decode(buffer.bindMemory(to: UInt8.self), name: name))
+      } catch {
+        return .failure(error)
+      }
+    }
+    self = try result.get()
+  }
+
+  private static func decode(_ bytes: UnsafeBufferPointer<UInt8>, name: String) throws(PipelineError) -> Picture {
+    guard !bytes.isEmpty else { throw PipelineError(.badData, "\(name): the file is empty") }
+    if PNG.isPNG(bytes) { return try PNG.decode(bytes, name: name) }
+    if JPEG.isJPEG(bytes) { return try JPEG.decode(bytes, name: name) }
+    throw PipelineError(.badData, "\(name): not a PNG or JPEG picture")
+  }
+
+  /// Refuses what would take unreasonable amounts of memory.
+  /// - Throws: `PipelineError` of kind `.badData`.
+  static func checkSize(width: Int, height: Int, name: String) throws(PipelineError) {
+    guard width > 0, height > 0 else {
+      throw PipelineError(.badData, "\(name): the picture claims a size of \(width)×\(height)")
+    }
+    let (count, overflow) = width.multipliedReportingOverflow(by: height)
+    guard !overflow, count <= maximumPixelCount else {
+      throw PipelineError(
+        .badData,
+        "\(name): the picture claims \(width)×\(height) pixels; at most \(maximumPixelCount / 1_000_000) million are read"
+      )
+    }
+  }
+
+  /// `color` with `alpha` (0...255, not premultiplied) over white, rounded to nearest.
+  @inline(__always)
+  static func overWhite(_ color: UInt8, alpha: UInt8) -> UInt8 {
+    // 255·(1 − a) + c·a  =  255 − a·(255 − c), with a in units of 1/255.
+    UInt8(255 - (Int(alpha) * (255 - Int(color)) + 127) / 255)
+  }
+}

@@ -1,0 +1,96 @@
+import Basics
+import Foundation
+import NN
+import TensorCore
+
+/// Stage 1: a model that turns pictures into one or more grids of discrete tokens and back.
+///
+/// VQ-VAE, VQ-VAE-2 and the discrete VAE are three ways to learn one; stage 2 and everything around it know this protocol
+/// only. Pictures are [B, S, S, 3] with values in [0, 1]. A picture's tokens are those of its grids one after the other,
+/// the coarsest first, each row-major, and at each place its codes in their order. Several grids have ranges of tokens of
+/// their own, and so have the several codes of a place.
+public protocol ImageTokenizer: Module, Sendable {
+  /// What one shard of a batch leaves behind for ``finishStep(_:step:seed:)``, besides its gradients.
+  associatedtype Statistics
+
+  /// S, pixels a side.
+  var pictureSize: Int { get }
+  /// Tokens a side of each grid, the coarsest first.
+  var gridSides: [Int] { get }
+  /// D, the number of tokens at each place of a grid.
+  var codesPerPlace: Int { get }
+  /// The number of different tokens, over all grids and codes of a place.
+  var codeCount: Int { get }
+
+  /// - Returns: B·``tokenCount`` tokens, each below ``codeCount``.
+  func encode(_ pictures: Tensor) -> [Int32]
+  /// - Returns: [B, S, S, 3], values mostly within [0, 1], not clamped.
+  func decode(_ tokens: [Int32]) -> Tensor
+
+  /// The training loss of one shard, a scalar on the current tape.
+  /// - Parameters:
+  ///   - pictures: [B, S, S, 3] in [0, 1].
+  ///   - step: where the run stands.
+  func loss(_ pictures: Tensor, step: TokenizerStep) -> TokenizerLoss<Statistics>
+
+  /// Changes what no gradient changes, after an optimizer step, from the statistics of all shards in their order.
+  func finishStep(_ statistics: [Statistics], step: Int, seed: UInt64)
+}
+
+extension ImageTokenizer {
+  public var codesPerPlace: Int { 1 }
+
+  /// Tokens a picture, over all grids.
+  public var tokenCount: Int { codesPerPlace * gridSides.reduce(0) { $0 + $1 * $1 } }
+}
+
+/// What a training step tells an image tokenizer's loss, besides the pictures.
+public struct TokenizerStep: Sendable {
+  /// The share of the run that is done, 0 to 1, for schedules.
+  public var progress: Double
+  /// The random numbers of this step and shard.
+  public var noise: NoiseStream
+  /// The type of the operands of products.
+  public var precision: ElementType
+
+  public init(
+    progress: Double = 0, noise: NoiseStream = NoiseStream(seed: 0, stream: 0), precision: ElementType
+  ) {
+    (self.progress, self.noise, self.precision) = (progress, noise, precision)
+  }
+}
+
+/// What an image tokenizer's forward pass in training gives.
+public struct TokenizerLoss<Statistics> {
+  /// The mean over the shard's pictures, a scalar.
+  public let total: Tensor
+  /// The mean squared error a pixel channel, for pixels in [0, 1].
+  public let meanSquaredError: Float
+  /// The tokens chosen, to see how many are in use.
+  public let tokens: [Int32]
+  public let statistics: Statistics
+}
+
+/// How evenly tokens are used.
+public struct CodebookUse: Sendable, Equatable {
+  /// exp(entropy) of the tokens' distribution (van den Oord et al. 2017): the number of codes that would be used as well
+  /// if all were used evenly.
+  public let perplexity: Double
+  /// The number of codes that occur at all.
+  public let used: Int
+  public let total: Int
+
+  public init(counts: [Int]) {
+    let sum = Double(counts.reduce(0, +))
+    let entropy = counts.reduce(0.0) { $1 == 0 ? $0 : $0 - Double($1) / sum * log(Double($1) / sum) }
+    perplexity = exp(entropy)
+    used = counts.count { $0 > 0 }
+    total = counts.count
+  }
+
+  public init(tokens: some Sequence<Int32>, codeCount: Int) {
+    var counts = [Int](repeating: 0, count: codeCount)
+    for token in tokens { counts[Int(token)] += 1 }
+    self.init(counts: counts)
+  }
+}

@@ -1,0 +1,108 @@
+import Basics
+import LinearAlgebra
+
+/// A rung with a discrete latent variable y of K values, which sorts rows into kinds that nobody has named.
+public protocol ClusteringModel: GenerativeModel {
+  /// K
+  var components: Int { get }
+
+  /// p(y | x) or what stands for it: [N, K].
+  /// - Throws: as ``GenerativeModel/logLikelihood(_:seed:)``.
+  func responsibilities(_ x: Matrix) throws(PipelineError) -> Matrix
+
+  /// Draws from p(x | y): [count, D]. Row i of a seed is the same whatever the count.
+  /// - Parameter component: y, from 0.
+  /// - Throws: `PipelineError` of kind `.usage` where there is no such component.
+  func sample(_ count: Int, component: Int, seed: UInt64) throws(PipelineError) -> Matrix
+}
+
+extension ClusteringModel {
+  /// The most probable y of each row.
+  /// - Throws: as ``responsibilities(_:)``.
+  public func cluster(_ x: Matrix) throws(PipelineError) -> [Int] {
+    let responsibilities = try responsibilities(x)
+    return (0..<x.rows).map { n in
+      let row = responsibilities.row(n)
+      return (row.indices.max { row[$0] < row[$1] } ?? row.startIndex) - row.startIndex
+    }
+  }
+
+  func checkComponent(_ component: Int) throws(PipelineError) {
+    guard (0..<components).contains(component) else {
+      throw PipelineError(
+        .usage, "there is no component \(component): the model has \(components), counted from 0")
+    }
+  }
+}
+
+/// How well clusters meet classes (Jiang et al. 2017, section 4.3):
+///
+///     accuracy = max_m Σ_n [l_n = m(c_n)] / N
+///
+/// over all ways m of giving each cluster a class of its own, the best of which is an assignment problem.
+/// - Parameters:
+///   - clusters: c, [N].
+///   - labels: l, [N]; any numbers, equal for rows of one class.
+/// - Returns: 0 ... 1.
+/// - Throws: `PipelineError` of kind `.badData` where there are no rows, or not as many labels as rows.
+public func clusteringAccuracy(clusters: [Int], labels: [Int]) throws(PipelineError) -> Double {
+  guard clusters.count == labels.count, !clusters.isEmpty else {
+    throw PipelineError(.badData, "there are \(labels.count) labels for \(clusters.count) rows")
+  }
+  let numberOf = { (values: [Int]) in
+    Dictionary(uniqueKeysWithValues: Set(values).sorted().enumerated().map { ($1, $0) })
+  }
+  let (rows, columns) = (numberOf(clusters), numberOf(labels))
+  let size = max(rows.count, columns.count)
+  var gains = [[Int]](repeating: Array(repeating: 0, count: size), count: size)
+  for (cluster, label) in zip(clusters, labels) { gains[rows[cluster] ?? 0][columns[label] ?? 0] += 1 }
+  let assignment = bestAssignment(gains)
+  let met = assignment.enumerated().reduce(0) { $0 + gains[$1.offset][$1.element] }
+  return Double(met) / Double(clusters.count)
+}
+
+/// The column of each row such that no two rows share one and the sum of gains is largest: the Hungarian method (Kuhn
+/// 1955) with potentials, in time cubic in the size.
+/// - Parameter gains: square.
+func bestAssignment(_ gains: [[Int]]) -> [Int] {
+  let n = gains.count
+  // Row 0 and column 0 stand for "none yet"; costs are negative gains.
+  var rowPotential = [Int](repeating: 0, count: n + 1)
+  var columnPotential = rowPotential
+  var rowOfColumn = rowPotential
+  for row in 1...max(1, n) where row <= n {
+    rowOfColumn[0] = row
+    var column = 0
+    var slack = [Int](repeating: .max, count: n + 1)
+    var previous = [Int](repeating: 0, count: n + 1)
+    var visited = [Bool](repeating: false, count: n + 1)
+    // Grows a tree of tight edges from the row until a column that is free is reached.
+    repeat {
+      visited[column] = true
+      let from = rowOfColumn[column]
+      var (step, next) = (Int.max, 0)
+      for j in 1...n where !visited[j] {
+        let reduced = -gains[from - 1][j - 1] - rowPotential[from] - columnPotential[j]
+        if reduced < slack[j] { (slack[j], previous[j]) = (reduced, column) }
+        if slack[j] < step { (step, next) = (slack[j], j) }
+      }
+      for j in 0...n {
+        if visited[j] {
+          rowPotential[rowOfColumn[j]] += step
+          columnPotential[j] -= step
+        } else if slack[j] != .max {
+          slack[j] -= step
+        }
+      }
+      column = next
+    } while rowOfColumn[column] != 0
+    // Turns the path around: each of its columns takes the row before.
+    while column != 0 {
+      rowOfColumn[column] = rowOfColumn[previous[column]]
+      column = previous[column]
+    }
+  }
+  var columnOfRow = [Int](repeating: 0, count: n)
+  for column in 1...max(1, n) where column <= n { columnOfRow[rowOfColumn[column] - 1] = column - 1 }
+  return columnOfRow
+}

@@ -1,0 +1,304 @@
+import ArrayFiles
+import Basics
+import Foundation
+import LinearAlgebra
+import NN
+import TensorCore
+
+/// A variational auto-encoder whose prior is a mixture (Jiang et al. 2017, "Variational deep embedding"; Hsu et al. 2018,
+/// "Hierarchical generative modeling for controllable speech synthesis"): a discrete attribute y says which kind of thing
+/// a row is, a continuous z which one of that kind.
+///
+///     y ~ Cat(π),     z | y ~ N(μ_y, diag σ_y²),     x ~ p(x | decoder(z))                    (VaDE, 1-5)
+///     q(z | x) = N(m, diag s²),     (m, log s²) = encoder(x)
+///     q(y | x) = p(y | z) = π_y·N(z | μ_y, σ_y²) / Σ_k π_k·N(z | μ_k, σ_k²),     z ~ q(z | x)       (VaDE, 16)
+///     log p(x) ≥ E_q[log p(x | z)] - Σ_y q(y | x)·KL(q(z | x) ‖ p(z | y)) - KL(q(y | x) ‖ p(y))
+///
+/// With all components at N(0, I) it is a ``VAE``, and so it begins: clusters show in the codes only once these mean
+/// something. After a first fit, ``setComponents(weights:means:variances:)`` gives each component its place, as a mixture
+/// that was fitted to the codes says (VaDE, section 3.2), and a second fit learns everything together.
+public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringModel {
+  public struct Configuration: Codable, Sendable, Equatable {
+    /// D
+    public var dimensions = 0
+    /// The number of elements of z.
+    public var latentDimensions = 32
+    /// K, the values of y.
+    public var components = 10
+    public var likelihood = ObservationModel.Kind.gaussian
+    /// Logistics in the mixture of a discretised likelihood.
+    public var logistics = 3
+    public var network = RowNetworkKind.dense
+    /// The width of hidden layers, or the channels of the picture networks.
+    public var width = 512
+    /// Hidden layers or residual blocks on each side.
+    public var depth = 2
+    /// Pixels a side of the patches of the picture networks.
+    public var patchSize = 4
+
+    public init(dimensions: Int = 0) { self.dimensions = dimensions }
+
+    func check(_ kind: PipelineError.Kind) throws(PipelineError) {
+      guard (1...1 << 20).contains(dimensions), (1...1 << 14).contains(latentDimensions),
+        (1...1 << 16).contains(components), (1...64).contains(logistics), (1...1 << 14).contains(width),
+        (0...64).contains(depth)
+      else { throw PipelineError(kind, "a Gaussian-mixture VAE of this shape is not possible: \(self)") }
+      if network == .picture { try checkPictures(dimensions, patchSize: patchSize, kind) }
+    }
+  }
+
+  /// The evidence lower bound of a row, in nats.
+  public struct Bound: Sendable, Equatable {
+    /// E_q[log p(x | z)], by one sample.
+    public var reconstruction: Double
+    /// Σ_y q(y | x)·KL(q(z | x) ‖ p(z | y))
+    public var continuousKL: Double
+    /// KL(q(y | x) ‖ p(y))
+    public var discreteKL: Double
+    public var total: Double { reconstruction - continuousKL - discreteKL }
+  }
+
+  public static let name = "gaussian-mixture-vae"
+  public let configuration: Configuration
+  public let encoder: any RowNetwork
+  public let decoder: any RowNetwork
+  public let observation: ObservationModel
+  /// What π is made of by softmax, [1, K].
+  let logits: Parameter
+  /// μ, [K, Z]
+  let means: Parameter
+  /// What log σ² is made of, [K, Z].
+  let logVariances: Parameter
+  /// β, what training multiplies the KLs with; no part of what is saved. A first fit with little of it lets the codes fall
+  /// apart into clusters, as those of the auto-encoder do that VaDE begins with.
+  public var klWeight: Float = 1
+
+  /// |log π| up to a constant and |log σ²| stay below it: a component neither vanishes for good nor becomes a point.
+  private static let limit: Float = 8
+  private static let evaluationStream: UInt64 = 0x9A << 56
+  private static let latentStream: UInt64 = 0x9B << 56
+  private static let observationStream: UInt64 = 0x9C << 56
+
+  /// - Throws: `PipelineError` of kind `.usage` for a shape that is not possible.
+  public init(_ configuration: Configuration, seed: UInt64) throws(PipelineError) {
+    try configuration.check(.usage)
+    self.init(checked: configuration, seed: seed)
+  }
+
+  private init(checked c: Configuration, seed: UInt64) {
+    var initializer = Initializer(seed: seed)
+    configuration = c
+    observation = ObservationModel(c.likelihood, dimensions: c.dimensions, components: c.logistics)
+    (encoder, decoder) = rowNetworks(
+      c.network, dimensions: c.dimensions, width: c.width, depth: c.depth, patchSize: c.patchSize,
+      outputs: 2 * c.latentDimensions, inputs: c.latentDimensions,
+      numbersPerElement: observation.numbersPerElement, &initializer)
+    logits = Parameter(.zeros([1, c.components]))
+    means = Parameter(.zeros([c.components, c.latentDimensions]))
+    logVariances = Parameter(.zeros([c.components, c.latentDimensions]))
+  }
+
+  /// Gives each component its place.
+  /// - Parameters:
+  ///   - weights: π, [K].
+  ///   - means: μ, [K, Z].
+  ///   - variances: σ², [K, Z].
+  /// - Throws: `PipelineError` of kind `.usage` where a shape differs, a number is not finite, or one that must be positive
+  ///   is not.
+  public func setComponents(weights: [Double], means: Matrix, variances: Matrix) throws(PipelineError) {
+    let (K, Z) = (configuration.components, configuration.latentDimensions)
+    guard weights.count == K, weights.allSatisfy({ $0 > 0 && $0.isFinite }),
+      (means.rows, means.columns) == (K, Z), means.isFinite, (variances.rows, variances.columns) == (K, Z),
+      variances.elements.allSatisfy({ $0 > 0 && $0.isFinite })
+    else { throw PipelineError(.usage, "these are not \(K) components over codes of \(Z) elements") }
+    let centre = weights.map { log($0) }.reduce(0, +) / Double(K)
+    logits.value.assign(Tensor(weights.map { Self.unbounded(log($0) - centre) }, shape: [1, K]))
+    self.means.value.assign(Tensor(means.elements.map { Float($0) }, shape: [K, Z]))
+    logVariances.value.assign(Tensor(variances.elements.map { Self.unbounded(log($0)) }, shape: [K, Z]))
+  }
+
+  /// The inverse of the bound, just within it.
+  private static func unbounded(_ x: Double) -> Float {
+    let limit = Double(limit)
+    return Float(limit * atanh(min(max(x / limit, -0.999), 0.999)))
+  }
+
+  public var dimensions: Int { configuration.dimensions }
+  public var components: Int { configuration.components }
+  public var likelihood: LikelihoodKind { .lowerBound }
+
+  /// m and log s² of q(z | x), [B, Z] each.
+  func posterior(_ x: Tensor, precision: ElementType = .float32) -> (mean: Tensor, logVariance: Tensor) {
+    let parts = encoder(x, precision: precision).split(2)
+    return (parts[0], parts[1])
+  }
+
+  /// p(y) and p(z | y) in the form that products of matrices need.
+  private struct Prior {
+    /// log π, [1, K]
+    let logWeights: Tensor
+    /// 1/σ², [K, Z]
+    let precisions: Tensor
+    /// μ/σ², [K, Z]
+    let scaledMeans: Tensor
+    /// Σ_z (log σ² + μ²/σ²), [1, K]
+    let constants: Tensor
+  }
+
+  private var prior: Prior {
+    let logVariances = logVariances().softBounded(Self.limit)
+    let precisions = (logVariances * -1).applying(.exp)
+    let scaledMeans = means() * precisions
+    let ones = Tensor(repeating: 1, shape: [1, configuration.latentDimensions])
+    return Prior(
+      logWeights: logits().softBounded(Self.limit).softmax().applying(.log), precisions: precisions,
+      scaledMeans: scaledMeans, constants: linear(logVariances + means() * scaledMeans, weight: ones).reshaped([1, -1]))
+  }
+
+  /// Σ_z E[(z - μ_k)²]/σ_k² + log σ_k² of each component, [B, K].
+  /// - Parameters:
+  ///   - mean: E[z], [B, Z]
+  ///   - square: E[z²], [B, Z]
+  private func distances(_ mean: Tensor, _ square: Tensor, _ prior: Prior) -> Tensor {
+    (linear(square, weight: prior.precisions) - linear(mean, weight: prior.scaledMeans) * 2)
+      .addingRows(prior.constants)
+  }
+
+  /// log π_k + log N(z | μ_k, σ_k²) but for a constant, [B, K].
+  private func logJoint(_ z: Tensor, _ prior: Prior) -> Tensor {
+    (distances(z, z.applying(.square), prior) * -0.5).addingRows(prior.logWeights)
+  }
+
+  /// Σ_y q(y | x)·KL(q(z | x) ‖ p(z | y)) and KL(q(y | x) ‖ p(y)), each as its terms, [B, K].
+  private func divergences(
+    _ mean: Tensor, _ logVariance: Tensor, z: Tensor
+  ) -> (continuous: Tensor, discrete: Tensor) {
+    let prior = prior
+    let shape = [mean.shape[0], configuration.components]
+    // KL(q(z | x) ‖ p(z | k)) = ½ (Σ_z E_q[(z - μ_k)²]/σ_k² + log σ_k² - log s² - 1)
+    let ones = Tensor(repeating: 1, shape: [configuration.components, configuration.latentDimensions])
+    let entropy = linear(logVariance + Tensor(repeating: 1, shape: mean.shape), weight: ones)
+    let square = mean.applying(.square) + logVariance.applying(.exp)
+    let kl = (distances(mean, square, prior) - entropy) * 0.5
+    // q(y | x); ε keeps log 0 out, where the term is 0.
+    let attribute = logJoint(z, prior).softmax()
+    let logRatio =
+      (attribute + Tensor(repeating: 1e-20, shape: shape)).applying(.log).addingRows(prior.logWeights * -1)
+    return (attribute * kl, attribute * logRatio)
+  }
+
+  /// The loss in nats a dimension: minus the bound with its KLs times β, over D.
+  public func loss(_ x: Tensor, progress: Double, noise: NoiseStream, precision: ElementType) -> Tensor {
+    let epsilon = Tensor.normal([x.shape[0], configuration.latentDimensions], seed: noise.seed, stream: noise.part(0))
+    return loss(x, epsilon: epsilon, klWeight: klWeight, precision: precision)
+  }
+
+  /// - Parameter epsilon: ε of z = m + s·ε, [B, Z].
+  func loss(_ x: Tensor, epsilon: Tensor, klWeight: Float, precision: ElementType) -> Tensor {
+    let (mean, logVariance) = posterior(x, precision: precision)
+    let z = mean + (logVariance * 0.5).applying(.exp) * epsilon
+    let (continuous, discrete) = divergences(mean, logVariance, z: z)
+    let reconstruction = observation.logDensity(x, decoder(z, precision: precision)).sum()
+    return ((continuous.sum() + discrete.sum()) * klWeight - reconstruction) * (1 / Float(x.count))
+  }
+
+  /// The evidence lower bound of each row, with one sample of z.
+  /// - Parameter x: [N, D].
+  /// - Throws: `PipelineError` of kind `.badData` where the width differs or an element is not finite.
+  public func bounds(_ x: Matrix, seed: UInt64) throws(PipelineError) -> [Bound] {
+    try x.checkData(dimensions: dimensions)
+    var bounds: [Bound] = []
+    x.forEachBatch(of: 64) { x, range in
+      let (mean, logVariance) = posterior(x)
+      let epsilon = Tensor.normalRows(
+        range, width: configuration.latentDimensions, seed: seed, stream: Self.evaluationStream)
+      let z = mean + (logVariance * 0.5).applying(.exp) * epsilon
+      let (continuous, discrete) = divergences(mean, logVariance, z: z)
+      let reconstruction = observation.logDensity(x, decoder(z, precision: .float32)).rowSums()
+      for (i, (continuousKL, discreteKL)) in zip(continuous.rowSums(), discrete.rowSums()).enumerated() {
+        bounds.append(
+          Bound(reconstruction: reconstruction[i], continuousKL: continuousKL, discreteKL: discreteKL))
+      }
+    }
+    return bounds
+  }
+
+  /// The evidence lower bound.
+  public func logLikelihood(_ x: Matrix, seed: UInt64) throws(PipelineError) -> [Double] {
+    try bounds(x, seed: seed).map(\.total)
+  }
+
+  /// The means of q(z | x): [N, Z].
+  /// - Throws: as ``bounds(_:seed:)``.
+  public func encode(_ x: Matrix) throws(PipelineError) -> Matrix {
+    try x.checkData(dimensions: dimensions)
+    var elements: [Double] = []
+    x.forEachBatch(of: 64) { x, _ in elements += posterior(x).mean.scalars.map { Double($0) } }
+    return Matrix(elements, rows: x.rows, columns: configuration.latentDimensions)
+  }
+
+  /// The means of p(x | z): [N, D].
+  /// - Parameter z: [N, Z].
+  /// - Throws: `PipelineError` of kind `.badData` where the width is not Z or an element is not finite.
+  public func decode(_ z: Matrix) throws(PipelineError) -> Matrix {
+    try z.checkData(dimensions: configuration.latentDimensions)
+    var elements: [Double] = []
+    z.forEachBatch(of: 64) { z, _ in
+      elements += observation.mean(decoder(z, precision: .float32)).scalars.map { Double($0) }
+    }
+    return Matrix(elements, rows: z.rows, columns: dimensions)
+  }
+
+  /// The mean of p(x | z) at the mean of q(z | x).
+  public func reconstruct(_ x: Matrix) throws(PipelineError) -> Matrix { try decode(try encode(x)) }
+
+  /// q(y | x) at the mean of q(z | x): [N, K].
+  public func responsibilities(_ x: Matrix) throws(PipelineError) -> Matrix {
+    let z = try encode(x)
+    var elements: [Double] = []
+    z.forEachBatch(of: 64) { z, _ in elements += logJoint(z, prior).softmax().scalars.map { Double($0) } }
+    return Matrix(elements, rows: x.rows, columns: configuration.components)
+  }
+
+  public func sample(_ count: Int, seed: UInt64) throws(PipelineError) -> Matrix {
+    draw(count, seed: seed, component: nil)
+  }
+
+  /// - Throws: `PipelineError` of kind `.usage` where there is no such component.
+  public func sample(_ count: Int, component: Int, seed: UInt64) throws(PipelineError) -> Matrix {
+    try checkComponent(component)
+    return draw(count, seed: seed, component: component)
+  }
+
+  private func draw(_ count: Int, seed: UInt64, component: Int?) -> Matrix {
+    let (K, Z) = (configuration.components, configuration.latentDimensions)
+    let weights = prior.logWeights.applying(.exp).scalars
+    let (means, deviations) = (
+      means.value.scalars, (logVariances.value.softBounded(Self.limit) * 0.5).applying(.exp).scalars
+    )
+    return sampledRows(count, dimensions: dimensions) { rows in
+      let z = rows.flatMap { row in
+        var random = Philox(seed: seed, stream: Self.latentStream | UInt64(row))
+        var left = random.uniform()
+        let drawn =
+          weights.firstIndex { weight in
+            left -= weight
+            return left < 0
+          } ?? K - 1
+        let k = component ?? drawn
+        return (k * Z..<(k + 1) * Z).map { means[$0] + deviations[$0] * Float(random.normal()) }
+      }
+      return observation.draw(
+        decoder(Tensor(z, shape: [rows.count, Z]), precision: .float32), rows: rows, seed: seed,
+        stream: Self.observationStream)
+    }
+  }
+
+  public var tensors: [(name: String, tensor: Tensor)] { namedTensors() }
+
+  public init(_ configuration: Configuration, from file: SafeTensors) throws(PipelineError) {
+    try configuration.check(.badData)
+    self.init(checked: configuration, seed: 0)
+    try file.read(into: self)
+  }
+}

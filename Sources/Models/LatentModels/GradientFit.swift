@@ -1,0 +1,197 @@
+import Basics
+import LinearAlgebra
+import Optimization
+import TensorCore
+
+/// Fits a rung that is learnt by gradients: AdamW over shuffled batches, a learning rate that ends annealed, and as
+/// parameters the moving average of the last steps'. With a bound in steps the result depends on seed and threads alone.
+public struct GradientFit: Sendable {
+  public enum Bound: Sendable, Equatable {
+    case steps(Int)
+    case seconds(Double)
+  }
+
+  /// A point of the learning curve.
+  public struct Point: Sendable, Codable, Equatable {
+    /// Steps made.
+    public var step: Int
+    public var seconds: Double
+    /// The mean training loss since the last point.
+    public var loss: Double
+    /// The mean log p(x) of held-out rows or its bound, nats a row; nil where there are no such rows
+    /// or the model has no likelihood.
+    public var heldOut: Double?
+  }
+
+  public var bound: Bound
+  public var batchSize = 64
+  public var learningRate: Float = 1e-3
+  public var warmUpSteps = 100
+  /// Of the moving average of the parameters.
+  public var averageDecay: Float = 0.995
+  public var threads = 1
+  public var precision = ElementType.float32
+  public var seed: UInt64 = 0
+  /// Whether rows are bytes, x = (byte + u)/256, to which each epoch gives a new u, uniform in [0, 1) (Theis et al.
+  /// 2016, section 3.1). Without it a density could rise without bound on the few values that bytes have.
+  public var dequantizes = false
+  /// The number of points of the curve.
+  public var points = 10
+
+  public init(_ bound: Bound) { self.bound = bound }
+
+  /// - Parameters:
+  ///   - rows: [N, D].
+  ///   - heldOut: rows that the curve is measured on, and nothing is learnt from.
+  ///   - report: called for each point of the curve.
+  /// - Returns: the learning curve; the model's parameters are changed in place.
+  /// - Throws: `PipelineError` of kind `.badData` where rows do not fit the model or training diverges, `.usage` for
+  ///   settings that make no sense.
+  @discardableResult
+  public func callAsFunction<Model: GradientTrainedModel>(
+    _ model: Model, rows: Matrix, heldOut: Matrix? = nil, report: (Point) -> Void = { _ in }
+  ) throws(PipelineError) -> [Point] {
+    try rows.checkData(dimensions: model.dimensions)
+    try heldOut?.checkData(dimensions: model.dimensions)
+    try validate()
+    let batchSize = min(batchSize, rows.rows)
+    let team = try ThreadTeam(count: min(threads, batchSize))
+    var options = AdamW.Options()
+    options.averageDecay = averageDecay
+    let optimizer = AdamW(ParameterStore(model, precision: precision), options: options)
+    let trainer = ReplicaTrainer(optimizer, team: team)
+    let schedule = LearningRateSchedule(peak: learningRate, warmUpSteps: warmUpSteps)
+    let clock = ContinuousClock()
+    let start = clock.now
+    var curve: [Point] = []
+    var order = BatchOrder(rows: rows.rows, seed: seed)
+    var (step, sum, count, leftOut) = (0, 0.0, 0, 0)
+    while true {
+      let seconds = (clock.now - start) / .seconds(1)
+      let progress = progress(step: step, seconds: seconds)
+      if step > 0 && (progress >= 1 || progress * Double(points) >= Double(curve.count + 1)) {
+        var point = Point(step: step, seconds: seconds, loss: sum / Double(max(1, count)))
+        if let heldOut, model.likelihood != .none { point.heldOut = try measure(model, heldOut, optimizer) }
+        curve.append(point)
+        report(point)
+        (sum, count) = (0, 0)
+      }
+      if progress >= 1 { break }
+      let batch = order.next(batchSize)
+      let x = self.batch(rows, batch.indices, epoch: batch.epoch)
+      let result = trainer.step(learningRate: schedule.rate(step: step, progress: progress)) { shard in
+        let range = team.range(of: shard, total: batchSize)
+        let part = x.view(
+          range.lowerBound * rows.columns..<range.upperBound * rows.columns, shape: [range.count, rows.columns])
+        let noise = NoiseStream(seed: seed, stream: 1 << 48 | UInt64(step) << 8 | UInt64(shard))
+        return model.loss(part, progress: progress, noise: noise, precision: precision)
+          * (Float(range.count) / Float(batchSize))
+      }
+      step += 1
+      leftOut = result.gradientNorm.isFinite && result.loss.isFinite ? 0 : leftOut + 1
+      if leftOut == 0 { (sum, count) = (sum + Double(result.loss), count + 1) }
+      guard leftOut < 20 else {
+        throw PipelineError(.badData, "training diverged at step \(step): lower the learning rate or scale the rows")
+      }
+    }
+    if let average = optimizer.average { optimizer.store.values.assign(average) }
+    optimizer.store.refreshOperands()
+    return curve
+  }
+
+  private func validate() throws(PipelineError) {
+    let isBounded: Bool
+    switch bound {
+    case .steps(let steps): isBounded = steps > 0
+    case .seconds(let seconds): isBounded = seconds > 0 && seconds.isFinite
+    }
+    guard isBounded, (1...65536).contains(batchSize), (1...256).contains(threads), points > 0,
+      learningRate > 0, learningRate.isFinite, (0..<1).contains(averageDecay)
+    else {
+      throw PipelineError(
+        .usage, "bound, batch size, threads, points and learning rate must be positive, the average's decay below 1")
+    }
+  }
+
+  private func progress(step: Int, seconds: Double) -> Double {
+    switch bound {
+    case .steps(let steps): Double(step) / Double(steps)
+    case .seconds(let limit): seconds / limit
+    }
+  }
+
+  /// The held-out rows under the moving average of the parameters, always with the same noise.
+  private func measure<Model: GradientTrainedModel>(
+    _ model: Model, _ rows: Matrix, _ optimizer: AdamW
+  ) throws(PipelineError) -> Double {
+    let values = optimizer.store.values
+    let current = Tensor(values.scalars, shape: values.shape)
+    if let average = optimizer.average { values.assign(average) }
+    optimizer.store.refreshOperands()
+    defer {
+      values.assign(current)
+      optimizer.store.refreshOperands()
+    }
+    let x = dequantizes ? rows.dequantized(seed: seed, stream: 3 << 48) : rows
+    let logLikelihoods = try model.logLikelihood(x, seed: seed)
+    return logLikelihoods.reduce(0, +) / Double(logLikelihoods.count)
+  }
+
+  private func batch(_ rows: Matrix, _ indices: [Int], epoch: Int) -> Tensor {
+    let D = rows.columns
+    let x = Tensor.zeros([indices.count, D])
+    x.withUnsafeMutableFloats { x in
+      for (i, index) in indices.enumerated() {
+        let row = rows.row(index)
+        if dequantizes {
+          // The noise of a row is that of its number and epoch, whatever batch it comes in.
+          let stream = 2 << 48 | UInt64(epoch) << 24 | UInt64(index)
+          let noise = Tensor.uniform([D], seed: seed, stream: stream).scalars
+          for (d, value) in row.enumerated() { x[i * D + d] = Float(dequantizedByte(value, Double(noise[d]))) }
+        } else {
+          for (d, value) in row.enumerated() { x[i * D + d] = Float(value) }
+        }
+      }
+    }
+    return x
+  }
+}
+
+/// (byte + u)/256, below 1 also as float32.
+private func dequantizedByte(_ x: Double, _ u: Double) -> Double {
+  min((min(max((x * 256).rounded(.down), 0), 255) + u) / 256, 1 - 0x1p-24)
+}
+
+extension Matrix {
+  /// Rows of bytes, each within its interval of [0, 1), with uniform noise in place of what rounding took
+  /// (Theis et al. 2016, section 3.1): their density bounds the bytes' probability from below.
+  public func dequantized(seed: UInt64, stream: UInt64 = 0) -> Matrix {
+    var random = Philox(seed: seed, stream: stream)
+    return Matrix(elements.map { dequantizedByte($0, Double(random.uniform())) }, rows: rows, columns: columns)
+  }
+}
+
+/// Batches of row numbers, every row once an epoch; a batch may reach from one epoch into the next.
+private struct BatchOrder {
+  private let rows: Int
+  private let seed: UInt64
+  private var epoch = -1
+  private var left: ArraySlice<Int> = []
+
+  init(rows: Int, seed: UInt64) { (self.rows, self.seed) = (rows, seed) }
+
+  mutating func next(_ count: Int) -> (indices: [Int], epoch: Int) {
+    var indices: [Int] = []
+    while indices.count < count {
+      if left.isEmpty {
+        epoch += 1
+        var random = Philox(seed: seed, stream: 4 << 48 | UInt64(epoch))
+        left = random.permutation(rows)[...]
+      }
+      let part = left.prefix(count - indices.count)
+      indices += part
+      left = left.dropFirst(part.count)
+    }
+    return (indices, epoch)
+  }
+}

@@ -1,0 +1,217 @@
+import ArrayFiles
+import Basics
+import Foundation
+import ImageTokenizers
+import Priors
+import Rankers
+import TextTokenizer
+
+/// A checkpoint's folder: the names of its files, and reading and writing them.
+public struct Checkpoint: Sendable {
+  public let url: URL
+
+  public init(_ url: URL) { self.url = url }
+
+  public var configurationFile: URL { url.appendingPathComponent("config.json") }
+  public var imageTokenizerFile: URL { url.appendingPathComponent("image-tokenizer.safetensors") }
+  public var priorFile: URL { url.appendingPathComponent("prior.safetensors") }
+  public var rankerFile: URL { url.appendingPathComponent("ranker.safetensors") }
+  public var vocabularyFile: URL { url.appendingPathComponent("vocabulary.json") }
+  /// What the prior's training captions say; see ``TextToImageModel/familiarity(of:)``.
+  public var captionsFile: URL { url.appendingPathComponent("captions.txt") }
+  public var trainingStateFile: URL { url.appendingPathComponent("training-state.safetensors") }
+  public var modelCardFile: URL { url.appendingPathComponent("README.md") }
+  /// A picture that the model card shows, where there is one.
+  public var galleryFile: URL { url.appendingPathComponent("gallery.png") }
+  public var logFolder: URL { url.appendingPathComponent("log") }
+  /// Where a new run puts what it replaces: a checkpoint of its own.
+  public var previousFolder: URL { url.appendingPathComponent("previous") }
+
+  /// All files, the log apart.
+  package var files: [URL] {
+    [
+      configurationFile, imageTokenizerFile, priorFile, rankerFile, vocabularyFile, captionsFile, trainingStateFile,
+      modelCardFile,
+    ]
+  }
+
+  public var hasImageTokenizer: Bool { exists(imageTokenizerFile) }
+  public var hasVocabulary: Bool { exists(vocabularyFile) }
+  public var hasPrior: Bool { exists(priorFile) && hasVocabulary }
+  public var hasRanker: Bool { exists(rankerFile) && hasVocabulary }
+  public var isComplete: Bool { exists(configurationFile) && hasImageTokenizer && hasPrior }
+
+  package func exists(_ file: URL) -> Bool { FileManager.default.fileExists(atPath: file.path) }
+
+  // MARK: - Reading
+
+  /// The largest `config.json` that is read; the captions' words take most of it.
+  private static let largestConfigurationInBytes = 256 << 20
+
+  /// - Throws: `PipelineError` of kind `.noInput` where there is no `config.json`, `.badData` where it is not one.
+  public func readConfiguration() throws(PipelineError) -> CheckpointConfiguration {
+    guard exists(url) else { throw PipelineError(.noInput, "there is no checkpoint \(url.path)") }
+    guard exists(configurationFile) else {
+      throw PipelineError(.noInput, "\(url.path) is no checkpoint: it has no config.json")
+    }
+    return try CheckpointConfiguration(
+      json: InputFile.contents(of: configurationFile, maximumByteCount: Self.largestConfigurationInBytes),
+      of: configurationFile.path)
+  }
+
+  /// What `config.json` said when the training state was saved; `config.json` itself may be older after a kill.
+  /// - Throws: `PipelineError` of kind `.noInput` where there is no training state of the image tokenizer's, `.badData`
+  ///   where it is damaged, `.usage` where it is the prior's.
+  public func readConfigurationOfTokenizerTraining() throws(PipelineError) -> CheckpointConfiguration {
+    try TrainingState.read(from: trainingStateFile, stage: .imageTokenizer).state.configuration
+  }
+
+  /// Refuses to make a model of far more parameters than the file with its weights can hold: what `config.json` says must
+  /// not decide alone how much memory is asked for. A smaller difference is told when the tensors are read.
+  package func check(_ leastParameterCount: Int, fits file: URL) throws(PipelineError) {
+    let size = try InputFile.byteCount(of: file)
+    // The smallest elements have two bytes: this is twice what the file can hold.
+    guard leastParameterCount <= size else {
+      throw PipelineError(
+        .badData,
+        "\(configurationFile.path) describes a model of at least \(leastParameterCount) parameters, "
+          + "more than \(file.lastPathComponent) holds in \(size) bytes")
+    }
+  }
+
+  /// - Throws: `PipelineError` of kind `.badData` where the stages do not speak of the same tokens.
+  package func checkBelongTogether(
+    _ prior: PriorConfiguration, _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding
+  ) throws(PipelineError) {
+    let prior = prior.frame
+    try check(
+      "the prior",
+      [
+        ("text pieces", prior.textVocabulary, vocabulary.vocabularySize),
+        ("image tokens", prior.imageVocabulary, imageTokenizer.codeCount),
+        ("image tokens a place", prior.codesPerPlace, imageTokenizer.codesPerPlace),
+        ("image tokens a picture", prior.imageLength, imageTokenizer.tokenCount),
+      ])
+  }
+
+  /// - Throws: `PipelineError` of kind `.badData` where the ranker speaks of other texts or pictures.
+  package func checkBelongTogether(
+    _ ranker: Ranker.Configuration, _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding
+  ) throws(PipelineError) {
+    try check(
+      "the ranker",
+      [
+        ("text pieces", ranker.textVocabulary, vocabulary.vocabularySize),
+        ("pixels a side", ranker.pictureSize, imageTokenizer.pictureSize),
+      ])
+  }
+
+  private func check(_ part: String, _ sizes: [(what: String, expected: Int, found: Int)]) throws(PipelineError) {
+    for (what, expected, found) in sizes where expected != found {
+      throw PipelineError(
+        .badData,
+        "the parts of the checkpoint \(url.path) do not belong together: "
+          + "\(part) was made for \(expected) \(what), and there are \(found)")
+    }
+  }
+
+  /// - Throws: `PipelineError` where the stage 1 model is missing, damaged, or not what `config.json` says.
+  public func readImageTokenizer(_ configuration: CheckpointConfiguration) throws(PipelineError) -> any ImageTokenizer {
+    guard hasImageTokenizer, let description = configuration.imageTokenizer else {
+      throw PipelineError(
+        .noInput, "\(url.path) has no image tokenizer yet; train one with: dalle-cli train-tokenizer")
+    }
+    try check(description.leastParameterCount, fits: imageTokenizerFile)
+    let model = description.makeModel(seed: 0)
+    try SafeTensors(contentsOf: imageTokenizerFile).read(into: model)
+    return model
+  }
+
+  /// - Throws: `PipelineError` where the stage 2 model is missing, damaged, or does not fit `config.json`.
+  public func readPrior(_ configuration: CheckpointConfiguration) throws(PipelineError) -> any Prior {
+    guard hasPrior, let description = configuration.prior else {
+      throw PipelineError(.noInput, "\(url.path) has no prior yet; train one with: dalle-cli train-prior")
+    }
+    try check(description.leastParameterCount, fits: priorFile)
+    let model = description.makeModel(seed: 0)
+    try SafeTensors(contentsOf: priorFile).read(into: model)
+    return model
+  }
+
+  /// - Throws: `PipelineError` where the ranker is missing, damaged, or does not fit `config.json`.
+  public func readRanker(_ configuration: CheckpointConfiguration) throws(PipelineError) -> Ranker {
+    guard hasRanker, let description = configuration.ranker else {
+      throw PipelineError(.noInput, "\(url.path) has no ranker yet; train one with: dalle-cli train-ranker")
+    }
+    try check(description.leastParameterCount, fits: rankerFile)
+    let model = Ranker(description, seed: 0)
+    try SafeTensors(contentsOf: rankerFile).read(into: model)
+    return model
+  }
+
+  public func readVocabulary() throws(PipelineError) -> BytePairEncoding {
+    guard hasVocabulary else {
+      throw PipelineError(.noInput, "\(url.path) has no vocabulary.json; train one with: dalle-cli train-vocabulary")
+    }
+    return try BytePairEncoding(contentsOf: vocabularyFile)
+  }
+
+  // MARK: - Writing
+
+  public func write(_ configuration: CheckpointConfiguration) throws(PipelineError) {
+    try AtomicFile.write(configuration.json(), to: configurationFile)
+  }
+
+  /// Makes the folder and makes sure that files can be written to it, before hours are spent on what they will hold.
+  /// Removes what a kill amidst a save has left.
+  package func create() throws(PipelineError) {
+    try AtomicFile.createDirectory(logFolder)
+    for folder in [url, logFolder] {
+      for name in (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+      where name.hasSuffix(".partial") {
+        try? FileManager.default.removeItem(at: folder.appendingPathComponent(name))
+      }
+    }
+    let probe = url.appendingPathComponent(".probe")
+    try AtomicFile.write(Data(), to: probe)
+    try? FileManager.default.removeItem(at: probe)
+  }
+
+  /// Puts all that the checkpoint holds into the folder `previous`, in place of what is there: what a new run replaces
+  /// is moved, the rest copied, so that `previous` is a checkpoint of its own.
+  /// - Returns: whether there was a checkpoint.
+  package func setAside(_ replaced: [URL]) throws(PipelineError) -> Bool {
+    guard exists(configurationFile) else { return false }
+    let manager = FileManager.default
+    let unfinished = url.appendingPathComponent("previous.partial")
+    func place(of file: URL, in folder: URL) -> URL { folder.appendingPathComponent(file.lastPathComponent) }
+    do {
+      if exists(unfinished) { try manager.removeItem(at: unfinished) }
+      try manager.createDirectory(at: unfinished, withIntermediateDirectories: true)
+      for file in files where exists(file) && !replaced.contains(file) {
+        try manager.copyItem(at: file, to: place(of: file, in: unfinished))
+      }
+    } catch {
+      try? manager.removeItem(at: unfinished)
+      throw PipelineError(
+        .inputOutput,
+        "cannot copy the old checkpoint to \(previousFolder.path): is the disk full? Nothing was changed")
+    }
+    do {
+      if exists(previousFolder) { try manager.removeItem(at: previousFolder) }
+      try manager.moveItem(at: unfinished, to: previousFolder)
+      for file in replaced where exists(file) {
+        try manager.moveItem(at: file, to: place(of: file, in: previousFolder))
+      }
+    } catch {
+      throw PipelineError(.cannotCreate, "cannot set the old checkpoint aside in \(previousFolder.path)")
+    }
+    return true
+  }
+}
+
+/// - Throws: `PipelineError` of kind `.usage` where there are to be none, or more than the system allows.
+package func makeTeam(threads: Int) throws(PipelineError) -> ThreadTeam {
+  guard threads > 0 else { throw PipelineError(.usage, "--threads must be 1 or more, not \(threads)") }
+  return try ThreadTeam(count: threads)
+}

@@ -1,0 +1,179 @@
+import Basics
+import Checkpoints
+import Datasets
+import Foundation
+import TensorCore
+
+/// A checkpoint's `README.md`: what the model is, how it was trained and what it scores (Mitchell et al. 2019).
+public struct ModelCard {
+  private let configuration: CheckpointConfiguration
+  private let evaluations: [Evaluation]
+  private let wording: Wording
+  private let checkpoint: Checkpoint
+
+  /// - Parameters:
+  ///   - checkpoint: whose folder the card is for.
+  ///   - configuration: what `config.json` says.
+  ///   - evaluations: what was measured, a split each; empty while nothing was.
+  ///   - wording: what was measured of captions in other words.
+  public init(
+    _ checkpoint: Checkpoint, _ configuration: CheckpointConfiguration, evaluations: [Evaluation] = [],
+    wording: Wording = .init()
+  ) {
+    self.checkpoint = checkpoint
+    self.configuration = configuration
+    self.evaluations = evaluations
+    self.wording = wording
+  }
+
+  /// Writes the card to the checkpoint's folder.
+  public func write() throws(PipelineError) {
+    try AtomicFile.write(Data(markdown.utf8), to: checkpoint.modelCardFile)
+  }
+
+  var markdown: String {
+    let name = checkpoint.url.lastPathComponent
+    var parts = ["# \(name)", "A text-to-image model. Draw with it: `dalle-cli generate \"…\" --checkpoint \(name)`."]
+    if checkpoint.exists(checkpoint.galleryFile) {
+      parts.append("![Pictures drawn by this model](\(checkpoint.galleryFile.lastPathComponent))")
+    }
+    parts += ["## Models", models, "## Data", data, "## Training", training]
+    if !evaluations.isEmpty { parts += ["## Figures", figures] }
+    return parts.joined(separator: "\n\n") + "\n"
+  }
+
+  private static func table(_ header: [String], _ rows: [[String]]) -> String {
+    ([header, header.map { _ in "---" }] + rows).map { "| \($0.joined(separator: " | ")) |" }.joined(separator: "\n")
+  }
+
+  private var models: String {
+    var rows: [[String]] = []
+    if let c = configuration.imageTokenizer { rows.append(["image tokenizer", c.kind.name, c.summary]) }
+    if let c = configuration.prior {
+      let frame = c.frame
+      rows.append([
+        "prior", c.kind == .transformer ? "transformer" : "gated PixelCNN",
+        "\(c.summary); \(frame.textLength) text tokens of \(frame.textVocabulary) pieces, "
+          + "\(frame.imageLength) image tokens",
+      ])
+    }
+    if let c = configuration.ranker {
+      rows.append([
+        "ranker", "contrastive",
+        "\(c.summary); \(c.textLength) text tokens, \(c.pictureSize)×\(c.pictureSize) pixels",
+      ])
+    }
+    return Self.table(["stage", "kind", "shape"], rows)
+  }
+
+  private var data: String {
+    guard let data = configuration.data else { return "Unknown." }
+    return
+      "`\(data.name)`: \(data.trainPictures) pictures for training, \(data.validationPictures) for validation, "
+      + "\(data.testPictures) for testing (fingerprint \(data.fingerprint))."
+  }
+
+  private var training: String {
+    var text: [String] = []
+    let priorRuns = configuration.priorRuns
+    let tokenizerRuns = [configuration.tokenizerTraining].compactMap(\.self)
+    let rankerRuns = [configuration.rankerTraining].compactMap(\.self)
+    for (command, summary) in tokenizerRuns.map({ ("train-tokenizer", $0) }) + priorRuns.map({ ("train-prior", $0) })
+      + rankerRuns.map({ ("train-ranker", $0) })
+    {
+      text.append(
+        """
+        `dalle-cli \(command)\(Self.options(summary.settings, of: command))`: \(summary.steps) steps, \(summary.epochs) epochs, \
+        \(summary.minutes) minutes on \(summary.threads) threads in \(summary.precision.rawValue) by \(summary.engine).
+        """)
+    }
+    if let minutes = minutesToHalf(priorRuns) {
+      let tokenizer = configuration.tokenizerTraining.map { ", with a tokenizer of \($0.minutes) minutes" } ?? ""
+      text.append(
+        "For half of the validation captions the drawn picture's nearest neighbour was the caption's own after "
+          + "at most \(minutes) minutes of `train-prior`\(tokenizer).")
+    }
+    return text.joined(separator: "\n\n")
+  }
+
+  /// Minutes from an untrained prior until validation retrieval@1 reached one half, over runs that went on with each
+  /// other's weights.
+  private func minutesToHalf(_ runs: [CheckpointConfiguration.TrainingSummary]) -> Double? {
+    var before = 0.0
+    for run in runs {
+      // What was not measured may have been there already.
+      guard let retrieval = run.retrieval else { return nil }
+      if let minutes = retrieval.minutesToHalf { return ((before + minutes) * 10).rounded() / 10 }
+      before += run.minutes
+    }
+    return nil
+  }
+
+  /// The options of the command line that give these settings.
+  private static func options(_ s: TrainingSettings, of command: String) -> String {
+    let standard = TrainingSettings.standardAugmentation(of: command == "train-prior" ? .prior : .imageTokenizer)
+    var options = [("preset", s.chosenPreset.rawValue)]
+    if let kind = s.imageTokenizerKind, kind != .vqvae { options.insert(("kind", kind.rawValue), at: 0) }
+    if let kind = s.priorKind, kind != .transformer { options.insert(("kind", kind.rawValue), at: 0) }
+    switch s.bound {
+    case .steps(let count): options.append(("steps", "\(count)"))
+    case .epochs(let count): options.append(("epochs", Self.number(count)))
+    case .minutes(let count): options.append(("minutes", Self.number(count)))
+    case nil: break
+    }
+    options.append(("seed", "\(s.seed)"))
+    if let batchSize = s.batchSize { options.append(("batch-size", "\(batchSize)")) }
+    if let learningRate = s.learningRate { options.append(("learning-rate", "\(learningRate)")) }
+    if let augmentation = s.augmentation, augmentation != standard {
+      options.append(("maximum-shift", "\(augmentation.maximumShift)"))
+      options.append(("maximum-scaling", "\(augmentation.maximumScaling)"))
+      if augmentation.horizontalFlip { options.append(("horizontal-flip", "")) }
+    }
+    if command != "train-tokenizer", s.captionForms != CaptionForms.Kind.allCases {
+      options.append(("caption-forms", s.captionForms.map { $0.isEmpty ? "none" : $0.list } ?? "none"))
+    }
+    if let length = s.textLength { options.append(("text-length", "\(length)")) }
+    if let dropout = s.dropout { options.append(("dropout", "\(dropout)")) }
+    guard command == "train-prior" else { return Self.commandLine(options) }
+    if s.vocabularySize != TrainingSettings().vocabularySize {
+      options.append(("vocabulary-size", "\(s.vocabularySize)"))
+    }
+    if let attention = s.attention { options.append(("attention", attention.list)) }
+    if s.isWarmStart { options.append(("warm-start", "")) }
+    if s.imageCorruption != TrainingSettings().imageCorruption {
+      options.append(("image-corruption", "\(s.imageCorruption)"))
+    }
+    if let share = s.refinementCorruption, share != TrainingSettings.standardRefinementCorruption {
+      options.append(("refinement-corruption", "\(share)"))
+    }
+    if s.mergeDropout != TrainingSettings().mergeDropout { options.append(("merge-dropout", "\(s.mergeDropout)")) }
+    if s.captionDropout != TrainingSettings().captionDropout {
+      options.append(("caption-dropout", "\(s.captionDropout)"))
+    }
+    if s.averageDecay > 0 { options.append(("average-decay", "\(s.averageDecay)")) }
+    return Self.commandLine(options)
+  }
+
+  /// As a command line takes it: no separators, no fraction where there is none.
+  private static func number(_ value: Double) -> String {
+    let text = "\(value)"
+    return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
+  }
+
+  private static func commandLine(_ options: [(String, String)]) -> String {
+    options.map { $1.isEmpty ? " --\($0)" : " --\($0) \($1)" }.joined()
+  }
+
+  private var figures: String {
+    let table = Self.table([""] + evaluations.map(\.split.rawValue), Evaluation.figures(evaluations))
+    let candidates = evaluations.candidates.map { " --candidates \($0)" } ?? ""
+    let prompts = wording.prompts == nil ? "" : " --prompts FILE"
+    let words =
+      wording.figures.isEmpty
+      ? [] : [Self.table(["as people write", "captions", "right"], wording.figures), Wording.explanation]
+    let end =
+      "\(Evaluation.retrievalExplanation(evaluations, settings: "the default settings")) "
+      + "`dalle-cli evaluate --card\(candidates)\(prompts)` measures all this anew."
+    return ([table] + words + [end]).joined(separator: "\n\n")
+  }
+}

@@ -1,0 +1,83 @@
+import Basics
+import Foundation
+import Imaging
+import Rankers
+import TensorCore
+
+/// A picture that a ranker has chosen.
+public struct RankedPicture: Sendable {
+  public var picture: Picture
+  /// Which picture of the seed it is: number i is what drawing i + 1 pictures without a ranker ends in.
+  public var number: Int
+  /// The cosine of the caption's and the picture's embeddings, in -1 ... 1.
+  public var score: Float
+}
+
+extension TextToImageModel {
+  /// Draws `candidates` pictures for a caption and keeps the best of them.
+  ///
+  /// - Parameters:
+  ///   - caption: what to draw.
+  ///   - count: how many pictures are kept.
+  ///   - candidates: how many are drawn, 0 ..< candidates of the seed, each as ``generate(_:count:options:progress:)`` draws
+  ///     it.
+  ///   - options: of drawing.
+  ///   - progress: told the share that is done, in 0 ... 1.
+  /// - Returns: the best first; of pictures with the same score the one with the lower number.
+  /// - Throws: `PipelineError` of kind `.usage` for options that make no sense, `.noInput` where the checkpoint has no
+  ///   ranker, `.badData` where its ranker is damaged or does not fit the other parts.
+  public func generate(
+    _ caption: String, count: Int = 1, candidates: Int, options: GenerationOptions = .init(),
+    progress: (Double) -> Void = { _ in }
+  ) throws(PipelineError) -> [RankedPicture] {
+    try generate(captions: [caption], count: count, candidates: candidates, options: options, progress: progress)[0]
+  }
+
+  /// Draws `candidates` pictures for each caption and keeps the best `count` of each.
+  /// - Returns: for each caption its pictures, the best first.
+  public func generate(
+    captions: [String], count: Int = 1, candidates: Int, options: GenerationOptions = .init(),
+    progress: (Double) -> Void = { _ in }
+  ) throws(PipelineError) -> [[RankedPicture]] {
+    guard count > 0 else { throw PipelineError(.usage, "--count must be 1 or more, not \(count)") }
+    guard candidates >= count else {
+      throw PipelineError(.usage, "--candidates must be --count or more, not \(candidates) where \(count) are kept")
+    }
+    let ranker = try ranker()
+    let pictures = try generate(captions: captions, count: candidates, options: options, progress: progress)
+    return captions.enumerated().map { place, caption in
+      let drawn = Array(pictures[place * candidates..<(place + 1) * candidates])
+      return Array(ranked(drawn, for: caption, by: ranker).prefix(count))
+    }
+  }
+
+  /// All pictures with their scores, the best first.
+  func ranked(_ pictures: [Picture], for caption: String, by ranker: Ranker) -> [RankedPicture] {
+    let scorer = Scorer(ranker: ranker, team: threadTeam)
+    let text = scorer.embeddings(ofTexts: [vocabulary.encode(caption)])[0]
+    let scores = scorer.embeddings(of: pictures).map { Scorer.cosine(text, $0) }
+    return zip(pictures, scores).enumerated()
+      .map { RankedPicture(picture: $1.0, number: $0, score: $1.1) }
+      .sorted { ($1.score, $0.number) < ($0.score, $1.number) }
+  }
+}
+
+/// A ranker's embeddings of captions and pictures, one by one on all threads, so that no score depends on the company that a
+/// picture is in.
+package struct Scorer {
+  let ranker: Ranker
+  package let team: ThreadTeam
+
+  package init(ranker: Ranker, team: ThreadTeam) { (self.ranker, self.team) = (ranker, team) }
+
+  package func embeddings(ofTexts texts: [[Int32]]) -> [[Float]] {
+    team.map(texts.count) { ranker.text([texts[$0]], precision: .float32).scalars }
+  }
+
+  package func embeddings(of pictures: [Picture]) -> [[Float]] {
+    team.map(pictures.count) { ranker.picture(Tensor([pictures[$0]]), precision: .float32).scalars }
+  }
+
+  /// Of vectors of length one.
+  package static func cosine(_ a: [Float], _ b: [Float]) -> Float { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } }
+}

@@ -1,0 +1,40 @@
+import Basics
+import Foundation
+import ImageTokenizers
+import Imaging
+import TensorCore
+
+/// Pictures through an image tokenizer and back, one by one on all threads, so that no picture's tokens depend on the
+/// company it is in.
+package struct Reconstructor {
+  package let tokenizer: any ImageTokenizer
+  package let team: ThreadTeam
+
+  package init(tokenizer: any ImageTokenizer, team: ThreadTeam) { (self.tokenizer, self.team) = (tokenizer, team) }
+
+  package struct Result: Sendable {
+    package var tokens: [Int32]
+    package var picture: Picture
+    /// A pixel channel, in [0, 1].
+    package var meanSquaredError: Double
+  }
+
+  package func tokens(of pictures: [Picture]) -> [[Int32]] {
+    team.map(pictures.count) { tokenizer.encode(Tensor([pictures[$0]])) }
+  }
+
+  package func decode(_ tokens: [[Int32]]) -> [Picture] {
+    team.map(tokens.count) { tokenizer.decode(tokens[$0]).pictures()[0] }
+  }
+
+  package func reconstruct(_ pictures: [Picture]) -> [Result] {
+    team.map(pictures.count) { i in
+      let original = Tensor([pictures[i]])
+      let tokens = tokenizer.encode(original)
+      let decoded = tokenizer.decode(tokens)
+      return Result(
+        tokens: tokens, picture: decoded.pictures()[0],
+        meanSquaredError: Double(meanSquaredError(decoded, original).item))
+    }
+  }
+}

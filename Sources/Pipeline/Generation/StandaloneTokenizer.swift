@@ -1,0 +1,39 @@
+import Basics
+import Checkpoints
+import Foundation
+import Imaging
+import TensorCore
+
+/// Stage 1 of a checkpoint alone, for looking at what it keeps of a picture.
+public struct StandaloneTokenizer {
+  public struct Result: Sendable {
+    /// The picture as the model takes it, square and of its size.
+    public let original: Picture
+    public let reconstruction: Picture
+    public let psnrInDecibels: Double
+  }
+
+  /// How pictures become square.
+  public let fit: Picture.Fit
+  package let reconstructor: Reconstructor
+
+  /// - Throws: `PipelineError` where the checkpoint has no stage 1 or it is damaged.
+  public init(_ checkpoint: Checkpoint, threads: Int) throws(PipelineError) {
+    let configuration = try checkpoint.readConfiguration()
+    fit = configuration.data?.fit ?? .pad
+    reconstructor = Reconstructor(
+      tokenizer: try checkpoint.readImageTokenizer(configuration), team: try makeTeam(threads: threads))
+  }
+
+  /// Pixels a side.
+  public var pictureSize: Int { reconstructor.tokenizer.pictureSize }
+
+  public func reconstruct(_ pictures: [Picture]) -> [Result] {
+    let originals = pictures.map { $0.squared(side: pictureSize, fit: fit) }
+    return zip(originals, reconstructor.reconstruct(originals)).map { original, result in
+      Result(
+        original: original, reconstruction: result.picture,
+        psnrInDecibels: psnrInDecibels(meanSquaredError: result.meanSquaredError))
+    }
+  }
+}

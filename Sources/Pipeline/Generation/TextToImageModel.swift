@@ -1,0 +1,194 @@
+import Basics
+import Checkpoints
+import Datasets
+import Foundation
+import ImageTokenizers
+import Imaging
+import Priors
+import Rankers
+import TextTokenizer
+
+/// How pictures are drawn.
+public struct GenerationOptions: Sendable {
+  /// Names the random numbers: the same seed gives the same pictures.
+  public var seed: UInt64
+  public var sampling: SamplingOptions
+  /// The picture whose upper part is kept; nil draws all of it.
+  public var imagePrompt: ImagePrompt?
+
+  public init(seed: UInt64 = 0, sampling: SamplingOptions = .init(), imagePrompt: ImagePrompt? = nil) {
+    self.seed = seed
+    self.sampling = sampling
+    self.imagePrompt = imagePrompt
+  }
+}
+
+/// A picture as the beginning of others (Ramesh et al. 2021, figure 2d: "the exact same cat on the top as a sketch on the
+/// bottom"): the first rows of its image tokens are given, and the others are drawn from the caption and from them.
+///
+/// What is kept are tokens. Pixels near the first row that is drawn may change, because the decoder's convolutions see
+/// both sides.
+public struct ImagePrompt: Sendable {
+  /// Of any size: it is made square the way that the checkpoint's data set was, and brought to the tokenizer's size.
+  public var picture: Picture
+  /// Rows of image tokens that are kept, from the top, 0 ..< the grid's side. 0 draws what is drawn without a prompt. Nil
+  /// keeps the upper half.
+  public var keptRows: Int?
+
+  public init(_ picture: Picture, keptRows: Int? = nil) {
+    self.picture = picture
+    self.keptRows = keptRows
+  }
+}
+
+/// Both stages of a checkpoint, ready to draw.
+public final class TextToImageModel {
+  public let configuration: CheckpointConfiguration
+  public let imageTokenizer: any ImageTokenizer
+  public let prior: any Prior
+  public let vocabulary: BytePairEncoding
+  private let team: ThreadTeam
+  private lazy var decoder = prior.makeDecoder(team: team)
+  private let checkpoint: Checkpoint
+  private var loadedRanker: Ranker?
+  private var knownCaptions: KnownCaptions?
+
+  /// Loads a checkpoint's folder.
+  /// - Parameters:
+  ///   - url: the folder.
+  ///   - threads: how many threads draw; all cores unless told otherwise. The pictures do not depend on it.
+  /// - Throws: `PipelineError` where the folder or one of the stages is missing, damaged or does not fit the others.
+  public init(
+    contentsOf url: URL, threads: Int = ProcessInfo.processInfo.activeProcessorCount
+  ) throws(PipelineError) {
+    checkpoint = Checkpoint(url)
+    configuration = try checkpoint.readConfiguration()
+    imageTokenizer = try checkpoint.readImageTokenizer(configuration)
+    prior = try checkpoint.readPrior(configuration)
+    vocabulary = try checkpoint.readVocabulary()
+    if let description = configuration.prior {
+      try checkpoint.checkBelongTogether(description, imageTokenizer, vocabulary)
+    }
+    team = try makeTeam(threads: threads)
+  }
+
+  /// Draws pictures for a caption.
+  ///
+  /// Picture i of a seed is the same bits whatever `count` and the number of threads.
+  /// - Parameters:
+  ///   - caption: what to draw. Text beyond the prior's context is cut; see ``tokens(of:)``.
+  ///   - count: pictures 0 ..< count of the seed are drawn.
+  ///   - options: the seed, how tokens are drawn, and what picture to begin with.
+  ///   - progress: told the share that is done, in 0 ... 1.
+  /// - Throws: `PipelineError` of kind `.usage` for options that make no sense, an image prompt's rows among them.
+  public func generate(
+    _ caption: String, count: Int = 1, options: GenerationOptions = .init(),
+    progress: (Double) -> Void = { _ in }
+  ) throws(PipelineError) -> [Picture] {
+    try generate(captions: [caption], count: count, options: options, progress: progress)
+  }
+
+  /// Draws pictures 0 ..< count of the seed for each caption, caption after caption.
+  public func generate(
+    captions: [String], count: Int = 1, options: GenerationOptions = .init(),
+    progress: (Double) -> Void = { _ in }
+  ) throws(PipelineError) -> [Picture] {
+    reconstructor.decode(try tokens(captions: captions, count: count, options: options, progress: progress))
+  }
+
+  /// The image tokens of what ``generate(captions:count:options:progress:)`` draws.
+  package func tokens(
+    captions: [String], count: Int = 1, options: GenerationOptions, progress: (Double) -> Void = { _ in }
+  ) throws(PipelineError) -> [[Int32]] {
+    try options.sampling.validate()
+    guard count > 0 else { throw PipelineError(.usage, "--count must be 1 or more, not \(count)") }
+    let prefix = try options.imagePrompt.map(keptTokens) ?? []
+    let requests = captions.flatMap { caption in
+      let text = vocabulary.encode(caption)
+      return (0..<count).map { DrawingRequest(text: text, prefix: prefix, seed: options.seed, number: $0) }
+    }
+    return draw(requests, options.sampling, progress)
+  }
+
+  /// The rows of an image prompt that are kept.
+  /// - Throws: `PipelineError` of kind `.usage` where there are not so many, or none would be left to draw.
+  public func keptRows(of prompt: ImagePrompt) throws(PipelineError) -> Int {
+    let rows = prompt.keptRows ?? prior.gridSide / 2
+    guard (0..<prior.gridSide).contains(rows) else {
+      throw PipelineError(
+        .usage,
+        "--keep-rows must be 0 to \(prior.gridSide - 1), not \(rows): a picture has \(prior.gridSide) rows of tokens")
+    }
+    return rows
+  }
+
+  private func keptTokens(of prompt: ImagePrompt) throws(PipelineError) -> [Int32] {
+    let count = try keptRows(of: prompt) * prior.gridSide * prior.codesPerPlace
+    return Array(reconstructor.tokens(of: [squared(prompt.picture)])[0].prefix(count))
+  }
+
+  private func draw(
+    _ requests: [DrawingRequest], _ options: SamplingOptions, _ progress: (Double) -> Void
+  ) -> [[Int32]] {
+    decoder.drawInParts(requests, options: options) { part, done in
+      let share = Double(part.count * done) / Double(prior.imageLength)
+      progress((Double(part.lowerBound) + share) / Double(requests.count))
+    }
+  }
+
+  /// Pictures through stage 1 and back, at the model's size.
+  public func reconstruct(_ pictures: [Picture]) -> [Picture] {
+    reconstructor.reconstruct(pictures.map(squared)).map(\.picture)
+  }
+
+  /// A picture as the tokenizer takes it.
+  private func squared(_ picture: Picture) -> Picture {
+    picture.squared(side: imageTokenizer.pictureSize, fit: configuration.data?.fit ?? .pad)
+  }
+
+  /// The checkpoint's ranker, read when it is asked for first: drawing alone does without.
+  /// - Throws: `PipelineError` where there is none, or it is damaged or does not fit the other parts.
+  public func ranker() throws(PipelineError) -> Ranker {
+    if let loadedRanker { return loadedRanker }
+    let ranker = try checkpoint.readRanker(configuration)
+    try checkpoint.checkBelongTogether(ranker.configuration, imageTokenizer, vocabulary)
+    loadedRanker = ranker
+    return ranker
+  }
+
+  package var reconstructor: Reconstructor { Reconstructor(tokenizer: imageTokenizer, team: team) }
+  package var threadTeam: ThreadTeam { team }
+
+  /// A caption's tokens, and how many of them the prior sees.
+  public func tokens(of caption: String) -> (ids: [Int32], used: Int) {
+    let ids = vocabulary.encode(caption)
+    return (ids, min(ids.count, prior.textLength))
+  }
+
+  /// How much of a caption the training captions say, and which of them are nearest to it.
+  /// - Returns: nil where the caption says nothing, and for a checkpoint that does not hold its captions.
+  /// - Throws: `PipelineError` where the file of captions is damaged.
+  public func familiarity(of caption: String) throws(PipelineError) -> PromptFamiliarity? {
+    guard checkpoint.exists(checkpoint.captionsFile) else { return nil }
+    let captions: KnownCaptions
+    if let knownCaptions {
+      captions = knownCaptions
+    } else {
+      captions = try KnownCaptions(contentsOf: checkpoint.captionsFile)
+    }
+    knownCaptions = captions
+    let hasForms = configuration.priorTraining?.settings.captionForms?.isEmpty == false
+    return captions.familiarity(of: caption, neutral: hasForms ? CaptionForms.ownWords : [])
+  }
+
+  /// The words of a caption that no training caption contains, in singular or plural, each once, in their order.
+  public func unseenWords(in caption: String) -> [String] {
+    guard let words = configuration.captionWords else { return [] }
+    let known = Set(words.split(separator: " ").map(String.init))
+    var named = Set<String>()
+    return BytePairEncoding.words(in: caption).filter { word in
+      let isKnown = [word, English.singular(word), English.plural(word)].contains(where: known.contains)
+      return !isKnown && named.insert(word).inserted
+    }
+  }
+}

@@ -1,0 +1,58 @@
+import ArrayFiles
+import Basics
+import Foundation
+import LatentModels
+
+/// A model of the ladder as it lies on disk: the safetensors file's metadata say which one it is.
+public struct LadderFile: Sendable {
+  public let rung: Rung
+  public let model: any WritableModel
+  private let path: String
+
+  /// - Throws: `PipelineError` of kind `.noInput` where there is no file, `.badData` where it holds no model of the ladder.
+  public init(contentsOf url: URL) throws(PipelineError) {
+    path = url.path
+    let file = try SafeTensors(contentsOf: url)
+    guard let name = file.metadata["model"], let rung = Rung(rawValue: name) else {
+      throw PipelineError(
+        .badData, "\(url.path) holds no model of the ladder; make one with: dalle-cli baselines fit MODEL DATA")
+    }
+    self.rung = rung
+    model = try rung.read(file, path: url.path)
+  }
+
+  /// The model, which has components.
+  /// - Throws: `PipelineError` of kind `.usage` where it has none.
+  public func clusteringModel() throws(PipelineError) -> any ClusteringModel {
+    guard let model = model as? any ClusteringModel else {
+      throw PipelineError(.usage, "\(path) is a \(rung.rawValue), which has no components")
+    }
+    return model
+  }
+
+  /// S of the pictures S × S × 3 that the model's rows are.
+  /// - Throws: `PipelineError` of kind `.badData` where rows of so many numbers are no pictures.
+  public func pictureSide() throws(PipelineError) -> Int {
+    let side = Int((Double(model.dimensions) / 3).squareRoot().rounded())
+    guard side >= 4, 3 * side * side == model.dimensions else {
+      throw PipelineError(
+        .badData, "\(path) is a model of rows of \(model.dimensions) numbers, which are no pictures of S×S×3")
+    }
+    return side
+  }
+}
+
+extension Rung {
+  func read(_ file: SafeTensors, path: String) throws(PipelineError) -> any WritableModel {
+    switch self {
+    case .gaussian: try Gaussian(file, path: path)
+    case .gaussianMixture: try GaussianMixture(file, path: path)
+    case .ppca: try PPCA(file, path: path)
+    case .autoEncoder: try MixtureAutoEncoder(file, path: path)
+    case .vae: try VAE(file, path: path)
+    case .gaussianMixtureVAE: try GaussianMixtureVAE(file, path: path)
+    case .hierarchicalVAE: try HierarchicalVAE(file, path: path)
+    case .vqvae, .vqvae2, .dvae: try TwoStageModel(file, path: path)
+    }
+  }
+}

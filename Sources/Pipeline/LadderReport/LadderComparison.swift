@@ -1,0 +1,177 @@
+import Basics
+import Datasets
+import Evaluation
+import Foundation
+import Generation
+import Imaging
+import Ladder
+import LatentModels
+import LinearAlgebra
+
+/// Puts the same data through one rung after the other and keeps what is measured.
+public struct LadderComparison {
+  public private(set) var report: LadderReport
+  private let data: LadderData
+  private let options: LadderOptions
+  private let train: Matrix
+  private let heldOut: Matrix
+  /// Training rows for the likelihood that held-out ones are compared with.
+  private let trainShown: Matrix
+  private let features: FeatureSpace
+  private let heldOutStatistics: GaussianStatistics
+  private let trainStatistics: GaussianStatistics
+
+  /// Pictures in a row of the page, and draws shown.
+  private static let shownOriginals = 12
+  private static let shownSamples = 36
+
+  /// Splits the data and finds the feature space of the Fréchet distance.
+  /// - Parameters:
+  ///   - data: what all rungs are fitted to and measured on.
+  ///   - draws: how many rows are drawn from each model for that distance.
+  ///   - options: how each rung is fitted.
+  /// - Throws: `PipelineError` of kind `.badData` where either part is too small to be measured.
+  public init(_ data: LadderData, draws: Int, options: LadderOptions) throws(PipelineError) {
+    self.data = data
+    self.options = options
+    train = try data.matrix(of: .train)
+    heldOut = try data.matrix(of: .heldOut)
+    guard train.rows >= 4, heldOut.rows >= 2 else {
+      throw PipelineError(
+        .badData,
+        "\(data.name) has \(train.rows) rows for fitting and \(heldOut.rows) held out; a comparison needs at least 4 and 2"
+      )
+    }
+    trainShown = train.spread(over: heldOut.rows)
+    options.progress("finding the principal components", 0)
+    features = try FeatureSpace(train, components: FeatureSpace.standardComponents, threads: options.threads)
+    heldOutStatistics = GaussianStatistics(features.project(heldOut))
+    trainStatistics = GaussianStatistics(features.project(train))
+    let yardstick = GaussianStatistics(features.project(train.spread(over: draws)))
+    report = LadderReport(
+      data: data.name, trainingRows: train.rows, heldOutRows: heldOut.rows, dimensions: data.dimensions,
+      pictureSize: data.side, frechetComponents: features.count, frechetSamples: draws,
+      frechetDistanceOfTrainingRows: try FrechetDistance.between(yardstick, heldOutStatistics),
+      trainingFrechetDistanceOfTrainingRows: try FrechetDistance.between(yardstick, trainStatistics), models: [])
+    if let side = data.side {
+      report.originals = shownOriginals.pictures(side: side)
+    } else {
+      report.heldOutPoints = points(heldOut.spread(over: 1000))
+    }
+  }
+
+  private var shownOriginals: Matrix { heldOut.spread(over: Self.shownOriginals) }
+
+  /// Rows in the plane of the first two principal components.
+  private func points(_ rows: Matrix) -> [(x: Double, y: Double)] {
+    let projected = features.project(rows)
+    return (0..<rows.rows).map { (projected[$0, 0], features.count > 1 ? projected[$0, 1] : 0) }
+  }
+
+  /// Fits a rung and measures it. One that cannot be fitted to these data becomes a row that says why.
+  public mutating func add(_ rung: Rung) {
+    var row = RungReport(rung)
+    do throws(PipelineError) {
+      let fitted = try rung.fit(train, side: data.side, options: options)
+      row.seconds = fitted.seconds
+      row.notes = fitted.notes
+      row.parameters = fitted.model.parameterCount
+      try measure(fitted, &row)
+      row.figures += try rung.figures(fitted, train: train, side: data.side, features: features, options: options)
+    } catch {
+      row.notes.append("It could not be fitted: \(error.message).")
+    }
+    report.models.append(row)
+  }
+
+  private func measure(_ fitted: FittedRung, _ row: inout RungReport) throws(PipelineError) {
+    let model = fitted.model
+    options.progress("measuring \(row.model.rawValue)", 0)
+    row.likelihood = model.likelihood
+    if model.likelihood != .none { try measureLikelihood(model, &row) }
+    options.progress("drawing from \(row.model.rawValue)", 0)
+    let draws = try model.sample(report.frechetSamples, seed: options.seed)
+    // Pixels of draws are brought into the range of pixels, as they are when they are shown.
+    let shown = data.side == nil ? draws : draws.clamped(to: 0...1)
+    let drawn = GaussianStatistics(features.project(shown))
+    row.frechetDistance = try FrechetDistance.between(drawn, heldOutStatistics)
+    row.trainingFrechetDistance = try FrechetDistance.between(drawn, trainStatistics)
+    let first = draws.selecting(0..<min(Self.shownSamples, draws.rows))
+    if let side = data.side {
+      row.samples = first.pictures(side: side)
+      row.reconstructions = try model.reconstruct(shownOriginals).pictures(side: side)
+    } else {
+      row.samplePoints = points(draws.spread(over: 1000))
+    }
+  }
+
+  private func measureLikelihood(_ model: any GenerativeModel, _ row: inout RungReport) throws(PipelineError) {
+    let heldOutMean = try model.logLikelihood(heldOut, seed: options.seed).mean
+    let trainingMean = try model.logLikelihood(trainShown, seed: options.seed).mean
+    (row.meanLogLikelihood, row.trainingMeanLogLikelihood) = (heldOutMean, trainingMean)
+    if data.side != nil {
+      row.bitsPerDimension = LadderData.bitsPerDimension(
+        meanLogLikelihood: heldOutMean, dimensions: data.dimensions)
+      row.trainingBitsPerDimension = LadderData.bitsPerDimension(
+        meanLogLikelihood: trainingMean, dimensions: data.dimensions)
+    }
+  }
+
+  /// Measures a text-to-image checkpoint on the same held-out pictures, which it draws from their captions.
+  /// - Parameters:
+  ///   - model: the checkpoint, loaded.
+  ///   - name: what the page calls the checkpoint.
+  ///   - pictures: the same data set at the checkpoint's picture size.
+  /// - Throws: `PipelineError` where a picture cannot be read.
+  /// - Precondition: the comparison is of pictures.
+  public mutating func add(
+    _ model: TextToImageModel, name: String, pictures: PictureDataSet
+  ) throws(PipelineError) {
+    guard let side = data.side else { preconditionFailure("a matrix has no captions") }
+    let heldOutIndices = pictures.entries.indices.filter { pictures.entries[$0].split != .train }
+    guard !heldOutIndices.isEmpty else { return }
+    let captions = heldOutIndices.map { pictures.entries[$0].captions[0] }
+    // As many draws as from the others: each caption in turn, several pictures of each where there are few captions.
+    let rounds = (report.frechetSamples + captions.count - 1) / captions.count
+    var drawn: [Picture] = []
+    for round in 0..<rounds {
+      let wanted = Array(captions.prefix(report.frechetSamples - drawn.count))
+      drawn += try model.generate(captions: wanted, options: .init(seed: options.seed &+ UInt64(round))) {
+        options.progress("drawing from DALL·E", (Double(round) + $0) / Double(rounds))
+      }
+    }
+    let statistics = GaussianStatistics(features.project(Matrix(smallPictures: drawn, side: side)))
+    var originals: [Picture] = []
+    for index in heldOutIndices { originals.append(try pictures.picture(at: index)) }
+    let training = ([model.configuration.tokenizerTraining].compactMap(\.self) + model.configuration.priorRuns)
+      .map(\.minutes)
+    let tokens = model.reconstructor.tokens(of: originals)
+    let loss = model.prior.meanImageLoss(
+      texts: captions.map(model.vocabulary.encode), images: tokens, precision: .float32, team: model.threadTeam)
+    let shown = captions.indices.spread(over: Self.shownOriginals).filter { $0 < drawn.count }
+    report.dalle = DalleReport(
+      checkpoint: name,
+      frechetDistance: try FrechetDistance.between(statistics, heldOutStatistics),
+      trainingFrechetDistance: try FrechetDistance.between(statistics, trainStatistics),
+      parameters: model.imageTokenizer.parameterCount + model.prior.parameterCount,
+      trainingSeconds: training.isEmpty ? nil : training.reduce(0, +) * 60, natsPerImageToken: loss,
+      tokensPerPicture: tokens[0].count, heldOutCaptions: captions.count,
+      drawings: shown.map { (captions[$0], drawn[$0], originals[$0]) },
+      reconstructions: model.reconstruct(shown.map { originals[$0] }))
+  }
+}
+
+extension LadderReport {
+  /// The page: one HTML file that needs no other.
+  /// - Throws: `PipelineError` where a picture cannot be encoded.
+  public func html() throws(PipelineError) -> String { try LadderPage(report: self).html() }
+}
+
+extension Matrix {
+  /// Pictures box-filtered to `side` as rows in [0, 1), each byte in the middle of its interval.
+  init(smallPictures pictures: [Picture], side: Int) {
+    self.init(
+      pictures.flatMap { $0.resized(width: side, height: side).pixels.map { (Double($0) + 0.5) / 256 } },
+      rows: pictures.count, columns: side * side * 3)
+  }
+}

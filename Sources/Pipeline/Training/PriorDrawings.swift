@@ -1,0 +1,76 @@
+import Basics
+import Datasets
+import Evaluation
+import Foundation
+import Generation
+import Imaging
+import Priors
+import TextTokenizer
+
+/// What a checkpoint's prior draws, for a ranker to learn from: drawings that are found again are further views of their
+/// pictures, and those that are like no picture of the data set, smears and mixtures, are wrong answers to every caption.
+struct PriorDrawings: Sendable {
+  /// Drawings by the picture that they show, a position in the data set's `entries`.
+  private(set) var views: [Int: [Picture]] = [:]
+  /// Drawings that show none.
+  private(set) var failures: [Picture] = []
+
+  /// A drawing shows a picture where it is as near to it as this share of those that were to show it and are nearest to it.
+  private static let nearShare = 0.9
+  /// Below so many of those, nothing can be said.
+  private static let leastHits = 10
+
+  static let none = PriorDrawings()
+
+  private init() {}
+
+  /// Draws `count` pictures: half for training captions in some form, half for words of two pictures, of which the prior can
+  /// hardly make anything.
+  /// - Parameter count: at most two for each training picture are drawn.
+  init(
+    _ prior: any Prior, _ vocabulary: BytePairEncoding, _ reconstructor: Reconstructor, _ dataSet: PictureDataSet,
+    count: Int, seed: UInt64
+  ) throws(PipelineError) {
+    let train = dataSet.indices(of: .train)
+    let library = try PictureLibrary(dataSet)
+    let forms = CaptionForms(of: dataSet.entries, indices: train)
+    // Of a half each, evenly spread.
+    let owners = train.spread(over: count / 2)
+    let captions = owners.map { index in
+      var random = Self.random(seed, index)
+      return forms.caption(of: index, using: &random)
+    }
+    let mixtures = owners.map { index in
+      var random = Self.random(seed, index + dataSet.entries.count)
+      let other = train[random.index(below: train.count)]
+      return [index, other].compactMap { picture in
+        let words = ContentWords(of: dataSet.entries[picture].allCaptions).words.sorted()
+        return words.isEmpty ? nil : words[random.index(below: words.count)]
+      }.joined(separator: " ")
+    }
+    let requests = (captions + mixtures).enumerated().map { number, caption in
+      DrawingRequest(text: vocabulary.encode(caption), seed: seed, number: number)
+    }
+    let drawings = reconstructor.decode(
+      prior.makeDecoder(team: reconstructor.team).drawInParts(requests, options: .init()))
+    let nearest = drawings.map { drawing in
+      let distances = library.distances(from: drawing)
+      let index = distances.nearest(of: train) ?? train[0]
+      return (index: index, distance: distances.rootMeanSquare(at: index))
+    }
+    let hits = zip(owners, nearest).filter { $0 == $1.index }.map(\.1.distance).sorted()
+    let isJudged = hits.count >= Self.leastHits
+    let near = isJudged ? hits[Int(Self.nearShare * Double(hits.count - 1))] : 0
+    for (drawing, nearest) in zip(drawings, nearest) {
+      if nearest.distance <= near {
+        views[nearest.index, default: []].append(drawing)
+      } else {
+        failures.append(drawing)
+      }
+    }
+  }
+
+  private static func random(_ seed: UInt64, _ number: Int) -> Philox {
+    Philox(seed: seed, stream: 0xD2A << 48, counter: UInt64(number) << 8)
+  }
+}

@@ -1,0 +1,435 @@
+import ArrayFiles
+import Basics
+import Checkpoints
+import Datasets
+import Evaluation
+import Foundation
+import Generation
+import ImageTokenizers
+import Imaging
+import NN
+import Optimization
+import Priors
+import Synchronization
+import TensorCore
+import TextTokenizer
+
+/// Trains stage 2 on a data set's train split and saves it to the checkpoint that holds stage 1.
+public struct PriorTrainer: StageTrainer {
+  /// Seconds between measurements of retrieval, each of which draws a picture for every validation caption.
+  private static let retrievalInterval = 240.0
+
+  public let resources: TrainingResources
+  private let architecture: PriorConfiguration?
+
+  /// - Parameters:
+  ///   - resources: what the run works with.
+  ///   - architecture: the kind, depth, widths and dropout of a new run's model; the preset's unless given.
+  public init(_ resources: TrainingResources, architecture: PriorConfiguration? = nil) {
+    self.resources = resources
+    self.architecture = architecture
+  }
+
+  /// Begins a run, training the vocabulary first where the checkpoint has none, or goes on with the one saved last. A
+  /// prior that is there stays until the first save of a new run, which moves it to the folder `previous`.
+  ///
+  /// - Parameters:
+  ///   - settings: of the run; resuming takes those of its beginning, but for `bound` and `saveEvery`.
+  ///   - resume: whether to go on where the last save was.
+  /// - Throws: `PipelineError` for settings, data or files that do not do, and where the learning rate diverges.
+  public func train(settings: TrainingSettings, resume: Bool) throws(PipelineError) {
+    var (state, saved) = try start(.prior, settings: settings, resume: resume)
+    try state.configuration.imageTokenizer?.checkSuitsPrior(architecture?.kind ?? settings.priorKind ?? .transformer)
+    let imageTokenizer = try checkpoint.readImageTokenizer(state.configuration)
+    try checkPictureSize(imageTokenizer)
+    if !resume { try check(settings, trained: state.configuration.prior, imageTokenizer) }
+    let captions = dataSet.trainingTexts()
+    let texts = dataSet.trainingTexts(captionForms(state.settings))
+    let vocabulary = resume ? try checkpoint.readVocabulary() : try vocabulary(texts, settings: settings)
+    if !resume {
+      describe(&state.configuration, state.settings, imageTokenizer, vocabulary, texts)
+    }
+    guard let description = state.configuration.prior else {
+      throw PipelineError(.badData, "\(checkpoint.trainingStateFile.path) describes no prior")
+    }
+    try state.configuration.validate(of: "the architecture")
+    try checkpoint.checkBelongTogether(description, imageTokenizer, vocabulary)
+    if saved != nil { try checkpoint.check(description.leastParameterCount, fits: checkpoint.trainingStateFile) }
+    reportTruncation(captions, vocabulary, textLength: description.frame.textLength)
+    try run(imageTokenizer, vocabulary, description, state, saved)
+  }
+
+  /// Refuses what a new run cannot do before it has written anything.
+  /// - Parameter trained: the prior that the checkpoint holds.
+  private func check(
+    _ settings: TrainingSettings, trained: PriorConfiguration?, _ imageTokenizer: any ImageTokenizer
+  ) throws(PipelineError) {
+    var kind = architecture?.kind ?? settings.priorKind ?? .transformer
+    if settings.isWarmStart {
+      guard checkpoint.hasPrior, let trained else {
+        throw PipelineError(.noInput, "\(checkpoint.url.path) has no prior whose weights a warm start could take")
+      }
+      if let wanted = settings.priorKind, wanted != trained.kind {
+        throw PipelineError(
+          .usage,
+          "a warm start goes on with the checkpoint's \(trained.kind.rawValue), not with a \(wanted.rawValue); "
+            + "give --kind \(trained.kind.rawValue) or leave --warm-start out")
+      }
+      if let length = settings.textLength, length != trained.frame.textLength {
+        throw PipelineError(
+          .usage,
+          "a warm start goes on with the checkpoint's \(trained.frame.textLength) text tokens; leave --text-length out")
+      }
+      kind = trained.kind
+    }
+    if settings.attention != nil && kind != .transformer {
+      throw PipelineError(.usage, "--attention is for the transformer, and this prior is a \(kind.rawValue)")
+    }
+    if settings.refinementCorruption != nil && imageTokenizer.codesPerPlace == 1 {
+      throw PipelineError(
+        .usage, "--refinement-corruption is for tokenizers with several codes a place, and this one has one")
+    }
+  }
+
+  /// What a new run's `config.json` says of the data and the prior.
+  private func describe(
+    _ configuration: inout CheckpointConfiguration, _ settings: TrainingSettings,
+    _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding, _ texts: [String]
+  ) {
+    var description = architecture ?? settings.chosenPreset.prior(settings.priorKind ?? .transformer)
+    if settings.isWarmStart, let trained = configuration.prior {
+      description = trained
+      configuration.earlierPriorTraining = configuration.priorRuns
+    } else {
+      description.frame.textVocabulary = vocabulary.vocabularySize
+      description.frame.imageVocabulary = imageTokenizer.codeCount
+      description.frame.gridSide = imageTokenizer.gridSides[0]
+      description.frame.codesPerPlace = imageTokenizer.codesPerPlace
+      description.frame.textLength =
+        settings.textLength ?? Self.suitableTextLength(texts.map { vocabulary.encode($0).count })
+      configuration.earlierPriorTraining = nil
+    }
+    if let dropout = settings.dropout { description.frame.dropout = dropout }
+    if let attention = settings.attention, case .transformer(var transformer) = description {
+      transformer.attention = attention
+      description = .transformer(transformer)
+    }
+    configuration.prior = description
+    configuration.data = .init(dataSet)
+    let words = dataSet.trainingTexts().flatMap(BytePairEncoding.words(in:))
+    let ownWords = settings.captionForms?.isEmpty == false ? CaptionForms.ownWords : []
+    configuration.captionWords = ownWords.union(words).sorted().joined(separator: " ")
+    configuration.priorTraining = nil
+  }
+
+  private func vocabulary(_ texts: [String], settings: TrainingSettings) throws(PipelineError) -> BytePairEncoding {
+    if checkpoint.exists(checkpoint.vocabularyFile) {
+      let vocabulary = try checkpoint.readVocabulary()
+      observer.report(.note("using the checkpoint's vocabulary of \(vocabulary.vocabularySize) pieces"))
+      return vocabulary
+    }
+    guard !checkpoint.exists(checkpoint.rankerFile) else {
+      throw PipelineError(
+        .badData,
+        "\(checkpoint.url.path) has a ranker but not the vocabulary.json that it was trained with; put that back, or remove "
+          + checkpoint.rankerFile.lastPathComponent)
+    }
+    let vocabulary = try BytePairEncoding.train(on: texts, vocabularySize: settings.vocabularySize)
+    try vocabulary.write(to: checkpoint.vocabularyFile)
+    observer.report(
+      .note("trained a vocabulary of \(vocabulary.vocabularySize) pieces on \(texts.count) texts"))
+    return vocabulary
+  }
+
+  /// Room for 99.5% of the captions, a multiple of 8 in 8 ... 64: text that hardly any caption has costs at every step.
+  static func suitableTextLength(_ lengths: [Int]) -> Int {
+    let sorted = lengths.sorted()
+    guard !sorted.isEmpty else { return 8 }
+    let length = sorted[min(sorted.count - 1, sorted.count * 995 / 1000)]
+    return min(64, max(8, (length + 7) / 8 * 8))
+  }
+
+  private func reportTruncation(_ captions: [String], _ vocabulary: BytePairEncoding, textLength: Int) {
+    let long = captions.count { vocabulary.encode($0).count > textLength }
+    if long > 0 {
+      observer.report(
+        .note(
+          "\(long) of \(captions.count) captions have more than \(textLength) tokens and are cut; see --text-length"))
+    }
+  }
+
+  private func run(
+    _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding, _ description: PriorConfiguration,
+    _ start: TrainingState, _ saved: SafeTensors?
+  ) throws(PipelineError) {
+    var settings = start.settings
+    let train = dataSet.indices(of: .train)
+    let (batchSize, bound, learningRate, augmentation) = settings.fill(
+      settings.chosenPreset.priorDefaults(pictures: train.count), learningRate: 1e-3,
+      augmentation: TrainingSettings.standardAugmentation(of: .prior))
+    let forms = captionForms(settings)
+    let loader = try BatchLoader(
+      dataSet: dataSet, indices: forms?.epoch ?? train, batchSize: batchSize, seed: settings.seed,
+      augmentation: augmentation, forms: forms)
+    if saved == nil && description.frame.codesPerPlace > 1 {
+      settings.refinementCorruption = settings.refinementCorruption ?? TrainingSettings.standardRefinementCorruption
+    }
+    let team = try makeTeam(threads: min(threads, batchSize))
+    let model = description.makeModel(seed: settings.seed)
+    if settings.isWarmStart && saved == nil {
+      try SafeTensors(contentsOf: checkpoint.priorFile).read(into: model)
+    }
+    var options = AdamW.Options()
+    options.weightDecay = 0.05
+    options.averageDecay = settings.averageDecay > 0 ? settings.averageDecay : nil
+    let optimizer = AdamW(ParameterStore(model, precision: precision), options: options)
+    if let saved { try start.restore(optimizer, buffers: [], from: saved) }
+    try checkpoint.create()
+    let trainer = ReplicaTrainer(optimizer, team: team)
+    let batches = PrefetchingLoader(loader, startingAt: start.step)
+    let log = TrainingLog(folder: checkpoint.logFolder, stage: .prior, resumingAt: saved.map { _ in start.step })
+    let tokens = TokenCache(imageTokenizer, isCaching: augmentation == .none)
+    let validation = try Validation(self, vocabulary, imageTokenizer, team)
+    let frame = description.frame
+    // What is validated and saved: the weights, or their moving average where one is kept.
+    let result = description.makeModel(seed: settings.seed)
+    func updateResult() {
+      let source = optimizer.store.named(optimizer.average ?? optimizer.store.values)
+      for (target, source) in zip(result.parameters(), source) { target.value.assign(source.tensor) }
+    }
+    let known = KnownCaptions(of: dataSet)
+    var state = start
+    state.settings = settings
+    var isFirstSave = saved == nil
+    var lastValidation = start.configuration.priorTraining?.validation
+    var retrieval = start.configuration.priorTraining?.retrieval
+    var lastRetrieval = start.seconds
+    var best = Double.infinity
+    var recentLoss = 0.0
+    var overfittingIsKnown = false
+    // Retrieval goes on rising long after the validation loss has stopped to fall; so it does until measured.
+    var retrievalRises = validation.library != nil && !validation.texts.isEmpty
+    let loop = TrainingLoop(
+      schedule: LearningRateSchedule(peak: learningRate, warmUpSteps: 100), bound: bound, batchSize: batchSize,
+      stepsPerEpoch: Double(loader.indices.count) / Double(batchSize), saveEvery: settings.saveEvery,
+      observer: observer, log: log)
+    try loop.run(
+      from: (start.step, start.seconds),
+      step: { (step, learningRate, _) throws(PipelineError) in
+        let batch = try batches.next()
+        let texts = encoded(batch.captions, vocabulary, settings, firstSample: step * batchSize)
+        let textTargets = model.textTargetCount(texts)
+        var losses = [(text: Float, image: Float)](repeating: (0, 0), count: team.count)
+        let stepResult = losses.withUnsafeMutableBufferPointer { losses in
+          nonisolated(unsafe) let losses = losses
+          return trainer.step(learningRate: learningRate) { shard in
+            let range = team.range(of: shard, total: batchSize)
+            let images = range.map { tokens.tokens(of: batch, at: $0) }
+            let part = PriorBatch(
+              texts: Array(texts[range]), images: images.flatMap(\.self),
+              imageInputs: zip(range, images).flatMap {
+                corrupted($1, settings, frame, step * batchSize + $0)
+              })
+            let share = Float(range.count) / Float(batchSize)
+            let dropout =
+              frame.dropout > 0
+              ? DropoutStream(probability: frame.dropout, seed: settings.seed, step: step, shard: shard) : nil
+            let textShare = Float(model.textTargetCount(part.texts)) / Float(max(1, textTargets))
+            let loss = model.loss(part, share: share, textShare: textShare, precision: precision, dropout: dropout)
+            losses[shard] = (loss.text * textShare, loss.image * share)
+            return loss.total
+          }
+        }
+        let image = Double(losses.reduce(0) { $0 + $1.image })
+        recentLoss = step == start.step ? image : 0.98 * recentLoss + 0.02 * image
+        return TrainingLoop.StepReport(
+          loss: stepResult.loss, gradientNorm: stepResult.gradientNorm,
+          metrics: [("image_loss", image), ("text_loss", Double(losses.reduce(0) { $0 + $1.text }))])
+      },
+      validate: { (progress) throws(PipelineError) in
+        updateResult()
+        try validation.drawSamples(result, to: checkpoint.logFolder)
+        var metrics: [(name: String, value: Double)] = []
+        let loss = validation.loss(result, precision: precision)
+        var words = "no validation pictures"
+        if let loss {
+          metrics.append(("validation_image_loss", loss))
+          words = String(format: "validation loss %.3f nats an image token", loss)
+        }
+        if progress.fraction >= 1 || progress.seconds - lastRetrieval >= Self.retrievalInterval {
+          lastRetrieval = progress.seconds
+          if let measured = validation.retrieval(result) {
+            retrievalRises = measured.at1 > retrieval?.at1 ?? 0
+            retrieval = (retrieval ?? .init(at1: 0)).adding(at1: measured.at1, seconds: progress.seconds)
+            metrics += [("validation_retrieval_at_1", measured.at1), ("validation_retrieval_at_5", measured.at5)]
+            words += String(
+              format: "; retrieval@1 %.0f%%, @5 %.0f%% of %d captions", 100 * measured.at1, 100 * measured.at5,
+              measured.captions)
+          }
+          if let measured = validation.retrievalOfForms(result) {
+            metrics.append(("forms_retrieval_at_1", measured.at1))
+            words += String(
+              format: "; %.0f%% of %d training captions in other forms", 100 * measured.at1, measured.captions)
+          }
+        }
+        observer.report(.validation(words))
+        guard let loss else { return metrics }
+        lastValidation = loss
+        if loss > best + 0.05 && recentLoss < best && !retrievalRises && !overfittingIsKnown {
+          overfittingIsKnown = true
+          observer.report(
+            .note(
+              String(format: "over-fitting: the validation loss rose from %.3f to %.3f ", best, loss)
+                + "while the training loss falls; more pictures, a smaller --preset or a shorter run help"))
+        }
+        best = min(best, loss)
+        return metrics
+      },
+      save: { (step, seconds) throws(PipelineError) in
+        (state.step, state.seconds) = (step, seconds)
+        state.configuration.priorTraining = state.summary(
+          batchSize: batchSize, pictures: loader.indices.count, validation: lastValidation, retrieval: retrieval)
+        updateResult()
+        try known.write(to: checkpoint.captionsFile)
+        try save(
+          state, optimizer, tensors: result.namedTensors(), to: checkpoint.priorFile, "the prior that was here",
+          isFirst: &isFirstSave)
+      })
+  }
+
+  /// The captions of a batch as tokens, some left out for guidance, some split differently by BPE dropout.
+  private func encoded(
+    _ captions: [String], _ vocabulary: BytePairEncoding, _ settings: TrainingSettings, firstSample: Int
+  ) -> [[Int32]] {
+    captions.enumerated().map { offset, caption in
+      // The counter's upper half names the sample: its numbers depend on nothing else.
+      var random = Philox(
+        seed: settings.seed, stream: 0xCA9 << 48, counter: UInt64(firstSample + offset) << 24)
+      if random.uniform() < settings.captionDropout { return [] }
+      return vocabulary.encode(caption, dropout: settings.mergeDropout, using: &random)
+    }
+  }
+
+  /// What the model is shown of a picture's tokens.
+  private func corrupted(
+    _ tokens: [Int32], _ settings: TrainingSettings, _ frame: PriorConfiguration.Frame, _ sample: Int
+  ) -> [Int32] {
+    let refinementCorruption = settings.refinementCorruption ?? 0
+    if settings.imageCorruption == 0 && refinementCorruption == 0 { return tokens }
+    var random = Philox(seed: settings.seed, stream: 0xC02 << 48, counter: UInt64(sample) << 24)
+    return PriorBatch.corrupted(
+      tokens, probability: settings.imageCorruption, refinementProbability: refinementCorruption,
+      codes: frame.imageVocabulary / frame.codesPerPlace, depth: frame.codesPerPlace, using: &random)
+  }
+
+  /// The image tokens of pictures, each encoded once where it is always the same.
+  private final class TokenCache: Sendable {
+    private let imageTokenizer: any ImageTokenizer
+    private let isCaching: Bool
+    private let known = Mutex<[Int: [Int32]]>([:])
+
+    init(_ imageTokenizer: any ImageTokenizer, isCaching: Bool) {
+      self.imageTokenizer = imageTokenizer
+      self.isCaching = isCaching
+    }
+
+    func tokens(of batch: Batch, at position: Int) -> [Int32] {
+      let index = batch.indices[position]
+      if isCaching, let tokens = known.withLock({ $0[index] }) { return tokens }
+      let side = imageTokenizer.pictureSize
+      let size = side * side * 3
+      let bytes = Array(batch.pixels[position * size..<(position + 1) * size])
+      // One by one, so that a picture's tokens do not depend on the batch it is met in. Runs while a tape records, but
+      // a tokenizer's parameters are constants here.
+      let tokens = withoutRecording { imageTokenizer.encode(Tensor(pictureBytes: bytes, side: side)) }
+      if isCaching { known.withLock { $0[index] = tokens } }
+      return tokens
+    }
+  }
+
+  /// Held-out loss and retrieval, and pictures for captions that stay the same throughout a run.
+  private struct Validation {
+    private static let maximumCount = 128
+    /// Training captions that are drawn in another form.
+    private static let formCount = 60
+    private static let sampleCount = 12
+    /// The held-out pictures' positions in the data set, captions and tokens.
+    let indices: [Int]
+    let texts: [[Int32]]
+    let images: [[Int32]]
+    /// Training captions in the forms in which people write them, in turn.
+    let formIndices: [Int]
+    let formTexts: [[Int32]]
+    /// Nil where nothing is looked up, and where not all pictures are in memory: reading each would take too long.
+    let library: PictureLibrary?
+    let captions: [String]
+    let sampleTexts: [[Int32]]
+    let reconstructor: Reconstructor
+    let team: ThreadTeam
+    let seed: UInt64 = 0
+
+    init(
+      _ trainer: PriorTrainer, _ vocabulary: BytePairEncoding, _ imageTokenizer: any ImageTokenizer,
+      _ team: ThreadTeam
+    ) throws(PipelineError) {
+      self.team = team
+      reconstructor = Reconstructor(tokenizer: imageTokenizer, team: team)
+      let dataSet = trainer.dataSet
+      // Evenly spaced: in the order of the files, what is alike stands together.
+      let held = dataSet.indices(of: .validation).spread(over: Self.maximumCount)
+        .compactMap { i in (try? dataSet.picture(at: i)).map { (index: i, picture: $0) } }
+      indices = held.map(\.index)
+      let heldCaptions = held.map { dataSet.entries[$0.index].captions[0] }
+      texts = heldCaptions.map { vocabulary.encode($0) }
+      images = reconstructor.tokens(of: held.map(\.picture))
+      library = dataSet.isInMemory ? try PictureLibrary(dataSet) : nil
+      let train = dataSet.indices(of: .train)
+      let forms = CaptionForms(of: dataSet.entries, indices: train)
+      formIndices = train.spread(over: Self.formCount)
+      formTexts = formIndices.enumerated().map { number, index in
+        let written = CaptionForms.Measured.allCases
+        return vocabulary.encode(forms.caption(of: index, in: written[number % written.count]))
+      }
+      // Two thirds from training, evenly spaced, the rest held out.
+      let trainCount = min(train.count, held.isEmpty ? Self.sampleCount : Self.sampleCount * 2 / 3)
+      captions =
+        train.spread(over: trainCount).map { dataSet.entries[$0].captions[0] }
+        + heldCaptions.prefix(Self.sampleCount - trainCount)
+      sampleTexts = captions.map { vocabulary.encode($0) }
+    }
+
+    /// Nats an image token; nil without pictures.
+    func loss(_ model: any Prior, precision: ElementType) -> Double? {
+      if texts.isEmpty { return nil }
+      return model.meanImageLoss(texts: texts, images: images, precision: precision, team: team)
+    }
+
+    /// One picture for each text, picture 0 of the seed, as `evaluate` draws it.
+    private func draw(_ model: any Prior, _ texts: [[Int32]]) -> [Picture] {
+      reconstructor.decode(
+        model.makeDecoder(team: team).drawInParts(
+          texts.map { .init(text: $0, seed: seed, number: 0) }, options: .init()))
+    }
+
+    /// Nil without pictures, and where there is no library.
+    func retrieval(_ model: any Prior) -> Evaluation.Retrieval? {
+      texts.isEmpty ? nil : retrieval(model, texts, indices)
+    }
+
+    /// Of training captions in other forms; nil where there is no library.
+    func retrievalOfForms(_ model: any Prior) -> Evaluation.Retrieval? { retrieval(model, formTexts, formIndices) }
+
+    private func retrieval(_ model: any Prior, _ texts: [[Int32]], _ own: [Int]) -> Evaluation.Retrieval? {
+      guard let library else { return nil }
+      return Evaluation.Retrieval(
+        ranks: zip(draw(model, texts), own).map { library.distances(from: $0).place(of: $1).rank })
+    }
+
+    func drawSamples(_ model: any Prior, to folder: URL) throws(PipelineError) {
+      guard !captions.isEmpty else { return }
+      try Picture.grid(draw(model, sampleTexts), columns: 4).write(
+        to: folder.appendingPathComponent("samples.png"),
+        text: captions.enumerated().map { ("Caption \($0 + 1)", $1.replacing("\0", with: "")) })
+    }
+  }
+}

@@ -1,0 +1,176 @@
+import Corpus
+import Foundation
+import TensorCore
+import Testing
+
+/// The files are those of `Tests/Fixtures/make_numpy_fixtures.py`.
+@Suite struct NumPyFileTests {
+  static let folder = TestFolder.fixtures.deletingLastPathComponent().appendingPathComponent("numpy")
+
+  /// What all matrices hold before their type changes it.
+  static let whole = (0..<15).map { Double($0 - 7) }
+
+  static func read(_ name: String, array: String? = nil) throws(PipelineError) -> Matrix {
+    try NumPyFile.matrix(contentsOf: folder.appendingPathComponent(name), array: array)
+  }
+
+  @Test(arguments: [
+    "little-f8.npy", "big-f8.npy", "little-f4.npy", "big-f4.npy", "fortran.npy", "version-2.npy", "version-3.npy",
+    "one-stored.npz", "one-deflated.npz",
+  ])
+  func floatingPointIsReadInEitherByteOrder(name: String) throws {
+    #expect(try Self.read(name) == Matrix(Self.whole.map { $0 / 4 }, rows: 5, columns: 3))
+  }
+
+  @Test(arguments: ["int8", "int16", "int32", "int64", "big-int16"])
+  func integersKeepTheirSign(name: String) throws {
+    #expect(try Self.read("\(name).npy") == Matrix(Self.whole, rows: 5, columns: 3))
+  }
+
+  @Test(arguments: ["uint8", "uint16", "uint32", "uint64"])
+  func integersWithoutSignAreRead(name: String) throws {
+    #expect(try Self.read("\(name).npy") == Matrix(Self.whole.map(abs), rows: 5, columns: 3))
+  }
+
+  @Test func labelsMayHaveOneAxis() throws {
+    func labels(_ name: String) throws(PipelineError) -> [Int] {
+      try NumPyFile.integers(contentsOf: Self.folder.appendingPathComponent(name))
+    }
+    #expect(try labels("one-axis.npy") == [0, 1, 2, 3, 4])
+    for name in ["int8.npy", "no-axes.npy", "no-rows.npy", "none.npy"] {
+      #expect(throws: PipelineError.self) { try labels(name) }
+    }
+  }
+
+  @Test func booleansAreZeroAndOne() throws {
+    #expect(try Self.read("bool.npy") == Matrix(Self.whole.map { $0 > 0 ? 1 : 0 }, rows: 5, columns: 3))
+  }
+
+  @Test(arguments: ["four-axes.npy", "four-axes-fortran.npy"])
+  func furtherAxesAreLaidOutInRows(name: String) throws {
+    #expect(try Self.read(name) == Matrix((0..<48).map(Double.init), rows: 2, columns: 24))
+  }
+
+  @Test func numbersThatAreNotFinitePass() throws {
+    let matrix = try Self.read("not-finite.npy")
+    #expect(matrix[0, 0].isNaN)
+    #expect(matrix.elements.dropFirst() == [1, .infinity, -.infinity])
+  }
+
+  @Test func oneOfSeveralArraysIsChosen() throws {
+    #expect(try Self.read("two.npz", array: "points") == Matrix(Self.whole.map { $0 / 4 }, rows: 5, columns: 3))
+    #expect(throws: PipelineError.self) { try Self.read("two.npz", array: "labels") }
+    for array in [nil, "x"] {
+      let error = #expect(throws: PipelineError.self) { try Self.read("two.npz", array: array) }
+      #expect(error?.kind == .usage)
+      #expect(error?.message.contains("points, labels") == true)
+    }
+    let error = #expect(throws: PipelineError.self) { try Self.read("int8.npy", array: "x") }
+    #expect(error?.kind == .usage)
+  }
+
+  @Test(arguments: [
+    ("one-axis", "one axis"), ("no-axes", "no axes"), ("no-rows", "empty"), ("objects", "Python objects"),
+    ("records", "named fields"), ("complex", "<c16"), ("text", "<U1"),
+  ])
+  func otherArraysAreRefused(name: String, reason: String) throws {
+    let error = #expect(throws: PipelineError.self) { try Self.read("\(name).npy") }
+    #expect(error?.kind == .badData)
+    #expect(error?.message.contains(reason) == true)
+  }
+
+  @Test func missingFilesAreToldFromDamagedOnes() throws {
+    for name in ["no-such-file.npy", "."] {
+      let error = #expect(throws: PipelineError.self) { try Self.read(name) }
+      #expect(error?.kind == .noInput)
+    }
+  }
+}
+
+@Suite struct DamagedNumPyFileTests {
+  /// Reads bytes through a file in `folder`.
+  static func read(_ bytes: [UInt8], in folder: TestFolder) throws -> Matrix {
+    try folder.write(Data(bytes), to: "damaged")
+    return try NumPyFile.matrix(contentsOf: folder.url.appendingPathComponent("damaged"))
+  }
+
+  static func expectBadData(_ bytes: [UInt8], _ reason: String = "", in folder: TestFolder) {
+    let error = #expect(throws: PipelineError.self) { try read(bytes, in: folder) }
+    #expect(error?.kind == .badData)
+    if !reason.isEmpty { #expect(error?.message.contains(reason) == true, "\(error?.message ?? "")") }
+  }
+
+  static func fixture(_ name: String) throws -> [UInt8] {
+    Array(try Data(contentsOf: NumPyFiles.folder.appendingPathComponent(name)))
+  }
+
+  /// An array of version 1 with any description and no numbers.
+  static func header(_ text: String) -> [UInt8] {
+    [0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(text.utf8.count % 256), UInt8(text.utf8.count / 256)] + Array(text.utf8)
+  }
+
+  @Test(arguments: ["little-f8.npy", "one-stored.npz", "one-deflated.npz"])
+  func nothingShorterIsRead(name: String) throws {
+    let folder = try TestFolder()
+    defer { folder.remove() }
+    let whole = try Self.fixture(name)
+    for count in 0..<whole.count { Self.expectBadData(Array(whole.prefix(count)), in: folder) }
+    Self.expectBadData(whole + [0], in: folder)
+  }
+
+  /// No byte of an archive makes the reader crash or read other numbers than were written.
+  @Test(arguments: ["one-stored.npz", "one-deflated.npz"])
+  func noChangedByteReadsAsOtherNumbers(name: String) throws {
+    let folder = try TestFolder()
+    defer { folder.remove() }
+    let whole = try Self.fixture(name)
+    let expected = try Self.read(whole, in: folder)
+    var refused = 0
+    for i in whole.indices {
+      for change: UInt8 in [0x01, 0x80, 0xFF] {
+        var bytes = whole
+        bytes[i] ^= change
+        do { #expect(try Self.read(bytes, in: folder) == expected) } catch let error as PipelineError {
+          #expect(error.kind == .badData)
+          refused += 1
+        }
+      }
+    }
+    #expect(refused > whole.count)
+  }
+
+  @Test func sizesAreNotBelieved() throws {
+    let folder = try TestFolder()
+    defer { folder.remove() }
+    func array(_ shape: String) -> [UInt8] {
+      Self.header("{'descr': '<f8', 'fortran_order': False, 'shape': (\(shape)), }")
+    }
+    Self.expectBadData(array("1000, 1000"), "cut short", in: folder)
+    Self.expectBadData(array("4294967296, 4294967296"), "at most", in: folder)
+    Self.expectBadData(array("2000000000, 1"), "at most", in: folder)
+    Self.expectBadData(array("99999999999999999999, 2"), "makes no sense", in: folder)
+    Self.expectBadData(array("-1, 2"), "not a description", in: folder)
+    // In an archive: the directory claims 2 GiB for what are two hundred bytes.
+    var archive = try Self.fixture("one-deflated.npz")
+    let entry = try #require(Data(archive).firstRange(of: Data([0x50, 0x4B, 1, 2]))?.lowerBound)
+    archive[entry + 27] = 0x80
+    Self.expectBadData(archive, "cannot hold", in: folder)
+  }
+
+  @Test func headersAreUnderstoodOrRefused() throws {
+    let folder = try TestFolder()
+    defer { folder.remove() }
+    // Python 2's long integers, other quotation marks, another order, no trailing comma.
+    let unusual = Self.header("{\"shape\": (2L, 1L), \"fortran_order\": True, \"descr\": \"|u1\"}")
+    #expect(try Self.read(unusual + [3, 200], in: folder) == Matrix([3, 200], rows: 2, columns: 1))
+
+    Self.expectBadData(Self.header("{}"), "not a description", in: folder)
+    Self.expectBadData(Self.header(String(repeating: " ", count: 20_000)), "claims 20000", in: folder)
+    Self.expectBadData(Array("P5 3 5 255\n".utf8), "not an array", in: folder)
+    var newer = unusual
+    newer[6] = 9
+    Self.expectBadData(newer, "version 9", in: folder)
+    // A zip file without arrays, and one with nothing.
+    Self.expectBadData([0x50, 0x4B, 5, 6] + [UInt8](repeating: 0, count: 18), "no array", in: folder)
+  }
+}
