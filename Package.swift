@@ -132,32 +132,29 @@ let package = Package(
     .target(
       name: "ModelTestSupport", dependencies: ["ArrayFiles", "LinearAlgebra", "TensorCore", "TestSupport"],
       path: "Tests/ModelTestSupport"),
-    .testTarget(name: "BasicsTests", dependencies: ["Basics", "ModelTestSupport", "TensorCore", "TestSupport"]),
-    .testTarget(name: "TensorCoreTests", dependencies: ["Basics", "ModelTestSupport", "TensorCore", "TestSupport"]),
-    .testTarget(name: "NNTests", dependencies: ["ModelTestSupport", "NN", "TensorCore"]),
+    .testTarget(name: "BasicsTests", dependencies: ["Basics", "TensorCore", "TestSupport"]),
+    .testTarget(name: "TensorCoreTests", dependencies: ["Basics", "ModelTestSupport", "Optimization", "TensorCore"]),
+    .testTarget(name: "NNTests", dependencies: ["NN", "TensorCore"]),
     .testTarget(
-      name: "OptimizationTests",
-      dependencies: ["ArrayFiles", "Basics", "ModelTestSupport", "NN", "Optimization", "TensorCore"]),
+      name: "OptimizationTests", dependencies: ["Basics", "ModelTestSupport", "NN", "Optimization", "TensorCore"]),
     .testTarget(
       name: "ArrayFilesTests",
-      dependencies: ["ArrayFiles", "Basics", "LinearAlgebra", "ModelTestSupport", "NN", "TensorCore", "TestSupport"]),
+      dependencies: ["ArrayFiles", "Basics", "LinearAlgebra", "NN", "TensorCore", "TestSupport"]),
     .testTarget(name: "ImagingTests", dependencies: ["Basics", "Imaging", "TestSupport"]),
     .testTarget(name: "TextTokenizerTests", dependencies: ["Basics", "TestSupport", "TextTokenizer"]),
-    .testTarget(
-      name: "DatasetsTests", dependencies: ["Basics", "Datasets", "Imaging", "TestSupport", "TextTokenizer"]),
+    .testTarget(name: "DatasetsTests", dependencies: ["Basics", "Datasets", "Imaging", "TestSupport"]),
     .testTarget(name: "EmojiDataTests", dependencies: ["Basics", "Datasets", "EmojiData", "Imaging", "TestSupport"]),
     .testTarget(
-      name: "ImageTokenizersTests", dependencies: ["Basics", "ImageTokenizers", "ModelTestSupport", "NN", "TensorCore"]),
+      name: "ImageTokenizersTests",
+      dependencies: ["Basics", "ImageTokenizers", "ModelTestSupport", "NN", "Optimization", "TensorCore"]),
     .testTarget(
-      name: "PriorsTests",
-      dependencies: ["ArrayFiles", "Basics", "ModelTestSupport", "NN", "Priors", "TensorCore", "Optimization"]),
+      name: "PriorsTests", dependencies: ["Basics", "ModelTestSupport", "NN", "Optimization", "Priors", "TensorCore"]),
     .testTarget(
       name: "RankersTests", dependencies: ["Basics", "ModelTestSupport", "NN", "Optimization", "Rankers", "TensorCore"]),
     .testTarget(
       name: "LatentModelsTests",
       dependencies: [
-        "ArrayFiles", "Basics", "LatentModels", "LinearAlgebra", "ModelTestSupport", "NN", "Optimization", "TensorCore",
-        "TestSupport",
+        "ArrayFiles", "Basics", "LatentModels", "LinearAlgebra", "ModelTestSupport", "NN", "TensorCore", "TestSupport",
       ]),
     .testTarget(
       name: "PipelineTests",
@@ -169,8 +166,7 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "dalle-cli", "ArrayFiles", "Basics", "DALLE", "Imaging", "LatentModels", "LinearAlgebra", "NN", "TensorCore",
-        "TestSupport",
+        "dalle-cli", "ArrayFiles", "Basics", "Imaging", "Ladder", "LinearAlgebra", "TensorCore", "TestSupport",
       ]),
   ],
   swiftLanguageModes: [.v6]

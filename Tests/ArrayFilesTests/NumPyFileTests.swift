@@ -1,11 +1,13 @@
-import Corpus
+import ArrayFiles
+import Basics
 import Foundation
-import TensorCore
+import LinearAlgebra
+import TestSupport
 import Testing
 
 /// The files are those of `Tests/Fixtures/make_numpy_fixtures.py`.
 @Suite struct NumPyFileTests {
-  static let folder = TestFolder.fixtures.deletingLastPathComponent().appendingPathComponent("numpy")
+  static let folder = Fixtures.url("numpy")
 
   /// What all matrices hold before their type changes it.
   static let whole = (0..<15).map { Double($0 - 7) }
@@ -89,19 +91,19 @@ import Testing
 
 @Suite struct DamagedNumPyFileTests {
   /// Reads bytes through a file in `folder`.
-  static func read(_ bytes: [UInt8], in folder: TestFolder) throws -> Matrix {
+  static func read(_ bytes: [UInt8], in folder: TemporaryFolder) throws -> Matrix {
     try folder.write(Data(bytes), to: "damaged")
     return try NumPyFile.matrix(contentsOf: folder.url.appendingPathComponent("damaged"))
   }
 
-  static func expectBadData(_ bytes: [UInt8], _ reason: String = "", in folder: TestFolder) {
+  static func expectBadData(_ bytes: [UInt8], _ reason: String = "", in folder: TemporaryFolder) {
     let error = #expect(throws: PipelineError.self) { try read(bytes, in: folder) }
     #expect(error?.kind == .badData)
     if !reason.isEmpty { #expect(error?.message.contains(reason) == true, "\(error?.message ?? "")") }
   }
 
   static func fixture(_ name: String) throws -> [UInt8] {
-    Array(try Data(contentsOf: NumPyFiles.folder.appendingPathComponent(name)))
+    Array(try Data(contentsOf: NumPyFileTests.folder.appendingPathComponent(name)))
   }
 
   /// An array of version 1 with any description and no numbers.
@@ -111,7 +113,7 @@ import Testing
 
   @Test(arguments: ["little-f8.npy", "one-stored.npz", "one-deflated.npz"])
   func nothingShorterIsRead(name: String) throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     let whole = try Self.fixture(name)
     for count in 0..<whole.count { Self.expectBadData(Array(whole.prefix(count)), in: folder) }
@@ -121,7 +123,7 @@ import Testing
   /// No byte of an archive makes the reader crash or read other numbers than were written.
   @Test(arguments: ["one-stored.npz", "one-deflated.npz"])
   func noChangedByteReadsAsOtherNumbers(name: String) throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     let whole = try Self.fixture(name)
     let expected = try Self.read(whole, in: folder)
@@ -140,7 +142,7 @@ import Testing
   }
 
   @Test func sizesAreNotBelieved() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     func array(_ shape: String) -> [UInt8] {
       Self.header("{'descr': '<f8', 'fortran_order': False, 'shape': (\(shape)), }")
@@ -158,7 +160,7 @@ import Testing
   }
 
   @Test func headersAreUnderstoodOrRefused() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     // Python 2's long integers, other quotation marks, another order, no trailing comma.
     let unusual = Self.header("{\"shape\": (2L, 1L), \"fortran_order\": True, \"descr\": \"|u1\"}")

@@ -1,3 +1,5 @@
+import ArrayFiles
+import Basics
 import Foundation
 import NN
 import TensorCore

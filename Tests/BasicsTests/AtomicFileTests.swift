@@ -1,5 +1,5 @@
+import Basics
 import Foundation
-import TensorCore
 import TestSupport
 import Testing
 

@@ -1,5 +1,7 @@
+import Basics
 import Foundation
 import Synchronization
+import TensorCore
 import Testing
 
 struct ThreadTeamTests {

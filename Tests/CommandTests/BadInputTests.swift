@@ -1,7 +1,7 @@
+import ArrayFiles
 import Foundation
-import Media
-import NN
 import TensorCore
+import TestSupport
 import Testing
 
 @Suite struct BadInputTests {
@@ -57,7 +57,7 @@ import Testing
   }
 
   @Test func resumingWhatIsNotThere() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     try folder.writeSquares()
     try Program.run(["train-tokenizer", "data", "--resume"], in: folder).expectFailure(66, "leave --resume out")
     try Program.run(["train-prior", "data", "--resume"], in: folder).expectFailure(66, "there is no checkpoint")
@@ -83,7 +83,7 @@ import Testing
   /// A folder `data` that `fill` has filled, on which both commands must fail and leave nothing behind.
   private func expectBadData(
     _ code: Int32, _ words: String, sourceLocation: SourceLocation = #_sourceLocation,
-    fill: (TestFolder) throws -> Void
+    fill: (TemporaryFolder) throws -> Void
   ) throws {
     for command in TrainingCommand.allCases {
       let folder = try Trained.copy()
@@ -119,7 +119,7 @@ import Testing
   }
 
   @Test func foldersThatAreFiles() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     try folder.writeSquares()
     try folder.write("", to: "file")
     try Program.run(["train-tokenizer", "data", "--steps", "1", "--checkpoint", "file/x"], in: folder)
@@ -178,7 +178,7 @@ import Testing
   /// `generate` with a checkpoint that `damage` has damaged.
   private func expectBadCheckpoint(
     _ code: Int32, _ words: String..., sourceLocation: SourceLocation = #_sourceLocation,
-    damage: (TestFolder) throws -> Void
+    damage: (TemporaryFolder) throws -> Void
   ) throws {
     let folder = try Trained.copy()
     try damage(folder)
@@ -192,14 +192,14 @@ import Testing
     #expect(!folder.exists("x.png"), sourceLocation: sourceLocation)
   }
 
-  private func replace(_ old: Regex<Substring>, _ new: String, in folder: TestFolder) throws {
-    let text = String(decoding: try folder.data("checkpoints/local/config.json"), as: UTF8.self)
+  private func replace(_ old: Regex<Substring>, _ new: String, in folder: TemporaryFolder) throws {
+    let text = String(decoding: try folder.read("checkpoints/local/config.json"), as: UTF8.self)
     try #require(text.contains(old))
     try folder.write(text.replacing(old, with: new), to: "checkpoints/local/config.json")
   }
 
   @Test func checkpointsThatAreMissingOrHalf() throws {
-    let empty = try TestFolder()
+    let empty = try TemporaryFolder()
     try Program.run(["generate", "red", "--checkpoint", "nothing"], in: empty).expectFailure(66, "no checkpoint")
     try Program.run(["generate", "red", "--checkpoint", "./nothing"], in: empty).expectFailure(66, "no checkpoint")
     try Program.run(["evaluate", "data", "--checkpoint", "nothing"], in: empty).expectFailure(66, "no checkpoint")
@@ -217,7 +217,7 @@ import Testing
     let file = "checkpoints/local/config.json"
     try expectBadCheckpoint(65, "config.json") { try $0.write("", to: file) }
     try expectBadCheckpoint(65, "config.json") { try $0.write("[]", to: file) }
-    try expectBadCheckpoint(65, "config.json") { try $0.write($0.data(file).prefix(100), to: file) }
+    try expectBadCheckpoint(65, "config.json") { try $0.write($0.read(file).prefix(100), to: file) }
     try expectBadCheckpoint(65, "formatVersion") { try $0.write("{}", to: file) }
     try expectBadCheckpoint(65, "version 7") { try replace(#/"format_version" : 1/#, "\"format_version\" : 7", in: $0) }
     try expectBadCheckpoint(65, "of kind other") { try replace(#/"kind" : "vqvae"/#, "\"kind\" : \"other\"", in: $0) }
@@ -242,17 +242,17 @@ import Testing
   func weightsThatAreDamaged(_ name: String) throws {
     let file = "checkpoints/local/\(name)"
     try expectBadCheckpoint(65, name) { try $0.write(Data(), to: file) }
-    try expectBadCheckpoint(65, name) { try $0.write($0.data(file).prefix(7), to: file) }
-    try expectBadCheckpoint(65, name) { try $0.write($0.data(file).prefix(500), to: file) }
-    try expectBadCheckpoint(65, name) { try $0.write($0.data(file).dropLast(), to: file) }
+    try expectBadCheckpoint(65, name) { try $0.write($0.read(file).prefix(7), to: file) }
+    try expectBadCheckpoint(65, name) { try $0.write($0.read(file).prefix(500), to: file) }
+    try expectBadCheckpoint(65, name) { try $0.write($0.read(file).dropLast(), to: file) }
     // A header that claims all but all of the address space.
     try expectBadCheckpoint(65, name) {
-      try $0.write(Data(repeating: 0xFF, count: 8) + $0.data(file).dropFirst(8), to: file)
+      try $0.write(Data(repeating: 0xFF, count: 8) + $0.read(file).dropFirst(8), to: file)
     }
     try expectBadCheckpoint(65, name) {
-      try $0.write($0.data(file).prefix(8) + Data(repeating: 0x7B, count: 1 << 22), to: file)
+      try $0.write($0.read(file).prefix(8) + Data(repeating: 0x7B, count: 1 << 22), to: file)
     }
-    func rewrite(_ folder: TestFolder, _ change: (inout [(name: String, tensor: Tensor)]) throws -> Void) throws {
+    func rewrite(_ folder: TemporaryFolder, _ change: (inout [(name: String, tensor: Tensor)]) throws -> Void) throws {
       let old = try SafeTensors(contentsOf: folder.path(file))
       var tensors: [(name: String, tensor: Tensor)] = []
       for name in old.names { tensors.append((name, try old.tensor(name))) }
@@ -275,7 +275,7 @@ import Testing
   @Test func vocabulariesThatAreNone() throws {
     let file = "checkpoints/local/vocabulary.json"
     try expectBadCheckpoint(65, "vocabulary.json") { try $0.write("{\"a\": 1}", to: file) }
-    try expectBadCheckpoint(65, "vocabulary.json") { try $0.write($0.data(file).prefix(300), to: file) }
+    try expectBadCheckpoint(65, "vocabulary.json") { try $0.write($0.read(file).prefix(300), to: file) }
     try expectBadCheckpoint(65, "do not belong together") { folder in
       try Program.run(["train-vocabulary", "data", "--vocabulary-size", "258", "--output", file], in: folder)
         .expectSuccess()

@@ -1,13 +1,17 @@
-import Corpus
-import DALLE
+import ArrayFiles
+import Basics
+import Ladder
 import Foundation
-import Media
-import TensorCore
+import Imaging
+import LinearAlgebra
+import TestSupport
 import Testing
 
 @Suite struct BaselinesCommandTests {
   /// Two clouds in three dimensions, the second dimension following the first.
-  private func writeMatrix(_ folder: TestFolder, _ name: String = "x.npy", rows: Int = 200, columns: Int = 3) throws {
+  private func writeMatrix(_ folder: TemporaryFolder, _ name: String = "x.npy", rows: Int = 200, columns: Int = 3)
+    throws
+  {
     var random = Philox(seed: 5, stream: 5)
     func normal() -> Double {
       (-2 * Foundation.log(1 - Double(random.uniform()))).squareRoot() * cos(2 * .pi * Double(random.uniform()))
@@ -34,7 +38,7 @@ import Testing
     ("ppca", ["--latent-dimensions", "1"]),
   ])
   func aClassicalModelIsFittedSavedScoredAndSampled(_ model: String, _ options: [String]) throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     try writeMatrix(folder)
     let fit = try Program.run(
       ["baselines", "fit", model, "x.npy", "--output", "m.safetensors", "--json"] + options, in: folder)
@@ -57,12 +61,12 @@ import Testing
     // Row i of a seed is the same whatever the count.
     try Program.run(["baselines", "sample", "m.safetensors", "--count", "3", "--output", "t.npy"], in: folder)
       .expectSuccess()
-    let (all, first) = (try folder.data("s.npy"), try folder.data("t.npy"))
+    let (all, first) = (try folder.read("s.npy"), try folder.read("t.npy"))
     #expect(all.suffix(2000 * 24).prefix(72) == first.suffix(72))
   }
 
   @Test func aMixtureBeatsOneGaussianOnTwoClouds() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     try writeMatrix(folder)
     func likelihood(_ arguments: String...) throws -> Double {
       try number(
@@ -74,7 +78,7 @@ import Testing
   }
 
   @Test func picturesAreFittedScoredAndDrawn() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     try folder.writeSquares()
     let fit = try Program.run(
       ["baselines", "fit", "ppca", "data", "--size", "8", "--latent-dimensions", "2", "--json"], in: folder)
@@ -97,7 +101,7 @@ import Testing
 
   @Test(arguments: [["gaussian-mixture"], ["gaussian-mixture-vae", "--steps", "60", "--latent-dimensions", "2"]])
   func componentsAreDrawnFromAndComparedWithLabels(_ model: [String]) throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     try writeMatrix(folder)
     try Program.run(
       ["baselines", "fit"] + model + ["x.npy", "--components", "2", "--output", "m.safetensors"], in: folder
@@ -112,7 +116,7 @@ import Testing
         ["baselines", "sample", "m.safetensors", "--component", component, "--output", "s\(component).npy"], in: folder
       ).expectSuccess()
     }
-    #expect(try folder.data("s0.npy") != folder.data("s1.npy"))
+    #expect(try folder.read("s0.npy") != folder.read("s1.npy"))
     try Program.run(["baselines", "sample", "m.safetensors", "--component", "2"], in: folder)
       .expectFailure(64, "there is no component 2")
     try NumPyWriter.write(Matrix([1, 2], rows: 2, columns: 1), to: folder.path("two.npy"))
@@ -125,7 +129,7 @@ import Testing
 
   @Test(arguments: [Rung.autoEncoder, .vqvae, .vqvae2, .dvae])
   func rungsOfCodesAreFittedDrawnFromAndScored(_ rung: Rung) throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     try folder.writeData(count: 24)
     try Program.run(
       ["baselines", "fit", rung.rawValue, "data", "--size", "16", "--steps", "2", "--output", "m.safetensors"],
@@ -140,7 +144,7 @@ import Testing
     } else {
       #expect(try #require(score.json()["mean_log_likelihood"] as? Double).isFinite)
     }
-    try folder.write(folder.data("m.safetensors").dropLast(8), to: "cut.safetensors")
+    try folder.write(folder.read("m.safetensors").dropLast(8), to: "cut.safetensors")
     try Program.run(["baselines", "sample", "cut.safetensors"], in: folder).expectFailure(65, "cut.safetensors")
     // A matrix has no pictures to cut into tokens.
     try Program.run(["baselines", "fit", rung.rawValue, "none.npy"], in: folder).expectFailure(66, "none.npy")
@@ -149,7 +153,7 @@ import Testing
   // MARK: The comparison
 
   @Test func theComparisonShowsEveryRung() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     try folder.writeData(count: 40)
     let outcome = try Program.run(
       [
@@ -159,7 +163,7 @@ import Testing
     outcome.expectSuccess()
     let report = try outcome.json()
     let models = try #require(report["models"] as? [[String: Any]])
-    let html = String(decoding: try folder.data("page.html"), as: UTF8.self)
+    let html = String(decoding: try folder.read("page.html"), as: UTF8.self)
     #expect(models.count == Rung.allCases.count && report["output"] as? String == "page.html")
     for model in models {
       let name = try #require(model["model"] as? String)
@@ -176,7 +180,7 @@ import Testing
   }
 
   @Test func aMatrixIsComparedToo() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     try writeMatrix(folder)
     let outcome = try Program.run(
       [
@@ -203,14 +207,14 @@ import Testing
     outcome.expectSuccess()
     let dalle = try #require(try outcome.json()["dalle"] as? [String: Any])
     #expect(dalle["frechet_distance"] is Double && (dalle["training_seconds"] as? Double ?? -1) >= 0)
-    let html = String(decoding: try folder.data("ladder.html"), as: UTF8.self)
+    let html = String(decoding: try folder.read("ladder.html"), as: UTF8.self)
     #expect(html.contains("id=\"dalle\"") && html.contains("a red bar"))
   }
 
   // MARK: Bad input
 
   @Test func dataThatAreNone() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     let fit = ["baselines", "fit", "gaussian"]
     try Program.run(fit + ["none.npy"], in: folder).expectFailure(66, "none.npy")
     try folder.write("text", to: "x.txt")
@@ -233,7 +237,7 @@ import Testing
   }
 
   @Test func optionsThatMakeNoSense() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     try writeMatrix(folder, rows: 5)
     for (arguments, code, words) in [
       (["fit", "perceptron", "x.npy"], 64, "gaussian-mixture"),
@@ -255,7 +259,7 @@ import Testing
   }
 
   @Test func modelFilesThatAreNone() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     try writeMatrix(folder)
     try writeMatrix(folder, "wide.npy", columns: 4)
     try Program.run(["baselines", "fit", "gaussian", "x.npy"], in: folder).expectSuccess()
@@ -276,13 +280,13 @@ import Testing
       ["baselines", "sample", trained.path("checkpoints/local/image-tokenizer.safetensors").path], in: folder
     ).expectFailure(65, "image-tokenizer.safetensors")
     // Cut short.
-    let whole = try folder.data("gaussian.safetensors")
+    let whole = try folder.read("gaussian.safetensors")
     try folder.write(whole.dropLast(8), to: "cut.safetensors")
     try Program.run(["baselines", "sample", "cut.safetensors"], in: folder).expectFailure(65, "cut.safetensors")
   }
 
   @Test func theHelpNamesAllModels() throws {
-    let outcome = try Program.run(["baselines", "fit", "--help"], in: TestFolder())
+    let outcome = try Program.run(["baselines", "fit", "--help"], in: TemporaryFolder())
     #expect(outcome.status == 0)
     for name in Rung.allCases.map(\.rawValue) {
       #expect(outcome.output.contains(name))
@@ -290,7 +294,7 @@ import Testing
   }
 }
 
-extension TestFolder {
+extension TemporaryFolder {
   /// Pictures of squares and bars, some of them held out, in `data`.
   func writeData(count: Int) throws {
     let colors: [(String, Picture.Color)] = [

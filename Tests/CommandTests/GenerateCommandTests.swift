@@ -1,12 +1,13 @@
 import Foundation
-import Media
+import Imaging
+import TestSupport
 import Testing
 
 @testable import dalle_cli
 
 @Suite struct GenerateCommandTests {
   /// The pictures of one call with --separate, by number.
-  private func pictures(_ folder: TestFolder, _ arguments: String...) throws -> [Picture] {
+  private func pictures(_ folder: TemporaryFolder, _ arguments: String...) throws -> [Picture] {
     let name = UUID().uuidString
     let outcome = try Program.run(
       ["generate", "a red square", "--seed", "5", "--separate", "--output", name] + arguments, in: folder)
@@ -224,9 +225,9 @@ import Testing
   @Test func anEarlierPictureOutlivesAFailure() throws {
     let folder = try Trained.copy()
     try Program.run(["generate", "red", "--output", "x.png"], in: folder).expectSuccess()
-    let before = try folder.data("x.png")
+    let before = try folder.read("x.png")
     try Program.run(["generate", "blue", "--output", "x.png"], in: folder, prologue: "ulimit -f 1").expectFailure(74)
-    #expect(try folder.data("x.png") == before)
+    #expect(try folder.read("x.png") == before)
   }
 
   @Test func standardOutputThatTakesNothing() throws {
@@ -287,7 +288,7 @@ import Testing
   @Test func evaluationWritesAContactSheet() throws {
     let folder = try Trained.copy()
     let evaluate = ["evaluate", "data", "--captions", "2", "--split", "train", "--checkpoint", "local"]
-    func sheet() throws -> String { String(decoding: try folder.data("sheet.html"), as: UTF8.self) }
+    func sheet() throws -> String { String(decoding: try folder.read("sheet.html"), as: UTF8.self) }
     let outcome = try Program.run(
       evaluate + ["--output", "sheet.html", "--caption", "a <red> tapir", "--caption", "-5 squares", "--json"],
       in: folder)
@@ -333,7 +334,7 @@ import Testing
     #expect(forms.map { $0["form"] as? String } == ["X", "x.", "a X", "the X", "X!", "a picture of a X"])
     let prompts = try #require(json["prompts"] as? [String: Any])
     #expect(prompts["prompts"] as? Int == 2 && (0...1).contains(prompts["answered"] as? Double ?? -1))
-    let card = String(decoding: try folder.data("checkpoints/local/README.md"), as: UTF8.self)
+    let card = String(decoding: try folder.read("checkpoints/local/README.md"), as: UTF8.self)
     #expect(card.contains("| “a picture of a X” | 3 | ") && card.contains("| everyday prompts"))
     let lines = try Program.run(evaluate + ["prompts.jsonl", "--split", "train"], in: folder)
     lines.expectSuccess()
@@ -368,7 +369,7 @@ import Testing
   }
 
   @Test func helpAndVersionAreNoFailures() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     for arguments in [["--help"], ["help", "generate"], ["--version"], []] {
       let outcome = try Program.run(arguments, in: folder)
       outcome.expectSuccess()

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Stages of the kinds that are not the default, through the commands.
@@ -7,7 +8,7 @@ import Testing
 
   @Test(arguments: [("vqvae", "pixelcnn"), ("dvae", "transformer"), ("dvae", "pixelcnn")])
   func stagesOfEachKindTrainAndDraw(tokenizer: String, prior: String) throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     try folder.writeSquares()
     try Program.run(["train-tokenizer", "data", "--kind", tokenizer] + small, in: folder).expectSuccess()
     try Program.run(["train-prior", "data", "--kind", prior] + small, in: folder).expectSuccess()
@@ -21,7 +22,7 @@ import Testing
   }
 
   @Test func layersWithMasksTrainResumeAndDraw() throws {
-    func trained(_ arguments: [String]...) throws -> TestFolder {
+    func trained(_ arguments: [String]...) throws -> TemporaryFolder {
       let folder = try Trained.copy()
       for arguments in arguments {
         try Program.run(["train-prior", "data", "--batch-size", "4"] + arguments, in: folder).expectSuccess()
@@ -31,7 +32,7 @@ import Testing
     let begin = ["--preset", "tiny", "--attention", "full,row,column,row,conv"]
     let folder = try trained(begin + ["--steps", "3"])
     let config = try #require(
-      try JSONSerialization.jsonObject(with: folder.data("checkpoints/local/config.json")) as? [String: Any])
+      try JSONSerialization.jsonObject(with: folder.read("checkpoints/local/config.json")) as? [String: Any])
     let prior = try #require(config["prior"] as? [String: Any])
     #expect(prior["attention"] as? [String] == ["full", "row", "column", "row", "conv"])
     let outcome = try Program.run(["inspect", "checkpoints/local"], in: folder)
@@ -50,7 +51,7 @@ import Testing
   }
 
   @Test func aHierarchyOfTokensReconstructsAndHasNoPrior() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     try folder.writeSquares()
     try Program.run(["train-tokenizer", "data", "--kind", "vqvae2"] + small, in: folder).expectSuccess()
     try Program.run(["reconstruct", "data/red8.png", "--output", "back.png"], in: folder).expectSuccess()
@@ -60,14 +61,14 @@ import Testing
   }
 
   @Test func aKindThatThereIsNot() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     try Program.run(["train-tokenizer", "data", "--kind", "vae"], in: folder).expectFailure(64, "vae")
     #expect(!folder.exists("checkpoints"))
   }
 
   /// What a run without a preset makes, through to a picture.
   @Test func theStandardPresetHasResidualCodes() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     try folder.writeSquares()
     let short = ["--batch-size", "2", "--steps", "1"]
     try Program.run(["train-tokenizer", "data"] + short, in: folder).expectSuccess()

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// The built program as a process of its own.
@@ -18,11 +19,12 @@ enum Program {
   /// Runs it to its end.
   /// - Parameters:
   ///   - prologue: shell commands that come before, such as a limit.
-  static func run(_ arguments: [String], in folder: TestFolder, prologue: String? = nil) throws -> Outcome {
+  static func run(_ arguments: [String], in folder: TemporaryFolder, prologue: String? = nil) throws -> Outcome {
     try start(arguments, in: folder, prologue: prologue).outcome()
   }
 
-  static func start(_ arguments: [String], in folder: TestFolder, prologue: String? = nil) throws -> RunningProgram {
+  static func start(_ arguments: [String], in folder: TemporaryFolder, prologue: String? = nil) throws -> RunningProgram
+  {
     let script = "cd \"$0\"; \(prologue ?? ":"); exec \"$@\""
     return try RunningProgram(["/bin/sh", "-c", script, folder.url.path, url.path] + arguments)
   }

@@ -1,5 +1,5 @@
 import Foundation
-import Media
+import Imaging
 import Testing
 
 /// Choosing among drawn pictures, through the commands.
@@ -27,8 +27,8 @@ import Testing
     let files = try #require(two.json["files"] as? [String])
     for (file, number) in zip(files, numbers.flatMap(\.self)) {
       #expect(file.hasSuffix("-5-\(number).png"))
-      let same = try folder.data(file.replacing("two/", with: "plain/"))
-      #expect(try folder.data(file) == same)
+      let same = try folder.read(file.replacing("two/", with: "plain/"))
+      #expect(try folder.read(file) == same)
     }
     // One grid, as without a ranker.
     try Program.run(
@@ -57,7 +57,7 @@ import Testing
     try Program.run(["train-vocabulary", "data"], in: folder).expectFailure(73, "was trained with its vocabulary")
 
     try folder.write(
-      folder.data("checkpoints/local/ranker.safetensors").dropLast(), to: "checkpoints/local/ranker.safetensors")
+      folder.read("checkpoints/local/ranker.safetensors").dropLast(), to: "checkpoints/local/ranker.safetensors")
     try Program.run(["generate", "red", "--candidates", "9"], in: folder).expectFailure(65, "ranker.safetensors")
     try Program.run(["generate", "red", "--count", "1"], in: folder).expectSuccess()
   }

@@ -1,6 +1,7 @@
+import ArrayFiles
 import Foundation
-import Media
-import NN
+import Imaging
+import TestSupport
 import Testing
 
 /// The training commands, and what each makes.
@@ -27,7 +28,7 @@ enum TrainingCommand: String, CaseIterable, Sendable {
   }
 
   /// A folder in which this stage can begin.
-  func folder() throws -> TestFolder {
+  func folder() throws -> TemporaryFolder {
     let folder = try Trained.copy()
     let removed =
       switch self {
@@ -48,7 +49,7 @@ enum TrainingCommand: String, CaseIterable, Sendable {
 let stateFile = "checkpoints/local/training-state.safetensors"
 
 /// The step of the state in a folder; nil where there is none of this stage.
-private func savedStep(_ folder: TestFolder, _ stage: String) -> Int? {
+private func savedStep(_ folder: TemporaryFolder, _ stage: String) -> Int? {
   guard folder.exists(stateFile), let file = try? SafeTensors(contentsOf: folder.path(stateFile)),
     file.metadata["stage"] == stage
   else { return nil }
@@ -61,7 +62,7 @@ private func savedStep(_ folder: TestFolder, _ stage: String) -> Int? {
     func weights(seed: String) throws -> Data {
       let folder = try command.folder()
       try Program.run(command.arguments("--steps", "6", "--seed", seed), in: folder).expectSuccess()
-      return try folder.data(command.weights)
+      return try folder.read(command.weights)
     }
     let first = try weights(seed: "3")
     #expect(try weights(seed: "3") == first)
@@ -86,7 +87,7 @@ private func savedStep(_ folder: TestFolder, _ stage: String) -> Int? {
     #expect(resumed.errors.contains("note: resuming after step \(step)"))
     #expect(resumed.errors.contains("--preset tiny --batch-size 4"))
     #expect(savedStep(broken, command.stage) == 40)
-    #expect(try broken.data(command.weights) == unbroken.data(command.weights))
+    #expect(try broken.read(command.weights) == unbroken.read(command.weights))
     #expect(try SafeTensorsContent(broken.path(stateFile)) == SafeTensorsContent(unbroken.path(stateFile)))
   }
 
@@ -95,10 +96,10 @@ private func savedStep(_ folder: TestFolder, _ stage: String) -> Int? {
   func aKillBetweenTheFilesOfASaveLosesNothing(_ command: TrainingCommand) throws {
     let folder = try command.folder()
     try Program.run(command.arguments("--steps", "4"), in: folder).expectSuccess()
-    let whole = try folder.data(command.weights)
+    let whole = try folder.read(command.weights)
     try FileManager.default.removeItem(at: folder.path(command.weights))
     let configuration = "checkpoints/local/config.json"
-    var json = try #require(JSONSerialization.jsonObject(with: folder.data(configuration)) as? [String: Any])
+    var json = try #require(JSONSerialization.jsonObject(with: folder.read(configuration)) as? [String: Any])
     try FileManager.default.removeItem(at: folder.path(configuration))
     if command != .tokenizer {
       // As it was before this stage.
@@ -109,7 +110,7 @@ private func savedStep(_ folder: TestFolder, _ stage: String) -> Int? {
 
     try Program.run([command.rawValue, "data", "--resume", "--steps", "6", "--threads", "2"], in: folder)
       .expectSuccess()
-    #expect(try folder.data(command.weights) != whole)
+    #expect(try folder.read(command.weights) != whole)
     try Program.run(["inspect", "checkpoints/local"], in: folder).expectSuccess()
     #expect(!folder.exists("checkpoints/local/prior.safetensors.1.partial"))
   }
@@ -126,7 +127,7 @@ private func savedStep(_ folder: TestFolder, _ stage: String) -> Int? {
     #expect(outcome.errors.contains("note: stopped after a save at step \(step); --resume goes on from here"))
     #expect(outcome.outputLines == [command.weights])
     // The log ends where the state does.
-    let log = String(decoding: try folder.data("checkpoints/local/log/metrics.jsonl"), as: UTF8.self)
+    let log = String(decoding: try folder.read("checkpoints/local/log/metrics.jsonl"), as: UTF8.self)
     #expect(log.contains("\"stage\":\"\(command.stage)\",\"step\":\(step),"))
     #expect(!log.contains("\"stage\":\"\(command.stage)\",\"step\":\(step + 1),"))
   }
@@ -139,7 +140,7 @@ private func savedStep(_ folder: TestFolder, _ stage: String) -> Int? {
     ] {
       #expect(folder.exists("checkpoints/local/log/\(name)"), "\(name)")
     }
-    for line in String(decoding: try folder.data("checkpoints/local/log/metrics.jsonl"), as: UTF8.self)
+    for line in String(decoding: try folder.read("checkpoints/local/log/metrics.jsonl"), as: UTF8.self)
       .split(separator: "\n")
     {
       #expect(throws: Never.self) { try JSONSerialization.jsonObject(with: Data(line.utf8)) }
@@ -188,7 +189,7 @@ private func savedStep(_ folder: TestFolder, _ stage: String) -> Int? {
 
   @Test func moreThreadsThanPicturesAndMorePicturesThanTheDataHas() throws {
     for (batchSize, threads) in [("2", "5"), ("40", "2")] {
-      let folder = try TestFolder()
+      let folder = try TemporaryFolder()
       try folder.writeSquares()
       for command in TrainingCommand.allCases {
         let outcome = try Program.run(
@@ -203,7 +204,7 @@ private func savedStep(_ folder: TestFolder, _ stage: String) -> Int? {
   }
 
   @Test func aVocabularyTrainedBeforehandIsUsed() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     try folder.writeSquares()
     let vocabulary = try Program.run(["train-vocabulary", "data", "--vocabulary-size", "260", "--json"], in: folder)
     vocabulary.expectSuccess()
@@ -234,7 +235,7 @@ private func savedStep(_ folder: TestFolder, _ stage: String) -> Int? {
   }
 
   @Test func aMixedFolderTrainsAndNamesWhatIsBroken() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     let good = [
       "grey.jpg", "color.jpg", "cmyk-adobe.jpg", "ycck.jpg", "grey-alpha.png", "grey1.png", "grey16.png",
       "palette.png", "rgb16.png", "rgba16.png", "rgba8.png", "interlaced.png", "color-key.png", "jpeg-named.png",
@@ -265,7 +266,7 @@ private func savedStep(_ folder: TestFolder, _ stage: String) -> Int? {
   }
 
   @Test func trainingWithoutValidationPicturesSaysSo() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     try folder.write(Picture(width: 8, height: 8, color: .black).pngData(), to: "data/a.png")
     try folder.write("black", to: "data/a.txt")
     for command in TrainingCommand.allCases {

@@ -1,7 +1,8 @@
-import Corpus
+import Basics
+import Datasets
 import Foundation
-import Media
-import TensorCore
+import Imaging
+import TestSupport
 import Testing
 
 @Suite struct BatchLoaderTests {
@@ -11,7 +12,7 @@ import Testing
     count: Int, batchSize: Int, seed: UInt64 = 7, augmentation: Augmentation = .none,
     maximumBytesInMemory: Int = 1 << 30, _ body: (BatchLoader) throws -> Void
   ) throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     try folder.fill(count: count)
     let set = try PictureDataSet(
@@ -106,14 +107,14 @@ import Testing
   }
 
   @Test func aPictureThatGoesBadLaterIsReportedOnceAndReplaced() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     try folder.fill(count: 6)
     let reports = Reports()
     let set = try PictureDataSet(
       contentsOf: folder.url, pictureSize: 6, maximumBytesInMemory: 0, report: reports.append)
     let strict = try PictureDataSet(contentsOf: folder.url, pictureSize: 6, strict: true, maximumBytesInMemory: 0)
-    try folder.copyFixture("truncated.png", as: "1002.png")
+    try folder.copyFixture("truncated.png", to: "1002.png")
     let loader = try BatchLoader(dataSet: set, indices: set.indices(of: .train), batchSize: 6, seed: 1)
     for step in 0..<3 {
       let batch = try loader.batch(at: step)
@@ -122,7 +123,7 @@ import Testing
     #expect(reports.lines == ["skipped 1002.png: damaged PNG: the file ends early"])
     let strictLoader = try BatchLoader(dataSet: strict, indices: Array(0..<6), batchSize: 6, seed: 1)
     #expect(throws: PipelineError.self) { try strictLoader.batch(at: 0) }
-    for i in 0..<6 { try folder.copyFixture("empty.png", as: "100\(i).png") }
+    for i in 0..<6 { try folder.copyFixture("empty.png", to: "100\(i).png") }
     #expect(throws: PipelineError.self) { try loader.batch(at: 0) }
   }
 
@@ -142,7 +143,7 @@ import Testing
   }
 
   @Test func prefetchingEndsWithItsLoader() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     try folder.fill(count: 8)
     weak var released: BatchLoader?
@@ -159,11 +160,11 @@ import Testing
   }
 
   @Test func prefetchingPassesErrorsOnInTheirPlace() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     try folder.fill(count: 4)
     let set = try PictureDataSet(contentsOf: folder.url, pictureSize: 6, strict: true, maximumBytesInMemory: 0)
-    try folder.copyFixture("empty.png", as: "1000.png")
+    try folder.copyFixture("empty.png", to: "1000.png")
     let loader = try BatchLoader(dataSet: set, indices: Array(0..<4), batchSize: 1, seed: 1)
     let prefetching = PrefetchingLoader(loader)
     var failures = 0

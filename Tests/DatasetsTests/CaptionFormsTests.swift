@@ -1,5 +1,5 @@
-import Corpus
-import TensorCore
+import Basics
+import Datasets
 import Testing
 
 @Suite struct CaptionFormsTests {

@@ -1,8 +1,8 @@
 import Foundation
-import TensorCore
 import Testing
 
-@testable import Corpus
+@testable import Basics
+@testable import Datasets
 
 @Suite struct CaptionNeighboursTests {
   private let words = [

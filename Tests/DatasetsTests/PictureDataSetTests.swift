@@ -1,38 +1,22 @@
-import Corpus
+import Basics
+import Datasets
 import Foundation
-import Media
-import TensorCore
+import Imaging
+import TestSupport
 import Testing
 
 @Suite struct SplitTests {
-  @Test func hashesAreFNV1a() {
-    // The test vectors of the algorithm's authors.
-    #expect(FNV1a.hash("") == 0xCBF2_9CE4_8422_2325)
-    #expect(FNV1a.hash("a") == 0xAF63_DC4C_8601_EC8C)
-    #expect(FNV1a.hash("foobar") == 0x8594_4171_F739_67E8)
-  }
-
   @Test func aTwentiethIsValidation() {
     let names = (0..<10_000).map { "picture-\($0).png" }
     let count = names.filter { Split.standard(forFileName: $0) == .validation }.count
     #expect((400...600).contains(count))
     #expect(names.allSatisfy { Split.standard(forFileName: $0) != .test })
   }
-
-  @Test func emojiAreHeldOutBySkinToneCaptions() {
-    #expect(EmojiDataSet.split(ofCaption: "red heart") == .train)
-    for i in 0..<200 {
-      let caption = "subject \(i): dark skin tone"
-      let expected: Split = [0: .test, 1: .validation][FNV1a.hash(caption) % 20] ?? .train
-      #expect(EmojiDataSet.split(ofCaption: caption) == expected)
-      #expect(EmojiDataSet.split(ofCaption: "subject \(i)") == .train)
-    }
-  }
 }
 
 @Suite struct ImageFolderTests {
   @Test func metadataGivesCaptionsAndSplits() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     for name in ["b.png", "a.png", "sub/c.png"] { try folder.writePicture(name) }
     try folder.write(
@@ -56,7 +40,7 @@ import Testing
   }
 
   @Test func metadataBesideSubfoldersIsRelativeToThem() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     try folder.writePicture("train/a.png")
     try folder.write("{\"file_name\": \"a.png\", \"text\": \"a\"}", to: "train/metadata.jsonl")
@@ -64,7 +48,7 @@ import Testing
   }
 
   @Test func whatCannotBeUsedIsNamedAndLeftOut() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     for name in ["good.png", "no-caption.png", "not-listed.png"] { try folder.writePicture(name) }
     try folder.copyFixture("truncated.png")
@@ -102,11 +86,11 @@ import Testing
 
 @Suite struct TextFileFolderTests {
   @Test func eachLineIsACaption() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     try folder.writePicture("sub/deep/a.PNG")
     try folder.write("\u{FEFF}first\r\n\r\n  second \n", to: "sub/deep/a.txt")
-    try folder.copyFixture("color.jpg", as: "b.jpeg")
+    try folder.copyFixture("color.jpg", to: "b.jpeg")
     try folder.write(String(repeating: "x", count: 100_000), to: "b.txt")
     try folder.writePicture(".hidden/c.png")
     let set = try PictureDataSet(contentsOf: folder.url, pictureSize: 4)
@@ -116,7 +100,7 @@ import Testing
   }
 
   @Test func whatCannotBeUsedIsNamedAndLeftOut() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     for name in ["good", "alone", "blank", "latin1"] { try folder.writePicture("\(name).png") }
     try folder.write("good", to: "good.txt")
@@ -136,7 +120,7 @@ import Testing
   }
 
   @Test func aFolderOfOneTrainsOnIt() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     let names = (0...).lazy.map { "\($0)" }
     let name = try #require(names.first { Split.standard(forFileName: $0 + ".png") == .validation })
@@ -150,15 +134,15 @@ import Testing
 @Suite struct WebDatasetTests {
   @Test(arguments: ["ustar.tar", "gnu.tar", "pax.tar"])
   func everyDialectOfTarIsRead(name: String) throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
-    try folder.copyFixture(name, as: "00000.tar")
+    try folder.copyFixture(name, to: "00000.tar")
     let reports = Reports()
     let set = try PictureDataSet(contentsOf: folder.url, pictureSize: 5, fit: .crop, report: reports.append)
     #expect(set.entries.map(\.captions) == [["a first picture"], ["a second picture"], ["a long name, größer"]])
     #expect(set.entries[0].fileName == "00000.tar/0001.png")
     #expect(set.entries[2].fileName.utf8.count > 150)
-    let original = try Picture(contentsOf: TestFolder.fixtures.appendingPathComponent("rgba8.png"))
+    let original = try Picture(contentsOf: Fixtures.url("media/rgba8.png"))
     #expect(try set.picture(at: 0) == original.squared(side: 5, fit: .crop))
     #expect(try set.picture(at: 2) == set.picture(at: 0))
     #expect(
@@ -170,8 +154,8 @@ import Testing
   }
 
   @Test func aShardCutAnywhereNeverCrashes() throws {
-    let shard = try Data(contentsOf: TestFolder.fixtures.appendingPathComponent("pax.tar"))
-    let folder = try TestFolder()
+    let shard = try Data(contentsOf: Fixtures.url("media/pax.tar"))
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     for count in stride(from: 0, to: shard.count, by: 379) {
       try folder.write(shard.prefix(count), to: "cut.tar")
@@ -186,13 +170,13 @@ import Testing
   }
 
   @Test func sizesThatLieAreNotBelieved() throws {
-    var shard = [UInt8](try Data(contentsOf: TestFolder.fixtures.appendingPathComponent("ustar.tar")))
+    var shard = [UInt8](try Data(contentsOf: Fixtures.url("media/ustar.tar")))
     // The second header (after the folder's) claims the most that fits; the checksum is set right again.
     shard.replaceSubrange((512 + 124)..<(512 + 136), with: [0x80, 0, 0, 0] + [UInt8](repeating: 0xFF, count: 8))
     shard.replaceSubrange((512 + 148)..<(512 + 156), with: Array("        ".utf8))
     let sum = shard[512..<1024].reduce(0) { $0 + Int($1) }
     shard.replaceSubrange((512 + 148)..<(512 + 156), with: Array(String(format: "%06o\0 ", sum).utf8))
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     try folder.write(Data(shard), to: "lie.tar")
     #expect(throws: PipelineError.self) { try PictureDataSet(contentsOf: folder.url, pictureSize: 4) }
@@ -208,7 +192,7 @@ import Testing
   }
 
   @Test func foldersThatAreNotDataSetsAreRefusedInWords() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     let missing = folder.url.appendingPathComponent("missing")
     #expect(error(missing)?.kind == .noInput)
@@ -223,13 +207,13 @@ import Testing
     try folder.write("text", to: "b.txt")
     try FileManager.default.removeItem(at: file)
     #expect(error(folder.url)?.message.contains("no picture with a caption") == true)
-    try folder.copyFixture("not-a-picture.png", as: "b.png")
+    try folder.copyFixture("not-a-picture.png", to: "b.png")
     #expect(error(folder.url)?.message.contains("none of the 1 pictures") == true)
     #expect(error(folder.url, pictureSize: 0)?.kind == .usage)
   }
 
   @Test func fingerprintsTellDataSetsApart() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     try folder.fill(count: 3)
     let first = try PictureDataSet(contentsOf: folder.url, pictureSize: 4).fingerprint

@@ -1,9 +1,11 @@
 import Foundation
-import Media
-import TensorCore
+import Imaging
+import TestSupport
 import Testing
 
-@testable import Corpus
+@testable import Basics
+@testable import Datasets
+@testable import EmojiData
 
 @Suite struct EmojiDataSetTests {
   @Test func linesOfEmojiTestAreRead() {
@@ -25,8 +27,18 @@ import Testing
     #expect(EmojiDataSet.annotation(in: "<annotation cp=\"❤\" type=\"tts\">red heart</annotation>") == nil)
   }
 
+  @Test func emojiAreHeldOutBySkinToneCaptions() {
+    #expect(EmojiDataSet.split(ofCaption: "red heart") == .train)
+    for i in 0..<200 {
+      let caption = "subject \(i): dark skin tone"
+      let expected: Split = [0: .test, 1: .validation][FNV1a.hash(caption) % 20] ?? .train
+      #expect(EmojiDataSet.split(ofCaption: caption) == expected)
+      #expect(EmojiDataSet.split(ofCaption: "subject \(i)") == .train)
+    }
+  }
+
   @Test func allEmojiOfTheSystemAreDrawn() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     let reports = Reports()
     let target = folder.url.appendingPathComponent("emoji")
@@ -64,7 +76,7 @@ import Testing
   }
 
   @Test func missingFilesNameThePackage() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     let missing = folder.url.appendingPathComponent("missing")
     let target = folder.url.appendingPathComponent("emoji")
@@ -86,7 +98,7 @@ import Testing
   }
 
   @Test func aFewEmojiWithoutKeywords() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     try folder.write(
       """

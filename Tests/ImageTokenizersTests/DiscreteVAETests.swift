@@ -1,10 +1,12 @@
 import Foundation
+import ModelTestSupport
 import NN
-import TensorCore
-import TestSupport
 import Testing
 
-@testable import LatentModels
+@testable import Basics
+@testable import ImageTokenizers
+@testable import Optimization
+@testable import TensorCore
 
 /// A whole small discrete VAE against PyTorch's, with the same Gumbel numbers.
 struct DiscreteVAETests {

@@ -1,9 +1,11 @@
+import ModelTestSupport
 import NN
-import TensorCore
-import TestSupport
 import Testing
 
-@testable import LatentModels
+@testable import Basics
+@testable import ImageTokenizers
+@testable import Optimization
+@testable import TensorCore
 
 /// A whole small VQ-VAE of either network, and one with residual codes, against PyTorch's.
 struct VQVAETests {

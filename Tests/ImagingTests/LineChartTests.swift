@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Media
+@testable import Imaging
 
 @Suite struct LineChartTests {
   /// Whether an XML document has matching tags and quoted attributes, as far as this chart uses them.

@@ -1,6 +1,7 @@
+import Basics
 import Foundation
-import Media
-import TensorCore
+import Imaging
+import TestSupport
 import Testing
 
 @Suite struct PictureReadingTests {
@@ -9,16 +10,16 @@ import Testing
     "color-key.png", "interlaced.png", "text.png",
   ])
   func everyKindOfPNGIsReadExactly(name: String) throws {
-    let expected = try #require(try Fixtures.expected()[name])
-    let picture = try Picture(contentsOf: Fixtures.url(name))
+    let expected = try #require(try MediaFixture.expected()[name])
+    let picture = try Picture(contentsOf: MediaFixture.url(name))
     #expect(picture.width == expected.width && picture.height == expected.height)
     #expect(picture.pixels == expected.pixels)
   }
 
   @Test(arguments: ["color.jpg", "grey.jpg", "cmyk-adobe.jpg", "cmyk-plain.jpg", "ycck.jpg", "jpeg-named.png"])
   func everyKindOfJPEGIsReadClosely(name: String) throws {
-    let expected = try #require(try Fixtures.expected()[name])
-    let picture = try Picture(contentsOf: Fixtures.url(name))
+    let expected = try #require(try MediaFixture.expected()[name])
+    let picture = try Picture(contentsOf: MediaFixture.url(name))
     #expect(picture.width == expected.width && picture.height == expected.height)
     let largest = zip(picture.pixels, expected.pixels).map { abs(Int($0) - Int($1)) }.max()
     #expect(try #require(largest) <= 4)
@@ -32,23 +33,23 @@ import Testing
     ("huge.png", "the picture claims 50000×50000 pixels; at most 100 million are read"),
   ])
   func badFilesAreNamedInOneLine(name: String, reason: String) throws {
-    let url = Fixtures.url(name)
+    let url = MediaFixture.url(name)
     #expect(throws: PipelineError(.badData, "\(url.path): \(reason)")) { try Picture(contentsOf: url) }
   }
 
   @Test func missingFilesAndFoldersAreNotInput() {
-    let missing = Fixtures.url("missing.png")
+    let missing = MediaFixture.url("missing.png")
     #expect(throws: PipelineError(.noInput, "cannot read \(missing.path): No such file or directory")) {
       try Picture(contentsOf: missing)
     }
-    #expect(throws: PipelineError(.noInput, "cannot read \(Fixtures.folder.path): it is a folder, not a file")) {
-      try Picture(contentsOf: Fixtures.folder)
+    #expect(throws: PipelineError(.noInput, "cannot read \(Fixtures.url("media").path): it is a folder, not a file")) {
+      try Picture(contentsOf: Fixtures.url("media"))
     }
   }
 
   @Test(arguments: ["rgba8.png", "interlaced.png", "color.jpg", "cmyk-adobe.jpg"])
   func aPictureCutAnywhereOrWithAFlippedByteNeverCrashes(name: String) throws {
-    let bytes = [UInt8](try Data(contentsOf: Fixtures.url(name)))
+    let bytes = [UInt8](try Data(contentsOf: MediaFixture.url(name)))
     for count in 0..<bytes.count {
       #expect(throws: PipelineError.self) { try Picture(decoding: Array(bytes[..<count]), name: "cut") }
     }
@@ -86,11 +87,11 @@ import Testing
   }
 
   @Test func compressedTextOfOtherProgramsIsRead() throws {
-    let text = try Picture.pngText(of: Fixtures.url("text.png"))
+    let text = try Picture.pngText(of: MediaFixture.url("text.png"))
     #expect(text.map(\.key) == ["packed", "plain"])
     #expect(text.map(\.value) == ["gepackt", "café"])
-    #expect(throws: PipelineError.self) { try Picture.pngText(of: Fixtures.url("color.jpg")) }
-    #expect(throws: PipelineError.self) { try Picture.pngText(of: Fixtures.url("truncated.png")) }
+    #expect(throws: PipelineError.self) { try Picture.pngText(of: MediaFixture.url("color.jpg")) }
+    #expect(throws: PipelineError.self) { try Picture.pngText(of: MediaFixture.url("truncated.png")) }
   }
 
   @Test(arguments: ["", "日本", String(repeating: "k", count: 80), "a\0b"])

@@ -1,4 +1,4 @@
-import Media
+import Imaging
 import Testing
 
 @Suite struct ResizingTests {

@@ -1,8 +1,10 @@
 import Foundation
+import LinearAlgebra
 import TensorCore
 import TestSupport
 import Testing
 
+@testable import Basics
 @testable import LatentModels
 
 struct AutoEncoderTests {

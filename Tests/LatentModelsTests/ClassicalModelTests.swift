@@ -1,9 +1,11 @@
 import Foundation
-import NN
+import LinearAlgebra
+import ModelTestSupport
 import TensorCore
 import TestSupport
 import Testing
 
+@testable import Basics
 @testable import LatentModels
 
 /// The rungs without networks against scikit-learn's numbers, against each other, and on data that they cannot fit.

@@ -1,9 +1,12 @@
 import Foundation
+import LinearAlgebra
+import ModelTestSupport
 import NN
 import TensorCore
 import TestSupport
 import Testing
 
+@testable import Basics
 @testable import LatentModels
 
 struct GaussianMixtureVAETests {

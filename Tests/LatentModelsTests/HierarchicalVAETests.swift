@@ -1,10 +1,13 @@
 import Foundation
+import ModelTestSupport
 import NN
-import TensorCore
 import TestSupport
 import Testing
 
+@testable import Basics
 @testable import LatentModels
+@testable import LinearAlgebra
+@testable import TensorCore
 
 struct HierarchicalVAETests {
   private func configuration() -> HierarchicalVAE.Configuration {

@@ -1,6 +1,8 @@
+import ArrayFiles
 import Foundation
-import NN
+import LinearAlgebra
 import TensorCore
+import TestSupport
 
 /// One of the files that the scripts in `Tests/Fixtures` write for models.
 public struct Fixture {

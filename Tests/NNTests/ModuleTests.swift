@@ -1,6 +1,5 @@
 import NN
 import TensorCore
-import TestSupport
 import Testing
 
 struct ModuleTests {

@@ -1,6 +1,8 @@
+import Basics
+import ModelTestSupport
 import NN
+import Optimization
 import TensorCore
-import TestSupport
 import Testing
 
 struct AdamWTests {

@@ -1,3 +1,5 @@
+import Optimization
+import TensorCore
 import Testing
 
 struct LearningRateScheduleTests {

@@ -1,3 +1,6 @@
+import NN
+import Optimization
+import TensorCore
 import Testing
 
 struct ParameterStoreTests {

@@ -1,3 +1,8 @@
+import Basics
+import ModelTestSupport
+import NN
+import Optimization
+import TensorCore
 import Testing
 
 struct ReplicaTrainerTests {

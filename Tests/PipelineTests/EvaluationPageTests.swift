@@ -1,14 +1,17 @@
-import Corpus
+import Datasets
 import Foundation
-import Media
-import TensorCore
+import Imaging
+import TestSupport
 import Testing
 
-@testable import DALLE
+@testable import Basics
+@testable import Evaluation
+@testable import Generation
+@testable import Pages
 
 @Suite struct EvaluationPageTests {
   /// Both stages, and the data set with captions that are markup.
-  private func trained() throws -> (folder: TestFolder, dataSet: PictureDataSet) {
+  private func trained() throws -> (folder: TemporaryFolder, dataSet: PictureDataSet) {
     let folder = try Tiny.trained()
     let file = folder.data.appendingPathComponent("metadata.jsonl")
     let metadata = try String(contentsOf: file, encoding: .utf8)
@@ -89,7 +92,7 @@ import Testing
   }
 
   @Test func stageOneAloneHasASheetToo() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     try folder.writeData()
     try Tiny.trainTokenizer(folder, Tiny.settings(steps: 2))
     let evaluator = try Evaluator(StandaloneTokenizer(folder.checkpoint, threads: 2), folder.dataSet())
@@ -101,7 +104,7 @@ import Testing
   }
 
   @Test func thePageIsWrittenWholeOrNotAtAll() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     let page = EvaluationPage(checkpoint: "x", data: "y", options: .init(), evaluations: [])
     let file = folder.url.appendingPathComponent("sheet.html")
     try page.write(to: file)

@@ -1,8 +1,9 @@
 import Foundation
-import TensorCore
+import LinearAlgebra
 import Testing
 
-@testable import DALLE
+@testable import Basics
+@testable import LadderReport
 
 @Suite struct FrechetDistanceTests {
   private func matrix(_ rows: [[Double]]) -> Matrix {

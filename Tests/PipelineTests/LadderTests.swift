@@ -1,15 +1,17 @@
-import Corpus
 import Foundation
+import Imaging
 import LatentModels
-import Media
-import TensorCore
+import LinearAlgebra
+import TestSupport
 import Testing
 
-@testable import DALLE
+@testable import Basics
+@testable import Ladder
+@testable import LadderReport
 
 @Suite struct LadderDataTests {
   @Test func picturesBecomeRowsAndBack() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     try folder.writeData(count: 8, splits: [.train, .train, .validation, .test])
     let dataSet = try folder.dataSet()
     let data = try LadderData(dataSet)

@@ -1,13 +1,16 @@
-import Corpus
 import Foundation
-import LatentModels
-import Media
-import NN
+import ImageTokenizers
+import Imaging
 import Priors
+import Rankers
 import TensorCore
+import TestSupport
 import Testing
 
-@testable import DALLE
+@testable import Basics
+@testable import Checkpoints
+@testable import Evaluation
+@testable import Generation
 
 @Suite struct ModelTests {
   @Test func aPictureDependsOnItsSeedAndNumberAlone() throws {
@@ -128,7 +131,7 @@ import Testing
   }
 
   @Test func stageOneAlone() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     try folder.writeData()
     try Tiny.trainTokenizer(folder, Tiny.settings(steps: 2))
     #expect(folder.checkpoint.hasImageTokenizer && !folder.checkpoint.isComplete)
@@ -296,7 +299,7 @@ import Testing
   /// Tokenizer and prior that speak of differently many codes a place.
   @Test func codesAPlaceBelongTogether() throws {
     let folder = try Tiny.trained(imageTokenizer: Tiny.residual(depth: 2))
-    let other = try TestFolder()
+    let other = try TemporaryFolder()
     try other.writeData()
     try Tiny.trainTokenizer(other, Tiny.settings(steps: 1))
     var configuration = try folder.checkpoint.readConfiguration()
@@ -329,7 +332,7 @@ import Testing
   }
 
   @Test func whatAKillHasLeftIsRemoved() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     let checkpoint = folder.checkpoint
     try checkpoint.create()
     let left = checkpoint.url.appendingPathComponent("prior.safetensors.77.partial")
@@ -340,7 +343,7 @@ import Testing
 
   @Test func partsThatDoNotBelongTogether() throws {
     let folder = try Tiny.trained()
-    let other = try TestFolder()
+    let other = try TemporaryFolder()
     try other.writeData()
     try Tiny.trainTokenizer(other, Tiny.settings(steps: 1))
     var settings = Tiny.settings(steps: 1)

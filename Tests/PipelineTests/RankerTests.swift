@@ -1,16 +1,17 @@
-import Corpus
 import Foundation
-import Media
-import NN
-import Priors
-import TensorCore
+import Rankers
+import TestSupport
 import Testing
 
-@testable import DALLE
+@testable import Basics
+@testable import Checkpoints
+@testable import Evaluation
+@testable import Generation
+@testable import Training
 
 @Suite struct RankerTests {
   /// A folder with data, both stages and a ranker.
-  private func trained(steps: Int = 4) throws -> TestFolder {
+  private func trained(steps: Int = 4) throws -> TemporaryFolder {
     let folder = try Tiny.trained()
     try Tiny.trainRanker(folder, Tiny.settings(steps: steps))
     return folder
@@ -92,7 +93,7 @@ import Testing
 
   @Test func rankersThatAreMissingDamagedOrOfAnotherCheckpoint() throws {
     func expectFailure(
-      _ kind: PipelineError.Kind, _ words: String, damage: (TestFolder) throws -> Void,
+      _ kind: PipelineError.Kind, _ words: String, damage: (TemporaryFolder) throws -> Void,
       sourceLocation: SourceLocation = #_sourceLocation
     ) throws {
       let folder = try trained(steps: 1)
@@ -110,7 +111,7 @@ import Testing
     try expectFailure(.badData, "ranker.safetensors") {
       try $0.contents($0.checkpoint.rankerFile).prefix(500).write(to: $0.checkpoint.rankerFile)
     }
-    func change(_ folder: TestFolder, _ change: (inout Ranker.Configuration) -> Void) throws {
+    func change(_ folder: TemporaryFolder, _ change: (inout Ranker.Configuration) -> Void) throws {
       var configuration = try folder.checkpoint.readConfiguration()
       var ranker = try #require(configuration.ranker)
       change(&ranker)

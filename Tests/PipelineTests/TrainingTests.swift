@@ -1,16 +1,21 @@
-import Corpus
+import ArrayFiles
+import Datasets
 import Foundation
-import NN
 import TensorCore
+import TestSupport
 import Testing
 
-@testable import DALLE
+@testable import Basics
+@testable import Checkpoints
+@testable import Evaluation
+@testable import Generation
+@testable import Training
 
 @Suite struct TrainingTests {
   @Test(arguments: [ElementType.float32, .bfloat16])
   func allStagesRepeatAndResumeBitForBit(_ precision: ElementType) throws {
-    func trained(stoppingAfter stop: Int?) throws -> TestFolder {
-      let folder = try TestFolder()
+    func trained(stoppingAfter stop: Int?) throws -> TemporaryFolder {
+      let folder = try TemporaryFolder()
       try folder.writeData()
       var settings = Tiny.settings(steps: 7)
       settings.averageDecay = 0.5
@@ -37,7 +42,7 @@ import Testing
   }
 
   @Test func trainingLearns() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     try folder.writeData()
     for train in Tiny.stages {
       let recorder = Recorder()
@@ -115,7 +120,7 @@ import Testing
 
   /// Unless asked otherwise.
   @Test func stagesFollowThePresetOfTheFirst() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     try folder.writeData()
     try Tiny.trainTokenizer(folder, Tiny.settings(steps: 1))
     #expect(try folder.checkpoint.readConfiguration().tokenizerTraining?.settings.preset == .base)
@@ -171,7 +176,7 @@ import Testing
   }
 
   @Test func captionsOfAllKindsAreTrainedOn() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     try folder.writeData(count: 4)
     let captions = ["nul \\u0000 inside", "line\\nbreak \\u2028", "👩🏽‍🚀🖤", String(repeating: "long ", count: 20_000)]
     let lines = captions.enumerated().map {
@@ -187,7 +192,7 @@ import Testing
   }
 
   @Test func smallDataAndManyThreads() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     try folder.writeData(count: 1, splits: [.train])
     for train in Tiny.stages {
       let recorder = Recorder()
@@ -243,7 +248,7 @@ import Testing
 
 @Suite struct TrainingLoopTests {
   private func loop(
-    _ folder: TestFolder, bound: TrainingBound, saveEvery: Int?, recorder: Recorder = Recorder()
+    _ folder: TemporaryFolder, bound: TrainingBound, saveEvery: Int?, recorder: Recorder = Recorder()
   ) -> TrainingLoop {
     TrainingLoop(
       schedule: .init(peak: 1, warmUpSteps: 1), bound: bound, batchSize: 1, stepsPerEpoch: 4, saveEvery: saveEvery,
@@ -252,7 +257,7 @@ import Testing
 
   /// The time runs out during a save: the run must still end measured and saved.
   @Test func aBoundInMinutesEndsMeasuredAndSaved() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     let recorder = Recorder()
     var (steps, validated, saved) = (0, 0, 0)
     try loop(folder, bound: .minutes(0.15 / 60), saveEvery: 1, recorder: recorder).run(
@@ -273,7 +278,7 @@ import Testing
   }
 
   @Test func epochsAreCountedInPictures() throws {
-    let (folder, recorder) = (try TestFolder(), Recorder())
+    let (folder, recorder) = (try TemporaryFolder(), Recorder())
     var rates: [Float] = []
     var shares: [Double] = []
     try loop(folder, bound: .epochs(2.5), saveEvery: 4, recorder: recorder).run(
@@ -296,8 +301,8 @@ import Testing
     var steps = 0
     func run(_ isBad: @escaping (Int) -> Bool) throws(PipelineError) {
       steps = 0
-      let folder: TestFolder
-      do { folder = try TestFolder() } catch { throw PipelineError(.inputOutput, "no folder") }
+      let folder: TemporaryFolder
+      do { folder = try TemporaryFolder() } catch { throw PipelineError(.inputOutput, "no folder") }
       try loop(folder, bound: .steps(60), saveEvery: nil).run(
         from: (0, 0),
         step: { (step, _, _) throws(PipelineError) in
@@ -313,7 +318,7 @@ import Testing
   }
 
   @Test func theLogGoesOnWhereTheStateDoes() throws {
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     let tokenizer = TrainingLog(folder: folder.url, stage: .imageTokenizer, resumingAt: nil)
     tokenizer.append(step: 1, seconds: 1, [("psnr", 20), ("loss", .nan)])
     try tokenizer.write()

@@ -1,6 +1,6 @@
-import DALLE
 import Foundation
-import Media
+import Imaging
+import Ladder
 import Testing
 
 /// The documentation's tutorial, Sources/DALLE/DALLE.docc.

@@ -1,11 +1,15 @@
+import ArrayFiles
 import Foundation
-import LatentModels
-import NN
+import ImageTokenizers
+import LinearAlgebra
 import Priors
 import TensorCore
+import TestSupport
 import Testing
 
-@testable import DALLE
+@testable import Basics
+@testable import Checkpoints
+@testable import Ladder
 
 @Suite struct TwoStageModelTests {
   /// Pictures of 8×8: a colored square on paper, of three colors at four places, with the noise of dequantisation.
@@ -145,7 +149,7 @@ import Testing
   @Test(arguments: ImageTokenizerKind.allCases)
   func filesRoundTrip(_ kind: ImageTokenizerKind) throws {
     let model = try Self.fitted(kind, steps: 10)
-    let folder = try TestFolder()
+    let folder = try TemporaryFolder()
     let file = folder.url.appendingPathComponent("model.safetensors")
     try model.write(to: file)
     #expect(try SafeTensors(contentsOf: file).metadata["model"] == kind.rawValue)

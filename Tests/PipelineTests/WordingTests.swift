@@ -1,16 +1,19 @@
-import Corpus
+import Datasets
 import Foundation
-import Media
-import TensorCore
+import TestSupport
 import Testing
 
-@testable import DALLE
+@testable import Basics
+@testable import Checkpoints
+@testable import Evaluation
+@testable import Generation
+@testable import Training
 
 /// Captions in the words of those who type them: how they are trained, measured and told.
 @Suite struct WordingTests {
   /// Data with keywords, which the standard one has none of.
-  private func folder(keywords: Bool = true) throws -> TestFolder {
-    let folder = try TestFolder()
+  private func folder(keywords: Bool = true) throws -> TemporaryFolder {
+    let folder = try TemporaryFolder()
     try folder.writeData()
     guard keywords else { return folder }
     let file = folder.data.appendingPathComponent("metadata.jsonl")
@@ -21,7 +24,7 @@ import Testing
     return folder
   }
 
-  private func trained(_ folder: TestFolder, steps: Int = 4, forms: [CaptionForms.Kind]? = nil) throws {
+  private func trained(_ folder: TemporaryFolder, steps: Int = 4, forms: [CaptionForms.Kind]? = nil) throws {
     var settings = Tiny.settings(steps: steps)
     settings.captionForms = forms
     settings.vocabularySize = 400

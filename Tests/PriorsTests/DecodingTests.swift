@@ -1,6 +1,8 @@
-import TestSupport
+import ModelTestSupport
 import Testing
 
+@testable import Basics
+@testable import Priors
 @testable import TensorCore
 
 struct DecodingTests {

@@ -1,8 +1,10 @@
-import NN
+import Basics
+import ModelTestSupport
 import TensorCore
-import TestSupport
 import Testing
 
+@testable import NN
+@testable import Optimization
 @testable import Priors
 
 struct PixelCNNTests {

@@ -1,6 +1,5 @@
-import NN
+import Basics
 import TensorCore
-import TestSupport
 import Testing
 
 @testable import Priors

@@ -1,9 +1,11 @@
+import Basics
 import Foundation
-import NN
+import ModelTestSupport
 import TensorCore
-import TestSupport
 import Testing
 
+@testable import NN
+@testable import Optimization
 @testable import Priors
 
 /// The small model that the fixture `prior` holds, or `prior-residual` with several codes a place, and its batch.

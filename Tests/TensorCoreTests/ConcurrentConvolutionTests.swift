@@ -1,6 +1,7 @@
+import Basics
+import ModelTestSupport
 import Synchronization
 import TensorCore
-import TestSupport
 import Testing
 
 /// What a convolution keeps from its first use must be right whoever else makes one at the same time.

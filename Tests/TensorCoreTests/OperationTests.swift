@@ -1,5 +1,6 @@
+import Basics
+import ModelTestSupport
 import TensorCore
-import TestSupport
 import Testing
 
 /// Every differentiable operation against PyTorch's numbers and against finite differences.

@@ -1,3 +1,4 @@
+import Optimization
 import TensorCore
 import Testing
 

@@ -9,13 +9,16 @@ public final class TemporaryFolder: Sendable {
     try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
   }
 
-  deinit { try? FileManager.default.removeItem(at: url) }
+  deinit { remove() }
+
+  /// Removes it now: said at the end of a test whose files are read after the last mention of the folder.
+  public func remove() { try? FileManager.default.removeItem(at: url) }
 
   public func path(_ name: String) -> URL { url.appending(path: name) }
 
   public func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: path(name).path) }
 
-  public func data(_ name: String) throws -> Data { try Data(contentsOf: path(name)) }
+  public func read(_ name: String) throws -> Data { try Data(contentsOf: path(name)) }
 
   /// Makes the folders on the way, too.
   public func write(_ data: Data, to name: String) throws {
@@ -26,9 +29,11 @@ public final class TemporaryFolder: Sendable {
 
   public func write(_ text: String, to name: String) throws { try write(Data(text.utf8), to: name) }
 
-  /// - Parameter fixture: a path in `Tests/Fixtures`.
-  public func copyFixture(_ fixture: String, to name: String) throws {
-    try write(Data(contentsOf: Fixtures.url(fixture)), to: name)
+  /// - Parameters:
+  ///   - fixture: a name in `Tests/Fixtures/media`.
+  ///   - name: what it is called in the folder; the same unless given.
+  public func copyFixture(_ fixture: String, to name: String? = nil) throws {
+    try write(Data(contentsOf: Fixtures.url("media/\(fixture)")), to: name ?? fixture)
   }
 
   /// All files below, by their path, for comparing what was there before with what is there after.

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 @testable import TextTokenizer
 
@@ -9,24 +10,17 @@ enum Fixture {
     var ids: [Int32]
   }
 
-  static func url(_ name: String) -> URL {
-    URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().appending(path: "Fixtures/\(name)")
-  }
-
   static func vocabulary() throws -> BytePairEncoding {
-    try BytePairEncoding(contentsOf: url("text-vocabulary.json"))
+    try BytePairEncoding(contentsOf: Fixtures.url("text-vocabulary.json"))
   }
 
   static func cases() throws -> [Case] {
-    try JSONDecoder().decode([Case].self, from: Data(contentsOf: url("text-ids.json")))
+    try JSONDecoder().decode([Case].self, from: Data(contentsOf: Fixtures.url("text-ids.json")))
   }
 
   /// Calls `body` with the name of a file that does not exist yet, in a folder that is removed afterwards.
   static func withTemporaryFile(_ body: (URL) throws -> Void) throws {
-    let folder = FileManager.default.temporaryDirectory.appending(path: "text-tokenizer-\(UUID())")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    try body(folder.appending(path: "vocabulary.json"))
+    try withTemporaryFolder { try body($0.appending(path: "vocabulary.json")) }
   }
 }
 

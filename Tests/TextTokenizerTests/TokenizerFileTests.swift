@@ -1,5 +1,6 @@
+import Basics
 import Foundation
-import TensorCore
+import TestSupport
 import Testing
 
 @testable import TextTokenizer
@@ -17,7 +18,7 @@ import Testing
   }
 
   @Test func bothFormsOfMergesAreRead() throws {
-    let strings = try BytePairEncoding(contentsOf: Fixture.url("text-vocabulary-strings.json"))
+    let strings = try BytePairEncoding(contentsOf: Fixtures.url("text-vocabulary-strings.json"))
     #expect(try strings == Fixture.vocabulary())
     #expect(strings.merges.count > 200)
   }
@@ -56,7 +57,7 @@ import Testing
     (#""ignore_merges":false"#, #""ignore_merges":true"#, "ignores merges"),
   ])
   func aFaultIsNamed(good: String, bad: String, words: String) throws {
-    let file = try String(contentsOf: Fixture.url("text-vocabulary.json"), encoding: .utf8)
+    let file = try String(contentsOf: Fixtures.url("text-vocabulary.json"), encoding: .utf8)
     let place = try #require(file.range(of: good))
     try Fixture.withTemporaryFile { url in
       try Data(file.replacingCharacters(in: place, with: bad).utf8).write(to: url)

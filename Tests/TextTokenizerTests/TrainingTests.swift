@@ -1,4 +1,4 @@
-import TensorCore
+import Basics
 import Testing
 
 @testable import TextTokenizer

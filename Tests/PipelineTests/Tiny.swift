@@ -1,24 +1,17 @@
-import Corpus
-import DALLE
+import Checkpoints
+import Datasets
 import Foundation
-import LatentModels
-import Media
+import ImageTokenizers
+import Imaging
 import Priors
+import Rankers
 import Synchronization
 import TensorCore
+import TestSupport
 import Testing
+import Training
 
-/// A folder that is gone when the last reference to it is.
-final class TestFolder: Sendable {
-  let url: URL
-
-  init() throws {
-    url = FileManager.default.temporaryDirectory.appendingPathComponent("dalle-tests-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(at: url) }
-
+extension TemporaryFolder {
   var checkpoint: Checkpoint { Checkpoint(url.appendingPathComponent("checkpoint")) }
   var data: URL { url.appendingPathComponent("data") }
 
@@ -106,7 +99,7 @@ enum Tiny {
   }
 
   private static func resources(
-    _ folder: TestFolder, _ threads: Int, _ precision: ElementType, _ observer: TrainingObserver
+    _ folder: TemporaryFolder, _ threads: Int, _ precision: ElementType, _ observer: TrainingObserver
   ) throws -> TrainingResources {
     TrainingResources(
       checkpoint: folder.checkpoint, dataSet: try folder.dataSet(), threads: threads, precision: precision,
@@ -114,7 +107,7 @@ enum Tiny {
   }
 
   static func trainTokenizer(
-    _ folder: TestFolder, _ settings: TrainingSettings, resume: Bool = false, threads: Int = 2,
+    _ folder: TemporaryFolder, _ settings: TrainingSettings, resume: Bool = false, threads: Int = 2,
     precision: ElementType = .float32, observer: TrainingObserver = .init(),
     architecture: ImageTokenizerConfiguration = imageTokenizer
   ) throws {
@@ -123,7 +116,7 @@ enum Tiny {
   }
 
   static func trainPrior(
-    _ folder: TestFolder, _ settings: TrainingSettings, resume: Bool = false, threads: Int = 2,
+    _ folder: TemporaryFolder, _ settings: TrainingSettings, resume: Bool = false, threads: Int = 2,
     precision: ElementType = .float32, observer: TrainingObserver = .init(),
     architecture: PriorConfiguration = prior
   ) throws {
@@ -132,7 +125,7 @@ enum Tiny {
   }
 
   static func trainRanker(
-    _ folder: TestFolder, _ settings: TrainingSettings, resume: Bool = false, threads: Int = 2,
+    _ folder: TemporaryFolder, _ settings: TrainingSettings, resume: Bool = false, threads: Int = 2,
     precision: ElementType = .float32, observer: TrainingObserver = .init()
   ) throws {
     try RankerTrainer(resources(folder, threads, precision, observer), architecture: ranker).train(
@@ -140,7 +133,7 @@ enum Tiny {
   }
 
   /// Trains a stage of the standard kinds.
-  typealias Stage = (TestFolder, TrainingSettings, Bool, Int, ElementType, TrainingObserver) throws -> Void
+  typealias Stage = (TemporaryFolder, TrainingSettings, Bool, Int, ElementType, TrainingObserver) throws -> Void
 
   static var stages: [Stage] {
     [
@@ -153,8 +146,8 @@ enum Tiny {
   /// A folder with data and both stages.
   static func trained(
     steps: Int = 4, imageTokenizer: ImageTokenizerConfiguration = imageTokenizer, prior: PriorConfiguration = prior
-  ) throws -> TestFolder {
-    let folder = try TestFolder()
+  ) throws -> TemporaryFolder {
+    let folder = try TemporaryFolder()
     try folder.writeData()
     try trainTokenizer(folder, settings(steps: steps), architecture: imageTokenizer)
     try trainPrior(folder, settings(steps: steps), architecture: prior)
