@@ -16,7 +16,9 @@ public enum NumPyFile {
   ///
   /// Floating point of 32 and 64 bits, integers of 8 to 64 bits (rounded beyond 2⁵³) and booleans are read, in either
   /// byte order. Numbers that are not finite are passed on: to some models NaN means a missing value.
-  /// - Parameter array: which array of an `.npz` file; needed where it has several.
+  /// - Parameters:
+  ///   - url: the file.
+  ///   - array: which array of an `.npz` file; needed where it has several.
   /// - Throws: `PipelineError` of kind `.noInput` where the file cannot be opened, `.badData` where it is damaged, empty,
   ///   too large, of another type or has fewer than two axes, and `.usage` where `array` is missing or not in the file.
   public static func matrix(contentsOf url: URL, array: String? = nil) throws(PipelineError) -> Matrix {

@@ -145,10 +145,13 @@ public struct SafeTensors {
     for (name, tensor) in wanted { try read(name, into: tensor) }
   }
 
-  /// Writes tensors whole: see ``AtomicFile``.
+  /// Writes tensors whole: see `AtomicFile`.
   /// - Parameters:
+  ///   - tensors: with their names in the file.
   ///   - matrices: stored as float64.
+  ///   - metadata: free text for the header.
   ///   - type: what the tensors are stored as; nil keeps each as it is.
+  ///   - url: the file; what was there is replaced at the end.
   public static func write(
     _ tensors: [(name: String, tensor: Tensor)], matrices: [(name: String, matrix: Matrix)] = [],
     metadata: [String: String] = [:], as type: ElementType? = nil, to url: URL

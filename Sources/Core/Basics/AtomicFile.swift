@@ -38,7 +38,7 @@ public enum AtomicFile {
     }
   }
 
-  /// Writes one block of bytes; see ``write(_:to:)-(Sequence,_)``.
+  /// Writes one block of bytes; see ``write(_:to:)-(Sequence<UnsafeRawBufferPointer>,_)``.
   public static func write(_ data: Data, to url: URL) throws(PipelineError) {
     // `withUnsafeBytes` does not carry typed throws.
     let result: Result<Void, PipelineError> = data.withUnsafeBytes { bytes in

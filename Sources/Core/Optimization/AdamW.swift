@@ -50,6 +50,8 @@ public final class AdamW {
   /// - Parameters:
   ///   - gradients: each laid out like the store's values; the first one is overwritten by the sum.
   ///   - scale: factor for the sum: 1 / (number of replicas) makes it their mean.
+  ///   - learningRate: of this step.
+  ///   - team: whose threads share out the parameters.
   /// - Returns: the norm of the scaled sum before clipping.
   @discardableResult
   public func update(gradients: [Tensor], scale: Float, learningRate: Float, team: ThreadTeam) -> Float {

@@ -3,7 +3,7 @@ import TensorCore
 
 /// In-place arithmetic on flat memory, for whoever owns it: optimizers and the sum over replicas.
 public enum FlatMemory {
-  /// What one AdamW step needs besides the arrays; see ``adamW(_:_:)``.
+  /// What one AdamW step needs besides the arrays; see `adamW(_:_:)`.
   public struct AdamWCoefficients: Sendable {
     public var gradientScale: Float
     public var learningRate: Float

@@ -23,6 +23,7 @@ public final class ReplicaTrainer {
 
   /// One optimizer step.
   /// - Parameters:
+  ///   - learningRate: of this step.
   ///   - loss: the loss of shard `i`, scaled such that the sum over the shards is the loss of the batch.
   public func step(learningRate: Float, loss: (_ shard: Int) -> Tensor) -> StepResult {
     var losses = [Float](repeating: 0, count: team.count)

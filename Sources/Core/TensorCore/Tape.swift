@@ -145,7 +145,10 @@ public func valueAndGradient(
 }
 
 /// The value of a scalar function and its gradients with respect to `parameters`.
-/// - Parameter gradientMemory: where each parameter's gradient is to be written, as float32; nil gives it its own
+/// - Parameters:
+///   - parameters: that the function is differentiated by.
+///   - gradientMemory: where each parameter's gradient is to be written, as float32; nil gives it its own
+///   - function: gives a scalar.
 ///   memory. What a parameter that had no part finds there is set to zero.
 public func valueAndGradient(
   parameters: [Parameter], gradientMemory: ((Parameter) -> Tensor?)? = nil, _ function: () throws -> Tensor

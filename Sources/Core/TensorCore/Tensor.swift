@@ -61,6 +61,7 @@ public struct Tensor: @unchecked Sendable {
 extension Tensor {
   /// - Parameters:
   ///   - scalars: as many as `shape` says, row-major.
+  ///   - shape: of the tensor.
   public init(_ scalars: some Collection<Float>, shape: [Int]) {
     self.init(uninitialized: shape)
     precondition(scalars.count == count, "\(scalars.count) scalars do not fill the shape \(shape)")

@@ -42,9 +42,13 @@ public final class BatchLoader: Sendable {
   private let lastOrder = Mutex<(epoch: Int, order: [Int])?>(nil)
 
   /// - Parameters:
+  ///   - dataSet: whose pictures are shown.
   ///   - indices: the pictures to draw from, as positions in the data set's `entries`.
   ///   - batchSize: pictures a batch; it may be larger than the count of `indices`.
+  ///   - seed: names the order, the captions and the augmentation.
+  ///   - augmentation: what is done to each picture.
   ///   - forms: made for `indices` at least.
+  ///   - neighbours: gives every second picture of a batch; nil shows them in the order of the epoch alone.
   /// - Throws: `PipelineError` of kind `.badData` where there are no pictures, and `.usage` where `batchSize` is not
   ///   positive.
   public init(

@@ -201,7 +201,9 @@ public struct CaptionForms: Sendable {
   }
 
   /// Two keywords of a picture, or where the data set gives none two words of its caption; nil where it has no two.
-  /// - Parameter seed: names the random numbers.
+  /// - Parameters:
+  ///   - index: the picture's position in the data set's `entries`.
+  ///   - seed: names the random numbers.
   public func keywordPair(of index: Int, seed: UInt64) -> [String]? {
     guard let words = subjects[index]?.words.filter({ !hasKeywords || $0.isKeyword }), words.count > 1 else {
       return nil

@@ -42,9 +42,11 @@ public final class PictureDataSet: Sendable {
   /// Where all pictures together take at most `maximumBytesInMemory` at `pictureSize`, they are decoded now, on all
   /// cores, and bad ones are left out of `entries`. Otherwise they are decoded each time they are asked for.
   /// - Parameters:
+  ///   - url: the folder.
   ///   - pictureSize: the side of the squares that pictures are brought to, in pixels.
   ///   - fit: how pictures that are not square become so.
   ///   - strict: throw for what would otherwise be reported and left out.
+  ///   - maximumBytesInMemory: of decoded pixels.
   ///   - report: receives one line for each thing that is left out, from any thread, also after opening.
   /// - Throws: `PipelineError` of kind `.noInput` where `url` is not a folder that can be read, `.badData` where it
   ///   holds no usable captioned picture, and `.usage` where `pictureSize` is not positive.

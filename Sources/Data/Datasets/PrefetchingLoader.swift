@@ -8,6 +8,7 @@ public final class PrefetchingLoader: Sendable {
   private let queue: Queue
 
   /// - Parameters:
+  ///   - loader: makes the batches.
   ///   - step: the first step to return.
   ///   - depth: how many batches are kept ready, at least 1.
   public init(_ loader: BatchLoader, startingAt step: Int = 0, depth: Int = 3) {

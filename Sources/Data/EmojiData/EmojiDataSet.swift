@@ -37,6 +37,9 @@ public enum EmojiDataSet {
   ///
   /// The folder appears whole at the end, by a rename; a kill before that leaves at most a hidden folder beside it.
   /// - Parameters:
+  ///   - folder: made whole, or not at all.
+  ///   - fontFile: a font with color bitmaps.
+  ///   - emojiTest: Unicode's list of sequences.
   ///   - annotations: CLDR annotation files for the keywords; those that are missing are reported and done without.
   ///   - keywords: whether `keywords` are written: CLDR's without the short name itself, for each emoji whose list of
   ///     keywords no other emoji has.

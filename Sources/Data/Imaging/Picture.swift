@@ -62,7 +62,9 @@ public struct Picture: Sendable, Equatable {
 
   /// Decodes a PNG or JPEG, which are told apart by their first bytes. Transparency is laid over white; 16-bit samples
   /// are rounded to 8 bits; grey, palette and CMYK become RGB. Color profiles are not applied.
-  /// - Parameter name: what the error messages call the picture.
+  /// - Parameters:
+  ///   - bytes: of a PNG or JPEG.
+  ///   - name: what the error messages call the picture.
   /// - Throws: `PipelineError` of kind `.badData` where the bytes are empty, not a picture, damaged, cut short, or
   ///   claim more than ``maximumPixelCount`` pixels.
   public init(decoding bytes: some ContiguousBytes, name: String) throws(PipelineError) {

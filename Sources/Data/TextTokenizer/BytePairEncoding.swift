@@ -51,6 +51,7 @@ public struct BytePairEncoding: Sendable {
   /// The ids of a text where each merge is left out with a probability, so that a model sees a word in many
   /// segmentations: BPE-dropout, Provilkov et al. 2020, algorithm 1.
   /// - Parameters:
+  ///   - text: any text.
   ///   - dropout: the probability that a possible merge is passed over, drawn anew at every step. 0 gives the ids of
   ///     ``encode(_:)`` and draws no numbers; 1 gives single bytes.
   ///   - generator: where the random numbers come from.

@@ -178,6 +178,8 @@ public struct VQVAE: ImageTokenizer {
 
 /// One side of an auto-encoder of pictures. Pixels are in [0, 1], code vectors of any length.
 public protocol PictureNetwork: Module, Sendable {
-  /// - Parameter precision: the type of the operands of products; what comes in and goes out is float32.
+  /// - Parameters:
+  ///   - x: [B, H, W, C]: pictures or code vectors.
+  ///   - precision: the type of the operands of products; what comes in and goes out is float32.
   func callAsFunction(_ x: Tensor, precision: ElementType) -> Tensor
 }

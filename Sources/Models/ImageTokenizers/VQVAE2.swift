@@ -198,7 +198,9 @@ public struct VQVAE2: ImageTokenizer {
   public func decode(_ tokens: [Int32]) -> Tensor { decode(tokens, keeping: Set(gridSides.indices)) }
 
   /// Decodes some levels alone.
-  /// - Parameter kept: the levels whose codes are used, 0 being the top; the others' are replaced by their mean.
+  /// - Parameters:
+  ///   - tokens: of B pictures.
+  ///   - kept: the levels whose codes are used, 0 being the top; the others' are replaced by their mean.
   /// - Returns: [B, S, S, 3], not clamped.
   public func decode(_ tokens: [Int32], keeping kept: Set<Int>) -> Tensor {
     let B = tokens.count / tokenCount

@@ -11,7 +11,10 @@ public protocol ClusteringModel: GenerativeModel {
   func responsibilities(_ x: Matrix) throws(PipelineError) -> Matrix
 
   /// Draws from p(x | y): [count, D]. Row i of a seed is the same whatever the count.
-  /// - Parameter component: y, from 0.
+  /// - Parameters:
+  ///   - count: rows to draw.
+  ///   - component: y, from 0.
+  ///   - seed: names the random numbers.
   /// - Throws: `PipelineError` of kind `.usage` where there is no such component.
   func sample(_ count: Int, component: Int, seed: UInt64) throws(PipelineError) -> Matrix
 }

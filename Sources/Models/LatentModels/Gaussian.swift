@@ -38,6 +38,8 @@ public struct Gaussian: SavedModel {
   /// Maximum likelihood.
   /// - Parameters:
   ///   - x: [N, D]
+  ///   - configuration: the kind of covariance and what it is regularised by.
+  ///   - threads: that share out the rows.
   /// - Throws: `PipelineError` of kind `.badData` where x is empty or not finite, or Σ is singular.
   public init(fitting x: Matrix, _ configuration: Configuration = .init(), threads: Int = 1) throws(PipelineError) {
     try x.checkData()

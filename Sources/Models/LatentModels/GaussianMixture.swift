@@ -56,6 +56,8 @@ public struct GaussianMixture: SavedModel, ClusteringModel {
 
   /// - Parameters:
   ///   - x: [N, D]
+  ///   - configuration: K and the kind of covariance.
+  ///   - options: of EM.
   /// - Throws: `PipelineError` of kind `.badData` where x is empty or not finite, where K exceeds N, or a covariance is
   ///   singular; `.usage` where the options make no sense.
   public init(

@@ -203,7 +203,9 @@ public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringMo
   }
 
   /// The evidence lower bound of each row, with one sample of z.
-  /// - Parameter x: [N, D].
+  /// - Parameters:
+  ///   - x: [N, D].
+  ///   - seed: names the random numbers.
   /// - Throws: `PipelineError` of kind `.badData` where the width differs or an element is not finite.
   public func bounds(_ x: Matrix, seed: UInt64) throws(PipelineError) -> [Bound] {
     try x.checkData(dimensions: dimensions)

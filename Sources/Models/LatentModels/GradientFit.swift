@@ -41,6 +41,7 @@ public struct GradientFit: Sendable {
   public init(_ bound: Bound) { self.bound = bound }
 
   /// - Parameters:
+  ///   - model: with initial parameters.
   ///   - rows: [N, D].
   ///   - heldOut: rows that the curve is measured on, and nothing is learnt from.
   ///   - report: called for each point of the curve.

@@ -184,7 +184,9 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel {
   }
 
   /// The evidence lower bound of each row, split into reconstruction and the KL of each level.
-  /// - Parameter x: [N, D].
+  /// - Parameters:
+  ///   - x: [N, D].
+  ///   - seed: names the random numbers.
   /// - Throws: `PipelineError` of kind `.badData` where the width differs or an element is not finite.
   public func bounds(_ x: Matrix, seed: UInt64) throws(PipelineError) -> [Bound] {
     try x.checkData(dimensions: dimensions)
@@ -222,6 +224,8 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel {
 
   /// Draws with narrower priors, which gives likelier and less varied pictures (NVAE, section 4.2).
   /// - Parameters:
+  ///   - count: rows to draw.
+  ///   - seed: names the random numbers.
   ///   - temperatures: a factor for the prior's deviations on each level, the coarsest grid first.
   ///   - showsMeans: gives the mean of p(x | z) in place of a draw from it.
   /// - Returns: [count, D].

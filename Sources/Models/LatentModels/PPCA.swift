@@ -45,6 +45,8 @@ public struct PPCA: SavedModel {
   /// The closed form.
   /// - Parameters:
   ///   - x: [N, D]
+  ///   - latentDimensions: q, fewer than D.
+  ///   - threads: that share out the rows.
   /// - Throws: `PipelineError` of kind `.badData` where x is empty, not finite, or constant, or has one row; `.usage` where
   ///   q is not in 1 ..< D.
   public init(fitting x: Matrix, latentDimensions: Int, threads: Int = 1) throws(PipelineError) {
@@ -131,6 +133,8 @@ public struct PPCA: SavedModel {
   /// least squares of its observed elements on the expected latent variables.
   /// - Parameters:
   ///   - x: [N, D], NaN where missing.
+  ///   - q: the number of latent dimensions.
+  ///   - options: of EM.
   /// - Throws: `PipelineError` of kind `.badData` where x is empty, holds infinities, or a column has fewer than two
   ///   elements; `.usage` where q is not in 1 ..< D.
   public init(

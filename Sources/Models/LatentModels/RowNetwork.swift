@@ -4,7 +4,9 @@ import TensorCore
 
 /// A function from rows to rows, [B, inputs] → [B, outputs]: either side of an auto-encoder.
 public protocol RowNetwork: Module, Sendable {
-  /// - Parameter precision: the type of the operands of products; what comes in and goes out is float32.
+  /// - Parameters:
+  ///   - x: [B, inputs].
+  ///   - precision: the type of the operands of products; what comes in and goes out is float32.
   func callAsFunction(_ x: Tensor, precision: ElementType) -> Tensor
 }
 

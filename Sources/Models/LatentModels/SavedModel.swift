@@ -60,7 +60,9 @@ extension SavedModel {
     try self.init(SafeTensors(contentsOf: url), path: url.path)
   }
 
-  /// - Parameter path: what messages call the file.
+  /// - Parameters:
+  ///   - file: as opened.
+  ///   - path: what messages call the file.
   public init(_ file: SafeTensors, path: String) throws(PipelineError) {
     guard file.metadata["model"] == Self.name, let json = file.metadata["configuration"] else {
       throw PipelineError(.badData, "\(path) holds no model of kind \(Self.name)")

@@ -112,7 +112,9 @@ public struct VAE: SavedModel, GradientTrainedModel {
   }
 
   /// The evidence lower bound of each row (equation 3, β = 1), with one sample of z.
-  /// - Parameter x: [N, D].
+  /// - Parameters:
+  ///   - x: [N, D].
+  ///   - seed: names the random numbers.
   /// - Throws: `PipelineError` of kind `.badData` where the width differs or an element is not finite.
   public func bounds(_ x: Matrix, seed: UInt64) throws(PipelineError) -> [Bound] {
     try x.checkData(dimensions: dimensions)
@@ -143,6 +145,7 @@ public struct VAE: SavedModel, GradientTrainedModel {
   /// - Parameters:
   ///   - x: [N, D].
   ///   - samples: k.
+  ///   - seed: names the random numbers.
   /// - Throws: as ``bounds(_:seed:)``, and `.usage` where k is not in 1 ... 2²⁰.
   public func importanceWeightedLogLikelihood(
     _ x: Matrix, samples: Int, seed: UInt64

@@ -17,6 +17,7 @@ public protocol Prior: Module, Sendable {
 
   /// The loss of a batch, or of a part of one.
   /// - Parameters:
+  ///   - batch: captions and the tokens of their pictures.
   ///   - share: the part of the whole batch's pictures that these are, where it is split over threads.
   ///   - textShare: the part of the whole batch's text targets that these have; `share` where nil.
   ///   - precision: the type of the operands of products.
@@ -45,7 +46,10 @@ extension Prior {
 /// Draws the image tokens of pictures, position by position. Picture i of a seed is the same in any company and with any
 /// number of threads.
 public protocol ImageTokenDecoder {
-  /// - Parameter progress: told after each position how many are done.
+  /// - Parameters:
+  ///   - requests: one for each picture.
+  ///   - options: of sampling, the same for all.
+  ///   - progress: told after each position how many are done.
   /// - Returns: the image tokens of each request.
   func draw(_ requests: [DrawingRequest], options: SamplingOptions, progress: (Int) -> Void) -> [[Int32]]
 }
@@ -53,7 +57,10 @@ public protocol ImageTokenDecoder {
 extension ImageTokenDecoder {
   /// Draws any number of pictures, a few at once: enough to read each weight rarely, few enough for the cache and for
   /// memory.
-  /// - Parameter progress: told after each position which of the requests are being drawn, and how many positions of them
+  /// - Parameters:
+  ///   - requests: one for each picture.
+  ///   - options: of sampling, the same for all.
+  ///   - progress: told after each position which of the requests are being drawn, and how many positions of them
   ///   are done.
   /// - Returns: the image tokens of each request.
   public func drawInParts(
@@ -129,10 +136,12 @@ public struct PriorBatch: Sendable {
   /// Of a place's codes, those after a wrong one refine something else and are random, too. That is how codes go wrong in
   /// drawing, the last ones nearly always, and what a model must not mind that knows its training pictures by heart.
   /// - Parameters:
+  ///   - tokens: a picture's.
   ///   - probability: that the first code of a place is replaced.
   ///   - refinementProbability: that a further one is, where those before it are not.
   ///   - codes: K, the number of tokens that each of a place's may be.
   ///   - depth: D, the number of tokens a place.
+  ///   - random: where the random numbers come from.
   public static func corrupted(
     _ tokens: [Int32], probability: Float, refinementProbability: Float = 0, codes: Int, depth: Int = 1,
     using random: inout Philox

@@ -163,8 +163,10 @@ public struct TransformerPrior: Prior {
   /// Of a place's codes each weighs half as much as the one before: the first decide what the picture shows, the last are
   /// the hardest to tell and would drown them.
   /// - Parameters:
+  ///   - batch: captions and the tokens of their pictures.
   ///   - share: the part of the whole batch's pictures that these are, where it is split over threads.
   ///   - textShare: the part of the whole batch's text targets that these have; see ``textTargetCount(_:)``.
+  ///   - precision: of the operands of products.
   ///   - dropout: nil outside training.
   public func loss(
     _ batch: Batch, share: Float = 1, textShare: Float? = nil, precision: ElementType, dropout: DropoutStream? = nil

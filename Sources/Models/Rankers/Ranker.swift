@@ -80,6 +80,7 @@ public struct Ranker: Module, Sendable {
 
   /// The loss of a whole batch, a scalar: the pseudocode of figure 3.
   /// - Parameters:
+  ///   - embeddings: of the batch.
   ///   - isOther: row-major [B, B]: whether picture j is a wrong answer for caption i, which it is not where caption i is
   ///     also one of its own; it is then left out of both softmaxes. The diagonal plays no part.
   ///   - learnsScale: whether the scale's gradient is made, which only one part of a batch may do; see ``joined(_:own:)``.
@@ -122,7 +123,7 @@ public struct Ranker: Module, Sendable {
 }
 
 /// A causal transformer over a caption's tokens, which ends in the vector of its last place: the place sees the whole
-/// caption and the padding after it. With padding vectors learnt for each place, as in ``TransformerPrior``.
+/// caption and the padding after it. With padding vectors learnt for each place, as in `TransformerPrior`.
 ///
 ///     x = embedding + position;  x = x + attention(norm(x));  x = x + mlp(norm(x))       for each block
 ///     t = W·norm(x_last) / ‖W·norm(x_last)‖
@@ -180,7 +181,10 @@ public struct PictureTower: Module, Sendable {
     patchSize = c.patchSize
   }
 
-  /// - Parameter pictures: [B, S, S, 3] in [0, 1].
+  /// - Parameters:
+  ///   - pictures: [B, S, S, 3] in [0, 1].
+  ///   - precision: of the operands of products.
+  ///   - dropout: nil outside training.
   /// - Returns: [B, embeddingWidth], float32, each row of length one.
   public func callAsFunction(
     _ pictures: Tensor, precision: ElementType, dropout: DropoutStream? = nil

@@ -17,7 +17,7 @@ public struct Checkpoint: Sendable {
   public var priorFile: URL { url.appendingPathComponent("prior.safetensors") }
   public var rankerFile: URL { url.appendingPathComponent("ranker.safetensors") }
   public var vocabularyFile: URL { url.appendingPathComponent("vocabulary.json") }
-  /// What the prior's training captions say; see ``TextToImageModel/familiarity(of:)``.
+  /// What the prior's training captions say; see `TextToImageModel.familiarity(of:)`.
   public var captionsFile: URL { url.appendingPathComponent("captions.txt") }
   public var trainingStateFile: URL { url.appendingPathComponent("training-state.safetensors") }
   public var modelCardFile: URL { url.appendingPathComponent("README.md") }

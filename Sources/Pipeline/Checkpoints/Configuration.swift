@@ -129,7 +129,7 @@ public struct CheckpointConfiguration: Codable, Sendable {
     /// Validation PSNR (dB) of a tokenizer, validation loss (nats an image token) of a prior, validation retrieval (the
     /// share of right answers, in 0 ... 1) of a ranker.
     public var validation: Double?
-    /// How well a prior's pictures are found by ``Evaluation/retrieval``, for validation captions; nil where it was not
+    /// How well a prior's pictures are found by `Evaluation.retrieval`, for validation captions; nil where it was not
     /// measured.
     public var retrieval: RetrievalProgress?
   }

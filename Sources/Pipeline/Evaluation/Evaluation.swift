@@ -234,7 +234,7 @@ public struct Evaluator {
     public var caption: String
     /// Whether the training split has this very caption.
     public var isInTraining: Bool
-    /// See ``TextToImageModel/unseenWords(in:)``.
+    /// See `TextToImageModel.unseenWords(in:)`.
     public var unseenWords: [String]
     /// Pictures 0 ..< count of the seed.
     public var drawings: [Evaluation.DrawnPicture]

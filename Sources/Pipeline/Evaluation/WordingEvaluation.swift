@@ -187,6 +187,8 @@ extension Evaluator {
   /// - Parameters:
   ///   - prompts: see ``EverydayPrompt/read(_:for:)``; not empty.
   ///   - candidates: draw so many pictures for each prompt, and measure the ranker's choice among them, too.
+  ///   - options: of drawing.
+  ///   - progress: told what is being done, and the share of it that is.
   /// - Returns: nil where there is no prior.
   /// - Throws: `PipelineError` for options that make no sense, or where there is no ranker to choose.
   public func evaluate(

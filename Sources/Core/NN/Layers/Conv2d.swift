@@ -10,7 +10,15 @@ public struct Conv2d: Module, Sendable {
   private let stride: Int
   private let padding: Int
 
-  /// - Parameter padding: rows above and below, and columns on both sides.
+  /// - Parameters:
+  ///   - inputs: C, channels.
+  ///   - outputs: O, channels.
+  ///   - kernelHeight: KH.
+  ///   - kernelWidth: KW.
+  ///   - stride: places between two outputs, along both axes.
+  ///   - padding: rows above and below, and columns on both sides.
+  ///   - gain: the factor on the initial deviation.
+  ///   - initializer: draws the weights.
   public init(
     _ inputs: Int, _ outputs: Int, kernelHeight: Int, kernelWidth: Int, stride: Int = 1, padding: Int = 0,
     gain: Float = 1, _ initializer: inout Initializer
@@ -34,7 +42,9 @@ public struct Conv2d: Module, Sendable {
       &initializer)
   }
 
-  /// - Parameter type: what the result is; x's type unless told otherwise.
+  /// - Parameters:
+  ///   - x: [B, H, W, C].
+  ///   - type: what the result is; x's type unless told otherwise.
   public func callAsFunction(_ x: Tensor, as type: ElementType? = nil) -> Tensor {
     convolution(x, weight: weight(as: x.type), bias: bias(), stride: stride, padding: padding, as: type)
   }

@@ -22,7 +22,9 @@ public struct ConvTransposed2d: Module, Sendable {
     self.padding = padding
   }
 
-  /// - Parameter type: what the result is; x's type unless told otherwise.
+  /// - Parameters:
+  ///   - x: [B, H, W, C].
+  ///   - type: what the result is; x's type unless told otherwise.
   public func callAsFunction(_ x: Tensor, as type: ElementType? = nil) -> Tensor {
     transposedConvolution(x, weight: weight(as: x.type), bias: bias(), stride: stride, padding: padding, as: type)
   }

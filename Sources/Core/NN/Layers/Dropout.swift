@@ -7,6 +7,8 @@ public final class DropoutStream {
   private var next: UInt64
 
   /// - Parameters:
+  ///   - probability: of dropping an element.
+  ///   - seed: of the run.
   ///   - step: the training step.
   ///   - shard: the shard of the batch, below 4,096.
   public init(probability: Float, seed: UInt64, step: Int, shard: Int) {

@@ -11,7 +11,9 @@ public struct LayerNorm: Module, Sendable {
     bias = Parameter(.zeros([width]))
   }
 
-  /// - Parameter type: what the result is; x's type unless told otherwise.
+  /// - Parameters:
+  ///   - x: [.., C].
+  ///   - type: what the result is; x's type unless told otherwise.
   public func callAsFunction(_ x: Tensor, as type: ElementType? = nil) -> Tensor {
     layerNorm(x, gain: weight(), bias: bias(), as: type)
   }
@@ -32,7 +34,9 @@ public struct GroupNorm: Module, Sendable {
     self.silu = silu
   }
 
-  /// - Parameter type: what the result is; x's type unless told otherwise.
+  /// - Parameters:
+  ///   - x: [B, H, W, C].
+  ///   - type: what the result is; x's type unless told otherwise.
   public func callAsFunction(_ x: Tensor, as type: ElementType? = nil) -> Tensor {
     groupNorm(x, gain: weight(), bias: bias(), groups: groups, silu: silu, as: type)
   }

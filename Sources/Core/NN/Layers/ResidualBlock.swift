@@ -10,7 +10,10 @@ public struct ResidualBlock: Module, Sendable {
   public let norm2: GroupNorm
   public let convolution2: Conv2d
 
-  /// - Parameter groups: of the normalisations; a divisor of `channels`.
+  /// - Parameters:
+  ///   - channels: C, in and out.
+  ///   - groups: of the normalisations; a divisor of `channels`.
+  ///   - initializer: draws the weights.
   public init(_ channels: Int, groups: Int, _ initializer: inout Initializer) {
     norm1 = GroupNorm(channels, groups: groups, silu: true)
     convolution1 = Conv2d(channels, channels, kernel: 3, padding: 1, gain: Float(2).squareRoot(), &initializer)
@@ -20,6 +23,7 @@ public struct ResidualBlock: Module, Sendable {
 
   /// - Parameters:
   ///   - x: [B, H, W, channels], float32.
+  ///   - precision: of the operands of products.
   /// - Returns: of the same shape, float32.
   public func callAsFunction(_ x: Tensor, precision: ElementType) -> Tensor {
     let h = convolution1(norm1(x, as: precision))

@@ -34,6 +34,7 @@ public func attention(_ qkv: Tensor, heads: Int, causal: Bool) -> Tensor {
 ///   - qkv: [B, T, 3·H·D] as for the dense one, where T ≤ textLength + gridSide² for a sparse mask: the last image tokens
 ///     may be missing.
 ///   - heads: H
+///   - mask: what each position sees.
 /// - Returns: [B, T, H·D]
 public func attention(_ qkv: Tensor, heads: Int, mask: AttentionMask) -> Tensor {
   if mask.kind == .full { return attention(qkv, heads: heads, causal: true) }

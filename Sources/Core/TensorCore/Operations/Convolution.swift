@@ -6,6 +6,8 @@ import CKernels
 ///   - x: [B, H, W, C]
 ///   - weight: [O, KH, KW, C], of x's type. Its gradient is float32.
 ///   - bias: [O], float32.
+///   - stride: places between two outputs, along both axes.
+///   - padding: zeros on each side.
 ///   - type: what the result is; x's type unless told otherwise.
 /// - Returns: [B, (H + 2·padding - KH) / stride + 1, (W + 2·padding - KW) / stride + 1, O]
 public func convolution(
@@ -33,12 +35,15 @@ public func convolution(
   }
 }
 
-/// The transposed convolution: the map whose matrix is the transpose of ``convolution``'s.
+/// The transposed convolution: the map whose matrix is the transpose of `convolution`'s.
 ///
 /// - Parameters:
 ///   - x: [B, H, W, O]
 ///   - weight: [O, KH, KW, C], of x's type: that of the convolution that this one reverses.
 ///   - bias: [C], float32.
+///   - stride: places between two outputs of the convolution that is reversed.
+///   - padding: zeros around what that convolution sees.
+///   - type: of the result.
 /// - Returns: [B, (H - 1)·stride - 2·padding + KH, (W - 1)·stride - 2·padding + KW, C]
 public func transposedConvolution(
   _ x: Tensor, weight: Tensor, bias: Tensor? = nil, stride: Int = 1, padding: Int = 0, as type: ElementType? = nil

@@ -91,6 +91,7 @@ extension Tensor {
 ///   - table: [K, C], float32.
 ///   - tokens: row numbers, each below K.
 ///   - shape: the leading axes of the result, as many elements as there are tokens.
+///   - type: of the result.
 /// - Returns: [shape.., C]
 public func embedding(_ table: Tensor, tokens: [Int32], shape: [Int], as type: ElementType = .float32) -> Tensor {
   let (K, C, N) = (table.shape[0], table.shape[1], tokens.count)

@@ -6,6 +6,7 @@ import CKernels
 ///   - x: [.., C]
 ///   - gain: [C], float32.
 ///   - bias: [C], float32.
+///   - epsilon: added to the variance.
 ///   - type: what y is; x's type unless told otherwise.
 public func layerNorm(
   _ x: Tensor, gain: Tensor, bias: Tensor, epsilon: Float = 1e-5, as type: ElementType? = nil
@@ -34,6 +35,9 @@ public func layerNorm(
 ///   - gain: [C], float32.
 ///   - bias: [C], float32.
 ///   - groups: a divisor of C.
+///   - silu: whether x·σ(x) follows.
+///   - epsilon: added to the variance.
+///   - type: of the result.
 public func groupNorm(
   _ x: Tensor, gain: Tensor, bias: Tensor, groups: Int, silu: Bool = false, epsilon: Float = 1e-5,
   as type: ElementType? = nil

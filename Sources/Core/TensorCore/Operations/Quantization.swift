@@ -43,6 +43,7 @@ public func largestElements(_ x: Tensor) -> [Int32] {
 ///
 /// - Parameters:
 ///   - x: [.., E]
+///   - indices: one for each row of `rows`, below K.
 ///   - counts: [K], float32, changed in place.
 ///   - sums: [K, E], float32, changed in place.
 public func scatterSum(_ x: Tensor, indices: [Int32], counts: Tensor, sums: Tensor) {

@@ -6,11 +6,11 @@ import TensorCore
 ///
 /// Every output is summed over the inputs in one fixed order, so that a row's result is the same bit for bit however
 /// many rows and threads take part.
-public struct PackedWeight: @unchecked Sendable {
+package struct PackedWeight: @unchecked Sendable {
   /// N
-  public let outputs: Int
+  package let outputs: Int
   /// K
-  public let inputs: Int
+  package let inputs: Int
   private let packed: Storage
   private let bias: Tensor?
 
@@ -20,7 +20,7 @@ public struct PackedWeight: @unchecked Sendable {
   /// - Parameters:
   ///   - weight: [N, K]
   ///   - bias: [N], float32.
-  public init(weight: Tensor, bias: Tensor?) {
+  package init(weight: Tensor, bias: Tensor?) {
     (outputs, inputs) = (weight.shape[0], weight.shape[1])
     packed = Storage(byteCount: ck_packed_size(outputs, inputs))
     self.bias = bias
@@ -28,7 +28,7 @@ public struct PackedWeight: @unchecked Sendable {
   }
 
   /// The outputs that are a thread's part.
-  public func share(of thread: Int, in team: ThreadTeam) -> Range<Int> {
+  package func share(of thread: Int, in team: ThreadTeam) -> Range<Int> {
     team.range(of: thread, total: outputs, multiple: Self.panelWidth)
   }
 
@@ -37,7 +37,7 @@ public struct PackedWeight: @unchecked Sendable {
   /// - Parameters:
   ///   - x: [.., K], float32.
   ///   - y: [.., N], float32, written in place.
-  public func multiply(_ x: Tensor, rows: Int, into y: Tensor, range: Range<Int>, accumulate: Bool = false) {
+  package func multiply(_ x: Tensor, rows: Int, into y: Tensor, range: Range<Int>, accumulate: Bool = false) {
     guard !range.isEmpty else { return }
     ck_packed_product(
       packed.base.assumingMemoryBound(to: UInt16.self), bias?.floats, x.floats, inputs, y.floats, outputs, rows,
@@ -48,7 +48,7 @@ public struct PackedWeight: @unchecked Sendable {
 
 /// The keys and values of a transformer's layers for the positions seen so far, kept as bfloat16 and written in place.
 /// Each layer has them in an order in which what its mask lets a position see lies together, and nothing else is read.
-public struct KeyValueCache: @unchecked Sendable {
+package struct KeyValueCache: @unchecked Sendable {
   /// [layers, sequences, width, length] and room for reading on: see `ck_cache_keys` for why the positions lie side by
   /// side.
   private let keys: Tensor
@@ -59,12 +59,12 @@ public struct KeyValueCache: @unchecked Sendable {
   /// Positions that there is room for.
   private let length: Int
   /// The number of elements that ``attend`` needs of scratch memory.
-  public let scratchLength: Int
+  package let scratchLength: Int
 
   /// - Parameters:
   ///   - masks: of each layer.
   ///   - length: positions that there must be room for; for a sparse mask textLength + gridSide².
-  public init(masks: [AttentionMask], sequences: Int, length: Int, width: Int, heads: Int) {
+  package init(masks: [AttentionMask], sequences: Int, length: Int, width: Int, heads: Int) {
     precondition(masks.allSatisfy { $0.kind == .full || $0.textLength + $0.gridSide * $0.gridSide <= length })
     let multiple = Int(CK_CACHE_MULTIPLE)
     self.length = (length + multiple - 1) / multiple * multiple
@@ -81,7 +81,7 @@ public struct KeyValueCache: @unchecked Sendable {
 
   /// Keeps the keys and values among the outputs `range` of one row of queries, keys and values.
   /// - Parameter row: the row of `qkv` [.., 3·width].
-  public func store(_ qkv: Tensor, row: Int, range: Range<Int>, layer: Int, sequence: Int, position: Int) {
+  package func store(_ qkv: Tensor, row: Int, range: Range<Int>, layer: Int, sequence: Int, position: Int) {
     let source = qkv.floats + row * 3 * width
     let slot = masks[layer].withKernelMask { ck_attention_slot($0, position) }
     let keyRange = range.clamped(to: width..<2 * width)
@@ -102,7 +102,7 @@ public struct KeyValueCache: @unchecked Sendable {
   /// - Parameters:
   ///   - scores: at least ``scratchLength`` numbers of scratch memory, the calling thread's own.
   ///   - result: [.., width], written in place at the row and head.
-  public func attend(
+  package func attend(
     _ qkv: Tensor, row: Int, head: Int, layer: Int, sequence: Int, position: Int, scores: Tensor, into result: Tensor
   ) {
     let D = width / heads
@@ -116,10 +116,10 @@ public struct KeyValueCache: @unchecked Sendable {
 }
 
 /// In-place steps of decoding between the products.
-public enum DecodingStep {
+package enum DecodingStep {
   /// y = layerNorm(x) for the first `rows` rows.
   /// - Parameter statistics: at least 2·rows numbers of scratch memory.
-  public static func layerNorm(
+  package static func layerNorm(
     _ x: Tensor, rows: Int, gain: Tensor, bias: Tensor, into y: Tensor, statistics: Tensor, epsilon: Float = 1e-5
   ) {
     ck_layer_norm(
@@ -128,7 +128,7 @@ public enum DecodingStep {
   }
 
   /// x = f(x) for the columns `range` of the first `rows` rows.
-  public static func apply(_ function: ElementwiseFunction, to x: Tensor, rows: Int, range: Range<Int>) {
+  package static func apply(_ function: ElementwiseFunction, to x: Tensor, rows: Int, range: Range<Int>) {
     for row in 0..<rows {
       let start = x.floats + row * x.lastDimension + range.lowerBound
       ck_apply(function.kernel, CK_FLOAT32, start, CK_FLOAT32, start, range.count)
@@ -136,14 +136,14 @@ public enum DecodingStep {
   }
 
   /// target[row] = a[i] + b[j]
-  public static func addRows(_ a: Tensor, _ i: Int, _ b: Tensor, _ j: Int, into target: Tensor, row: Int) {
+  package static func addRows(_ a: Tensor, _ i: Int, _ b: Tensor, _ j: Int, into target: Tensor, row: Int) {
     let C = target.lastDimension
     ck_combine(
       CK_FLOAT32, a.floats + i * C, 1, CK_FLOAT32, b.floats + j * C, 1, CK_FLOAT32, target.floats + row * C, C)
   }
 
   /// target[i] = source[row]
-  public static func copyRow(_ source: Tensor, _ row: Int, into target: Tensor, _ i: Int) {
+  package static func copyRow(_ source: Tensor, _ row: Int, into target: Tensor, _ i: Int) {
     let C = target.lastDimension
     (target.floats + i * C).update(from: source.floats + row * C, count: C)
   }

@@ -59,7 +59,10 @@ public final class PriorDecoder: ImageTokenDecoder {
 
   /// Draws one picture for each request. Captions, and the places whose image tokens all requests are given, go through the
   /// model in one pass; what some are given beyond these takes the place of what would be drawn.
-  /// - Parameter progress: told after each later place how many image tokens are there.
+  /// - Parameters:
+  ///   - requests: one for each picture.
+  ///   - options: of sampling, the same for all.
+  ///   - progress: told after each later place how many image tokens are there.
   /// - Returns: `imageLength` tokens for each request.
   public func draw(
     _ requests: [Request], options: SamplingOptions, progress: (Int) -> Void = { _ in }
