@@ -116,9 +116,9 @@ let package = Package(
     .target(
       name: "DALLE",
       dependencies: [
-        "Basics", "Checkpoints", "Datasets", "EmojiData", "Evaluation", "Generation", "Imaging", "Ladder",
-        "LadderReport",
-        "TensorCore", "Training",
+        "Basics", "Checkpoints", "Datasets", "EmojiData", "Evaluation", "Generation", "ImageTokenizers", "Imaging",
+        "Ladder",
+        "LadderReport", "LatentModels", "LinearAlgebra", "Priors", "Rankers", "TensorCore", "TextTokenizer", "Training",
       ]),
     .executableTarget(
       name: "dalle-cli",
@@ -156,6 +156,7 @@ let package = Package(
       dependencies: [
         "ArrayFiles", "Basics", "LatentModels", "LinearAlgebra", "ModelTestSupport", "NN", "TensorCore", "TestSupport",
       ]),
+    .testTarget(name: "DALLETests", dependencies: ["DALLE"]),
     .testTarget(
       name: "PipelineTests",
       dependencies: [
