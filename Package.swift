@@ -46,7 +46,7 @@ let package = Package(
     .target(name: "Basics", dependencies: ["CKernels"], path: "Sources/Core/Basics"),
     .target(name: "TensorCore", dependencies: ["Basics", "CKernels"], path: "Sources/Core/TensorCore"),
     .target(name: "LinearAlgebra", dependencies: ["Basics", "CKernels"], path: "Sources/Core/LinearAlgebra"),
-    .target(name: "NN", dependencies: ["TensorCore"], path: "Sources/Core/NN"),
+    .target(name: "NN", dependencies: ["Basics", "TensorCore"], path: "Sources/Core/NN"),
     .target(
       name: "Optimization", dependencies: ["Basics", "CKernels", "NN", "TensorCore"], path: "Sources/Core/Optimization"),
     .target(

@@ -15,7 +15,7 @@ import Testing
   @Test(arguments: Rung.allCases.map(\.rawValue) + ["dalle-itself"])
   func everyRungHasAPageWithAPicture(_ name: String) throws {
     let page = try page(name)
-    #expect(try self.page("Ladder").contains("<doc:\(name)>"))
+    #expect(try self.page("TheLadder").contains("<doc:\(name)>"))
     let picture = try #require(page.firstMatch(of: /!\[[^\]]+\]\(([a-z0-9-]+)\)/)?.1)
     _ = try Picture(contentsOf: Self.folder.appendingPathComponent("Resources/\(picture).png"))
     #expect(name == "dalle-itself" || page.contains("dalle-cli baselines fit \(name) "))

@@ -13,6 +13,6 @@ extension NoiseStream {
   package static func training(seed: UInt64, step: Int, shard: Int) -> NoiseStream {
     // Purpose (8 bits), step (32), shard (24).
     NoiseStream(
-      seed: seed, stream: 0x70 << 56 | UInt64(UInt32(truncatingIfNeeded: step)) << 24 | UInt64(shard))
+      seed: seed, stream: RandomStream.trainingNoise(UInt64(UInt32(truncatingIfNeeded: step)) << 24 | UInt64(shard)))
   }
 }

@@ -1,3 +1,4 @@
+import Basics
 import TensorCore
 
 /// Something with parameters. The parameters of a module are found in its stored properties, and the path of property
@@ -53,21 +54,24 @@ public func valueAndGrad<Model: Module>(
 /// Draws initial weights; each call takes the next stream of a seed.
 public struct Initializer {
   private let seed: UInt64
-  private var stream: UInt64 = 0x1217
+  private var weights: UInt64 = 0
 
   public init(seed: UInt64) { self.seed = seed }
 
   /// Normal with mean 0.
   public mutating func normal(_ shape: [Int], deviation: Float) -> Tensor {
-    stream += 1
-    return Tensor.normal(shape, seed: seed, stream: stream) * deviation
+    return Tensor.normal(shape, seed: seed, stream: nextStream()) * deviation
   }
 
   /// Uniform in ±√(3/fanIn)·gain: variance gain²/fanIn (He et al. 2015 with gain √2, LeCun et al. 1998 with gain 1).
   public mutating func uniform(_ shape: [Int], fanIn: Int, gain: Float = 1) -> Tensor {
-    stream += 1
     let bound = gain * (3 / Float(fanIn)).squareRoot()
-    let values = Tensor.uniform(shape, seed: seed, stream: stream)
+    let values = Tensor.uniform(shape, seed: seed, stream: nextStream())
     return values * (2 * bound) - Tensor(repeating: bound, shape: shape)
+  }
+
+  private mutating func nextStream() -> UInt64 {
+    defer { weights += 1 }
+    return RandomStream.initialWeights(weights)
   }
 }

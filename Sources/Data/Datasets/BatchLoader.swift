@@ -32,9 +32,6 @@ public final class BatchLoader: Sendable {
   /// places that are left.
   public let neighbours: CaptionNeighbours?
 
-  /// The streams of random numbers; other users of the same seed take other numbers.
-  private static let orderStream: UInt64 = 0x636F_7270_7573_0001
-  private static let sampleStream: UInt64 = 0x636F_7270_7573_0002
   /// Blocks of four words that belong to one sample.
   private static let blocksPerSample: UInt64 = 16
 
@@ -91,7 +88,7 @@ public final class BatchLoader: Sendable {
     for sample in (step * orderedPerBatch)..<((step + 1) * orderedPerBatch) {
       let (index, picture) = try picture(ofSample: sample)
       var random = Philox(
-        seed: seed, stream: Self.sampleStream, counter: UInt64(sample) &* Self.blocksPerSample)
+        seed: seed, stream: RandomStream.samples(), counter: UInt64(sample) &* Self.blocksPerSample)
       append(index, picture, using: &random)
       guard let neighbours, batch.indices.count < batchSize else { continue }
       let neighbour = neighbours.neighbour(of: index, using: &random)
@@ -117,7 +114,7 @@ public final class BatchLoader: Sendable {
     lastOrder.withLock { last in
       if let last, last.epoch == epoch { return last.order }
       // Far apart, so that the random numbers of two epochs never overlap.
-      var random = Philox(seed: seed, stream: Self.orderStream, counter: UInt64(epoch) << 32)
+      var random = Philox(seed: seed, stream: RandomStream.epochOrder(), counter: UInt64(epoch) << 32)
       let order = random.permutation(indices.count)
       last = (epoch, order)
       return order

@@ -208,7 +208,7 @@ public struct CaptionForms: Sendable {
     guard let words = subjects[index]?.words.filter({ !hasKeywords || $0.isKeyword }), words.count > 1 else {
       return nil
     }
-    var random = Philox(seed: seed, stream: 0xF02 << 48, counter: UInt64(index) << 8)
+    var random = Philox(seed: seed, stream: RandomStream.keywordPairs(), counter: UInt64(index) << 8)
     return random.permutation(words.count).prefix(2).map { words[$0].text }
   }
 

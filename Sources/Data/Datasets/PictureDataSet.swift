@@ -112,7 +112,7 @@ public final class PictureDataSet: Sendable {
     guard let forms else { return captions }
     return captions
       + indices.flatMap { index in
-        var random = Philox(seed: 0, stream: 0xF03 << 48, counter: UInt64(index) << 8)
+        var random = Philox(seed: 0, stream: RandomStream.vocabularyTexts(), counter: UInt64(index) << 8)
         return (0..<3).map { _ in forms.caption(of: index, using: &random) }
       }
   }

@@ -66,7 +66,7 @@ public struct VectorQuantizer: Module, Sendable {
     let vectors = shards.map(\.vectors)
     let total = vectors.reduce(0) { $0 + $1.rows }
     let evenShare = Float(total) / Float(K)
-    var random = Philox(seed: seed, stream: 0xC0DE << 40 | UInt64(step))
+    var random = Philox(seed: seed, stream: RandomStream.codeRevival(UInt64(step)))
     codebook.value.withUnsafeMutableFloats { e in
       counts.value.withUnsafeMutableFloats { N in
         sums.value.withUnsafeMutableFloats { m in

@@ -68,12 +68,10 @@ public struct Gaussian: SavedModel {
   public func sample(_ count: Int, seed: UInt64) -> Matrix {
     Matrix(
       (0..<count).flatMap { i in
-        var random = Philox(seed: seed, stream: Self.samplingStream | UInt64(i))
+        var random = Philox(seed: seed, stream: RandomStream.gaussianSamples(UInt64(i)))
         return covariance.draw(mean: mean, using: &random)
       }, rows: count, columns: dimensions)
   }
-
-  private static let samplingStream: UInt64 = 0x6A << 56
 
   /// There is no latent variable: the mean, whatever x.
   public func reconstruct(_ x: Matrix) throws(PipelineError) -> Matrix {

@@ -75,7 +75,7 @@ public struct GaussianMixture: SavedModel, ClusteringModel {
     let team = try ThreadTeam(count: options.threads)
     var best: Run?
     for restart in 0..<options.restarts {
-      var random = Philox(seed: options.seed, stream: 0x6B << 56 | UInt64(restart))
+      var random = Philox(seed: options.seed, stream: RandomStream.mixtureStarts(UInt64(restart)))
       let run = try Run(x, configuration, options, team, random: &random)
       if best.map({ run.curve[run.curve.count - 1] > $0.curve[$0.curve.count - 1] }) ?? true { best = run }
     }
@@ -293,7 +293,7 @@ public struct GaussianMixture: SavedModel, ClusteringModel {
   private func draw(_ count: Int, seed: UInt64, component: Int?) -> Matrix {
     Matrix(
       (0..<count).flatMap { i in
-        var random = Philox(seed: seed, stream: 0x6C << 56 | UInt64(i))
+        var random = Philox(seed: seed, stream: RandomStream.mixtureSamples(UInt64(i)))
         var target = Double(random.next() >> 11) * 0x1p-53
         let drawn =
           weights.firstIndex { weight in

@@ -75,9 +75,6 @@ public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringMo
 
   /// |log π| up to a constant and |log σ²| stay below it: a component neither vanishes for good nor becomes a point.
   private static let limit: Float = 8
-  private static let evaluationStream: UInt64 = 0x9A << 56
-  private static let latentStream: UInt64 = 0x9B << 56
-  private static let observationStream: UInt64 = 0x9C << 56
 
   /// - Throws: `PipelineError` of kind `.usage` for a shape that is not possible.
   public init(_ configuration: Configuration, seed: UInt64) throws(PipelineError) {
@@ -213,7 +210,7 @@ public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringMo
     x.forEachBatch(of: 64) { x, range in
       let (mean, logVariance) = posterior(x)
       let epsilon = Tensor.normalRows(
-        range, width: configuration.latentDimensions, seed: seed, stream: Self.evaluationStream)
+        range, width: configuration.latentDimensions, seed: seed, stream: RandomStream.gaussianMixtureVAEEvaluation())
       let z = mean + (logVariance * 0.5).applying(.exp) * epsilon
       let (continuous, discrete) = divergences(mean, logVariance, z: z)
       let reconstruction = observation.logDensity(x, decoder(z, precision: .float32)).rowSums()
@@ -280,7 +277,7 @@ public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringMo
     )
     return sampledRows(count, dimensions: dimensions) { rows in
       let z = rows.flatMap { row in
-        var random = Philox(seed: seed, stream: Self.latentStream | UInt64(row))
+        var random = Philox(seed: seed, stream: RandomStream.gaussianMixtureVAELatents(UInt64(row)))
         var left = random.uniform()
         let drawn =
           weights.firstIndex { weight in
@@ -292,7 +289,7 @@ public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringMo
       }
       return observation.draw(
         decoder(Tensor(z, shape: [rows.count, Z]), precision: .float32), rows: rows, seed: seed,
-        stream: Self.observationStream)
+        stream: RandomStream.gaussianMixtureVAEObservations())
     }
   }
 

@@ -84,7 +84,7 @@ public struct GradientFit: Sendable {
         let range = team.range(of: shard, total: batchSize)
         let part = x.view(
           range.lowerBound * rows.columns..<range.upperBound * rows.columns, shape: [range.count, rows.columns])
-        let noise = NoiseStream(seed: seed, stream: 1 << 48 | UInt64(step) << 8 | UInt64(shard))
+        let noise = NoiseStream(seed: seed, stream: RandomStream.fittingNoise(UInt64(step) << 8 | UInt64(shard)))
         return model.loss(part, progress: progress, noise: noise, precision: precision)
           * (Float(range.count) / Float(batchSize))
       }
@@ -133,7 +133,7 @@ public struct GradientFit: Sendable {
       values.assign(current)
       optimizer.store.refreshOperands()
     }
-    let x = dequantizes ? rows.dequantized(seed: seed, stream: 3 << 48) : rows
+    let x = dequantizes ? rows.dequantized(seed: seed, stream: RandomStream.heldOutDequantization()) : rows
     let logLikelihoods = try model.logLikelihood(x, seed: seed)
     return logLikelihoods.reduce(0, +) / Double(logLikelihoods.count)
   }
@@ -146,7 +146,7 @@ public struct GradientFit: Sendable {
         let row = rows.row(index)
         if dequantizes {
           // The noise of a row is that of its number and epoch, whatever batch it comes in.
-          let stream = 2 << 48 | UInt64(epoch) << 24 | UInt64(index)
+          let stream = RandomStream.fittingDequantization(UInt64(epoch) << 24 | UInt64(index))
           let noise = Tensor.uniform([D], seed: seed, stream: stream).scalars
           for (d, value) in row.enumerated() { x[i * D + d] = Float(dequantizedByte(value, Double(noise[d]))) }
         } else {
@@ -186,7 +186,7 @@ private struct BatchOrder {
     while indices.count < count {
       if left.isEmpty {
         epoch += 1
-        var random = Philox(seed: seed, stream: 4 << 48 | UInt64(epoch))
+        var random = Philox(seed: seed, stream: RandomStream.fittingOrder(UInt64(epoch)))
         left = random.permutation(rows)[...]
       }
       let part = left.prefix(count - indices.count)

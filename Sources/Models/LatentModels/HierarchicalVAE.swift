@@ -78,10 +78,6 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel {
   let output: Conv2d
   let observation: ObservationModel
 
-  private static let evaluationStream: UInt64 = 0x8A << 56
-  private static let latentStream: UInt64 = 0x8B << 56
-  private static let observationStream: UInt64 = 0x8C << 56
-
   /// - Throws: `PipelineError` of kind `.usage` for a shape that is not possible.
   public init(_ configuration: Configuration, seed: UInt64) throws(PipelineError) {
     try configuration.check(.usage)
@@ -194,7 +190,7 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel {
     x.forEachBatch(of: 32) { x, range in
       let (decoded, kl) = descend(
         batch: range.count, features: encoder(x, precision: .float32),
-        noise: noise(range, seed: seed, stream: Self.evaluationStream),
+        noise: noise(range, seed: seed, stream: RandomStream.hierarchicalVAEEvaluation()),
         temperatures: Array(repeating: 1, count: configuration.levels), precision: .float32)
       let reconstructions = observation.logDensity(x, decoded).rowSums()
       let sums = kl.map { level in level.map { $0.rowSums() } }
@@ -238,12 +234,12 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel {
     }
     return sampledRows(count, dimensions: dimensions) { rows in
       let decoded = descend(
-        batch: rows.count, features: nil, noise: noise(rows, seed: seed, stream: Self.latentStream),
+        batch: rows.count, features: nil, noise: noise(rows, seed: seed, stream: RandomStream.hierarchicalVAELatents()),
         temperatures: temperatures, precision: .float32
       ).decoded
       return showsMeans
         ? observation.mean(decoded)
-        : observation.draw(decoded, rows: rows, seed: seed, stream: Self.observationStream)
+        : observation.draw(decoded, rows: rows, seed: seed, stream: RandomStream.hierarchicalVAEObservations())
     }
   }
 

@@ -238,7 +238,7 @@ public struct PPCA: SavedModel {
   }
 
   private static func randomStart(_ D: Int, _ q: Int, deviation: Double, seed: UInt64) -> Matrix {
-    var random = Philox(seed: seed, stream: 0x6D << 56)
+    var random = Philox(seed: seed, stream: RandomStream.ppcaStart())
     return Matrix((0..<D * q).map { _ in deviation * random.normal() }, rows: D, columns: q)
   }
 
@@ -317,7 +317,7 @@ public struct PPCA: SavedModel {
     var z = Matrix(rows: count, columns: q)
     var x = Matrix(rows: count, columns: dimensions)
     for i in 0..<count {
-      var random = Philox(seed: seed, stream: 0x6E << 56 | UInt64(i))
+      var random = Philox(seed: seed, stream: RandomStream.ppcaSamples(UInt64(i)))
       for k in 0..<q { z[i, k] = random.normal() }
       for j in 0..<dimensions { x[i, j] = mean[j] + noiseVariance.squareRoot() * random.normal() }
     }

@@ -62,10 +62,6 @@ public struct VAE: SavedModel, GradientTrainedModel {
   public let decoder: any RowNetwork
   public let observation: ObservationModel
 
-  private static let evaluationStream: UInt64 = 0x7A << 56
-  private static let latentStream: UInt64 = 0x7B << 56
-  private static let observationStream: UInt64 = 0x7C << 56
-
   /// - Throws: `PipelineError` of kind `.usage` for a shape that is not possible.
   public init(_ configuration: Configuration, seed: UInt64) throws(PipelineError) {
     try configuration.check(.usage)
@@ -130,7 +126,7 @@ public struct VAE: SavedModel, GradientTrainedModel {
 
   private func epsilon(_ rows: Range<Int>, seed: UInt64, sample: Int) -> Tensor {
     .normalRows(
-      rows, width: configuration.latentDimensions, seed: seed, stream: Self.evaluationStream | UInt64(sample) << 32)
+      rows, width: configuration.latentDimensions, seed: seed, stream: RandomStream.vaeEvaluation(UInt64(sample) << 32))
   }
 
   /// The evidence lower bound.
@@ -175,9 +171,9 @@ public struct VAE: SavedModel, GradientTrainedModel {
   public func sample(_ count: Int, seed: UInt64) throws(PipelineError) -> Matrix {
     sampledRows(count, dimensions: dimensions) { rows in
       let z = Tensor.normalRows(
-        rows, width: configuration.latentDimensions, seed: seed, stream: Self.latentStream)
+        rows, width: configuration.latentDimensions, seed: seed, stream: RandomStream.vaeLatents())
       return observation.draw(
-        decoder(z, precision: .float32), rows: rows, seed: seed, stream: Self.observationStream)
+        decoder(z, precision: .float32), rows: rows, seed: seed, stream: RandomStream.vaeObservations())
     }
   }
 

@@ -106,7 +106,7 @@ public struct DrawingRequest: Sendable {
 
   /// The random number that the token at a position is drawn with. It does not depend on what is given before.
   func uniform(position: Int) -> Float {
-    var random = Philox(seed: seed, stream: 0x5A << 56 | UInt64(number), counter: UInt64(position))
+    var random = Philox(seed: seed, stream: RandomStream.drawnTokens(UInt64(number)), counter: UInt64(position))
     return random.uniform()
   }
 }

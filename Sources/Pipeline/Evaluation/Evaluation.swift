@@ -269,7 +269,7 @@ public struct Evaluator {
 
   static func choose(_ indices: [Int], limit: Int?, seed: UInt64) -> [Int] {
     guard let limit, limit < indices.count else { return indices }
-    var random = Philox(seed: seed, stream: 0xE7A1)
+    var random = Philox(seed: seed, stream: RandomStream.evaluatedCaptions())
     return random.permutation(indices.count).prefix(limit).map { indices[$0] }.sorted()
   }
 

@@ -64,7 +64,7 @@ extension Rung {
   /// The λ whose Gaussian, fitted to nine tenths of the rows, gives the others the highest likelihood. Held-out rows
   /// play no part in it.
   private static func bestShrinkage(_ x: Matrix, _ options: LadderOptions) throws(PipelineError) -> Double {
-    var random = Philox(seed: options.seed, stream: 0x6C61_6464_6572_0003)
+    var random = Philox(seed: options.seed, stream: RandomStream.ladderShrinkage())
     let order = random.permutation(x.rows)
     let kept = max(1, x.rows / 10)
     let (judged, fitted) = (x.selecting(order.prefix(kept)), x.selecting(order.dropFirst(kept)))

@@ -390,7 +390,7 @@ private struct Fitting {
     (step * Self.batchSize..<(step + 1) * Self.batchSize).reduce(into: (epoch: -1, order: [Int](), rows: [Int]())) {
       let epoch = $1 / rows
       if epoch != $0.epoch {
-        var random = Philox(seed: seed, stream: 0xF17 << 48 | UInt64(epoch))
+        var random = Philox(seed: seed, stream: RandomStream.tokenFittingOrder(UInt64(epoch)))
         $0 = (epoch, random.permutation(rows), $0.rows)
       }
       $0.rows.append($0.order[$1 % rows])

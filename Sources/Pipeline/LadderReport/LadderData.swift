@@ -32,8 +32,6 @@ public struct LadderData: Sendable {
 
   /// The most numbers that are read: 2 GiB of Float64.
   private static let mostElements = 1 << 28
-  private static let dequantizationStream: UInt64 = 0x6C61_6464_6572_0001
-  private static let splitStream: UInt64 = 0x6C61_6464_6572_0002
   /// In a matrix, which names no splits, one row in ten is held out where rows have to be.
   private static let heldOutShare = 10
 
@@ -53,7 +51,7 @@ public struct LadderData: Sendable {
     elements.reserveCapacity(count * width)
     for index in dataSet.entries.indices {
       var random = Philox(
-        seed: 0, stream: Self.dequantizationStream, counter: UInt64(index) * UInt64((width + 3) / 4))
+        seed: 0, stream: RandomStream.ladderDequantization(), counter: UInt64(index) * UInt64((width + 3) / 4))
       for byte in try dataSet.picture(at: index).pixels {
         elements.append((Double(byte) + Double(random.uniform())) / 256)
       }
@@ -80,7 +78,7 @@ public struct LadderData: Sendable {
         "\(name) holds \(matrix.elements[bad]) in row \(bad / matrix.columns), column \(bad % matrix.columns) "
           + "(counted from 0); remove or replace what is not a finite number")
     }
-    var random = Philox(seed: 0, stream: Self.splitStream)
+    var random = Philox(seed: 0, stream: RandomStream.ladderSplit())
     var splits = [Split](repeating: .train, count: matrix.rows)
     let heldOut = matrix.rows < 2 ? 0 : max(1, matrix.rows / Self.heldOutShare)
     for row in random.permutation(matrix.rows).prefix(heldOut) { splits[row] = .test }

@@ -143,7 +143,7 @@ extension Rung {
   ) throws(PipelineError) -> [LadderFigure] {
     var figures = [lossFigure(fitted)].compactMap(\.self)
     guard let side else { return figures }
-    var random = Philox(seed: options.seed, stream: 0x6C61_6464_6572_0004)
+    var random = Philox(seed: options.seed, stream: RandomStream.ladderFigures())
     let latents = model.configuration.latentDimensions
     let codes = Matrix((0..<24 * latents).map { _ in random.normal() }, rows: 24, columns: latents)
     figures.append(

@@ -71,6 +71,6 @@ struct PriorDrawings: Sendable {
   }
 
   private static func random(_ seed: UInt64, _ number: Int) -> Philox {
-    Philox(seed: seed, stream: 0xD2A << 48, counter: UInt64(number) << 8)
+    Philox(seed: seed, stream: RandomStream.priorDrawings(), counter: UInt64(number) << 8)
   }
 }

@@ -304,7 +304,7 @@ public struct PriorTrainer: StageTrainer {
     captions.enumerated().map { offset, caption in
       // The counter's upper half names the sample: its numbers depend on nothing else.
       var random = Philox(
-        seed: settings.seed, stream: 0xCA9 << 48, counter: UInt64(firstSample + offset) << 24)
+        seed: settings.seed, stream: RandomStream.captionTokens(), counter: UInt64(firstSample + offset) << 24)
       if random.uniform() < settings.captionDropout { return [] }
       return vocabulary.encode(caption, dropout: settings.mergeDropout, using: &random)
     }
@@ -316,7 +316,7 @@ public struct PriorTrainer: StageTrainer {
   ) -> [Int32] {
     let refinementCorruption = settings.refinementCorruption ?? 0
     if settings.imageCorruption == 0 && refinementCorruption == 0 { return tokens }
-    var random = Philox(seed: settings.seed, stream: 0xC02 << 48, counter: UInt64(sample) << 24)
+    var random = Philox(seed: settings.seed, stream: RandomStream.imageCorruption(), counter: UInt64(sample) << 24)
     return PriorBatch.corrupted(
       tokens, probability: settings.imageCorruption, refinementProbability: refinementCorruption,
       codes: frame.imageVocabulary / frame.codesPerPlace, depth: frame.codesPerPlace, using: &random)

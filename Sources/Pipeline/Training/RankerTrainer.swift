@@ -240,7 +240,8 @@ public struct RankerTrainer: StageTrainer {
       let size = side * side * 3
       let bytes = range.flatMap { position in
         // The counter's upper half names the sample: its numbers depend on nothing else.
-        var random = Philox(seed: seed, stream: 0x7A6 << 48, counter: UInt64(step * B + position) << 24)
+        var random = Philox(
+          seed: seed, stream: RandomStream.rankerPictures(), counter: UInt64(step * B + position) << 24)
         let original = Array(batch.pixels[position * size..<(position + 1) * size])
         let isReconstructed = random.uniform() < RankerTrainer.reconstructionShare
         let isDrawn = random.uniform() < RankerTrainer.drawingShare
@@ -262,7 +263,8 @@ public struct RankerTrainer: StageTrainer {
     func failures(_ range: Range<Int>, of count: Int, step: Int) -> Tensor? {
       guard !range.isEmpty else { return nil }
       let pictures = range.map { position in
-        var random = Philox(seed: seed, stream: 0x7A7 << 48, counter: UInt64(step * count + position) << 24)
+        var random = Philox(
+          seed: seed, stream: RandomStream.rankerFailures(), counter: UInt64(step * count + position) << 24)
         let drawing = drawings.failures[random.index(below: drawings.failures.count)]
         return augmentation.applied(to: drawing, using: &random)
       }

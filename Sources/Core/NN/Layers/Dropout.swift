@@ -1,3 +1,4 @@
+import Basics
 import TensorCore
 
 /// Where the dropout masks of one forward pass come from: each use takes the next Philox stream.
@@ -15,7 +16,7 @@ public final class DropoutStream {
     self.probability = probability
     self.seed = seed
     // Purpose (8 bits), step (32), shard (12), use (12).
-    next = 0xD0 << 56 | UInt64(UInt32(truncatingIfNeeded: step)) << 24 | UInt64(shard) << 12
+    next = RandomStream.dropout(UInt64(UInt32(truncatingIfNeeded: step)) << 24 | UInt64(shard) << 12)
   }
 
   func mask(_ x: Tensor) -> Tensor {
