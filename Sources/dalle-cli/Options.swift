@@ -27,8 +27,8 @@ struct ThreadOptions: ParsableArguments {
 
   func count() throws(PipelineError) -> Int {
     let count = threads ?? ProcessInfo.processInfo.activeProcessorCount
-    guard (1...1024).contains(count) else {
-      throw PipelineError(.usage, "--threads must be 1 to 1024, not \(count)")
+    guard (1...ThreadTeam.maximumCount).contains(count) else {
+      throw PipelineError(.usage, "--threads must be 1 to \(ThreadTeam.maximumCount), not \(count)")
     }
     return count
   }

@@ -15,6 +15,22 @@ struct ThreadTeamTests {
     }
   }
 
+  @Test(arguments: [0, -1, 257, 100_000])
+  func numbersOfThreadsThatMakeNoSense(count: Int) {
+    let error = #expect(throws: PipelineError.self) { try ThreadTeam(count: count) }
+    #expect(error?.kind == .usage && error?.message.contains("1 to 256, not \(count)") ?? false)
+  }
+
+  #if compiler(>=6.2)
+    /// The threads would wait for each other for ever.
+    @Test func aTeamRunsOneThingAtATime() async {
+      await #expect(processExitsWith: .failure) {
+        let team = try ThreadTeam(count: 2)
+        team.run { thread in if thread == 0 { team.run { _ in } } }
+      }
+    }
+  #endif
+
   /// Between two barriers every thread sees what all others wrote before the first one.
   @Test(arguments: [2, 3])
   func barriersSeparatePhases(count: Int) throws {

@@ -1,16 +1,23 @@
 import CKernels
+import Synchronization
 
 /// A team of threads that lives as long as this object. The thread that calls ``run(_:)`` is its first member.
 public final class ThreadTeam: @unchecked Sendable {
   private let team: OpaquePointer
   public let count: Int
+  private let isRunning = Atomic(false)
 
-  /// - Throws: `PipelineError` where the system refuses more threads.
+  /// More threads than any team has.
+  public static let maximumCount = 256
+
+  /// - Throws: `PipelineError` of kind `.usage` where `count` is not 1 to ``maximumCount``, or the system refuses so many.
   public init(count: Int) throws(PipelineError) {
-    precondition(count > 0)
+    guard (1...Self.maximumCount).contains(count) else {
+      throw PipelineError(.usage, "the number of threads must be 1 to \(Self.maximumCount), not \(count)")
+    }
     ck_engine_prepare_thread()
     guard let team = ck_team_create(count) else {
-      throw PipelineError(.usage, "the system does not allow \(count) threads; ask for fewer with --threads")
+      throw PipelineError(.usage, "the system does not allow \(count) threads; ask for fewer")
     }
     self.team = team
     self.count = count
@@ -19,7 +26,10 @@ public final class ThreadTeam: @unchecked Sendable {
   deinit { ck_team_destroy(team) }
 
   /// Runs `body(i)` for i in 0 ..< count, each on its own thread, and waits for all.
+  /// - Precondition: nothing runs on the team already, neither on another thread nor around this call.
   public func run(_ body: (_ thread: Int) -> Void) {
+    precondition(!isRunning.exchange(true, ordering: .acquiring), "a team of threads runs one thing at a time")
+    defer { isRunning.store(false, ordering: .releasing) }
     if count == 1 { return body(0) }
     withoutActuallyEscaping(body) { body in
       let box = Box(body)

@@ -139,6 +139,19 @@ public final class PictureDataSet: Sendable {
     }
   }
 
+  /// At most `count` pictures of a split with their positions in `entries`, evenly spread: in the order of the files, what is
+  /// alike stands together. A damaged one is left out, and reported once.
+  /// - Throws: `PipelineError` for a damaged picture if the data set was opened with `strict`.
+  package func pictures(
+    of split: Split, atMost count: Int
+  ) throws(PipelineError) -> [(index: Int, picture: Picture)] {
+    var pictures: [(index: Int, picture: Picture)] = []
+    for index in indices(of: split).spread(over: count) {
+      if let picture = try pictureIfReadable(at: index) { pictures.append((index, picture)) }
+    }
+    return pictures
+  }
+
   private static func decodeAll(
     _ items: [DataSetFolder.Item], pictureSize: Int, fit: Picture.Fit
   ) -> [Result<Picture, PipelineError>] {

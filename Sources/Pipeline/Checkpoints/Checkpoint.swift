@@ -209,9 +209,3 @@ public struct Checkpoint: Sendable {
     return true
   }
 }
-
-/// - Throws: `PipelineError` of kind `.usage` where there are to be none, or more than the system allows.
-package func makeTeam(threads: Int) throws(PipelineError) -> ThreadTeam {
-  guard threads > 0 else { throw PipelineError(.usage, "--threads must be 1 or more, not \(threads)") }
-  return try ThreadTeam(count: threads)
-}

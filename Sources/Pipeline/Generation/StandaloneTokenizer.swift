@@ -22,7 +22,7 @@ public struct StandaloneTokenizer {
     let configuration = try checkpoint.readConfiguration()
     fit = configuration.data?.fit ?? .pad
     reconstructor = Reconstructor(
-      tokenizer: try checkpoint.readImageTokenizer(configuration), team: try makeTeam(threads: threads))
+      tokenizer: try checkpoint.readImageTokenizer(configuration), team: try ThreadTeam(count: threads))
   }
 
   /// Pixels a side.

@@ -69,7 +69,7 @@ public final class TextToImageModel {
     if let description = configuration.prior {
       try checkpoint.checkBelongTogether(description, imageTokenizer, vocabulary)
     }
-    team = try makeTeam(threads: threads)
+    team = try ThreadTeam(count: threads)
   }
 
   /// Draws pictures for a caption.

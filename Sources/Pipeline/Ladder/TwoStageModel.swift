@@ -155,7 +155,7 @@ public struct TwoStageModel: WritableModel, Module {
     self.threads = threads
     try check(x)
     let fitting = Fitting(
-      team: try makeTeam(threads: min(threads, Fitting.batchSize)), rows: x.rows, seed: seed, precision: precision)
+      team: try ThreadTeam(count: min(threads, Fitting.batchSize)), rows: x.rows, seed: seed, precision: precision)
     // The priors' parts of the time are as their grids, but for the fewest places.
     let work = configuration.priors.map { Double(max(16, $0.imageLength)) }
     let shares = [0.5] + work.map { 0.5 * $0 / work.reduce(0, +) }
@@ -225,7 +225,7 @@ public struct TwoStageModel: WritableModel, Module {
     try check(x)
     let places = places()
     let sigma = variance.value.scalars.map(Double.init)
-    return map(x.rows, team: try makeTeam(threads: threads)) { row in
+    return map(x.rows, team: try ThreadTeam(count: threads)) { row in
       let levels = tokens(of: picture(x, rows: row..<row + 1))
       var total = 0.0
       for (level, prior) in priors.enumerated() {
@@ -246,7 +246,7 @@ public struct TwoStageModel: WritableModel, Module {
   /// Draws codes, level by level, and gives the decoder's mean for them: without its noise, as pictures are looked at.
   public func sample(_ count: Int, seed: UInt64) throws(PipelineError) -> Matrix {
     guard count >= 0 else { throw PipelineError(.usage, "there can't be \(count) samples") }
-    let team = try makeTeam(threads: threads)
+    let team = try ThreadTeam(count: threads)
     var options = SamplingOptions()
     (options.temperature, options.topK, options.guidance) = (1, 0, 1)
     var levels: [[[Int32]]] = []
@@ -263,7 +263,7 @@ public struct TwoStageModel: WritableModel, Module {
   public func reconstruct(_ x: Matrix) throws(PipelineError) -> Matrix {
     try check(x)
     return matrix(
-      map(x.rows, team: try makeTeam(threads: threads)) { row in
+      map(x.rows, team: try ThreadTeam(count: threads)) { row in
         decoded(tokens(of: picture(x, rows: row..<row + 1))).scalars
       })
   }
@@ -283,7 +283,7 @@ public struct TwoStageModel: WritableModel, Module {
       return LevelPictures(cumulative: [whole], alone: [whole])
     }
     try check(x)
-    let team = try makeTeam(threads: threads)
+    let team = try ThreadTeam(count: threads)
     func decoded(_ kept: Set<Int>) -> Matrix {
       matrix(
         map(x.rows, team: team) { row in

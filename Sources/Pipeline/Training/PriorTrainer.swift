@@ -174,7 +174,7 @@ public struct PriorTrainer: StageTrainer {
     if saved == nil && description.frame.codesPerPlace > 1 {
       settings.refinementCorruption = settings.refinementCorruption ?? TrainingSettings.standardRefinementCorruption
     }
-    let team = try makeTeam(threads: min(threads, batchSize))
+    let team = try ThreadTeam(count: min(threads, batchSize))
     let model = description.makeModel(seed: settings.seed)
     if settings.isWarmStart && saved == nil {
       try SafeTensors(contentsOf: checkpoint.priorFile).read(into: model)
@@ -375,9 +375,7 @@ public struct PriorTrainer: StageTrainer {
       self.team = team
       reconstructor = Reconstructor(tokenizer: imageTokenizer, team: team)
       let dataSet = trainer.dataSet
-      // Evenly spaced: in the order of the files, what is alike stands together.
-      let held = dataSet.indices(of: .validation).spread(over: Self.maximumCount)
-        .compactMap { i in (try? dataSet.picture(at: i)).map { (index: i, picture: $0) } }
+      let held = try dataSet.pictures(of: .validation, atMost: Self.maximumCount)
       indices = held.map(\.index)
       let heldCaptions = held.map { dataSet.entries[$0.index].captions[0] }
       texts = heldCaptions.map { vocabulary.encode($0) }

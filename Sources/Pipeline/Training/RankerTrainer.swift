@@ -89,7 +89,7 @@ public struct RankerTrainer: StageTrainer {
       dataSet: dataSet, indices: train, batchSize: batchSize, seed: settings.seed,
       forms: captionForms(settings),
       neighbours: CaptionNeighbours(of: train) { BytePairEncoding.words(in: dataSet.entries[$0].captions[0]) })
-    let team = try makeTeam(threads: min(threads, batchSize))
+    let team = try ThreadTeam(count: min(threads, batchSize))
     let model = Ranker(description, seed: settings.seed)
     var options = AdamW.Options()
     options.weightDecay = 0.1
@@ -103,7 +103,7 @@ public struct RankerTrainer: StageTrainer {
       imageTokenizer, augmentation, try drawings(start.configuration, imageTokenizer, vocabulary, settings, team),
       seed: settings.seed)
     let failureCount = pictures.drawings.failures.isEmpty ? 0 : max(1, batchSize / Self.failureShare)
-    let validation = Validation(self, vocabulary, imageTokenizer, model, team)
+    let validation = try Validation(self, vocabulary, imageTokenizer, model, team)
     var state = start
     state.settings = settings
     var isFirstSave = saved == nil
@@ -297,14 +297,13 @@ public struct RankerTrainer: StageTrainer {
     init(
       _ trainer: RankerTrainer, _ vocabulary: BytePairEncoding, _ imageTokenizer: any ImageTokenizer,
       _ model: Ranker, _ team: ThreadTeam
-    ) {
+    ) throws(PipelineError) {
       scorer = Scorer(ranker: model, team: team)
       let dataSet = trainer.dataSet
-      let held = dataSet.indices(of: .validation).spread(over: Self.maximumCount)
-        .compactMap { i in (try? dataSet.picture(at: i)).map { (dataSet.entries[i].captions, $0) } }
-      captions = held.map(\.0)
+      let held = try dataSet.pictures(of: .validation, atMost: Self.maximumCount)
+      captions = held.map { dataSet.entries[$0.index].captions }
       texts = captions.map { vocabulary.encode($0[0]) }
-      pictures = Reconstructor(tokenizer: imageTokenizer, team: team).reconstruct(held.map(\.1)).map(\.picture)
+      pictures = Reconstructor(tokenizer: imageTokenizer, team: team).reconstruct(held.map(\.picture)).map(\.picture)
     }
 
     var count: Int { pictures.count }

@@ -62,7 +62,7 @@ public struct TokenizerTrainer: StageTrainer {
     let loader = try BatchLoader(
       dataSet: dataSet, indices: dataSet.indices(of: .train), batchSize: batchSize, seed: settings.seed,
       augmentation: augmentation)
-    let team = try makeTeam(threads: min(threads, batchSize))
+    let team = try ThreadTeam(count: min(threads, batchSize))
     var options = AdamW.Options()
     options.weightDecay = 0.01
     let optimizer = AdamW(ParameterStore(model, precision: precision), options: options)
@@ -73,7 +73,7 @@ public struct TokenizerTrainer: StageTrainer {
     let batches = PrefetchingLoader(loader, startingAt: start.step)
     let log = TrainingLog(
       folder: checkpoint.logFolder, stage: .imageTokenizer, resumingAt: saved.map { _ in start.step })
-    let validation = Validation(model, dataSet: dataSet, team: team)
+    let validation = try Validation(model, dataSet: dataSet, team: team)
     var recent = RecentTokens(codeCount: model.codeCount, codebooks: model.codesPerPlace)
     var collapseIsKnown = false
     var state = start
@@ -209,9 +209,9 @@ public struct TokenizerTrainer: StageTrainer {
     let pictures: [Picture]
     private static let maximumCount = 256
 
-    init(_ model: any ImageTokenizer, dataSet: PictureDataSet, team: ThreadTeam) {
+    init(_ model: any ImageTokenizer, dataSet: PictureDataSet, team: ThreadTeam) throws(PipelineError) {
       reconstructor = Reconstructor(tokenizer: model, team: team)
-      pictures = dataSet.indices(of: .validation).prefix(Self.maximumCount).compactMap { try? dataSet.picture(at: $0) }
+      pictures = try dataSet.pictures(of: .validation, atMost: Self.maximumCount).map(\.picture)
     }
 
     /// The PSNR in decibels; originals and reconstructions go to a picture in `folder`. Nil without pictures.
