@@ -3,73 +3,118 @@ import Checkpoints
 import Foundation
 import Imaging
 
-/// The numbers of a run: `metrics.jsonl`, one object a line, and charts drawn from them.
+/// The numbers of a run: `metrics.jsonl`, one object a line, which grows as they come, and charts drawn from them.
+///
+/// What is kept in memory does not grow with the run: a chart has no more points than it has pixels.
 final class TrainingLog {
-  private struct Row {
-    var step: Int
-    var seconds: Double
-    var values: [String: Double]
-  }
-
   private let folder: URL
   private let stage: Stage
-  private var rows: [Row] = []
-  /// Lines of the other stages, which share the file. A new image tokenizer makes those of what was trained on an old one
-  /// obsolete.
-  private var otherLines: [String] = []
+  /// By the names of the numbers.
+  private var curves: [String: Curve] = [:]
+  /// Lines that are not in the file yet, and when the others came there.
+  private var pending = ""
+  private var lastFlush = ContinuousClock.now
+  /// Whether the file holds what an earlier part of this run, or another one, has left and this one goes on after.
+  private var isOpen = false
+  private let resumedStep: Int?
 
   /// Goes on with the rows of the earlier part of a run.
   /// - Parameter step: rows after this step are dropped: they were made after the save that is resumed.
   init(folder: URL, stage: Stage, resumingAt step: Int?) {
-    self.folder = folder
-    self.stage = stage
-    guard let data = FileManager.default.contents(atPath: file.path) else { return }
-    for line in String(decoding: data, as: UTF8.self).split(separator: "\n") {
-      guard let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any] else { continue }
-      if object["stage"] as? String != stage.rawValue {
-        if stage != .imageTokenizer { otherLines.append(String(line)) }
-      } else if let step, let at = object["step"] as? Int, at <= step, let seconds = object["seconds"] as? Double {
-        var values = object.compactMapValues { $0 as? Double }
-        values["step"] = nil
-        values["seconds"] = nil
-        rows.append(Row(step: at, seconds: seconds, values: values))
-      }
+    (self.folder, self.stage, resumedStep) = (folder, stage, step)
+    for line in keptLines where line.isOwn {
+      for (name, value) in line.values { curves[name, default: Curve()].append(x: Double(line.step), y: value) }
     }
   }
 
   private var file: URL { folder.appendingPathComponent("metrics.jsonl") }
 
-  func append(step: Int, seconds: Double, _ values: [(name: String, value: Double)]) {
-    rows.append(
-      Row(step: step, seconds: seconds, values: Dictionary(values.map { ($0.name, $0.value) }) { $1 }))
+  private struct Line {
+    var text: Substring
+    var isOwn: Bool
+    var step: Int
+    var values: [String: Double]
   }
 
-  /// Writes the file and the charts anew.
-  func write() throws(PipelineError) {
-    var text = otherLines.map { $0 + "\n" }.joined()
-    for row in rows {
-      // JSON has no infinity or NaN.
-      var fields = ["\"stage\":\"\(stage.rawValue)\"", "\"step\":\(row.step)", "\"seconds\":\(row.seconds)"]
-      fields += row.values.filter(\.value.isFinite).sorted { $0.key < $1.key }.map { "\"\($0.key)\":\($0.value)" }
-      text += "{\(fields.joined(separator: ","))}\n"
+  /// What stays of the file at the beginning: this run's rows up to the step that it goes on from, and those of the other
+  /// stages, which share the file. A new image tokenizer makes those of what was trained on an old one obsolete.
+  private var keptLines: [Line] {
+    guard let data = FileManager.default.contents(atPath: file.path) else { return [] }
+    return String(decoding: data, as: UTF8.self).split(separator: "\n").compactMap { text in
+      guard let object = try? JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any] else { return nil }
+      let isOwn = object["stage"] as? String == stage.rawValue
+      let step = object["step"] as? Int ?? 0
+      guard isOwn ? step <= resumedStep ?? -1 : stage != .imageTokenizer else { return nil }
+      let values = object.compactMapValues { $0 as? Double }.filter { $0.key != "step" && $0.key != "seconds" }
+      return Line(text: text, isOwn: isOwn, step: step, values: values)
     }
-    try AtomicFile.write(Data(text.utf8), to: file)
+  }
+
+  /// Adds a row, which is in the file within seconds.
+  func append(step: Int, seconds: Double, _ values: [(name: String, value: Double)]) throws(PipelineError) {
+    // JSON has no infinity or NaN.
+    let values = Dictionary(values.filter(\.value.isFinite).map { ($0.name, $0.value) }) { $1 }
+    var fields = ["\"stage\":\"\(stage.rawValue)\"", "\"step\":\(step)", "\"seconds\":\(seconds)"]
+    fields += values.sorted { $0.key < $1.key }.map { "\"\($0.key)\":\($0.value)" }
+    pending += "{\(fields.joined(separator: ","))}\n"
+    for (name, value) in values { curves[name, default: Curve()].append(x: Double(step), y: value) }
+    if lastFlush.duration(to: .now) > Self.flushInterval { try flush() }
+  }
+
+  private static let flushInterval = Duration.seconds(5)
+
+  private func flush() throws(PipelineError) {
+    if !isOpen {
+      // Once, so that what a kill has left after the last save does not stand twice.
+      try AtomicFile.write(Data(keptLines.map { $0.text + "\n" }.joined().utf8), to: file)
+      isOpen = true
+    }
+    do {
+      let handle = try FileHandle(forWritingTo: file)
+      try handle.seekToEnd()
+      try handle.write(contentsOf: Data(pending.utf8))
+      try handle.close()
+    } catch {
+      throw PipelineError(.inputOutput, "cannot add to \(file.path): \(error.localizedDescription)")
+    }
+    pending = ""
+    lastFlush = .now
+  }
+
+  /// Brings the file and the charts up to date.
+  func write() throws(PipelineError) {
+    try flush()
     for (name, chart) in charts {
       try AtomicFile.write(Data(chart.svg().utf8), to: folder.appendingPathComponent(name))
     }
   }
 
-  private func series(_ name: String, _ key: String, smoothed: Bool = false) -> LineChart.Series {
-    var points = rows.compactMap { row in row.values[key].map { (x: Double(row.step), y: $0) } }
-    // At most a thousand points, each the mean of its neighbourhood: a chart has no more pixels than that.
-    if smoothed, points.count > 1000 {
-      let size = (points.count + 999) / 1000
-      points = stride(from: 0, to: points.count, by: size).map { start in
-        let part = points[start..<min(start + size, points.count)]
-        return (part.map(\.x).reduce(0, +) / Double(part.count), part.map(\.y).reduce(0, +) / Double(part.count))
+  private func series(_ name: String, _ key: String) -> LineChart.Series {
+    LineChart.Series(name: name, points: curves[key]?.points ?? [])
+  }
+
+  /// At most two thousand points, each the mean of as many neighbouring numbers.
+  private struct Curve {
+    private(set) var points: [(x: Double, y: Double)] = []
+    /// How many numbers a point is the mean of.
+    private var size = 1
+    /// The sums over the numbers that no point has yet.
+    private var rest = (x: 0.0, y: 0.0, count: 0)
+
+    private static let maximumCount = 2000
+
+    mutating func append(x: Double, y: Double) {
+      rest = (rest.x + x, rest.y + y, rest.count + 1)
+      guard rest.count == size else { return }
+      points.append((rest.x / Double(size), rest.y / Double(size)))
+      rest = (0, 0, 0)
+      guard points.count == Self.maximumCount else { return }
+      points = stride(from: 0, to: points.count, by: 2).map { i -> (x: Double, y: Double) in
+        let (a, b) = (points[i], points[i + 1])
+        return (x: (a.x + b.x) / 2, y: (a.y + b.y) / 2)
       }
+      size *= 2
     }
-    return LineChart.Series(name: name, points: points)
   }
 
   private var charts: [(String, LineChart)] {
@@ -80,14 +125,14 @@ final class TrainingLog {
           "tokenizer-psnr.svg",
           LineChart(
             title: "Reconstruction", xLabel: "step", yLabel: "PSNR, dB",
-            series: [series("train", "psnr", smoothed: true), series("validation", "validation_psnr")])
+            series: [series("train", "psnr"), series("validation", "validation_psnr")])
         ),
         (
           "tokenizer-codebook.svg",
           LineChart(
             title: "Codebook", xLabel: "step", yLabel: "codes",
             series: [
-              series("perplexity", "perplexity", smoothed: true), series("in use", "codes_in_use", smoothed: true),
+              series("perplexity", "perplexity"), series("in use", "codes_in_use"),
             ])
         ),
       ]
@@ -97,7 +142,7 @@ final class TrainingLog {
           "prior-loss.svg",
           LineChart(
             title: "Prior", xLabel: "step", yLabel: "nats an image token",
-            series: [series("train", "image_loss", smoothed: true), series("validation", "validation_image_loss")])
+            series: [series("train", "image_loss"), series("validation", "validation_image_loss")])
         ),
         (
           "prior-retrieval.svg",
@@ -115,7 +160,7 @@ final class TrainingLog {
         (
           "ranker-loss.svg",
           LineChart(
-            title: "Ranker", xLabel: "step", yLabel: "nats", series: [series("train", "loss", smoothed: true)])
+            title: "Ranker", xLabel: "step", yLabel: "nats", series: [series("train", "loss")])
         ),
         (
           "ranker-retrieval.svg",

@@ -72,7 +72,7 @@ struct TrainingLoop {
         step: step, seconds: now, fraction: min(1, done), loss: report.loss, learningRate: learningRate,
         picturesPerSecond: Double(batchSize) / max(stepSeconds, 1e-9),
         secondsLeft: secondsLeft(step: step, from: start, now: now))
-      log.append(
+      try log.append(
         step: step, seconds: now,
         [
           ("loss", Double(report.loss)), ("learning_rate", Double(learningRate)),
@@ -82,7 +82,7 @@ struct TrainingLoop {
       let isStopping = !isComplete && observer.shouldStop()
       // Whoever stops a run may not wait for long: it is saved first, and not measured.
       if isComplete || (!isStopping && now - lastValidation >= Self.validationInterval) {
-        log.append(step: step, seconds: now, try validate(progress))
+        try log.append(step: step, seconds: now, validate(progress))
         lastValidation = seconds()
       }
       let isDue = saveEvery.map { step % $0 == 0 } ?? (now >= nextSave)
