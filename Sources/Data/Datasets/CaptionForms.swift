@@ -248,7 +248,15 @@ public struct CaptionForms: Sendable {
     } else if random.uniform() < 0.5 {
       chosen.reverse()
     }
-    return chosen.joined(separator: random.uniform() < 0.2 ? ", " : " ")
+    return chosen.joined(separator: joint(isEnglish: subject.isLatin, using: &random))
+  }
+
+  /// What stands between keywords: mostly a space, and of English ones now and then "of" or "with", as in "cup of tea".
+  private func joint(isEnglish: Bool, using random: inout Philox) -> String {
+    let share = random.uniform()
+    if share < 0.6 { return " " }
+    if share < 0.75 || !isEnglish { return ", " }
+    return Self.any(of: [" of ", " with ", " and ", " in a "], using: &random)
   }
 
   private static func drawn(
@@ -306,6 +314,12 @@ public struct CaptionForms: Sendable {
     "in the", "in a", "on the", "on a", "at the", "near the", "by the", "under a", "over the",
   ]
 
+  /// What there is of it, whether the picture shows that or not: "a bowl of noodles".
+  private static let measures = [
+    "cup", "glass", "bottle", "bowl", "plate", "piece", "slice", "jar", "bag", "box", "basket", "bunch", "pair",
+    "group",
+  ]
+
   private func withAside(_ text: String, using random: inout Philox) -> String {
     let share = random.uniform()
     if share < 0.03 && !English.isDetermined(text) { return "\(Self.any(of: Self.adjectives, using: &random)) \(text)" }
@@ -315,7 +329,9 @@ public struct CaptionForms: Sendable {
       return random.uniform() < 0.4
         ? "\(text) \(Self.any(of: Self.doings, using: &random)) \(place)" : "\(text) \(place)"
     }
-    return share < 0.08 ? "\(text) \(Self.any(of: Self.doings, using: &random))" : text
+    if share < 0.08 { return "\(text) \(Self.any(of: Self.doings, using: &random))" }
+    return share < 0.11 && !English.isDetermined(text)
+      ? "\(Self.any(of: Self.measures, using: &random)) of \(text)" : text
   }
 
   private static let phrases = [

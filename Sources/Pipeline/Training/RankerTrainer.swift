@@ -102,6 +102,7 @@ public struct RankerTrainer: StageTrainer {
     let pictures = TrainingPictures(
       imageTokenizer, augmentation, try drawings(start.configuration, imageTokenizer, vocabulary, settings, team),
       seed: settings.seed)
+    let meanings = Meanings(dataSet.entries)
     let failureCount = pictures.drawings.failures.isEmpty ? 0 : max(1, batchSize / Self.failureShare)
     let validation = try Validation(self, vocabulary, imageTokenizer, model, team)
     var state = start
@@ -117,7 +118,7 @@ public struct RankerTrainer: StageTrainer {
       step: { (step, learningRate, _) throws(PipelineError) in
         let batch = try batches.next()
         let texts = batch.captions.map { vocabulary.encode($0) }
-        let isOther = isOther(batch)
+        let isOther = meanings.isOther(batch)
         var parts = [Ranker.Embeddings?](repeating: nil, count: team.count)
         var wholeLoss: Float = 0
         let stepResult = parts.withUnsafeMutableBufferPointer { parts in
@@ -195,23 +196,37 @@ public struct RankerTrainer: StageTrainer {
     return drawings
   }
 
-  /// Row-major [B, B]: whether picture j is a wrong answer for caption i. It is none where it is the same picture, be it under
-  /// another name, and where all that the caption says is said of it, too. But a caption that says the whole name of picture i
-  /// means that one: "dog" is not the brown dog.
-  private func isOther(_ batch: Batch) -> [Bool] {
-    let B = batch.indices.count
-    let size = batch.pixels.count / B
-    let pixels = (0..<B).map { batch.pixels[$0 * size..<($0 + 1) * size] }
-    // The sums tell nearly all pictures apart.
-    let sums = pixels.map { $0.reduce(0) { $0 &+ Int($1) } }
-    let content = batch.indices.map { ContentWords(of: dataSet.entries[$0].allCaptions).words }
-    let names = batch.indices.map { ContentWords(of: [dataSet.entries[$0].captions[0]]).words }
-    let said = batch.captions.map { ContentWords(of: [$0]).words.subtracting(CaptionForms.ownWords) }
-    return (0..<B * B).map { place in
-      let (i, j) = (place / B, place % B)
-      let isSamePicture = sums[i] == sums[j] && pixels[i] == pixels[j]
-      let isSaid = !said[i].isEmpty && said[i].isSubset(of: content[j])
-      return !isSamePicture && !(isSaid && (names[i] == names[j] || !names[i].isSubset(of: said[i])))
+  /// What is said of each picture, to tell which of a batch are wrong answers to a caption.
+  private struct Meanings {
+    /// By position in the data set's `entries`: the content words of all captions and keywords, and of the name.
+    private let said, names: [Set<String>]
+
+    init(_ entries: [CaptionedPicture]) {
+      said = entries.map { ContentWords(of: $0.allCaptions).words }
+      names = entries.map { ContentWords(of: [$0.captions[0]]).words }
+    }
+
+    /// Row-major [B, B]: whether picture j is a wrong answer for caption i. It is none where it is the same picture, be it
+    /// under another name, and where all that the caption says is said of it, too. But a caption that says the whole name of
+    /// picture i means that one: "dog" is not the brown dog.
+    func isOther(_ batch: Batch) -> [Bool] {
+      let B = batch.indices.count
+      let size = batch.pixels.count / B
+      let pixels = (0..<B).map { batch.pixels[$0 * size..<($0 + 1) * size] }
+      // The sums tell nearly all pictures apart.
+      let sums = pixels.map { $0.reduce(0) { $0 &+ Int($1) } }
+      return (0..<B).flatMap { i in
+        let caption = ContentWords(of: [batch.captions[i]]).words.subtracting(CaptionForms.ownWords)
+        let name = names[batch.indices[i]]
+        let saysName = name.isSubset(of: caption)
+        return (0..<B).map { j in
+          let other = batch.indices[j]
+          if !caption.isEmpty && caption.isSubset(of: said[other]) && (!saysName || names[other] == name) {
+            return false
+          }
+          return sums[i] != sums[j] || pixels[i] != pixels[j]
+        }
+      }
     }
   }
 
