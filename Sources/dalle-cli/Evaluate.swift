@@ -94,11 +94,11 @@ struct Evaluate: ParsableCommand {
     let everyday = try promptFile.map { file throws(PipelineError) in
       try EverydayPrompt.read(URL(fileURLWithPath: file), for: evaluator.dataSet)
     }
+    func report(_ what: String, _ share: Double) { Console.progress(String(format: "%@ %3.0f%%", what, 100 * share)) }
     var results: [Evaluation] = []
     for split in split.map({ [$0] }) ?? Split.allCases {
       let result = try evaluator.evaluate(
-        split, options: options, captionLimit: captions == 0 ? nil : captions, candidates: candidates
-      ) { what, share in Console.progress(String(format: "%@ %3.0f%%", what, 100 * share)) }
+        split, options: options, captionLimit: captions == 0 ? nil : captions, candidates: candidates, progress: report)
       guard let result else {
         Console.note("the split \(split.rawValue) has no pictures")
         continue
@@ -109,7 +109,6 @@ struct Evaluate: ParsableCommand {
     guard !results.isEmpty else {
       throw PipelineError(.badData, "there is nothing to evaluate in \(evaluator.dataSet.url.relativePath)")
     }
-    func report(_ what: String, _ share: Double) { Console.progress(String(format: "%@ %3.0f%%", what, 100 * share)) }
     let forms =
       split ?? .train == .train
       ? try evaluator.evaluateForms(options: options, captionLimit: captions == 0 ? nil : captions, progress: report)

@@ -91,7 +91,6 @@ public struct Evaluation: Encodable, Sendable {
 
   /// The figures in words: for each a row, its name first, then a value for each evaluation.
   static func figures(_ evaluations: [Evaluation]) -> [[String]] {
-    func percent(_ share: Double) -> String { String(format: "%.1f%%", 100 * share) }
     func row(_ name: String, _ value: (Evaluation) -> String) -> [String] { [name] + evaluations.map(value) }
     return [
       row("pictures") { "\($0.pictures)" },

@@ -96,7 +96,8 @@ public struct PromptDrawing: Sendable {
   public var nearest: String
 }
 
-private func percent(_ share: Double) -> String { String(format: "%.1f%%", 100 * share) }
+/// As the tables of card, sheet and terminal have it.
+func percent(_ share: Double) -> String { String(format: "%.1f%%", 100 * share) }
 
 /// A prompt that people may type, and the pictures that would do.
 public struct EverydayPrompt: Sendable, Equatable {

@@ -47,7 +47,7 @@ public struct PriorTrainer: StageTrainer {
     let texts = dataSet.trainingTexts(captionForms(state.settings))
     let vocabulary = resume ? try checkpoint.readVocabulary() : try vocabulary(texts, settings: settings)
     if !resume {
-      describe(&state.configuration, state.settings, imageTokenizer, vocabulary, texts)
+      describe(&state.configuration, state.settings, imageTokenizer, vocabulary, captions, texts)
     }
     guard let description = state.configuration.prior else {
       throw PipelineError(.badData, "\(checkpoint.trainingStateFile.path) describes no prior")
@@ -94,7 +94,8 @@ public struct PriorTrainer: StageTrainer {
   /// What a new run's `config.json` says of the data and the prior.
   private func describe(
     _ configuration: inout CheckpointConfiguration, _ settings: TrainingSettings,
-    _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding, _ texts: [String]
+    _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding, _ captions: [String],
+    _ texts: [String]
   ) {
     var description = architecture ?? settings.chosenPreset.prior(settings.priorKind ?? .transformer)
     if settings.isWarmStart, let trained = configuration.prior {
@@ -116,7 +117,7 @@ public struct PriorTrainer: StageTrainer {
     }
     configuration.prior = description
     configuration.data = .init(dataSet)
-    let words = dataSet.trainingTexts().flatMap(BytePairEncoding.words(in:))
+    let words = captions.flatMap(BytePairEncoding.words(in:))
     let ownWords = settings.captionForms?.isEmpty == false ? CaptionForms.ownWords : []
     configuration.captionWords = ownWords.union(words).sorted().joined(separator: " ")
     configuration.priorTraining = nil
