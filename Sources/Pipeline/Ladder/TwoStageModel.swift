@@ -181,7 +181,7 @@ public struct TwoStageModel: WritableModel, Module {
     let K = configuration.priors[finest].imageVocabulary
     let places = places()
     let patch = Double(x.columns / 3) / Double(configuration.priors[finest].imageLength)
-    let partial = map(x.rows, team: team) { row -> [(place: Int, squares: Double)] in
+    let partial = team.map(x.rows) { row -> [(place: Int, squares: Double)] in
       let mean = decoded(levels.map { $0[row] }).scalars
       let codes = levels[finest][row]
       var sums: [Int: Double] = [:]
@@ -225,7 +225,7 @@ public struct TwoStageModel: WritableModel, Module {
     try check(x)
     let places = places()
     let sigma = variance.value.scalars.map(Double.init)
-    return map(x.rows, team: try ThreadTeam(count: threads)) { row in
+    return try ThreadTeam(count: threads).map(x.rows) { row in
       let levels = tokens(of: picture(x, rows: row..<row + 1))
       var total = 0.0
       for (level, prior) in priors.enumerated() {
@@ -257,13 +257,13 @@ public struct TwoStageModel: WritableModel, Module {
       }
       levels.append(prior.makeDecoder(team: team).draw(requests, options: options, progress: { _ in }))
     }
-    return matrix(map(count, team: team) { i in decoded(levels.map { $0[i] }).scalars })
+    return matrix(team.map(count) { i in decoded(levels.map { $0[i] }).scalars })
   }
 
   public func reconstruct(_ x: Matrix) throws(PipelineError) -> Matrix {
     try check(x)
     return matrix(
-      map(x.rows, team: try ThreadTeam(count: threads)) { row in
+      try ThreadTeam(count: threads).map(x.rows) { row in
         decoded(tokens(of: picture(x, rows: row..<row + 1))).scalars
       })
   }
@@ -286,7 +286,7 @@ public struct TwoStageModel: WritableModel, Module {
     let team = try ThreadTeam(count: threads)
     func decoded(_ kept: Set<Int>) -> Matrix {
       matrix(
-        map(x.rows, team: team) { row in
+        team.map(x.rows) { row in
           hierarchy.decode(hierarchy.encode(picture(x, rows: row..<row + 1)), keeping: kept).scalars
         })
     }
@@ -314,7 +314,7 @@ public struct TwoStageModel: WritableModel, Module {
 
   /// Each level's tokens of each row.
   private func tokens(of x: Matrix, team: ThreadTeam) -> [[[Int32]]] {
-    let rows = map(x.rows, team: team) { tokens(of: picture(x, rows: $0..<$0 + 1)) }
+    let rows = team.map(x.rows) { tokens(of: picture(x, rows: $0..<$0 + 1)) }
     return priors.indices.map { level in rows.map { $0[level] } }
   }
 
@@ -328,18 +328,6 @@ public struct TwoStageModel: WritableModel, Module {
     let S = tokenizer.pictureSize
     let side = tokenizer.gridSides.last ?? 1
     return (0..<S * S).map { $0 / S * side / S * side + $0 % S * side / S }
-  }
-
-  /// `body(i)` for i in 0 ..< count, one by one on all threads, so that no row depends on the others.
-  private func map<Element: Sendable>(_ count: Int, team: ThreadTeam, _ body: (Int) -> Element) -> [Element] {
-    var results = [Element?](repeating: nil, count: count)
-    results.withUnsafeMutableBufferPointer { results in
-      nonisolated(unsafe) let results = results
-      team.run { thread in
-        for i in stride(from: thread, to: count, by: team.count) { results[i] = body(i) }
-      }
-    }
-    return results.compactMap { $0 }
   }
 
   // MARK: - Files
