@@ -7,6 +7,7 @@ import Foundation
 import Imaging
 import Priors
 import TensorCore
+import TextTokenizer
 import Training
 
 extension Preset: ExpressibleByArgument {}
@@ -51,11 +52,13 @@ struct CheckpointOptions: ParsableArguments {
   func forReading(needing isThere: (Checkpoint) -> Bool) throws(PipelineError) -> Checkpoint {
     if let name {
       let named = Checkpoint(Self.folder(named: name))
-      return Self.exists(named.url) ? named : Checkpoint(Self.besideTheProgram(name) ?? named.url)
+      return NamedFile.exists(named.url)
+        ? named : Checkpoint(NamedFile.besideTheProgram(name, in: "checkpoints") ?? named.url)
     }
     let local = Checkpoint(Self.folder(named: "local"))
     let here = Checkpoint(Self.folder(named: "emoji"))
-    let bundled = Self.exists(here.url) ? here : Checkpoint(Self.besideTheProgram("emoji") ?? here.url)
+    let bundled =
+      NamedFile.exists(here.url) ? here : Checkpoint(NamedFile.besideTheProgram("emoji", in: "checkpoints") ?? here.url)
     guard let found = [local, bundled].first(where: isThere) else {
       throw PipelineError(
         .noInput,
@@ -67,26 +70,51 @@ struct CheckpointOptions: ParsableArguments {
   }
 
   private static func folder(named name: String) -> URL {
-    let isPath = name.contains("/") || name == "." || name == ".."
-    return isPath
-      ? URL(fileURLWithPath: name).standardizedFileURL
-      : URL(fileURLWithPath: "checkpoints").appendingPathComponent(name)
+    NamedFile.path(name) ?? URL(fileURLWithPath: "checkpoints").appendingPathComponent(name)
+  }
+}
+
+/// Which text vocabulary a command takes.
+struct VocabularyOptions: ParsableArguments {
+  @Option(
+    name: .customLong("vocabulary"),
+    help: "The text vocabulary to take in place of the checkpoint's: the name of one in vocab/, or a file.")
+  var name: String?
+
+  /// - Returns: the one named; nil where none is.
+  /// - Throws: `PipelineError` where it is missing or damaged.
+  func read() throws(PipelineError) -> BytePairEncoding? {
+    guard let name else { return nil }
+    if let path = NamedFile.path(name) { return try BytePairEncoding(contentsOf: path) }
+    let named = URL(fileURLWithPath: "vocab").appendingPathComponent("\(name).json")
+    let file = URL(fileURLWithPath: name)
+    let found = [named, file].first(where: NamedFile.exists)
+    return try BytePairEncoding(
+      contentsOf: found ?? NamedFile.besideTheProgram("\(name).json", in: "vocab") ?? named)
+  }
+}
+
+/// Files and folders that are called by a name alone, because they lie in a folder where such are kept.
+private enum NamedFile {
+  /// - Returns: nil for a name alone.
+  static func path(_ name: String) -> URL? {
+    name.contains("/") || name == "." || name == ".." ? URL(fileURLWithPath: name).standardizedFileURL : nil
   }
 
-  /// The checkpoint in a folder `checkpoints` beside the program or above it: run from elsewhere, a program that lies in
-  /// its package still finds what the package bundles.
-  private static func besideTheProgram(_ name: String) -> URL? {
-    if name.contains("/") { return nil }
+  /// What lies in a folder of this name beside the program or above it: run from elsewhere, a program that lies in its
+  /// package still finds what the package bundles.
+  static func besideTheProgram(_ name: String, in folderName: String) -> URL? {
+    if path(name) != nil { return nil }
     guard var folder = Bundle.main.executableURL?.resolvingSymlinksInPath() else { return nil }
     while folder.path != "/" {
       folder.deleteLastPathComponent()
-      let candidate = folder.appendingPathComponent("checkpoints").appendingPathComponent(name)
+      let candidate = folder.appendingPathComponent(folderName).appendingPathComponent(name)
       if exists(candidate) { return candidate }
     }
     return nil
   }
 
-  private static func exists(_ url: URL) -> Bool { FileManager.default.fileExists(atPath: url.path) }
+  static func exists(_ url: URL) -> Bool { FileManager.default.fileExists(atPath: url.path) }
 }
 
 /// A file that a command is going to write, refused before the work and not after it.

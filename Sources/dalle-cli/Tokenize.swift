@@ -6,7 +6,7 @@ struct Tokenize: ParsableCommand {
   static let configuration = CommandConfiguration(abstract: "Shows the tokens of a text.")
 
   @Argument(help: "The text; - reads it from standard input.") var text: String
-  @Option(help: "A vocabulary file; the checkpoint's unless given.") var vocabulary: String?
+  @OptionGroup var vocabulary: VocabularyOptions
   @OptionGroup var checkpoint: CheckpointOptions
   @Flag(help: "Print JSON.") var json = false
 
@@ -16,9 +16,7 @@ struct Tokenize: ParsableCommand {
   }
 
   func run() throws {
-    let encoding =
-      try vocabulary.map { try BytePairEncoding(contentsOf: URL(fileURLWithPath: $0)) }
-      ?? checkpoint.forReading(needing: \.hasVocabulary).readVocabulary()
+    let encoding = try vocabulary.read() ?? checkpoint.forReading(needing: \.hasVocabulary).readVocabulary()
     let content =
       text == "-" ? String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self) : text
     let ids = encoding.encode(content)

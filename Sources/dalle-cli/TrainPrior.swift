@@ -11,7 +11,10 @@ struct TrainPrior: ParsableCommand {
   @Option(help: "How the next token is predicted.") var kind: PriorKind = .transformer
   @OptionGroup var training: TrainingOptions
   @OptionGroup var forms: CaptionFormOptions
-  @Option(parsing: .unconditional, help: "Pieces of the text vocabulary, where the checkpoint has none yet.")
+  @OptionGroup var vocabulary: VocabularyOptions
+  @Option(
+    parsing: .unconditional, help: "Pieces of the text vocabulary, where the checkpoint has none yet and none is named."
+  )
   var vocabularySize = TrainingSettings().vocabularySize
   @Option(
     parsing: .unconditional, help: "Text tokens that the model sees; enough for nearly all captions unless given.")
@@ -60,9 +63,10 @@ struct TrainPrior: ParsableCommand {
     settings.isWarmStart = warmStart
     settings.averageDecay = averageDecay
     try settings.validate()
+    let named = try vocabulary.read()
     let checkpoint = training.checkpoint.forTraining()
     let resources = try training.resources(checkpoint) { try $0.checkSuitsPrior(kind) }
-    try PriorTrainer(resources).train(settings: settings, resume: training.resume)
+    try PriorTrainer(resources, vocabulary: named).train(settings: settings, resume: training.resume)
     try training.printResult(checkpoint, file: checkpoint.priorFile, checkpoint.readConfiguration().priorTraining)
   }
 }

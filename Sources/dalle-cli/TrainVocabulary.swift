@@ -10,7 +10,8 @@ struct TrainVocabulary: ParsableCommand {
 
   @OptionGroup var data: DataOptions
   @OptionGroup var forms: CaptionFormOptions
-  @Option(parsing: .unconditional, help: "Pieces, the 256 bytes included.") var vocabularySize = 2048
+  @Option(parsing: .unconditional, help: "Pieces, the 256 bytes included.")
+  var vocabularySize = TrainingSettings().vocabularySize
   @Option(help: "The file to write; the checkpoint's vocabulary.json unless given.") var output: String?
   @Flag(help: "Print what was made as JSON.") var json = false
   @OptionGroup var checkpoint: CheckpointOptions

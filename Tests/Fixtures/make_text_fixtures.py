@@ -2,7 +2,7 @@
 
 text-vocabulary.json        a tokenizer.json trained by that library (merges as pairs)
 text-vocabulary-strings.json  the same with merges as strings, as releases before 0.20 wrote them
-text-ids.json               texts and the ids that the library gives them with that vocabulary
+text-ids.json               texts and the ids that the library gives them with that vocabulary, without and with add_prefix_space
 
 python Tests/Fixtures/make_text_fixtures.py
 """
@@ -73,6 +73,9 @@ def main():
 
     texts = CAPTIONS + TEXTS + [random_text() for _ in range(600)]
     cases = [{"text": text, "ids": tokenizer.encode(text).ids} for text in texts]
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    for case in cases:
+        case["spaced_ids"] = tokenizer.encode(case["text"]).ids
     (FOLDER / "text-ids.json").write_text(json.dumps(cases, separators=(",", ":")))
 
 

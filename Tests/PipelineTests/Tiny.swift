@@ -9,6 +9,7 @@ import Synchronization
 import TensorCore
 import TestSupport
 import Testing
+import TextTokenizer
 import Training
 
 extension TemporaryFolder {
@@ -118,10 +119,11 @@ enum Tiny {
   static func trainPrior(
     _ folder: TemporaryFolder, _ settings: TrainingSettings, resume: Bool = false, threads: Int = 2,
     precision: ElementType = .float32, observer: TrainingObserver = .init(),
-    architecture: PriorConfiguration = prior
+    architecture: PriorConfiguration = prior, vocabulary: BytePairEncoding? = nil
   ) throws {
-    try PriorTrainer(resources(folder, threads, precision, observer), architecture: architecture).train(
-      settings: settings, resume: resume)
+    try PriorTrainer(
+      resources(folder, threads, precision, observer), architecture: architecture, vocabulary: vocabulary
+    ).train(settings: settings, resume: resume)
   }
 
   static func trainRanker(

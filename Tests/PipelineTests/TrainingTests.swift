@@ -4,6 +4,7 @@ import Foundation
 import TensorCore
 import TestSupport
 import Testing
+import TextTokenizer
 
 @testable import Basics
 @testable import Checkpoints
@@ -86,6 +87,38 @@ import Testing
 
     try FileManager.default.removeItem(at: folder.checkpoint.priorFile)
     #expect(throws: PipelineError.self) { try Tiny.trainPrior(folder, settings) }
+  }
+
+  /// The vocabulary and what speaks it change together, at the first save.
+  @Test func aWarmStartCanChangeTheVocabulary() throws {
+    let folder = try Tiny.trained(steps: 4)
+    try Tiny.trainRanker(folder, Tiny.settings(steps: 1))
+    let checkpoint = folder.checkpoint
+    let old = try checkpoint.readVocabulary()
+    let before = try SafeTensors(contentsOf: checkpoint.priorFile)
+    let other = try BytePairEncoding.train(
+      on: folder.dataSet().trainingTexts(), vocabularySize: 300, addsPrefixSpace: !old.addsPrefixSpace)
+    var settings = Tiny.settings(steps: 2)
+    (settings.isWarmStart, settings.learningRate) = (true, 1e-6)
+    try Tiny.trainPrior(folder, settings, vocabulary: other)
+
+    #expect(try checkpoint.readVocabulary() == other && other != old)
+    let configuration = try checkpoint.readConfiguration()
+    #expect(configuration.prior?.frame.textVocabulary == other.vocabularySize)
+    #expect(configuration.ranker == nil && !checkpoint.hasRanker)
+    let previous = Checkpoint(checkpoint.previousFolder)
+    #expect(try previous.readVocabulary() == old && previous.hasPrior && previous.hasRanker)
+    let after = try SafeTensors(contentsOf: checkpoint.priorFile)
+    let (a, b) = (try before.tensor("imageHead.weight").scalars, try after.tensor("imageHead.weight").scalars)
+    #expect(zip(a, b).allSatisfy { abs($0 - $1) < 1e-2 * max(abs($0), 1e-3) })
+    _ = try TextToImageModel(contentsOf: checkpoint.url).generate("a red square")
+
+    // A resumed run keeps it.
+    try Tiny.trainPrior(folder, Tiny.settings(steps: 3), resume: true)
+    #expect(try checkpoint.readVocabulary() == other)
+    #expect(throws: PipelineError.self) {
+      try Tiny.trainPrior(folder, Tiny.settings(steps: 4), resume: true, vocabulary: old)
+    }
   }
 
   @Test func configurationTellsWhatTheRunWas() throws {

@@ -27,7 +27,7 @@ import Testing
   private func trained(_ folder: TemporaryFolder, steps: Int = 4, forms: [CaptionForms.Kind]? = nil) throws {
     var settings = Tiny.settings(steps: steps)
     settings.captionForms = forms
-    settings.vocabularySize = 400
+    settings.vocabularySize = 280
     try Tiny.trainTokenizer(folder, settings)
     try Tiny.trainPrior(folder, settings)
   }
@@ -41,11 +41,14 @@ import Testing
     #expect(configuration.priorTraining?.settings.captionForms == CaptionForms.Kind.allCases)
     #expect(configuration.tokenizerTraining?.settings.captionForms == nil)
     // Room for the forms, and words that they consist of are known.
+    let texts = try folder.dataSet().trainingTexts(folder.dataSet().forms(CaptionForms.Kind.allCases))
+    let vocabulary = try folder.checkpoint.readVocabulary()
+    #expect(try vocabulary == .train(on: texts, vocabularySize: 280))
+    let lengths = texts.map { vocabulary.encode($0).count }
+    #expect(configuration.prior?.frame.textLength == PriorTrainer.suitableTextLength(lengths))
     #expect(configuration.prior?.frame.textLength ?? 0 > 8)
     let words = Set((configuration.captionWords ?? "").split(separator: " ").map(String.init))
     #expect(words.isSuperset(of: ["picture", "cute", "square", "shape2"]))
-    let vocabulary = try folder.checkpoint.readVocabulary()
-    #expect(vocabulary.encode(" the").count == 1)
   }
 
   @Test func formsCanBeTurnedOff() throws {

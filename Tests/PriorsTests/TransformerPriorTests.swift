@@ -46,6 +46,39 @@ struct TransformerPriorTests {
 
   init() throws { prior = try PriorFixture() }
 
+  @Test func anotherVocabularyBeginsWithTheMeansOfTheOldOne() throws {
+    let old = try prior.model()
+    var configuration = old.configuration
+    (configuration.textVocabulary, configuration.textLength) = (4, 3)
+    let new = TransformerPrior(configuration, seed: 9)
+    let untouched = TransformerPrior(configuration, seed: 9)
+    new.adopt(old, pieces: [[7], [1, 4], [10], [0, 1, 2]])
+    let width = configuration.width
+    func rows(_ parameter: Parameter, _ indices: [Int]) -> [[Float]] {
+      indices.map { Array(parameter.value.scalars[$0 * width..<($0 + 1) * width]) }
+    }
+    for table in [\TransformerPrior.textEmbedding.weight, \.textHead.weight] {
+      let before = rows(old[keyPath: table], Array(0..<11))
+      let after = rows(new[keyPath: table], Array(0..<4))
+      #expect(after[0] == before[7] && after[2] == before[10])
+      #expect(zip(after[1], zip(before[1], before[4])).allSatisfy { abs($0 - ($1.0 + $1.1) / 2) < 1e-6 })
+      #expect(
+        zip(after[3], before[0].indices.map { (before[0][$0] + before[1][$0] + before[2][$0]) / 3 }).allSatisfy {
+          abs($0 - $1) < 1e-6
+        })
+    }
+    #expect(rows(new.textPosition.weight, [0, 1, 2]) == rows(old.textPosition.weight, [0, 1, 2]))
+    #expect(new.imageHead.weight.value.scalars == old.imageHead.weight.value.scalars)
+
+    // The other way round there are more positions than were learnt, and those stay as they began.
+    configuration.textLength = 7
+    let longer = TransformerPrior(configuration, seed: 9)
+    longer.adopt(untouched, pieces: (0..<4).map { [$0] })
+    #expect(rows(longer.textPosition.weight, [0, 2]) == rows(untouched.textPosition.weight, [0, 2]))
+    let fresh = TransformerPrior(configuration, seed: 9)
+    #expect(rows(longer.textPosition.weight, [3, 6]) == rows(fresh.textPosition.weight, [3, 6]))
+  }
+
   @Test(arguments: [1, 3])
   func agreesWithPyTorch(depth: Int) throws {
     let prior = try PriorFixture(depth: depth)

@@ -11,6 +11,34 @@ import Testing
     for example in cases {
       #expect(vocabulary.encode(example.text) == example.ids, "\(scalars(example.text).prefix(60))")
     }
+    let spaced = try Fixture.vocabulary(addingPrefixSpace: true)
+    for example in cases {
+      #expect(spaced.encode(example.text) == example.spacedIds, "\(scalars(example.text).prefix(60))")
+    }
+  }
+
+  @Test func aWordHasTheSameIdsAtTheBeginningAndElsewhere() throws {
+    let captions = ["dog", "a dog", "the dog", "Dogs"]
+    let vocabulary = try BytePairEncoding.train(on: captions, vocabularySize: 400)
+    #expect(vocabulary.pieces(vocabulary.encode("dog")) == [" dog"])
+    #expect(vocabulary.encode("a dog").last == vocabulary.encode("dog").first)
+    #expect(vocabulary.encode(" dog") == vocabulary.encode("dog"))
+    #expect(vocabulary.decode(vocabulary.encode("Dog.")) == "dog.")
+    #expect(vocabulary.encode("").isEmpty)
+    let apart = try BytePairEncoding.train(on: captions, vocabularySize: 400, addsPrefixSpace: false)
+    #expect(apart.encode("a dog").last != apart.encode("dog").last)
+  }
+
+  /// In another vocabulary's ids a piece has the same bytes.
+  @Test func piecesAreSaidInAnotherVocabulary() throws {
+    let captions = ["a grinning cat", "a cat", "grinning", "grinning cats"]
+    let large = try BytePairEncoding.train(on: captions, vocabularySize: 400)
+    let small = try BytePairEncoding.train(on: ["cat", "a cat"], vocabularySize: 400)
+    let said = large.pieces(inTermsOf: small)
+    #expect(said.count == large.vocabularySize)
+    let grinning = try #require(large.encode("grinning").first)
+    #expect(said[Int(grinning)] == small.encode("grinning") && said[Int(grinning)].count > 1)
+    #expect(large.pieces(inTermsOf: large) == (0..<Int32(large.vocabularySize)).map { [$0] })
   }
 
   @Test func decodingGivesTheNormalisedText() throws {
@@ -53,7 +81,7 @@ import Testing
     let vocabulary = try Fixture.vocabulary()
     #expect(vocabulary.pieces(vocabulary.encode("a red heart")) == ["a", " red", " heart"])
     let bytes = try BytePairEncoding.train(on: [], vocabularySize: 256)
-    #expect(bytes.pieces(bytes.encode("a❤")) == ["a", "<0xE2>", "<0x9D>", "<0xA4>"])
+    #expect(bytes.pieces(bytes.encode("a❤")) == [" ", "a", "<0xE2>", "<0x9D>", "<0xA4>"])
     #expect(bytes.pieces([256]) == ["<unknown 256>"])
   }
 
@@ -126,7 +154,7 @@ import Testing
 
   /// One possible merge is left out with exactly the probability p, in a short word and in a long one.
   @Test(arguments: [2, 200]) func aMergeIsLeftOutWithItsProbability(repetitions: Int) throws {
-    let vocabulary = try BytePairEncoding.train(on: ["ab", "ab"], vocabularySize: 257)
+    let vocabulary = try BytePairEncoding.train(on: ["ab", "ab"], vocabularySize: 257, addsPrefixSpace: false)
     let text = String(repeating: "ab", count: repetitions)
     var generator = Philox(seed: 9, stream: 1)
     // With one pair in the word the first step is the last, so the share of drops is p. With more, a pair that was

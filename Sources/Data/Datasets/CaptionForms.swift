@@ -216,7 +216,7 @@ public struct CaptionForms: Sendable {
   private func named(_ subject: Subject, using random: inout Philox) -> String {
     let share = random.uniform()
     // Where there are no keywords, the caption's own words: a part of what it says.
-    let keywordShare: Float = subject.words.contains(where: \.isKeyword) ? 0.3 : 0.2
+    let keywordShare: Float = subject.words.contains(where: \.isKeyword) ? 0.4 : 0.2
     if kinds.contains(.keywords) && share < keywordShare && subject.words.count > 1 {
       return keywords(subject, using: &random)
     }
@@ -231,7 +231,7 @@ public struct CaptionForms: Sendable {
     let share = random.uniform()
     let telling = subject.words.filter(\.isTelling)
     let nouns = telling.filter(\.isNoun)
-    if share < 0.35 && !nouns.isEmpty {
+    if share < 0.3 && !nouns.isEmpty {
       return Self.drawn(from: nouns, using: &random) { 1 / Double($0.sharers).squareRoot() }.text
     }
     var left = subject.words

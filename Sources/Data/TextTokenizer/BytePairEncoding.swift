@@ -23,15 +23,20 @@ public struct BytePairEncoding: Sendable {
   let pieces: [[UInt8]]
   /// By rank: the merge learned first stands first.
   let merges: [Merge]
+  /// Whether a text is read as if a space stood before it, so that its first word has the ids that it has elsewhere:
+  /// "dog" those of the end of "a dog".
+  public let addsPrefixSpace: Bool
   private let idOfByte: [Int32]
   private let ranks: MergeTable
 
   /// - Parameters:
   ///   - pieces: no two alike, all 256 single bytes among them.
   ///   - merges: of ids of those pieces.
-  init(pieces: [[UInt8]], merges: [Merge]) {
+  ///   - addsPrefixSpace: whether a text is read as if a space stood before it.
+  init(pieces: [[UInt8]], merges: [Merge], addsPrefixSpace: Bool) {
     self.pieces = pieces
     self.merges = merges
+    self.addsPrefixSpace = addsPrefixSpace
     var idOfByte = [Int32](repeating: 0, count: 256)
     for (id, piece) in pieces.enumerated() where piece.count == 1 { idOfByte[Int(piece[0])] = Int32(id) }
     self.idOfByte = idOfByte
@@ -56,28 +61,41 @@ public struct BytePairEncoding: Sendable {
   ///     ``encode(_:)`` and draws no numbers; 1 gives single bytes.
   ///   - generator: where the random numbers come from.
   public func encode(_ text: String, dropout: Float, using generator: inout Philox) -> [Int32] {
-    let bytes = NormalizedText.bytes(of: text)
+    let bytes = NormalizedText.bytes(of: text, addingPrefixSpace: addsPrefixSpace)
     var ids: [Int32] = []
     ids.reserveCapacity(bytes.count / 2)
     var words = WordScanner(bytes)
-    while let word = words.next() {
-      let start = ids.count
-      for byte in bytes[word] { ids.append(idOfByte[Int(byte)]) }
-      if word.count <= Self.longestWordMergedByScanning {
-        mergeByScanning(&ids, from: start, dropout: dropout, using: &generator)
-      } else {
-        mergeByQueue(&ids, from: start, dropout: dropout, using: &generator)
-      }
-    }
+    while let word = words.next() { append(bytes[word], to: &ids, dropout: dropout, using: &generator) }
     return ids
   }
 
-  /// The text that ids stand for: what was encoded, normalised. Bytes that are not UTF-8 become U+FFFD, and ids
+  /// Merges the bytes of one word.
+  private func append(_ word: ArraySlice<UInt8>, to ids: inout [Int32], dropout: Float, using generator: inout Philox) {
+    let start = ids.count
+    for byte in word { ids.append(idOfByte[Int(byte)]) }
+    if word.count <= Self.longestWordMergedByScanning {
+      mergeByScanning(&ids, from: start, dropout: dropout, using: &generator)
+    } else {
+      mergeByQueue(&ids, from: start, dropout: dropout, using: &generator)
+    }
+  }
+
+  /// For each id the ids that another vocabulary gives the same bytes, at least one.
+  public func pieces(inTermsOf other: BytePairEncoding) -> [[Int32]] {
+    var generator = Philox(seed: 0, stream: 0)
+    return pieces.map { piece in
+      var ids: [Int32] = []
+      other.append(piece[...], to: &ids, dropout: 0, using: &generator)
+      return ids
+    }
+  }
+
+  /// The text that ids stand for: what was encoded, normalised, without the space that was put before it. Bytes that are not UTF-8 become U+FFFD, and ids
   /// outside the vocabulary are skipped.
   public func decode(_ ids: some Sequence<Int32>) -> String {
     var bytes: [UInt8] = []
     for id in ids where pieces.indices.contains(Int(id)) { bytes.append(contentsOf: pieces[Int(id)]) }
-    return String(decoding: bytes, as: UTF8.self)
+    return String(decoding: addsPrefixSpace && bytes.first == 0x20 ? bytes.dropFirst() : bytes[...], as: UTF8.self)
   }
 
   /// The text of each id, for people to read: `" heart"`. A piece that holds only part of a character is shown as
@@ -164,8 +182,8 @@ public struct BytePairEncoding: Sendable {
 }
 
 extension BytePairEncoding: Equatable {
-  /// Whether two vocabularies have the same pieces under the same ids and the same merges in the same order.
+  /// Whether two vocabularies have the same pieces under the same ids and the same merges in the same order, and begin texts alike.
   public static func == (a: BytePairEncoding, b: BytePairEncoding) -> Bool {
-    a.pieces == b.pieces && a.merges == b.merges
+    a.pieces == b.pieces && a.merges == b.merges && a.addsPrefixSpace == b.addsPrefixSpace
   }
 }

@@ -12,9 +12,12 @@ extension BytePairEncoding {
   ///   - vocabularySize: the number of ids wanted, the 256 bytes included. There are fewer when no pair is left that
   ///     is frequent enough.
   ///   - minimumFrequency: how often a pair must occur to be merged; at least 1.
+  ///   - addsPrefixSpace: whether a text is read as if a space stood before it, so that a word at its beginning is the
+  ///     same as elsewhere.
   /// - Throws: `PipelineError` of kind `.usage` where one of the two numbers is too small.
   public static func train(
-    on captions: some Sequence<String>, vocabularySize: Int, minimumFrequency: Int = 2
+    on captions: some Sequence<String>, vocabularySize: Int, minimumFrequency: Int = 1,
+    addsPrefixSpace: Bool = true
   ) throws(PipelineError) -> BytePairEncoding {
     guard vocabularySize >= 256 else {
       throw PipelineError(
@@ -25,13 +28,13 @@ extension BytePairEncoding {
     }
     var counts: [[UInt8]: Int] = [:]
     for caption in captions {
-      let bytes = NormalizedText.bytes(of: caption)
+      let bytes = NormalizedText.bytes(of: caption, addingPrefixSpace: addsPrefixSpace)
       var words = WordScanner(bytes)
       while let word = words.next() { counts[Array(bytes[word]), default: 0] += 1 }
     }
     var training = Training(counts)
     training.learn(vocabularySize: vocabularySize, minimumFrequency: minimumFrequency)
-    return BytePairEncoding(pieces: training.pieces, merges: training.merges)
+    return BytePairEncoding(pieces: training.pieces, merges: training.merges, addsPrefixSpace: addsPrefixSpace)
   }
 }
 

@@ -7,6 +7,14 @@ enum NormalizedText {
   /// The last version of Unicode after which the `tokenizers` library (0.23) lower-cases.
   static let lastUnicodeVersion = 17
 
+  /// - Parameter addsPrefixSpace: whether a text that is not empty and does not begin with a space gets one, as by the
+  ///   pre-tokenizer ByteLevel's `add_prefix_space`.
+  static func bytes(of text: String, addingPrefixSpace addsPrefixSpace: Bool) -> [UInt8] {
+    let bytes = bytes(of: text)
+    guard addsPrefixSpace, let first = bytes.first, first != 0x20 else { return bytes }
+    return [0x20] + bytes
+  }
+
   static func bytes(of text: String) -> [UInt8] {
     var bytes = Array(text.utf8)
     if bytes.allSatisfy({ $0 < 0x80 }) {

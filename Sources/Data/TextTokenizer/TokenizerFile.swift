@@ -87,7 +87,7 @@ extension BytePairEncoding {
       }
       merges.append(Merge(left: Int32(leftId), right: Int32(rightId), product: Int32(product)))
     }
-    self.init(pieces: pieces, merges: merges)
+    self.init(pieces: pieces, merges: merges, addsPrefixSpace: file.preTokenizer?.addPrefixSpace ?? false)
   }
 
   /// Writes the vocabulary in Hugging Face's `tokenizer.json` format.
@@ -98,7 +98,8 @@ extension BytePairEncoding {
       let text = ByteAlphabet.text(of: piece)
       return text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
     }
-    let byteLevel = #"{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true}"#
+    let byteLevel =
+      #"{"type": "ByteLevel", "add_prefix_space": \#(addsPrefixSpace), "trim_offsets": true, "use_regex": true}"#
     let vocabulary = pieces.enumerated().map { id, piece in "      \"\(quoted(piece))\": \(id)" }
     // Merges as strings: releases of the library before 0.20 do not read pairs.
     let merges = merges.map { "      \"\(quoted(pieces[Int($0.left)])) \(quoted(pieces[Int($0.right)]))\"" }
@@ -246,8 +247,8 @@ private struct TokenizerFile: Decodable {
     guard let preTokenizer, preTokenizer.type == "ByteLevel" else {
       throw FileFault("its pre-tokenizer is \(preTokenizer?.type ?? "missing"), and only ByteLevel is read")
     }
-    guard preTokenizer.addPrefixSpace == false, preTokenizer.usesPattern ?? true else {
-      throw FileFault("its ByteLevel pre-tokenizer must have add_prefix_space false and use_regex true")
+    guard preTokenizer.addPrefixSpace != nil, preTokenizer.usesPattern ?? true else {
+      throw FileFault("its ByteLevel pre-tokenizer must say add_prefix_space and have use_regex true")
     }
     guard postProcessor == nil || postProcessor?.type == "ByteLevel" else {
       throw FileFault("it has a post-processor, \(postProcessor?.type ?? ""), and only ByteLevel is read")

@@ -83,6 +83,8 @@ public struct PixelCNN: Prior {
   public var imageVocabulary: Int { configuration.imageVocabulary }
   public var gridSide: Int { configuration.gridSide }
 
+  public var textTokenParameters: [Parameter] { caption.map { [$0.tokens.weight] } ?? [] }
+
   /// It does not predict text.
   public func textTargetCount(_ texts: [[Int32]]) -> Int { 0 }
 

@@ -29,6 +29,9 @@ public protocol Prior: Module, Sendable {
   /// The number of text tokens of captions that the loss predicts.
   func textTargetCount(_ texts: [[Int32]]) -> Int
 
+  /// The parameters that have a row for each text token, and then maybe some more.
+  var textTokenParameters: [Parameter] { get }
+
   /// Ready to draw on the threads of a team.
   func makeDecoder(team: ThreadTeam) -> any ImageTokenDecoder
 }

@@ -102,6 +102,10 @@ public struct TransformerPrior: Prior {
   public var gridSide: Int { configuration.gridSide }
   public var codesPerPlace: Int { configuration.codesPerPlace }
 
+  public var textTokenParameters: [Parameter] {
+    [textEmbedding.weight, textHead.weight] + [textHead.bias].compactMap(\.self)
+  }
+
   public func makeDecoder(team: ThreadTeam) -> any ImageTokenDecoder { PriorDecoder(self, team: team) }
 
   /// The text part of the input, [B, textLength, width]: embeddings with padding vectors in the empty places, plus

@@ -35,6 +35,9 @@ public struct Checkpoint: Sendable {
     ]
   }
 
+  /// What speaks in text tokens.
+  package var filesOfVocabulary: [URL] { [priorFile, rankerFile, vocabularyFile, trainingStateFile] }
+
   public var hasImageTokenizer: Bool { exists(imageTokenizerFile) }
   public var hasVocabulary: Bool { exists(vocabularyFile) }
   public var hasPrior: Bool { exists(priorFile) && hasVocabulary }

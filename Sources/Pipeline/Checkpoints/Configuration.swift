@@ -586,7 +586,7 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   /// Whether a prior's run begins with the weights that the checkpoint holds.
   public var isWarmStart = false
   /// Of the text vocabulary.
-  public var vocabularySize = 2048
+  public var vocabularySize = 8192
   /// Text tokens of the prior.
   public var textLength: Int?
   public var dropout: Float?

@@ -21,17 +21,25 @@ public struct PriorTrainer: StageTrainer {
 
   public let resources: TrainingResources
   private let architecture: PriorConfiguration?
+  private let givenVocabulary: BytePairEncoding?
 
   /// - Parameters:
   ///   - resources: what the run works with.
   ///   - architecture: the kind, depth, widths and dropout of a new run's model; the preset's unless given.
-  public init(_ resources: TrainingResources, architecture: PriorConfiguration? = nil) {
+  ///   - vocabulary: of the captions, in place of the checkpoint's; see ``train(settings:resume:)``.
+  public init(
+    _ resources: TrainingResources, architecture: PriorConfiguration? = nil, vocabulary: BytePairEncoding? = nil
+  ) {
     self.resources = resources
     self.architecture = architecture
+    givenVocabulary = vocabulary
   }
 
   /// Begins a run, training the vocabulary first where the checkpoint has none, or goes on with the one saved last. A
   /// prior that is there stays until the first save of a new run, which moves it to the folder `previous`.
+  ///
+  /// With a vocabulary that isn't the checkpoint's, that one and the ranker, which speaks it, move there, too. A warm start
+  /// then begins each text token with the mean of those of the old vocabulary that say the same.
   ///
   /// - Parameters:
   ///   - settings: of the run; resuming takes those of its beginning, but for `bound` and `saveEvery`.
@@ -46,6 +54,10 @@ public struct PriorTrainer: StageTrainer {
     let captions = dataSet.trainingTexts()
     let texts = dataSet.trainingTexts(captionForms(state.settings))
     let vocabulary = resume ? try checkpoint.readVocabulary() : try vocabulary(texts, settings: settings)
+    guard !resume || givenVocabulary == nil || givenVocabulary == vocabulary else {
+      throw PipelineError(.usage, "a run goes on with the vocabulary that it began with, and another one is named")
+    }
+    let weights = try resume ? nil : initialWeights(state, vocabulary)
     if !resume {
       describe(&state.configuration, state.settings, imageTokenizer, vocabulary, captions, texts)
     }
@@ -56,7 +68,21 @@ public struct PriorTrainer: StageTrainer {
     try checkpoint.checkBelongTogether(description, imageTokenizer, vocabulary)
     if saved != nil { try checkpoint.check(description.leastParameterCount, fits: checkpoint.trainingStateFile) }
     reportTruncation(captions, vocabulary, textLength: description.frame.textLength)
-    try run(imageTokenizer, vocabulary, description, state, saved)
+    try run(imageTokenizer, vocabulary, description, state, saved, weights)
+  }
+
+  /// What a warm start begins with: a prior and, for each text token of the vocabulary, those of that prior's.
+  private func initialWeights(
+    _ state: TrainingState, _ vocabulary: BytePairEncoding
+  ) throws(PipelineError) -> (prior: any Prior, pieces: [[Int32]])? {
+    guard state.settings.isWarmStart else { return nil }
+    let prior = try checkpoint.readPrior(state.configuration)
+    return (prior, vocabulary.pieces(inTermsOf: try checkpoint.readVocabulary()))
+  }
+
+  /// Whether the run's vocabulary takes the place of another one.
+  private func replacesVocabulary(_ vocabulary: BytePairEncoding) -> Bool {
+    checkpoint.hasVocabulary && (try? checkpoint.readVocabulary()) != vocabulary
   }
 
   /// Refuses what a new run cannot do before it has written anything.
@@ -75,7 +101,7 @@ public struct PriorTrainer: StageTrainer {
           "a warm start goes on with the checkpoint's \(trained.kind.rawValue), not with a \(wanted.rawValue); "
             + "give --kind \(trained.kind.rawValue) or leave --warm-start out")
       }
-      if let length = settings.textLength, length != trained.frame.textLength {
+      if givenVocabulary == nil, let length = settings.textLength, length != trained.frame.textLength {
         throw PipelineError(
           .usage,
           "a warm start goes on with the checkpoint's \(trained.frame.textLength) text tokens; leave --text-length out")
@@ -98,18 +124,22 @@ public struct PriorTrainer: StageTrainer {
     _ texts: [String]
   ) {
     var description = architecture ?? settings.chosenPreset.prior(settings.priorKind ?? .transformer)
+    let isOtherVocabulary = replacesVocabulary(vocabulary)
     if settings.isWarmStart, let trained = configuration.prior {
       description = trained
       configuration.earlierPriorTraining = configuration.priorRuns
     } else {
-      description.frame.textVocabulary = vocabulary.vocabularySize
       description.frame.imageVocabulary = imageTokenizer.codeCount
       description.frame.gridSide = imageTokenizer.gridSides[0]
       description.frame.codesPerPlace = imageTokenizer.codesPerPlace
-      description.frame.textLength =
-        settings.textLength ?? Self.suitableTextLength(texts.map { vocabulary.encode($0).count })
       configuration.earlierPriorTraining = nil
     }
+    if !settings.isWarmStart || isOtherVocabulary {
+      description.frame.textVocabulary = vocabulary.vocabularySize
+      description.frame.textLength =
+        settings.textLength ?? Self.suitableTextLength(texts.map { vocabulary.encode($0).count })
+    }
+    if isOtherVocabulary { (configuration.ranker, configuration.rankerTraining) = (nil, nil) }
     if let dropout = settings.dropout { description.frame.dropout = dropout }
     if let attention = settings.attention, case .transformer(var transformer) = description {
       transformer.attention = attention
@@ -124,6 +154,10 @@ public struct PriorTrainer: StageTrainer {
   }
 
   private func vocabulary(_ texts: [String], settings: TrainingSettings) throws(PipelineError) -> BytePairEncoding {
+    if let givenVocabulary {
+      observer.report(.note("using the vocabulary of \(givenVocabulary.vocabularySize) pieces that is given"))
+      return givenVocabulary
+    }
     if checkpoint.exists(checkpoint.vocabularyFile) {
       let vocabulary = try checkpoint.readVocabulary()
       observer.report(.note("using the checkpoint's vocabulary of \(vocabulary.vocabularySize) pieces"))
@@ -161,7 +195,7 @@ public struct PriorTrainer: StageTrainer {
 
   private func run(
     _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding, _ description: PriorConfiguration,
-    _ start: TrainingState, _ saved: SafeTensors?
+    _ start: TrainingState, _ saved: SafeTensors?, _ initialWeights: (prior: any Prior, pieces: [[Int32]])?
   ) throws(PipelineError) {
     var settings = start.settings
     let train = dataSet.indices(of: .train)
@@ -177,9 +211,7 @@ public struct PriorTrainer: StageTrainer {
     }
     let team = try ThreadTeam(count: min(threads, batchSize))
     let model = description.makeModel(seed: settings.seed)
-    if settings.isWarmStart && saved == nil {
-      try SafeTensors(contentsOf: checkpoint.priorFile).read(into: model)
-    }
+    if let initialWeights { model.adopt(initialWeights.prior, pieces: initialWeights.pieces) }
     var options = AdamW.Options()
     options.weightDecay = 0.05
     options.averageDecay = settings.averageDecay > 0 ? settings.averageDecay : nil
@@ -199,6 +231,7 @@ public struct PriorTrainer: StageTrainer {
       for (target, source) in zip(result.parameters(), source) { target.value.assign(source.tensor) }
     }
     let known = KnownCaptions(of: dataSet)
+    let isOtherVocabulary = replacesVocabulary(vocabulary)
     var state = start
     state.settings = settings
     var isFirstSave = saved == nil
@@ -291,10 +324,13 @@ public struct PriorTrainer: StageTrainer {
         state.configuration.priorTraining = state.summary(
           batchSize: batchSize, pictures: loader.indices.count, validation: lastValidation, retrieval: retrieval)
         updateResult()
-        try known.write(to: checkpoint.captionsFile)
+        let wasFirstSave = isFirstSave
         try save(
-          state, optimizer, tensors: result.namedTensors(), to: checkpoint.priorFile, "the prior that was here",
+          state, optimizer, tensors: result.namedTensors(), to: checkpoint.priorFile,
+          replacing: isOtherVocabulary ? checkpoint.filesOfVocabulary : nil, "the prior that was here",
           isFirst: &isFirstSave)
+        try known.write(to: checkpoint.captionsFile)
+        if wasFirstSave { try vocabulary.write(to: checkpoint.vocabularyFile) }
       })
   }
 
