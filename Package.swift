@@ -117,8 +117,8 @@ let package = Package(
       name: "DALLE",
       dependencies: [
         "Basics", "Checkpoints", "Datasets", "EmojiData", "Evaluation", "Generation", "ImageTokenizers", "Imaging",
-        "Ladder",
-        "LadderReport", "LatentModels", "LinearAlgebra", "Priors", "Rankers", "TensorCore", "TextTokenizer", "Training",
+        "Ladder", "LadderReport", "LatentModels", "LinearAlgebra", "NN", "Priors", "Rankers", "TensorCore",
+        "TextTokenizer", "Training",
       ]),
     .executableTarget(
       name: "dalle-cli",
@@ -130,7 +130,8 @@ let package = Package(
     // What several test targets share: folders, and fixtures of models.
     .target(name: "TestSupport", path: "Tests/TestSupport"),
     .target(
-      name: "ModelTestSupport", dependencies: ["ArrayFiles", "LinearAlgebra", "TensorCore", "TestSupport"],
+      name: "ModelTestSupport",
+      dependencies: ["ArrayFiles", "Basics", "LinearAlgebra", "NN", "TensorCore", "TestSupport"],
       path: "Tests/ModelTestSupport"),
     .testTarget(name: "BasicsTests", dependencies: ["Basics", "TensorCore", "TestSupport"]),
     .testTarget(name: "TensorCoreTests", dependencies: ["Basics", "ModelTestSupport", "Optimization", "TensorCore"]),

@@ -11,6 +11,7 @@
 @_exported import LadderReport
 @_exported import LatentModels
 @_exported import LinearAlgebra
+@_exported import NN
 @_exported import Priors
 @_exported import Rankers
 @_exported import TensorCore

@@ -85,8 +85,8 @@ struct Inspect: ParsableCommand {
       let model = try checkpoint.readPrior(configuration)
       finding.add("prior", "\(c.kind.rawValue), \(c.summary)")
       finding.add("prior parameters", model.parameterCount)
-      finding.add("text tokens", c.frame.textLength)
-      finding.add("text vocabulary", c.frame.textVocabulary)
+      finding.add("text tokens", c.textLength)
+      finding.add("text vocabulary", c.textVocabulary)
     }
     if checkpoint.hasRanker, let c = configuration.ranker {
       let model = try checkpoint.readRanker(configuration)

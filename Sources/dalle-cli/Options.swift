@@ -5,14 +5,14 @@ import Datasets
 import EmojiData
 import Foundation
 import Imaging
+import NN
 import Priors
 import TensorCore
 import TextTokenizer
 import Training
 
 extension Preset: ExpressibleByArgument {}
-extension ImageTokenizerKind: ExpressibleByArgument {}
-extension PriorKind: ExpressibleByArgument {}
+extension Kind: ExpressibleByArgument {}
 extension Split: ExpressibleByArgument {}
 extension Picture.Fit: ExpressibleByArgument {}
 extension ElementType: ExpressibleByArgument {
@@ -296,16 +296,15 @@ struct TrainingOptions: ParsableArguments {
   }
 
   /// The same for what builds on the image tokenizer that the checkpoint has.
-  func resources(
-    _ checkpoint: Checkpoint, check: (ImageTokenizerConfiguration) throws -> Void = { _ in }
-  ) throws -> TrainingResources {
+  /// - Parameter check: refuses tokens that will not do before the pictures are read.
+  func resources(_ checkpoint: Checkpoint, check: (TokenLayout) throws -> Void = { _ in }) throws -> TrainingResources {
     let configuration = try checkpoint.readConfiguration()
     guard let tokenizer = configuration.imageTokenizer else {
       throw PipelineError(
         .noInput, "\(checkpoint.url.path) has no image tokenizer yet; train one with: dalle-cli train-tokenizer")
     }
-    try check(tokenizer)
-    return try resources(checkpoint, pictureSize: tokenizer.pictureSize, fit: configuration.data?.fit)
+    try check(tokenizer.layout)
+    return try resources(checkpoint, pictureSize: tokenizer.layout.pictureSize, fit: configuration.data?.fit)
   }
 
   /// Prints a run's events.

@@ -1,6 +1,8 @@
 import ArgumentParser
 import Basics
 import Checkpoints
+import NN
+import Priors
 import TensorCore
 import Training
 
@@ -8,7 +10,7 @@ struct TrainPrior: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Stage 2: learns which image tokens go with a caption; needs a checkpoint with stage 1.")
 
-  @Option(help: "How the next token is predicted.") var kind: PriorKind = .transformer
+  @Option(help: "How the next token is predicted.") var kind = PriorKind.standard
   @OptionGroup var training: TrainingOptions
   @OptionGroup var forms: CaptionFormOptions
   @OptionGroup var vocabulary: VocabularyOptions
@@ -65,7 +67,10 @@ struct TrainPrior: ParsableCommand {
     try settings.validate()
     let named = try vocabulary.read()
     let checkpoint = training.checkpoint.forTraining()
-    let resources = try training.resources(checkpoint) { try $0.checkSuitsPrior(kind) }
+    let resources = try training.resources(checkpoint) {
+      var prior = kind.preset(settings.chosenPreset).base
+      try prior.learn($0)
+    }
     try PriorTrainer(resources, vocabulary: named).train(settings: settings, resume: training.resume)
     try training.printResult(checkpoint, file: checkpoint.priorFile, checkpoint.readConfiguration().priorTraining)
   }

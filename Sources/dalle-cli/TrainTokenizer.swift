@@ -1,12 +1,13 @@
 import ArgumentParser
 import Checkpoints
+import ImageTokenizers
 import Training
 
 struct TrainTokenizer: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Stage 1: learns to turn pictures into tokens and back.")
 
-  @Option(help: "How tokens are learnt.") var kind: ImageTokenizerKind = .vqvae
+  @Option(help: "How tokens are learnt.") var kind = ImageTokenizerKind.standard
   @OptionGroup var training: TrainingOptions
 
   func run() throws {
@@ -15,7 +16,7 @@ struct TrainTokenizer: ParsableCommand {
     try settings.validate()
     let checkpoint = training.checkpoint.forTraining()
     let resumed = training.resume ? try checkpoint.readConfigurationOfTokenizerTraining() : nil
-    let size = (resumed?.imageTokenizer ?? settings.chosenPreset.imageTokenizer(kind)).pictureSize
+    let size = (resumed?.imageTokenizer ?? kind.preset(settings.chosenPreset)).layout.pictureSize
     let resources = try training.resources(checkpoint, pictureSize: size, fit: resumed?.data?.fit)
     try TokenizerTrainer(resources).train(settings: settings, resume: training.resume)
     try training.printResult(

@@ -1,6 +1,6 @@
 import ArrayFiles
 import Basics
-import Ladder
+@testable import Ladder
 import Foundation
 import Imaging
 import LinearAlgebra
@@ -127,7 +127,8 @@ import Testing
       .expectFailure(64, "has no components")
   }
 
-  @Test(arguments: [Rung.autoEncoder, .vqvae, .vqvae2, .dvae])
+  @Test(
+    arguments: [AutoEncoderRung.self, VQVAERung.self, VQVAE2Rung.self, DiscreteVAERung.self].map(Rung.init) as [Rung])
   func rungsOfCodesAreFittedDrawnFromAndScored(_ rung: Rung) throws {
     let folder = try TemporaryFolder()
     try folder.writeData(count: 24)
@@ -139,7 +140,7 @@ import Testing
       .expectSuccess()
     #expect(try Picture(contentsOf: folder.path("m.png")).height == 32)
     let score = try Program.run(["baselines", "score", "m.safetensors", "data", "--json"], in: folder)
-    if rung == .autoEncoder {
+    if rung == Rung(AutoEncoderRung.self) {
       score.expectFailure(64, "no likelihood")
     } else {
       #expect(try #require(score.json()["mean_log_likelihood"] as? Double).isFinite)
@@ -169,7 +170,7 @@ import Testing
       let name = try #require(model["model"] as? String)
       #expect(html.contains("id=\"\(name)\""))
       // An auto-encoder's draws lie on a surface: there is no density to measure.
-      let isDensity = name != Rung.autoEncoder.rawValue
+      let isDensity = name != AutoEncoderRung.name
       #expect((model["mean_log_likelihood"] is Double) == isDensity, "\(name): \(model)")
       #expect((model["bits_per_dimension"] is Double) == isDensity, "\(name): \(model)")
       #expect(model["frechet_distance"] is Double && (model["parameters"] as? Int ?? 0) > 0, "\(name): \(model)")

@@ -263,7 +263,7 @@ import Testing
     #expect((json["ids"] as? [Int])?.count == (json["pieces"] as? [String])?.count)
     let lines = try Program.run(["tokenize", "a red"], in: folder)
     lines.expectSuccess()
-    #expect(lines.outputLines.first?.hasSuffix("\ta") ?? false, "\(lines)")
+    #expect(lines.outputLines.first?.hasSuffix("\t a") ?? false, "\(lines)")
   }
 
   @Test func evaluationMeasuresEachSplit() throws {

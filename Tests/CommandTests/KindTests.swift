@@ -55,7 +55,8 @@ import Testing
     try folder.writeSquares()
     try Program.run(["train-tokenizer", "data", "--kind", "vqvae2"] + small, in: folder).expectSuccess()
     try Program.run(["reconstruct", "data/red8.png", "--output", "back.png"], in: folder).expectSuccess()
-    try Program.run(["train-prior", "data"] + small, in: folder).expectFailure(64, "vqvae2")
+    try Program.run(["train-prior", "data"] + small, in: folder).expectFailure(
+      64, "one grid of tokens, and the image tokenizer has 2")
     let variations = ["generate", "--image", "data/red8.png", "--variations", "--checkpoint", "local"]
     try Program.run(variations, in: folder).expectFailure(66, "has no prior")
   }

@@ -77,16 +77,19 @@ import Testing
   }
 
   @Test func whatTheoryExpectsIsJudgedByTheFigures() {
-    let met = report([row(.gaussian, 4), row(.gaussianMixture, 3.5)]).expectations
+    let met = report([row(Rung(GaussianRung.self), 4), row(Rung(GaussianMixtureRung.self), 3.5)]).expectations
     #expect(met.count == 1 && met[0].isMet)
     // Better in training and worse on held-out rows: over-fitting. No better in either: too little learnt.
-    let overfitted = report([row(.gaussian, 4), row(.gaussianMixture, 4.5, training: 3.9, .lowerBound)]).expectations
+    let overfitted = report([
+      row(Rung(GaussianRung.self), 4), row(Rung(GaussianMixtureRung.self), 4.5, training: 3.9, .lowerBound),
+    ]).expectations
     #expect(!overfitted[0].isMet)
     #expect(overfitted[0].explanation.contains("by heart") && overfitted[0].explanation.contains("a bound"))
-    let undertrained = report([row(.gaussian, 4), row(.gaussianMixture, 5, training: 4.9)]).expectations
+    let undertrained = report([row(Rung(GaussianRung.self), 4), row(Rung(GaussianMixtureRung.self), 5, training: 4.9)])
+      .expectations
     #expect(!undertrained[0].isMet)
     #expect(undertrained[0].explanation.contains("too little") && !undertrained[0].explanation.contains("a bound"))
-    #expect(report([row(.gaussian, 4)]).expectations.isEmpty)
+    #expect(report([row(Rung(GaussianRung.self), 4)]).expectations.isEmpty)
   }
 
   @Test func thePageIsWholeAndNeedsNothingElse() throws {
@@ -106,7 +109,7 @@ import Testing
   }
 
   @Test func aMatrixHasAPageToo() throws {
-    var rows = report([row(.gaussian, 4), row(.ppca, 5)])
+    var rows = report([row(Rung(GaussianRung.self), 4), row(Rung(PPCARung.self), 5)])
     rows.pictureSize = nil
     rows.originals = []
     rows.heldOutPoints = [(0, 1), (2, 3)]

@@ -46,43 +46,43 @@ extension TemporaryFolder {
 
 /// Models that train in no time.
 enum Tiny {
-  static let imageTokenizer: ImageTokenizerConfiguration = {
+  static let imageTokenizer: any ImageTokenizerConfiguration = {
     var c = VQVAE.Configuration()
     (c.pictureSize, c.patchSize, c.channels, c.blocks, c.codes, c.codeDimensions) = (16, 4, 16, 1, 32, 8)
-    return .vqvae(c)
+    return c
   }()
 
   /// With several codes a place, and convolutions at a finer grid.
-  static func residual(depth: Int) -> ImageTokenizerConfiguration {
-    guard depth > 1, case .vqvae(var c) = imageTokenizer else { return imageTokenizer }
+  static func residual(depth: Int) -> any ImageTokenizerConfiguration {
+    guard depth > 1, var c = imageTokenizer as? VQVAE.Configuration else { return imageTokenizer }
     (c.convolutionPatchSize, c.depth) = (2, depth)
-    return .vqvae(c)
+    return c
   }
 
-  static let prior: PriorConfiguration = {
+  static let prior: any PriorConfiguration = {
     var c = TransformerPrior.Configuration()
     (c.width, c.layers, c.heads, c.dropout) = (32, 2, 2, 0.1)
-    return .transformer(c)
+    return c
   }()
 
-  static let discreteVAE: ImageTokenizerConfiguration = {
+  static let discreteVAE: any ImageTokenizerConfiguration = {
     var c = DiscreteVAE.Configuration()
     (c.pictureSize, c.patchSize, c.channels, c.blocks, c.codes, c.codeDimensions) = (16, 4, 16, 1, 32, 8)
-    return .dvae(c)
+    return c
   }()
 
-  static func hierarchy(levels: Int) -> ImageTokenizerConfiguration {
+  static func hierarchy(levels: Int) -> any ImageTokenizerConfiguration {
     var c = VQVAE2.Configuration()
     (c.pictureSize, c.patchSize, c.levels, c.channels, c.blocks, c.codes, c.codeDimensions) = (
       16, 2, levels, 16, 1, 32, 8
     )
-    return .vqvae2(c)
+    return c
   }
 
-  static let pixelCNN: PriorConfiguration = {
+  static let pixelCNN: any PriorConfiguration = {
     var c = PixelCNN.Configuration()
     (c.channels, c.layers, c.reach, c.dropout) = (16, 2, 2, 0.1)
-    return .pixelcnn(c)
+    return c
   }()
 
   static let ranker: Ranker.Configuration = {
@@ -110,7 +110,7 @@ enum Tiny {
   static func trainTokenizer(
     _ folder: TemporaryFolder, _ settings: TrainingSettings, resume: Bool = false, threads: Int = 2,
     precision: ElementType = .float32, observer: TrainingObserver = .init(),
-    architecture: ImageTokenizerConfiguration = imageTokenizer
+    architecture: any ImageTokenizerConfiguration = imageTokenizer
   ) throws {
     try TokenizerTrainer(resources(folder, threads, precision, observer), architecture: architecture).train(
       settings: settings, resume: resume)
@@ -119,7 +119,7 @@ enum Tiny {
   static func trainPrior(
     _ folder: TemporaryFolder, _ settings: TrainingSettings, resume: Bool = false, threads: Int = 2,
     precision: ElementType = .float32, observer: TrainingObserver = .init(),
-    architecture: PriorConfiguration = prior, vocabulary: BytePairEncoding? = nil
+    architecture: any PriorConfiguration = prior, vocabulary: BytePairEncoding? = nil
   ) throws {
     try PriorTrainer(
       resources(folder, threads, precision, observer), architecture: architecture, vocabulary: vocabulary
@@ -147,7 +147,8 @@ enum Tiny {
 
   /// A folder with data and both stages.
   static func trained(
-    steps: Int = 4, imageTokenizer: ImageTokenizerConfiguration = imageTokenizer, prior: PriorConfiguration = prior
+    steps: Int = 4, imageTokenizer: any ImageTokenizerConfiguration = imageTokenizer,
+    prior: any PriorConfiguration = prior
   ) throws -> TemporaryFolder {
     let folder = try TemporaryFolder()
     try folder.writeData()

@@ -1,6 +1,7 @@
 import ArrayFiles
 import Datasets
 import Foundation
+import NN
 import TensorCore
 import TestSupport
 import Testing
@@ -104,7 +105,7 @@ import TextTokenizer
 
     #expect(try checkpoint.readVocabulary() == other && other != old)
     let configuration = try checkpoint.readConfiguration()
-    #expect(configuration.prior?.frame.textVocabulary == other.vocabularySize)
+    #expect(configuration.prior?.textVocabulary == other.vocabularySize)
     #expect(configuration.ranker == nil && !checkpoint.hasRanker)
     let previous = Checkpoint(checkpoint.previousFolder)
     #expect(try previous.readVocabulary() == old && previous.hasPrior && previous.hasRanker)
@@ -124,10 +125,10 @@ import TextTokenizer
   @Test func configurationTellsWhatTheRunWas() throws {
     let folder = try Tiny.trained(steps: 4)
     let configuration = try folder.checkpoint.readConfiguration()
-    #expect(configuration.imageTokenizer == Tiny.imageTokenizer)
+    #expect(configuration.imageTokenizer == AnyConfiguration(Tiny.imageTokenizer))
     let prior = try #require(configuration.prior)
-    #expect(prior.kind == .transformer && prior.summary == "32 wide, 2 layers, 2 heads")
-    #expect(prior.frame.gridSide == 4 && prior.frame.imageVocabulary == 32 && prior.frame.textLength == 8)
+    #expect(prior.kind == .standard && prior.summary == "32 wide, 2 layers, 2 heads")
+    #expect(prior.gridSide == 4 && prior.imageVocabulary == 32 && prior.textLength == 8)
     let training = try #require(configuration.priorTraining)
     #expect(training.steps == 4 && training.threads == 2 && training.precision == .float32)
     // 4 steps of 4 pictures over 9.

@@ -3,6 +3,7 @@ import Foundation
 import ImageTokenizers
 import LinearAlgebra
 import Priors
+import NN
 import TensorCore
 import TestSupport
 import Testing
@@ -31,25 +32,24 @@ import Testing
     return matrix
   }
 
+  static let vqvae = ImageTokenizerKind(VQVAE.Configuration.self)
+  static let vqvae2 = ImageTokenizerKind(VQVAE2.Configuration.self)
+  static let dvae = ImageTokenizerKind(DiscreteVAE.Configuration.self)
+
   private static func configuration(_ kind: ImageTokenizerKind) -> TwoStageModel.Configuration {
-    let imageTokenizer: ImageTokenizerConfiguration
-    var sides = [4]
-    switch kind {
-    case .vqvae:
-      var c = VQVAE.Configuration()
+    var imageTokenizer = kind.preset(.tiny)
+    if var c = imageTokenizer.base as? VQVAE.Configuration {
       (c.pictureSize, c.patchSize, c.channels, c.blocks, c.codes, c.codeDimensions) = (8, 2, 16, 1, 16, 4)
-      imageTokenizer = .vqvae(c)
-    case .dvae:
-      var c = DiscreteVAE.Configuration()
+      imageTokenizer = AnyConfiguration(c)
+    } else if var c = imageTokenizer.base as? DiscreteVAE.Configuration {
       (c.pictureSize, c.patchSize, c.channels, c.blocks, c.codes, c.codeDimensions) = (8, 2, 16, 1, 16, 4)
       c.klWeight = 0.4
-      imageTokenizer = .dvae(c)
-    case .vqvae2:
-      var c = VQVAE2.Configuration()
+      imageTokenizer = AnyConfiguration(c)
+    } else if var c = imageTokenizer.base as? VQVAE2.Configuration {
       (c.pictureSize, c.patchSize, c.channels, c.blocks, c.codes, c.codeDimensions) = (8, 2, 16, 1, 16, 4)
-      imageTokenizer = .vqvae2(c)
-      sides = [2, 4]
+      imageTokenizer = AnyConfiguration(c)
     }
+    let sides = imageTokenizer.layout.gridSides
     return .init(
       imageTokenizer: imageTokenizer,
       priors: sides.indices.map { level in
@@ -70,7 +70,7 @@ import Testing
     zip(a.elements, b.elements).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) } / Double(a.elements.count)
   }
 
-  @Test(arguments: [ImageTokenizerKind.vqvae, .vqvae2])
+  @Test(arguments: [vqvae, vqvae2])
   func learnsTheDistribution(_ kind: ImageTokenizerKind) throws {
     let (early, model) = (try Self.fitted(kind, steps: 5), try Self.fitted(kind))
     let held = Self.rows(12, seed: 2)
@@ -91,7 +91,7 @@ import Testing
       for n in 0..<12 { mean[n, d] = value }
     }
     let variance = meanSquare(mean, held)
-    #expect(error < (kind == .dvae ? 0.5 : 0.2) * variance, "\(error) of \(variance)")
+    #expect(error < (kind == Self.dvae ? 0.5 : 0.2) * variance, "\(error) of \(variance)")
     // Noise is far less likely than pictures.
     let noise = Matrix(
       Tensor.uniform([12, 192], seed: 1, stream: 5).scalars.map(Double.init), rows: 12, columns: 192)
@@ -101,7 +101,7 @@ import Testing
 
   /// log p(k) + log p(x | k) by hand, from what the parts say.
   @Test func theBoundIsTheSumOfItsParts() throws {
-    let model = try Self.fitted(.vqvae, steps: 20)
+    let model = try Self.fitted(Self.vqvae, steps: 20)
     let x = Self.rows(1, seed: 7)
     let tokens = model.tokenizer.encode(Tensor(x.elements.map(Float.init), shape: [1, 8, 8, 3]))
     let mean = model.tokenizer.decode(tokens).scalars
@@ -172,24 +172,24 @@ import Testing
   }
 
   @Test func hierarchiesAreDecodedLevelByLevel() throws {
-    let model = try Self.fitted(.vqvae2)
+    let model = try Self.fitted(Self.vqvae2)
     let x = Self.rows(6, seed: 4)
     let levels = try model.decodedLevelByLevel(x)
     #expect(levels.cumulative.count == 2 && levels.alone.count == 2)
     #expect(try levels.cumulative[1] == model.reconstruct(x))
     #expect(levels.cumulative[0] == levels.alone[0] && levels.alone[0] != levels.alone[1])
     #expect(meanSquare(levels.cumulative[1], x) < meanSquare(levels.cumulative[0], x))
-    let flat = try Self.fitted(.vqvae, steps: 5)
+    let flat = try Self.fitted(Self.vqvae, steps: 5)
     #expect(try flat.decodedLevelByLevel(x).cumulative == [flat.reconstruct(x)])
   }
 
   @Test func fittingRepeats() throws {
     let x = Self.rows(3, seed: 4)
-    let (a, b) = (try Self.fitted(.dvae, steps: 8), try Self.fitted(.dvae, steps: 8))
+    let (a, b) = (try Self.fitted(Self.dvae, steps: 8), try Self.fitted(Self.dvae, steps: 8))
     #expect(try a.logLikelihood(x, seed: 0) == b.logLikelihood(x, seed: 0))
     var told: [Double] = []
     _ = try TwoStageModel(
-      fitting: x, kind: .vqvae2, configuration: Self.configuration(.vqvae2), bound: .minutes(0.02), threads: 2,
+      fitting: x, kind: Self.vqvae2, configuration: Self.configuration(Self.vqvae2), bound: .minutes(0.02), threads: 2,
       precision: .float32
     ) { _, share, _ in told.append(share) }
     #expect(told == told.sorted() && abs((told.last ?? 0) - 1) < 1e-9)
@@ -199,10 +199,12 @@ import Testing
   func standardShapesSuit(_ kind: ImageTokenizerKind) throws {
     for size in [2, 8, 20, 28, 32, 64, 96] {
       let configuration = try TwoStageModel.standardConfiguration(kind, pictureSize: size)
-      #expect(configuration.imageTokenizer.isSensible && configuration.imageTokenizer.pictureSize == size)
-      #expect(configuration.priors.count == (kind == .vqvae2 ? 2 : 1))
+      try configuration.imageTokenizer.base.validate()
+      #expect(configuration.imageTokenizer.layout.pictureSize == size)
+      #expect(configuration.priors.count == configuration.imageTokenizer.layout.gridSides.count)
       for prior in configuration.priors {
-        #expect(prior.isSensible && prior.layers * prior.reach >= prior.gridSide - 1)
+        try prior.validate()
+        #expect(prior.layers * prior.reach >= prior.gridSide - 1)
       }
     }
   }
@@ -213,17 +215,17 @@ import Testing
     }
     func fit(_ x: Matrix, bound: TrainingBound = .steps(1)) throws {
       _ = try TwoStageModel(
-        fitting: x, kind: .vqvae, configuration: Self.configuration(.vqvae), bound: bound, threads: 1)
+        fitting: x, kind: Self.vqvae, configuration: Self.configuration(Self.vqvae), bound: bound, threads: 1)
     }
     expectFailure(.badData) { try fit(Matrix(rows: 4, columns: 191)) }
     expectFailure(.badData) { try fit(Matrix(rows: 0, columns: 192)) }
     expectFailure(.badData) { try fit(Matrix(repeating: .nan, rows: 2, columns: 192)) }
     expectFailure(.usage) { try fit(Self.rows(2), bound: .minutes(0)) }
     expectFailure(.usage) { try fit(Matrix(rows: 2, columns: 4 * 4 * 3)) }
-    expectFailure(.usage) { _ = try TwoStageModel.standardConfiguration(.vqvae2, pictureSize: 7) }
+    expectFailure(.usage) { _ = try TwoStageModel.standardConfiguration(Self.vqvae2, pictureSize: 7) }
     // One picture is enough to fit.
     try fit(Self.rows(1))
-    let model = try Self.fitted(.vqvae, steps: 2)
+    let model = try Self.fitted(Self.vqvae, steps: 2)
     for bad in [Matrix(rows: 1, columns: 12), Matrix(repeating: .infinity, rows: 1, columns: 192)] {
       expectFailure(.badData) { _ = try model.logLikelihood(bad, seed: 0) }
       expectFailure(.badData) { _ = try model.reconstruct(bad) }

@@ -45,8 +45,8 @@ import Testing
     let vocabulary = try folder.checkpoint.readVocabulary()
     #expect(try vocabulary == .train(on: texts, vocabularySize: 280))
     let lengths = texts.map { vocabulary.encode($0).count }
-    #expect(configuration.prior?.frame.textLength == PriorTrainer.suitableTextLength(lengths))
-    #expect(configuration.prior?.frame.textLength ?? 0 > 8)
+    #expect(configuration.prior?.textLength == PriorTrainer.suitableTextLength(lengths))
+    #expect(configuration.prior?.textLength ?? 0 > 8)
     let words = Set((configuration.captionWords ?? "").split(separator: " ").map(String.init))
     #expect(words.isSuperset(of: ["picture", "cute", "square", "shape2"]))
   }

@@ -21,7 +21,7 @@ import TensorCore
 /// length one, with the decoder: what the decoder learns of a code the encoder knows at once. In thousands of steps on
 /// thousands of pictures instead of millions on millions, free logits settle on a handful of codes.
 public struct DiscreteVAE: ImageTokenizer {
-  public struct Configuration: Sendable, Codable, Equatable {
+  public struct Configuration: ImageTokenizerConfiguration {
     /// Pixels a side.
     public var pictureSize = 64
     /// Pixels a side of the square that one token stands for.
@@ -70,9 +70,7 @@ public struct DiscreteVAE: ImageTokenizer {
       stemGain: Float(c.codeDimensions).squareRoot(), outputKernel: 3, outputGain: 0.3, &initializer)
   }
 
-  public var pictureSize: Int { configuration.pictureSize }
-  public var gridSides: [Int] { [configuration.gridSide] }
-  public var codeCount: Int { configuration.codes }
+  public var layout: TokenLayout { configuration.layout }
 
   public func encode(_ pictures: Tensor) -> [Int32] { largestElements(logits(pictures, precision: .float32)) }
 
@@ -197,5 +195,51 @@ extension Tensor {
     // u is a multiple of 2⁻²⁴ below 1; moved inwards, it meets neither pole.
     let inner = u * (1 - 0x1p-22) + Tensor(repeating: 0x1p-25, shape: shape)
     return (inner.applying(.log) * -1).applying(.log) * -1
+  }
+}
+
+extension DiscreteVAE.Configuration {
+  public static let kind = "dvae"
+  public static let title = "discrete VAE"
+
+  public static func preset(_ preset: Preset) -> Self {
+    var c = Self()
+    switch preset {
+    case .tiny: (c.channels, c.blocks, c.codes) = (128, 2, 512)
+    case .small: (c.channels, c.blocks) = (256, 2)
+    case .base: (c.channels, c.blocks) = (256, 3)
+    }
+    return c
+  }
+
+  public static func small(pictureSize: Int) -> Self? {
+    guard let patchSize = smallPatchSize(pictureSize: pictureSize) else { return nil }
+    var c = Self()
+    (c.pictureSize, c.patchSize, c.channels, c.blocks, c.codes) = (pictureSize, patchSize, 128, 2, 512)
+    // As strong against a pixel as the paper's β is, whose tokens stand for 8×8 of them.
+    c.klWeight *= Float(patchSize * patchSize) / 64
+    return c
+  }
+
+  public func makeModel(seed: UInt64) -> any ImageTokenizer { DiscreteVAE(self, seed: seed) }
+
+  public var layout: TokenLayout { TokenLayout(pictureSize: pictureSize, gridSides: [gridSide], codeCount: codes) }
+
+  public var summary: String { "\(layout.summary); \(channels) channels, \(blocks) residual blocks a side" }
+
+  public func validate() throws(PipelineError) {
+    try checkShape(
+      pictureSize: pictureSize, patchSize: patchSize, channels: channels, blocks: blocks, codes: codes,
+      codeDimensions: codeDimensions)
+    try check("logit_scale", logitScale, in: 0...1000)
+    try check("kl_weight", klWeight, in: 0...Float.greatestFiniteMagnitude)
+    try check("kl_share", klShare, in: 0...1)
+    try check("final_temperature", finalTemperature, in: 1e-3...1)
+    try check("temperature_share", temperatureShare, in: 0...1)
+  }
+
+  public var leastParameterCount: Int {
+    // The codebook and the 3×3 kernels, two in each block, of both sides.
+    codes * codeDimensions + 9 * channels * (4 * blocks * channels + 9 * patchSize * patchSize + codeDimensions)
   }
 }

@@ -6,21 +6,13 @@ import TensorCore
 /// Stage 1: a model that turns pictures into one or more grids of discrete tokens and back.
 ///
 /// VQ-VAE, VQ-VAE-2 and the discrete VAE are three ways to learn one; stage 2 and everything around it know this protocol
-/// only. Pictures are [B, S, S, 3] with values in [0, 1]. A picture's tokens are those of its grids one after the other,
-/// the coarsest first, each row-major, and at each place its codes in their order. Several grids have ranges of tokens of
-/// their own, and so have the several codes of a place.
+/// only. Pictures are [B, S, S, 3] with values in [0, 1].
 public protocol ImageTokenizer: Module, Sendable {
   /// What one shard of a batch leaves behind for ``finishStep(_:step:seed:)``, besides its gradients.
   associatedtype Statistics
 
-  /// S, pixels a side.
-  var pictureSize: Int { get }
-  /// Tokens a side of each grid, the coarsest first.
-  var gridSides: [Int] { get }
-  /// D, the number of tokens at each place of a grid.
-  var codesPerPlace: Int { get }
-  /// The number of different tokens, over all grids and codes of a place.
-  var codeCount: Int { get }
+  /// What tokens there are, and in which order.
+  var layout: TokenLayout { get }
 
   /// - Returns: B·``tokenCount`` tokens, each below ``codeCount``.
   func encode(_ pictures: Tensor) -> [Int32]
@@ -38,10 +30,16 @@ public protocol ImageTokenizer: Module, Sendable {
 }
 
 extension ImageTokenizer {
-  public var codesPerPlace: Int { 1 }
-
+  /// S, pixels a side.
+  public var pictureSize: Int { layout.pictureSize }
+  /// Tokens a side of each grid, the coarsest first.
+  public var gridSides: [Int] { layout.gridSides }
+  /// D, the number of tokens at each place of a grid.
+  public var codesPerPlace: Int { layout.codesPerPlace }
+  /// The number of different tokens, over all grids and codes of a place.
+  public var codeCount: Int { layout.codeCount }
   /// Tokens a picture, over all grids.
-  public var tokenCount: Int { codesPerPlace * gridSides.reduce(0) { $0 + $1 * $1 } }
+  public var tokenCount: Int { layout.tokenCount }
 }
 
 /// What a training step tells an image tokenizer's loss, besides the pictures.

@@ -1,3 +1,4 @@
+import Basics
 import NN
 import TensorCore
 
@@ -25,7 +26,7 @@ public struct VQVAE: ImageTokenizer {
     case strided
   }
 
-  public struct Configuration: Sendable, Codable, Equatable {
+  public struct Configuration: ImageTokenizerConfiguration {
     public var network = Network.patches
     /// Pixels a side.
     public var pictureSize = 64
@@ -92,11 +93,8 @@ public struct VQVAE: ImageTokenizer {
     }
   }
 
-  public var pictureSize: Int { configuration.pictureSize }
-  public var gridSides: [Int] { [configuration.pictureSize / configuration.patchSize] }
-  public var codesPerPlace: Int { configuration.codesPerPlace }
   /// The tokens of codebook d are d·K ..< (d + 1)·K.
-  public var codeCount: Int { configuration.codesPerPlace * configuration.codes }
+  public var layout: TokenLayout { configuration.layout }
 
   public func encode(_ pictures: Tensor) -> [Int32] {
     tokens(quantized(codeVectors(pictures, precision: .float32)).map(\.indices))
@@ -182,4 +180,63 @@ public protocol PictureNetwork: Module, Sendable {
   ///   - x: [B, H, W, C]: pictures or code vectors.
   ///   - precision: the type of the operands of products; what comes in and goes out is float32.
   func callAsFunction(_ x: Tensor, precision: ElementType) -> Tensor
+}
+
+extension VQVAE.Configuration {
+  public static let kind = "vqvae"
+  public static let title = "VQ-VAE"
+
+  public static func preset(_ preset: Preset) -> Self {
+    var c = Self()
+    switch preset {
+    case .tiny: (c.channels, c.blocks, c.codes) = (128, 2, 512)
+    case .small: (c.channels, c.blocks) = (256, 2)
+    // 8×8 places of four residual codes reconstruct as well as 16×16 tokens and leave the prior a sequence of 64.
+    // Convolutions at the grid of 16×16, where they reconstruct best in a fixed time.
+    case .base: (c.convolutionPatchSize, c.channels, c.blocks, c.depth) = (4, 128, 2, 4)
+    }
+    return c
+  }
+
+  public static func small(pictureSize: Int) -> Self? {
+    guard let patchSize = smallPatchSize(pictureSize: pictureSize) else { return nil }
+    var c = Self()
+    (c.pictureSize, c.patchSize, c.channels, c.blocks, c.codes) = (pictureSize, patchSize, 128, 2, 512)
+    return c
+  }
+
+  public func makeModel(seed: UInt64) -> any ImageTokenizer { VQVAE(self, seed: seed) }
+
+  public var layout: TokenLayout {
+    TokenLayout(
+      pictureSize: pictureSize, gridSides: [pictureSize / patchSize], codesPerPlace: codesPerPlace,
+      codeCount: codesPerPlace * codes)
+  }
+
+  public var summary: String { "\(layout.summary); \(channels) channels, \(blocks) residual blocks a side" }
+
+  public func validate() throws(PipelineError) {
+    try checkShape(
+      pictureSize: pictureSize, patchSize: patchSize, channels: channels, blocks: blocks, codes: codes,
+      codeDimensions: codeDimensions)
+    try check(commitment.isFinite, "commitment must be a number, not \(commitment)")
+    try check("depth", codesPerPlace, in: 1...64)
+    try check("convolution_patch_size", networkPatchSize, divides: "patch_size", patchSize)
+    try check(
+      codeDimensions % (placeSide * placeSide) == 0,
+      "code_dimensions \(codeDimensions) cannot be shared out over \(placeSide)×\(placeSide) places of the convolutions"
+    )
+    try check(
+      network == .patches || networkPatchSize.nonzeroBitCount == 1,
+      "a strided network needs a patch size that is a power of two, not \(networkPatchSize)")
+  }
+
+  public var leastParameterCount: Int {
+    // The 3×3 kernels, two in each block, and the codebooks with the sums whose quotients they are. With patches also the
+    // stems and the end; with strides one kernel in each block and one in the encoder's middle.
+    2 * codesPerPlace * codes * codeDimensions + 9 * channels
+      * (network == .patches
+        ? 4 * blocks * channels + 6 * networkPatchSize * networkPatchSize + networkDimensions
+        : (2 * blocks + 1) * channels)
+  }
 }

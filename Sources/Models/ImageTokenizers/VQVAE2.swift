@@ -19,7 +19,7 @@ import TensorCore
 /// says nothing of the picture. So that the decoder has met that, a share of the pictures is decoded in training with
 /// levels missing: from the levels down to one above the bottom, or from one level alone.
 public struct VQVAE2: ImageTokenizer {
-  public struct Configuration: Sendable, Codable, Equatable {
+  public struct Configuration: ImageTokenizerConfiguration {
     /// Pixels a side.
     public var pictureSize = 64
     /// L, 2 or 3.
@@ -86,10 +86,8 @@ public struct VQVAE2: ImageTokenizer {
       &initializer)
   }
 
-  public var pictureSize: Int { configuration.pictureSize }
-  public var gridSides: [Int] { configuration.gridSides }
   /// Level l's tokens are l·K ..< (l + 1)·K.
-  public var codeCount: Int { configuration.levels * configuration.codes }
+  public var layout: TokenLayout { configuration.layout }
 
   // MARK: - The hierarchy
 
@@ -260,5 +258,58 @@ public struct VQVAE2: ImageTokenizer {
 
   public func finishStep(_ statistics: [[VectorQuantizer.Statistics]], step: Int, seed: UInt64) {
     quantizers.update(statistics, step: step, seed: seed)
+  }
+}
+
+extension VQVAE2.Configuration {
+  public static let kind = "vqvae2"
+  public static let title = "VQ-VAE-2"
+
+  public static func preset(_ preset: Preset) -> Self {
+    // The finest grid has four times the places of the others: half the width does the same work.
+    var c = Self()
+    switch preset {
+    case .tiny: (c.channels, c.blocks, c.codes) = (64, 1, 256)
+    case .small: (c.channels, c.blocks) = (128, 1)
+    case .base: (c.channels, c.blocks) = (128, 2)
+    }
+    return c
+  }
+
+  public static func small(pictureSize: Int) -> Self? {
+    guard let patchSize = smallPatchSize(pictureSize: pictureSize, isEven: true) else { return nil }
+    var c = Self()
+    (c.pictureSize, c.patchSize, c.channels, c.blocks, c.codes) = (pictureSize, patchSize, 128, 1, 512)
+    return c
+  }
+
+  public func makeModel(seed: UInt64) -> any ImageTokenizer { VQVAE2(self, seed: seed) }
+
+  public var layout: TokenLayout {
+    TokenLayout(pictureSize: pictureSize, gridSides: gridSides, codeCount: levels * codes)
+  }
+
+  public var summary: String { "\(layout.summary); \(channels) channels, \(blocks) residual blocks a network" }
+
+  public func validate() throws(PipelineError) {
+    try checkShape(
+      pictureSize: pictureSize, patchSize: patchSize, channels: channels, blocks: blocks, codes: codes,
+      codeDimensions: codeDimensions)
+    try check("levels", levels, in: 2...3)
+    try check(
+      (pictureSize / patchSize) % (1 << (levels - 1)) == 0,
+      "the finest grid, picture_size \(pictureSize) by patch_size \(patchSize), cannot be halved for \(levels) levels")
+    try check(commitment.isFinite, "commitment must be a number, not \(commitment)")
+    try check("level_dropout", levelDropout, in: 0...1)
+  }
+
+  public var leastParameterCount: Int {
+    // Codebooks and their sums; the 3×3 kernels, two in each block, of L encoders, L - 1 networks between the levels and the
+    // decoder; gathering and scattering two places a side has four times the channels, which the last one of a network has
+    // with a 1×1 kernel.
+    2 * levels * codes * codeDimensions + 9 * channels
+      * (4 * levels * blocks * channels + 6 * patchSize * patchSize + levels * codeDimensions
+        + (4 * (levels - 1) + levels) * channels)
+      + channels * channels * (levels + 4 * (levels - 1))
   }
 }

@@ -22,7 +22,7 @@ import TensorCore
 /// place by place. The paper's pixels know where they are by the picture's edges alone; here rows and columns have
 /// embeddings.
 public struct PixelCNN: Prior {
-  public struct Configuration: Sendable, Codable, Equatable {
+  public struct Configuration: PriorConfiguration {
     /// Image tokens a side of the grid.
     public var gridSide = 8
     /// The number of different image tokens.
@@ -44,8 +44,7 @@ public struct PixelCNN: Prior {
 
     public init() {}
 
-    /// Image tokens a picture.
-    public var imageLength: Int { gridSide * gridSide }
+    public var codesPerPlace: Int { 1 }
   }
 
   public let imageEmbedding: Embedding
@@ -327,5 +326,64 @@ extension Tensor {
   fileprivate func croppedRows(_ count: Int) -> Tensor {
     let (B, H, W, C) = (shape[0], shape[1], shape[2], shape[3])
     return reshaped([B, H, W * C]).positions(0..<count).reshaped([B, count, W, C])
+  }
+}
+
+extension PixelCNN.Configuration {
+  public static let kind = "pixelcnn"
+  public static let title = "gated PixelCNN"
+
+  public static func preset(_ preset: Preset) -> Self {
+    var c = Self()
+    switch preset {
+    case .tiny: (c.channels, c.layers) = (64, 5)
+    case .small: (c.channels, c.layers) = (128, 6)
+    case .base: (c.channels, c.layers) = (160, 8)
+    }
+    return c
+  }
+
+  public func makeModel(seed: UInt64) -> any Prior { PixelCNN(self, seed: seed) }
+
+  public mutating func learn(_ layout: TokenLayout) throws(PipelineError) {
+    gridSide = try onlyGrid(of: layout)
+    imageVocabulary = layout.codeCount
+    guard layout.codesPerPlace == 1 else {
+      throw PipelineError(
+        .usage,
+        "a pixelcnn learns one token a place, and the image tokenizer has \(layout.codesPerPlace); "
+          + "leave --kind out or train a tokenizer with: dalle-cli train-tokenizer --preset small")
+    }
+  }
+
+  public var summary: String { "\(channels) wide, \(layers) layers that reach \(reach) places" }
+
+  public func validate() throws(PipelineError) {
+    try check("text_length", textLength, in: 0...4096)
+    if textLength > 0 { try check("text_vocabulary", textVocabulary, in: 1...10_000_000) }
+    try check("grid_side", gridSide, in: 1...256)
+    try check("image_vocabulary", imageVocabulary, in: 2...1 << 20)
+    try check("channels", channels, in: 1...4096)
+    try check("layers", layers, in: 1...256)
+    try check("reach", reach, in: 1...16)
+    try check("dropout", dropout, in: 0..<1)
+    try check(upperGridSides.count <= 8, "upper_grid_sides must be 8 at most, not \(upperGridSides.count)")
+    for side in upperGridSides {
+      try check("upper_grid_sides", side, in: 1...gridSide)
+      try check("upper_grid_sides", side, divides: "grid_side", gridSide)
+    }
+  }
+
+  public func validateForCaptions() throws(PipelineError) {
+    try validateWithText()
+    try check(upperGridSides.isEmpty, "upper_grid_sides must be empty where there are captions")
+  }
+
+  public var leastParameterCount: Int {
+    // The layers' kernels and matrices, embeddings and the head.
+    let kernels = 2 * (reach + 1) * (2 * reach + 1) + 2 * (reach + 1) + 5
+    let conditions = (textLength > 0 ? 4 : 0) + (upperGridSides.isEmpty ? 0 : 4)
+    return channels * channels * (layers * (kernels + conditions) + 2)
+      + channels * (3 * imageVocabulary + (textLength > 0 ? textVocabulary + textLength + 2 * channels : 0))
   }
 }

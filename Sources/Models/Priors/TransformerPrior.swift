@@ -18,7 +18,7 @@ import TensorCore
 /// codes' embeddings, and its codes are predicted one after the other from what the transformer makes of the places before
 /// (Lee et al. 2022, section 3.2), by one ``Refinement`` each after the first.
 public struct TransformerPrior: Prior {
-  public struct Configuration: Sendable, Codable, Equatable {
+  public struct Configuration: PriorConfiguration {
     /// The number of text tokens, padding included.
     public var textLength = 24
     /// Places a side of the image tokens' grid.
@@ -248,5 +248,56 @@ public struct Refinement: Module, Sendable {
   /// Of the code that the stream has been brought to, [.., K].
   func logits(_ stream: Tensor, precision: ElementType, as type: ElementType) -> Tensor {
     head(norm2(stream, as: precision), as: type)
+  }
+}
+
+extension TransformerPrior.Configuration {
+  public static let kind = "transformer"
+  public static let title = "transformer"
+
+  public static func preset(_ preset: Preset) -> Self {
+    var c = Self()
+    switch preset {
+    case .tiny: (c.width, c.layers, c.heads) = (192, 4, 3)
+    // In a fixed time on some thousands of pictures, wider and deeper ones make too few steps.
+    case .small, .base: (c.width, c.layers, c.heads) = (256, 6, 4)
+    }
+    return c
+  }
+
+  public func makeModel(seed: UInt64) -> any Prior { TransformerPrior(self, seed: seed) }
+
+  public mutating func learn(_ layout: TokenLayout) throws(PipelineError) {
+    gridSide = try onlyGrid(of: layout)
+    imageVocabulary = layout.codeCount
+    depth = layout.codesPerPlace > 1 ? layout.codesPerPlace : nil
+  }
+
+  public mutating func attend(_ attention: [AttentionKind]) { self.attention = attention }
+
+  public var summary: String {
+    "\(width) wide, \(layers) layers, \(heads) heads" + (attention.map { ", attention \($0.list)" } ?? "")
+  }
+
+  public func validate() throws(PipelineError) {
+    try check("text_length", textLength, in: 2...4096)
+    try check("text_vocabulary", textVocabulary, in: 256...10_000_000)
+    try check("grid_side", gridSide, in: 1...256)
+    try check("image_vocabulary", imageVocabulary, in: 2...1 << 20)
+    try check("depth", codesPerPlace, in: 1...64)
+    try check("depth", codesPerPlace, divides: "image_vocabulary", imageVocabulary)
+    try check("width", width, in: 1...16384)
+    try check("layers", layers, in: 1...256)
+    try check("heads", heads, in: 1...width)
+    try check("heads", heads, divides: "width", width)
+    try check("dropout", dropout, in: 0..<1)
+    try check(attention?.isEmpty != true, "attention names no kind")
+  }
+
+  public var leastParameterCount: Int {
+    // The blocks' matrices, embeddings and heads.
+    width
+      * (12 * width * layers + 2 * textVocabulary + 2 * imageVocabulary + 2 * textLength + 2 * gridSide
+        + (codesPerPlace - 1) * (8 * width + codes))
   }
 }

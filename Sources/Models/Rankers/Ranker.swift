@@ -1,3 +1,4 @@
+import Basics
 import Foundation
 import NN
 import TensorCore
@@ -14,7 +15,7 @@ import TensorCore
 ///
 /// The score of a picture for a caption is the cosine t·p.
 public struct Ranker: Module, Sendable {
-  public struct Configuration: Sendable, Codable, Equatable {
+  public struct Configuration: ModelConfiguration {
     /// The number of text tokens, padding included.
     public var textLength = 24
     /// The number of different text tokens, without padding.
@@ -194,5 +195,43 @@ public struct PictureTower: Module, Sendable {
     for block in blocks { x = block(x, precision: precision) }
     let pooled = dropout.applied(to: norm(x).meanOverPositions())
     return l2Normalized(output(pooled))
+  }
+}
+
+extension Ranker.Configuration {
+  /// Vocabulary, text length and picture size are those of the checkpoint.
+  public static func preset(_ preset: Preset) -> Self {
+    var c = Self()
+    if preset == .tiny {
+      (c.width, c.layers, c.heads, c.channels, c.blocks, c.embeddingWidth) = (64, 2, 2, 64, 2, 64)
+    }
+    return c
+  }
+
+  public var summary: String {
+    "\(width) wide, \(layers) layers, \(heads) heads; \(channels) channels, \(blocks) residual blocks; "
+      + "\(embeddingWidth) dimensions"
+  }
+
+  public func validate() throws(PipelineError) {
+    try check("text_length", textLength, in: 1...4096)
+    try check("text_vocabulary", textVocabulary, in: 256...10_000_000)
+    try check("picture_size", pictureSize, in: 1...1024)
+    try check("patch_size", patchSize, in: 1...pictureSize)
+    try check("patch_size", patchSize, divides: "picture_size", pictureSize)
+    try check("width", width, in: 1...16384)
+    try check("layers", layers, in: 1...256)
+    try check("heads", heads, in: 1...width)
+    try check("heads", heads, divides: "width", width)
+    try check("channels", channels, in: 1...4096)
+    try check("blocks", blocks, in: 0...64)
+    try check("embedding_width", embeddingWidth, in: 1...4096)
+    try check("dropout", dropout, in: 0..<1)
+  }
+
+  public var leastParameterCount: Int {
+    // The towers' embeddings, matrices and kernels, and what each ends in.
+    width * (12 * width * layers + textVocabulary + 2 * textLength + embeddingWidth)
+      + channels * (27 * patchSize * patchSize + 18 * channels * blocks + embeddingWidth)
   }
 }

@@ -84,9 +84,8 @@ public struct Checkpoint: Sendable {
 
   /// - Throws: `PipelineError` of kind `.badData` where the stages do not speak of the same tokens.
   package func checkBelongTogether(
-    _ prior: PriorConfiguration, _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding
+    _ prior: any PriorConfiguration, _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding
   ) throws(PipelineError) {
-    let prior = prior.frame
     try check(
       "the prior",
       [
@@ -125,7 +124,7 @@ public struct Checkpoint: Sendable {
         .noInput, "\(url.path) has no image tokenizer yet; train one with: dalle-cli train-tokenizer")
     }
     try check(description.leastParameterCount, fits: imageTokenizerFile)
-    let model = description.makeModel(seed: 0)
+    let model = description.base.makeModel(seed: 0)
     try SafeTensors(contentsOf: imageTokenizerFile).read(into: model)
     return model
   }
@@ -136,7 +135,7 @@ public struct Checkpoint: Sendable {
       throw PipelineError(.noInput, "\(url.path) has no prior yet; train one with: dalle-cli train-prior")
     }
     try check(description.leastParameterCount, fits: priorFile)
-    let model = description.makeModel(seed: 0)
+    let model = description.base.makeModel(seed: 0)
     try SafeTensors(contentsOf: priorFile).read(into: model)
     return model
   }

@@ -48,13 +48,11 @@ public struct ModelCard {
 
   private var models: String {
     var rows: [[String]] = []
-    if let c = configuration.imageTokenizer { rows.append(["image tokenizer", c.kind.name, c.summary]) }
+    if let c = configuration.imageTokenizer { rows.append(["image tokenizer", c.kind.title, c.summary]) }
     if let c = configuration.prior {
-      let frame = c.frame
       rows.append([
-        "prior", c.kind == .transformer ? "transformer" : "gated PixelCNN",
-        "\(c.summary); \(frame.textLength) text tokens of \(frame.textVocabulary) pieces, "
-          + "\(frame.imageLength) image tokens",
+        "prior", c.kind.title,
+        "\(c.summary); \(c.textLength) text tokens of \(c.textVocabulary) pieces, \(c.imageLength) image tokens",
       ])
     }
     if let c = configuration.ranker {
@@ -113,8 +111,8 @@ public struct ModelCard {
   private static func options(_ s: TrainingSettings, of command: String) -> String {
     let standard = TrainingSettings.standardAugmentation(of: command == "train-prior" ? .prior : .imageTokenizer)
     var options = [("preset", s.chosenPreset.rawValue)]
-    if let kind = s.imageTokenizerKind, kind != .vqvae { options.insert(("kind", kind.rawValue), at: 0) }
-    if let kind = s.priorKind, kind != .transformer { options.insert(("kind", kind.rawValue), at: 0) }
+    if let kind = s.imageTokenizerKind, kind != .standard { options.insert(("kind", kind.rawValue), at: 0) }
+    if let kind = s.priorKind, kind != .standard { options.insert(("kind", kind.rawValue), at: 0) }
     switch s.bound {
     case .steps(let count): options.append(("steps", "\(count)"))
     case .epochs(let count): options.append(("epochs", Self.number(count)))

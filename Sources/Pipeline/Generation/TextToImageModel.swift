@@ -67,7 +67,7 @@ public final class TextToImageModel {
     prior = try checkpoint.readPrior(configuration)
     vocabulary = try checkpoint.readVocabulary()
     if let description = configuration.prior {
-      try checkpoint.checkBelongTogether(description, imageTokenizer, vocabulary)
+      try checkpoint.checkBelongTogether(description.base, imageTokenizer, vocabulary)
     }
     team = try ThreadTeam(count: threads)
   }

@@ -1,37 +1,100 @@
+import ArrayFiles
 import Basics
 import Checkpoints
 import Foundation
 import LatentModels
+import LinearAlgebra
 import TensorCore
 
-/// The models that lead from one Gaussian to DALL·E, in the order of the lecture. The raw value is the model's name on the
-/// command line, in model files and in reports.
-public enum Rung: String, CaseIterable, Sendable, Codable {
-  case gaussian
-  case gaussianMixture = "gaussian-mixture"
-  case ppca
-  case autoEncoder = "generative-auto-encoder"
-  case vae
-  case gaussianMixtureVAE = "gaussian-mixture-vae"
-  case hierarchicalVAE = "hierarchical-vae"
-  case vqvae
-  case vqvae2
-  case dvae
+/// What a rung of the ladder is: a model, how it is fitted, and what is said of it. A new one is a file and a line in
+/// ``Rung/all``.
+package protocol LadderRung: Sendable {
+  /// On the command line, in model files and in reports.
+  static var name: String { get }
+  /// Whether it fits any matrix; the others are made of convolutions and fit pictures only.
+  static var takesMatrices: Bool { get }
+  /// Whether NaN may stand for a value that is missing.
+  static var takesMissingValues: Bool { get }
+  static var text: RungText { get }
 
-  /// One line for help.
-  public var summary: String { text.idea }
+  /// - Parameters:
+  ///   - x: [N, D]
+  ///   - side: S, where the rows are pictures of S × S × 3; nil for a matrix.
+  ///   - options: what is nil in them is chosen by the rung.
+  /// - Throws: `PipelineError` where the rows or the options do not suit the model.
+  static func fit(_ x: Matrix, side: Int?, options: LadderOptions) throws(PipelineError) -> FittedRung
+  /// - Parameter path: where the file lies, for messages.
+  /// - Throws: `PipelineError` of kind `.badData` where it holds no such model.
+  static func read(_ file: SafeTensors, path: String) throws(PipelineError) -> any WritableModel
+}
 
-  /// What a narrow table calls it.
-  package var shortTitle: String {
-    text.title
+extension LadderRung {
+  package static var takesMatrices: Bool { true }
+  package static var takesMissingValues: Bool { false }
+}
+
+/// One of the models that lead from one Gaussian to DALL·E, by its name.
+public struct Rung: RawRepresentable, CaseIterable, Hashable, Sendable, Codable {
+  /// In the order of the lecture.
+  package static let all: [any LadderRung.Type] = [
+    GaussianRung.self,
+    GaussianMixtureRung.self,
+    PPCARung.self,
+    AutoEncoderRung.self,
+    VAERung.self,
+    GaussianMixtureVAERung.self,
+    HierarchicalVAERung.self,
+    VQVAERung.self,
+    VQVAE2Rung.self,
+    DiscreteVAERung.self,
+  ]
+
+  public static var allCases: [Rung] { all.map(Rung.init) }
+
+  /// The model's name on the command line, in model files and in reports.
+  public let rawValue: String
+
+  /// Nil where there is no such rung.
+  public init?(rawValue: String) {
+    guard Self.all.contains(where: { $0.name == rawValue }) else { return nil }
+    self.rawValue = rawValue
   }
 
-  /// Whether it fits any matrix; the others are made of convolutions and fit pictures only.
-  public var takesMatrices: Bool {
-    switch self {
-    case .gaussian, .gaussianMixture, .ppca, .autoEncoder, .vae, .gaussianMixtureVAE: true
-    case .hierarchicalVAE, .vqvae, .vqvae2, .dvae: false
+  package init(_ type: any LadderRung.Type) { rawValue = type.name }
+
+  package var type: any LadderRung.Type {
+    guard let type = Self.all.first(where: { $0.name == rawValue }) else {
+      preconditionFailure("there is no rung \(rawValue)")
     }
+    return type
+  }
+
+  package var text: RungText { type.text }
+  /// One line for help.
+  public var summary: String { text.idea }
+  /// Whether it fits any matrix; the others are made of convolutions and fit pictures only.
+  public var takesMatrices: Bool { type.takesMatrices }
+
+  /// Fits the model to rows.
+  /// - Parameters:
+  ///   - x: [N, D]
+  ///   - side: S, where the rows are pictures of S × S × 3; nil for a matrix.
+  ///   - options: what is nil in them is chosen by the rung.
+  /// - Throws: `PipelineError` where the rows or the options do not suit the model.
+  public func fit(_ x: Matrix, side: Int?, options: LadderOptions) throws(PipelineError) -> FittedRung {
+    try options.validate()
+    guard side != nil || takesMatrices else {
+      throw PipelineError(.usage, "\(rawValue) works on pictures, and the data are a matrix")
+    }
+    guard !options.allowsMissingValues || type.takesMissingValues else {
+      let able = Self.all.filter { $0.takesMissingValues }.map { $0.name }.joined(separator: ", ")
+      throw PipelineError(.usage, "missing values can be fitted by \(able) alone, not by \(rawValue)")
+    }
+    options.progress("fitting \(rawValue)", 0)
+    let start = ContinuousClock.now
+    var fitted = try type.fit(x, side: side, options: options)
+    fitted.seconds = start.duration(to: .now) / .seconds(1)
+    return fitted
   }
 }
 

@@ -18,7 +18,7 @@ public struct LadderFile: Sendable {
         .badData, "\(url.path) holds no model of the ladder; make one with: dalle-cli baselines fit MODEL DATA")
     }
     self.rung = rung
-    model = try rung.read(file, path: url.path)
+    model = try rung.type.read(file, path: url.path)
   }
 
   /// The model, which has components.
@@ -39,20 +39,5 @@ public struct LadderFile: Sendable {
         .badData, "\(path) is a model of rows of \(model.dimensions) numbers, which are no pictures of S×S×3")
     }
     return side
-  }
-}
-
-extension Rung {
-  func read(_ file: SafeTensors, path: String) throws(PipelineError) -> any WritableModel {
-    switch self {
-    case .gaussian: try Gaussian(file, path: path)
-    case .gaussianMixture: try GaussianMixture(file, path: path)
-    case .ppca: try PPCA(file, path: path)
-    case .autoEncoder: try MixtureAutoEncoder(file, path: path)
-    case .vae: try VAE(file, path: path)
-    case .gaussianMixtureVAE: try GaussianMixtureVAE(file, path: path)
-    case .hierarchicalVAE: try HierarchicalVAE(file, path: path)
-    case .vqvae, .vqvae2, .dvae: try TwoStageModel(file, path: path)
-    }
   }
 }

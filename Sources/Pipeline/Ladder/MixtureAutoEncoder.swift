@@ -11,7 +11,7 @@ public struct MixtureAutoEncoder: SavedModel {
     public var codeModel: GaussianMixture.Configuration
   }
 
-  public static let name = Rung.autoEncoder.rawValue
+  public static let name = "generative-auto-encoder"
   public let configuration: Configuration
   private let codeModel: GaussianMixture
   private let model: GenerativeAutoEncoder

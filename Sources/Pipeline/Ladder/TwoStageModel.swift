@@ -20,11 +20,11 @@ import TensorCore
 /// training residuals of the pixels that the code stands for: paper is known far better than hair.
 public struct TwoStageModel: WritableModel, Module {
   public struct Configuration: Codable, Sendable, Equatable {
-    public var imageTokenizer: ImageTokenizerConfiguration
+    public var imageTokenizer: AnyImageTokenizerConfiguration
     /// One for each grid, the coarsest first.
     public var priors: [PixelCNN.Configuration]
 
-    public init(imageTokenizer: ImageTokenizerConfiguration, priors: [PixelCNN.Configuration]) {
+    public init(imageTokenizer: AnyImageTokenizerConfiguration, priors: [PixelCNN.Configuration]) {
       (self.imageTokenizer, self.priors) = (imageTokenizer, priors)
     }
   }
@@ -43,7 +43,7 @@ public struct TwoStageModel: WritableModel, Module {
   /// With initial weights.
   private init(_ configuration: Configuration, seed: UInt64) {
     self.configuration = configuration
-    tokenizer = configuration.imageTokenizer.makeModel(seed: seed)
+    tokenizer = configuration.imageTokenizer.base.makeModel(seed: seed)
     priors = configuration.priors.enumerated().map { PixelCNN($1, seed: seed &+ 1 &+ UInt64($0)) }
     let codes = configuration.priors.last?.imageVocabulary ?? 1
     variance = Buffer(Tensor(repeating: 1, shape: [codes, 3]))
@@ -56,35 +56,10 @@ public struct TwoStageModel: WritableModel, Module {
   public static func standardConfiguration(
     _ kind: ImageTokenizerKind, pictureSize S: Int
   ) throws(PipelineError) -> Configuration {
-    /// The largest patch that leaves `least` places a side, in an even number where `isEven`.
-    func patch(least: Int, isEven: Bool) -> Int? {
-      (1...max(1, S)).last { S % $0 == 0 && (S / $0 >= least || $0 == 1) && (!isEven || S / $0 % 2 == 0) }
-    }
-    guard (1...256).contains(S), let patchSize = patch(least: 8, isEven: kind == .vqvae2)
-    else {
+    guard let imageTokenizer = kind.small(pictureSize: S) else {
       throw PipelineError(.usage, "a \(kind.rawValue) does not apply to pictures of \(S) pixels a side")
     }
-    let imageTokenizer: ImageTokenizerConfiguration
-    let (sides, codes): ([Int], Int)
-    switch kind {
-    case .vqvae:
-      var c = VQVAE.Configuration()
-      (c.pictureSize, c.patchSize, c.channels, c.blocks, c.codes) = (S, patchSize, 128, 2, 512)
-      imageTokenizer = .vqvae(c)
-      (sides, codes) = ([S / patchSize], c.codes)
-    case .dvae:
-      var c = DiscreteVAE.Configuration()
-      (c.pictureSize, c.patchSize, c.channels, c.blocks, c.codes) = (S, patchSize, 128, 2, 512)
-      // As strong against a pixel as the paper's β is, whose tokens stand for 8×8 of them.
-      c.klWeight *= Float(patchSize * patchSize) / 64
-      imageTokenizer = .dvae(c)
-      (sides, codes) = ([S / patchSize], c.codes)
-    case .vqvae2:
-      var c = VQVAE2.Configuration()
-      (c.pictureSize, c.patchSize, c.channels, c.blocks, c.codes) = (S, patchSize, 128, 1, 512)
-      imageTokenizer = .vqvae2(c)
-      (sides, codes) = (c.gridSides, c.codes)
-    }
+    let (sides, codes) = (imageTokenizer.layout.gridSides, imageTokenizer.layout.codesOfGrid)
     return Configuration(
       imageTokenizer: imageTokenizer,
       priors: sides.indices.map { level in
@@ -98,16 +73,14 @@ public struct TwoStageModel: WritableModel, Module {
 
   /// - Throws: `PipelineError` of kind `.badData` where a shape makes no sense or the parts do not fit.
   private static func validate(_ configuration: Configuration, of source: String) throws(PipelineError) {
-    guard configuration.imageTokenizer.isSensible, configuration.priors.allSatisfy(\.isSensible) else {
-      throw PipelineError(.badData, "\(source): the model's shape makes no sense")
+    do throws(PipelineError) {
+      try configuration.imageTokenizer.base.validate()
+      for prior in configuration.priors { try prior.validate() }
+    } catch {
+      throw PipelineError(.badData, "\(source): \(error.message)")
     }
-    let sides: [Int]
-    let codes: Int
-    switch configuration.imageTokenizer {
-    case .vqvae(let c): (sides, codes) = ([c.pictureSize / c.patchSize], c.codes)
-    case .dvae(let c): (sides, codes) = ([c.pictureSize / c.patchSize], c.codes)
-    case .vqvae2(let c): (sides, codes) = (c.gridSides, c.codes)
-    }
+    let layout = configuration.imageTokenizer.layout
+    let (sides, codes) = (layout.gridSides, layout.codesOfGrid)
     let fit =
       configuration.priors.map(\.gridSide) == sides
       && configuration.priors.enumerated().allSatisfy { level, c in
@@ -147,7 +120,7 @@ public struct TwoStageModel: WritableModel, Module {
     try settings.validate()
     let standard = try Self.standardConfiguration(kind, pictureSize: S)
     let configuration = configuration ?? standard
-    guard configuration.imageTokenizer.kind == kind, configuration.imageTokenizer.pictureSize == S else {
+    guard configuration.imageTokenizer.kind == kind, configuration.imageTokenizer.layout.pictureSize == S else {
       throw PipelineError(.usage, "the configuration is not that of a \(kind.rawValue) for \(S) pixels a side")
     }
     try Self.validate(configuration, of: "the configuration")
@@ -160,7 +133,7 @@ public struct TwoStageModel: WritableModel, Module {
     let work = configuration.priors.map { Double(max(16, $0.imageLength)) }
     let shares = [0.5] + work.map { 0.5 * $0 / work.reduce(0, +) }
     fitting.run(tokenizer, pictures: x, bound: bound.timePart(shares[0])) {
-      report(kind.name, shares[0] * $0, $1)
+      report(kind.title, shares[0] * $0, $1)
     }
     let levels = tokens(of: x, team: fitting.team)
     learnVariance(x, levels, team: fitting.team)

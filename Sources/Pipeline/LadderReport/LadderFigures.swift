@@ -158,8 +158,8 @@ extension Rung {
     if latents == 2 {
       plane = model
     } else {
-      plane = try VAE(vaeConfiguration(train, flat, arePictures: true), seed: options.seed)
-      _ = try self.train(plane, train, flat, arePictures: true, what: "a VAE with two latent dimensions")
+      plane = try VAE(VAERung.configuration(train, flat, arePictures: true), seed: options.seed)
+      _ = try GradientRung.train(plane, train, flat, arePictures: true, what: "a VAE with two latent dimensions")
     }
     let manifold = try plane.manifold(side: 16).pictures(side: side)
     figures.append(

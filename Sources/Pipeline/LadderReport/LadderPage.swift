@@ -94,7 +94,7 @@ struct LadderPage {
             title: "Bits a dimension on held-out pictures (less is better)",
             measured.map {
               .init(
-                name: $0.model.shortTitle, value: max(0, $0.cost ?? 0),
+                name: $0.model.text.title, value: max(0, $0.cost ?? 0),
                 label: ($0.likelihood == .lowerBound ? "≤ " : "") + format($0.cost, "%.2f"))
             }), caption: hasBounds ? "≤ marks a bound: the true value is that or less." : ""))
     } else {
@@ -106,7 +106,7 @@ struct LadderPage {
             title: "Held-out log-likelihood above the lowest one, nats a row (more is better)",
             measured.map {
               .init(
-                name: $0.model.shortTitle, value: worst - ($0.cost ?? worst),
+                name: $0.model.text.title, value: worst - ($0.cost ?? worst),
                 label: ($0.likelihood == .lowerBound ? "≥ " : "") + format($0.meanLogLikelihood, "%.3f"))
             }),
           caption: "The labels are the log-likelihoods themselves."
@@ -114,12 +114,12 @@ struct LadderPage {
     }
     var bars = report.models.compactMap { rung in
       rung.frechetDistance.map {
-        LadderCharts.Bar(name: rung.model.shortTitle, value: max(0, $0), label: format($0, "%.2f"))
+        LadderCharts.Bar(name: rung.model.text.title, value: max(0, $0), label: format($0, "%.2f"))
       }
     }
     var trainingBars = report.models.compactMap { rung in
       rung.trainingFrechetDistance.map {
-        LadderCharts.Bar(name: rung.model.shortTitle, value: max(0, $0), label: format($0, "%.2f"))
+        LadderCharts.Bar(name: rung.model.text.title, value: max(0, $0), label: format($0, "%.2f"))
       }
     }
     trainingBars.append(
@@ -173,7 +173,7 @@ struct LadderPage {
     var parts: [HTML] = [
       .element("h2", [:], .text("\(number). \(text.title)")),
       .element(
-        "p", [:], .element("b", [:], rung.model == .gaussian ? "Why begin here. " : "What it answers. "),
+        "p", [:], .element("b", [:], rung.model == Rung.allCases[0] ? "Why begin here. " : "What it answers. "),
         .text(text.answers)),
       .element("p", [:], .element("b", [:], "How. "), .text(text.how)),
       .element("p", ["class": "equation"], text.equation), facts(rung),
@@ -215,7 +215,7 @@ struct LadderPage {
   private var scale: Int { max(1, 64 / (report.pictureSize ?? 64)) }
 
   private static func reconstructionCaption(_ rung: Rung) -> String {
-    rung == .gaussian
+    rung == Rung(GaussianRung.self)
       ? "Held-out pictures above; below what the model can keep of them: having no latent variable, it knows the mean only"
       : "Held-out pictures above; below the same pictures through the latent variable and back"
   }

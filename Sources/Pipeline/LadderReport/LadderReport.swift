@@ -108,9 +108,11 @@ public struct LadderReport: Encodable, Sendable {
   }
 
   /// Pairs of which the second contains the first as a special case or has a tighter description of the data.
-  static let expected: [(earlier: Rung, later: Rung)] = [
-    (.gaussian, .gaussianMixture), (.ppca, .vae), (.vae, .gaussianMixtureVAE), (.vae, .hierarchicalVAE),
-  ]
+  static let expected: [(earlier: Rung, later: Rung)] =
+    ([
+      (GaussianRung.self, GaussianMixtureRung.self), (PPCARung.self, VAERung.self),
+      (VAERung.self, GaussianMixtureVAERung.self), (VAERung.self, HierarchicalVAERung.self),
+    ] as [(any LadderRung.Type, any LadderRung.Type)]).map { (Rung($0), Rung($1)) }
 
   /// The pairs of which both were measured.
   public var expectations: [Expectation] {

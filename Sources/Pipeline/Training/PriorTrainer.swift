@@ -20,7 +20,7 @@ public struct PriorTrainer: StageTrainer {
   private static let retrievalInterval = 240.0
 
   public let resources: TrainingResources
-  private let architecture: PriorConfiguration?
+  private let architecture: (any PriorConfiguration)?
   private let givenVocabulary: BytePairEncoding?
 
   /// - Parameters:
@@ -28,7 +28,7 @@ public struct PriorTrainer: StageTrainer {
   ///   - architecture: the kind, depth, widths and dropout of a new run's model; the preset's unless given.
   ///   - vocabulary: of the captions, in place of the checkpoint's; see ``train(settings:resume:)``.
   public init(
-    _ resources: TrainingResources, architecture: PriorConfiguration? = nil, vocabulary: BytePairEncoding? = nil
+    _ resources: TrainingResources, architecture: (any PriorConfiguration)? = nil, vocabulary: BytePairEncoding? = nil
   ) {
     self.resources = resources
     self.architecture = architecture
@@ -47,7 +47,6 @@ public struct PriorTrainer: StageTrainer {
   /// - Throws: `PipelineError` for settings, data or files that do not do, and where the learning rate diverges.
   public func train(settings: TrainingSettings, resume: Bool) throws(PipelineError) {
     var (state, saved) = try start(.prior, settings: settings, resume: resume)
-    try state.configuration.imageTokenizer?.checkSuitsPrior(architecture?.kind ?? settings.priorKind ?? .transformer)
     let imageTokenizer = try checkpoint.readImageTokenizer(state.configuration)
     try checkPictureSize(imageTokenizer)
     if !resume { try check(settings, trained: state.configuration.prior, imageTokenizer) }
@@ -59,15 +58,15 @@ public struct PriorTrainer: StageTrainer {
     }
     let weights = try resume ? nil : initialWeights(state, vocabulary)
     if !resume {
-      describe(&state.configuration, state.settings, imageTokenizer, vocabulary, captions, texts)
+      try describe(&state.configuration, state.settings, imageTokenizer, vocabulary, captions, texts)
     }
-    guard let description = state.configuration.prior else {
+    guard let description = state.configuration.prior?.base else {
       throw PipelineError(.badData, "\(checkpoint.trainingStateFile.path) describes no prior")
     }
     try state.configuration.validate(of: "the architecture")
     try checkpoint.checkBelongTogether(description, imageTokenizer, vocabulary)
     if saved != nil { try checkpoint.check(description.leastParameterCount, fits: checkpoint.trainingStateFile) }
-    reportTruncation(captions, vocabulary, textLength: description.frame.textLength)
+    reportTruncation(captions, vocabulary, textLength: description.textLength)
     try run(imageTokenizer, vocabulary, description, state, saved, weights)
   }
 
@@ -88,9 +87,8 @@ public struct PriorTrainer: StageTrainer {
   /// Refuses what a new run cannot do before it has written anything.
   /// - Parameter trained: the prior that the checkpoint holds.
   private func check(
-    _ settings: TrainingSettings, trained: PriorConfiguration?, _ imageTokenizer: any ImageTokenizer
+    _ settings: TrainingSettings, trained: AnyPriorConfiguration?, _ imageTokenizer: any ImageTokenizer
   ) throws(PipelineError) {
-    var kind = architecture?.kind ?? settings.priorKind ?? .transformer
     if settings.isWarmStart {
       guard checkpoint.hasPrior, let trained else {
         throw PipelineError(.noInput, "\(checkpoint.url.path) has no prior whose weights a warm start could take")
@@ -101,20 +99,24 @@ public struct PriorTrainer: StageTrainer {
           "a warm start goes on with the checkpoint's \(trained.kind.rawValue), not with a \(wanted.rawValue); "
             + "give --kind \(trained.kind.rawValue) or leave --warm-start out")
       }
-      if givenVocabulary == nil, let length = settings.textLength, length != trained.frame.textLength {
+      if givenVocabulary == nil, let length = settings.textLength, length != trained.textLength {
         throw PipelineError(
           .usage,
-          "a warm start goes on with the checkpoint's \(trained.frame.textLength) text tokens; leave --text-length out")
+          "a warm start goes on with the checkpoint's \(trained.textLength) text tokens; leave --text-length out")
       }
-      kind = trained.kind
     }
-    if settings.attention != nil && kind != .transformer {
-      throw PipelineError(.usage, "--attention is for the transformer, and this prior is a \(kind.rawValue)")
-    }
+    var description = settings.isWarmStart ? trained?.base ?? newArchitecture(settings) : newArchitecture(settings)
+    try description.learn(imageTokenizer.layout)
+    if let attention = settings.attention { try description.attend(attention) }
     if settings.refinementCorruption != nil && imageTokenizer.codesPerPlace == 1 {
       throw PipelineError(
         .usage, "--refinement-corruption is for tokenizers with several codes a place, and this one has one")
     }
+  }
+
+  /// The model of a run that begins anew.
+  private func newArchitecture(_ settings: TrainingSettings) -> any PriorConfiguration {
+    architecture ?? (settings.priorKind ?? .standard).preset(settings.chosenPreset).base
   }
 
   /// What a new run's `config.json` says of the data and the prior.
@@ -122,30 +124,25 @@ public struct PriorTrainer: StageTrainer {
     _ configuration: inout CheckpointConfiguration, _ settings: TrainingSettings,
     _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding, _ captions: [String],
     _ texts: [String]
-  ) {
-    var description = architecture ?? settings.chosenPreset.prior(settings.priorKind ?? .transformer)
+  ) throws(PipelineError) {
+    var description = newArchitecture(settings)
     let isOtherVocabulary = replacesVocabulary(vocabulary)
     if settings.isWarmStart, let trained = configuration.prior {
-      description = trained
+      description = trained.base
       configuration.earlierPriorTraining = configuration.priorRuns
     } else {
-      description.frame.imageVocabulary = imageTokenizer.codeCount
-      description.frame.gridSide = imageTokenizer.gridSides[0]
-      description.frame.codesPerPlace = imageTokenizer.codesPerPlace
+      try description.learn(imageTokenizer.layout)
       configuration.earlierPriorTraining = nil
     }
     if !settings.isWarmStart || isOtherVocabulary {
-      description.frame.textVocabulary = vocabulary.vocabularySize
-      description.frame.textLength =
+      description.textVocabulary = vocabulary.vocabularySize
+      description.textLength =
         settings.textLength ?? Self.suitableTextLength(texts.map { vocabulary.encode($0).count })
     }
     if isOtherVocabulary { (configuration.ranker, configuration.rankerTraining) = (nil, nil) }
-    if let dropout = settings.dropout { description.frame.dropout = dropout }
-    if let attention = settings.attention, case .transformer(var transformer) = description {
-      transformer.attention = attention
-      description = .transformer(transformer)
-    }
-    configuration.prior = description
+    if let dropout = settings.dropout { description.dropout = dropout }
+    if let attention = settings.attention { try description.attend(attention) }
+    configuration.prior = AnyConfiguration(description)
     configuration.data = .init(dataSet)
     let words = captions.flatMap(BytePairEncoding.words(in:))
     let ownWords = settings.captionForms?.isEmpty == false ? CaptionForms.ownWords : []
@@ -194,7 +191,7 @@ public struct PriorTrainer: StageTrainer {
   }
 
   private func run(
-    _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding, _ description: PriorConfiguration,
+    _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding, _ description: any PriorConfiguration,
     _ start: TrainingState, _ saved: SafeTensors?, _ initialWeights: (prior: any Prior, pieces: [[Int32]])?
   ) throws(PipelineError) {
     var settings = start.settings
@@ -206,7 +203,7 @@ public struct PriorTrainer: StageTrainer {
     let loader = try BatchLoader(
       dataSet: dataSet, indices: forms?.epoch ?? train, batchSize: batchSize, seed: settings.seed,
       augmentation: augmentation, forms: forms)
-    if saved == nil && description.frame.codesPerPlace > 1 {
+    if saved == nil && description.codesPerPlace > 1 {
       settings.refinementCorruption = settings.refinementCorruption ?? TrainingSettings.standardRefinementCorruption
     }
     let team = try ThreadTeam(count: min(threads, batchSize))
@@ -223,7 +220,6 @@ public struct PriorTrainer: StageTrainer {
     let log = TrainingLog(folder: checkpoint.logFolder, stage: .prior, resumingAt: saved.map { _ in start.step })
     let tokens = TokenCache(imageTokenizer, isCaching: augmentation == .none)
     let validation = try Validation(self, vocabulary, imageTokenizer, team)
-    let frame = description.frame
     // What is validated and saved: the weights, or their moving average where one is kept.
     let result = description.makeModel(seed: settings.seed)
     func updateResult() {
@@ -262,12 +258,12 @@ public struct PriorTrainer: StageTrainer {
             let part = PriorBatch(
               texts: Array(texts[range]), images: images.flatMap(\.self),
               imageInputs: zip(range, images).flatMap {
-                corrupted($1, settings, frame, step * batchSize + $0)
+                corrupted($1, settings, description, step * batchSize + $0)
               })
             let share = Float(range.count) / Float(batchSize)
             let dropout =
-              frame.dropout > 0
-              ? DropoutStream(probability: frame.dropout, seed: settings.seed, step: step, shard: shard) : nil
+              description.dropout > 0
+              ? DropoutStream(probability: description.dropout, seed: settings.seed, step: step, shard: shard) : nil
             let textShare = Float(model.textTargetCount(part.texts)) / Float(max(1, textTargets))
             let loss = model.loss(part, share: share, textShare: textShare, precision: precision, dropout: dropout)
             losses[shard] = (loss.text * textShare, loss.image * share)
@@ -349,14 +345,14 @@ public struct PriorTrainer: StageTrainer {
 
   /// What the model is shown of a picture's tokens.
   private func corrupted(
-    _ tokens: [Int32], _ settings: TrainingSettings, _ frame: PriorConfiguration.Frame, _ sample: Int
+    _ tokens: [Int32], _ settings: TrainingSettings, _ prior: any PriorConfiguration, _ sample: Int
   ) -> [Int32] {
     let refinementCorruption = settings.refinementCorruption ?? 0
     if settings.imageCorruption == 0 && refinementCorruption == 0 { return tokens }
     var random = Philox(seed: settings.seed, stream: RandomStream.imageCorruption(), counter: UInt64(sample) << 24)
     return PriorBatch.corrupted(
       tokens, probability: settings.imageCorruption, refinementProbability: refinementCorruption,
-      codes: frame.imageVocabulary / frame.codesPerPlace, depth: frame.codesPerPlace, using: &random)
+      codes: prior.imageVocabulary / prior.codesPerPlace, depth: prior.codesPerPlace, using: &random)
   }
 
   /// The image tokens of pictures, each encoded once where it is always the same.

@@ -53,7 +53,7 @@ public struct RankerTrainer: StageTrainer {
     try checkPictureSize(imageTokenizer)
     let vocabulary = try checkpoint.readVocabulary()
     if !resume {
-      var description = architecture ?? state.settings.chosenPreset.ranker
+      var description = architecture ?? .preset(state.settings.chosenPreset)
       description.textVocabulary = vocabulary.vocabularySize
       let captions = dataSet.trainingTexts(captionForms(state.settings))
       description.textLength =
@@ -185,7 +185,7 @@ public struct RankerTrainer: StageTrainer {
       return .none
     }
     let prior = try checkpoint.readPrior(configuration)
-    try checkpoint.checkBelongTogether(description, imageTokenizer, vocabulary)
+    try checkpoint.checkBelongTogether(description.base, imageTokenizer, vocabulary)
     observer.report(
       .note("drawing up to \(Self.maximumDrawings) pictures with the prior, to learn from its failures, too"))
     let drawings = try PriorDrawings(

@@ -5,6 +5,7 @@ import Datasets
 import Foundation
 import Generation
 import ImageTokenizers
+import NN
 import Imaging
 import Optimization
 import TensorCore
@@ -12,12 +13,12 @@ import TensorCore
 /// Trains stage 1 on a data set's train split and saves it to a checkpoint.
 public struct TokenizerTrainer: StageTrainer {
   public let resources: TrainingResources
-  private let architecture: ImageTokenizerConfiguration?
+  private let architecture: (any ImageTokenizerConfiguration)?
 
   /// - Parameters:
   ///   - resources: what the run works with.
   ///   - architecture: the shape of a new run's model; that of the settings' preset unless given.
-  public init(_ resources: TrainingResources, architecture: ImageTokenizerConfiguration? = nil) {
+  public init(_ resources: TrainingResources, architecture: (any ImageTokenizerConfiguration)? = nil) {
     self.resources = resources
     self.architecture = architecture
   }
@@ -33,8 +34,8 @@ public struct TokenizerTrainer: StageTrainer {
     let (state, saved) = try start(.imageTokenizer, settings: settings, resume: resume) {
       () throws(PipelineError) in
       var configuration = CheckpointConfiguration()
-      configuration.imageTokenizer =
-        architecture ?? settings.chosenPreset.imageTokenizer(settings.imageTokenizerKind ?? .vqvae)
+      let kind = settings.imageTokenizerKind ?? .standard
+      configuration.imageTokenizer = AnyConfiguration(architecture ?? kind.preset(settings.chosenPreset).base)
       configuration.data = .init(dataSet)
       try configuration.validate(of: "the architecture")
       return configuration
@@ -48,7 +49,7 @@ public struct TokenizerTrainer: StageTrainer {
       throw PipelineError(.badData, "\(checkpoint.trainingStateFile.path) describes no image tokenizer")
     }
     if saved != nil { try checkpoint.check(description.leastParameterCount, fits: checkpoint.trainingStateFile) }
-    try run(description.makeModel(seed: start.settings.seed), start, saved)
+    try run(description.base.makeModel(seed: start.settings.seed), start, saved)
   }
 
   private func run<Model: ImageTokenizer>(

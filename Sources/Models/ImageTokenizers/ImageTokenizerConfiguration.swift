@@ -1,0 +1,62 @@
+import Basics
+import NN
+
+/// The shape of a stage 1 model.
+public protocol ImageTokenizerConfiguration: ListedConfiguration {
+  /// Of a shape that is valid.
+  var layout: TokenLayout { get }
+  /// A model with initial weights.
+  func makeModel(seed: UInt64) -> any ImageTokenizer
+
+  /// The shape for pictures of some dozen pixels a side, such as digits; nil where pictures of that size have no grid that does.
+  static func small(pictureSize: Int) -> Self?
+}
+
+/// How stage 1 can be learnt.
+public enum ImageTokenizerKinds: ModelKinds {
+  public typealias Configuration = any ImageTokenizerConfiguration
+  public static let noun = "image tokenizer"
+  public static let implied: String? = nil
+  public static let all: [any ListedConfiguration.Type] = [
+    VQVAE.Configuration.self,
+    VQVAE2.Configuration.self,
+    DiscreteVAE.Configuration.self,
+  ]
+}
+
+public typealias ImageTokenizerKind = Kind<ImageTokenizerKinds>
+public typealias AnyImageTokenizerConfiguration = AnyConfiguration<ImageTokenizerKinds>
+
+extension ImageTokenizerKind {
+  /// The shape of this kind for small pictures; see ``ImageTokenizerConfiguration/small(pictureSize:)``.
+  public func small(pictureSize: Int) -> AnyImageTokenizerConfiguration? {
+    guard let type = type as? any ImageTokenizerConfiguration.Type else { return nil }
+    return type.small(pictureSize: pictureSize).map { AnyConfiguration($0) }
+  }
+}
+
+extension ImageTokenizerConfiguration {
+  /// The fields that all kinds have.
+  /// - Throws: `PipelineError` of kind `.badData` naming the first that makes no sense.
+  func checkShape(
+    pictureSize: Int, patchSize: Int, channels: Int, blocks: Int, codes: Int, codeDimensions: Int
+  ) throws(PipelineError) {
+    try check("picture_size", pictureSize, in: 1...1024)
+    try check("patch_size", patchSize, in: 1...pictureSize)
+    try check("patch_size", patchSize, divides: "picture_size", pictureSize)
+    try check(pictureSize / patchSize <= 256, "picture_size \(pictureSize) has more than 256 patches a side")
+    try check("channels", channels, in: 1...4096)
+    try check("blocks", blocks, in: 0...64)
+    try check("codes", codes, in: 2...1 << 20)
+    try check("code_dimensions", codeDimensions, in: 1...4096)
+  }
+
+  /// Pixels a side of the largest patch that leaves a small picture eight places a side, in an even number where `isEven`; nil
+  /// where there is none.
+  static func smallPatchSize(pictureSize: Int, isEven: Bool = false) -> Int? {
+    guard (1...256).contains(pictureSize) else { return nil }
+    return (1...pictureSize).last {
+      pictureSize % $0 == 0 && (pictureSize / $0 >= 8 || $0 == 1) && (!isEven || pictureSize / $0 % 2 == 0)
+    }
+  }
+}

@@ -1,0 +1,135 @@
+import Basics
+import Datasets
+import ImageTokenizers
+import NN
+import Priors
+import TensorCore
+
+/// How one stage is trained. What is left at nil is chosen by the stage.
+public struct TrainingSettings: Codable, Sendable, Equatable {
+  /// `base` for stage 1, and as stage 1 was trained for what follows, where nil.
+  public var preset: Preset?
+  /// Of a tokenizer's run; the first in the list where nil.
+  public var imageTokenizerKind: ImageTokenizerKind?
+  /// Of a prior's run; the first in the list where nil.
+  public var priorKind: PriorKind?
+  public var bound: TrainingBound?
+  public var batchSize: Int?
+  public var learningRate: Float?
+  public var seed: UInt64 = 0
+  /// Steps between two saves; nil saves every ninety seconds.
+  public var saveEvery: Int?
+  public var augmentation: Augmentation?
+  /// Of captions: the probability of training without one, which guidance needs.
+  public var captionDropout: Float = 0.1
+  /// In what forms captions are read. A new run of a prior or a ranker takes all for nil; with none, captions are read as
+  /// they stand.
+  public var captionForms: [CaptionForms.Kind]?
+  /// Of merges when a caption is encoded (Provilkov et al. 2020).
+  public var mergeDropout: Float = 0
+  /// Of the places before: the probability that random tokens stand in the place of theirs.
+  public var imageCorruption: Float = 0.15
+  /// Of the further codes of a place, where those before them are right: the probability that they are random. A new
+  /// run where places have several codes takes ``standardRefinementCorruption`` for nil.
+  public var refinementCorruption: Float?
+  public static let standardRefinementCorruption: Float = 0.3
+  /// Whether a prior's run begins with the weights that the checkpoint holds.
+  public var isWarmStart = false
+  /// Of the text vocabulary.
+  public var vocabularySize = 8192
+  /// Text tokens of the prior.
+  public var textLength: Int?
+  public var dropout: Float?
+  /// What the image tokens of a transformer's layers see of each other, repeated to the number of layers; the preset's
+  /// where nil.
+  public var attention: [AttentionKind]?
+  /// Of the moving average of the prior's weights, which is what is saved; 0 keeps none.
+  public var averageDecay: Float = 0
+
+  public init() {}
+
+  /// What is done to training pictures where a run's settings say nothing else.
+  public static func standardAugmentation(of stage: Stage) -> Augmentation {
+    stage == .prior ? .none : Augmentation(maximumShift: 0.06, maximumScaling: 0.06)
+  }
+
+  /// The preset of a run that has begun, and of one that does not say.
+  public var chosenPreset: Preset { preset ?? .base }
+
+  /// Chooses what was left open, and tells what holds.
+  package mutating func fill(
+    _ defaults: (batchSize: Int, minutes: Double), learningRate defaultRate: Float,
+    augmentation defaultAugmentation: Augmentation
+  ) -> (batchSize: Int, bound: TrainingBound, learningRate: Float, augmentation: Augmentation) {
+    let batchSize = batchSize ?? defaults.batchSize
+    let bound = bound ?? .minutes(defaults.minutes)
+    let learningRate = learningRate ?? defaultRate
+    let augmentation = augmentation ?? defaultAugmentation
+    (self.batchSize, self.bound, self.learningRate) = (batchSize, bound, learningRate)
+    self.augmentation = augmentation
+    return (batchSize, bound, learningRate, augmentation)
+  }
+
+  /// As a person would give them.
+  package var flags: String {
+    var flags = ["--preset \(chosenPreset.rawValue)"]
+    if let batchSize { flags.append("--batch-size \(batchSize)") }
+    if let learningRate { flags.append("--learning-rate \(learningRate)") }
+    flags.append("--seed \(seed)")
+    if let kind = imageTokenizerKind?.rawValue ?? priorKind?.rawValue { flags.append("--kind \(kind)") }
+    return flags.joined(separator: " ")
+  }
+
+  /// - Throws: `PipelineError` of kind `.usage` naming the first setting that makes no sense.
+  public func validate() throws(PipelineError) {
+    func check(_ isValid: Bool, _ message: String) throws(PipelineError) {
+      if !isValid { throw PipelineError(.usage, message) }
+    }
+    if let batchSize {
+      try check((1...65536).contains(batchSize), "--batch-size must be 1 to 65536, not \(batchSize)")
+    }
+    if let learningRate {
+      try check(
+        learningRate > 0 && learningRate.isFinite, "--learning-rate must be above 0, not \(learningRate)")
+    }
+    if let saveEvery { try check(saveEvery > 0, "--save-every must be 1 or more, not \(saveEvery)") }
+    if let textLength {
+      try check((2...1024).contains(textLength), "--text-length must be 2 to 1024, not \(textLength)")
+    }
+    if let dropout { try check((0..<1).contains(dropout), "--dropout must be 0 up to 1, not \(dropout)") }
+    if let attention { try check(!attention.isEmpty, "--attention names no kind of attention") }
+    if let augmentation {
+      for (name, value) in [
+        ("--maximum-shift", augmentation.maximumShift), ("--maximum-scaling", augmentation.maximumScaling),
+      ] {
+        try check((0..<1).contains(value), "\(name) must be 0 up to 1, not \(value)")
+      }
+    }
+    try check((0...1).contains(captionDropout), "--caption-dropout must be 0 to 1, not \(captionDropout)")
+    try check((0...1).contains(imageCorruption), "--image-corruption must be 0 to 1, not \(imageCorruption)")
+    if let refinementCorruption {
+      try check(
+        (0...1).contains(refinementCorruption), "--refinement-corruption must be 0 to 1, not \(refinementCorruption)")
+    }
+    try check((0...1).contains(mergeDropout), "--merge-dropout must be 0 to 1, not \(mergeDropout)")
+    try check((0..<1).contains(averageDecay), "--average-decay must be 0 up to 1, not \(averageDecay)")
+    try check(
+      (256...1_000_000).contains(vocabularySize),
+      "--vocabulary-size must be 256 to 1000000, not \(vocabularySize)")
+    try bound?.validate()
+  }
+}
+
+extension Preset {
+  /// Of stage 1, where nothing else is said.
+  package var tokenizerDefaults: (batchSize: Int, minutes: Double) { self == .base ? (16, 25) : (32, 15) }
+  /// Of stage 2. Small steps at a high rate: what one caption alone can teach is learnt in fewer passes than with larger
+  /// batches. Few pictures are passed over as often in less time.
+  package func priorDefaults(pictures: Int) -> (batchSize: Int, minutes: Double) {
+    let share = min(1, max(0.25, Double(pictures) / 1500))
+    return (16, (share * (self == .base ? 80 : 30)).rounded())
+  }
+
+  /// Of the ranker: large batches, in which each caption has many wrong pictures to be told apart from.
+  package var rankerDefaults: (batchSize: Int, minutes: Double) { (128, 10) }
+}

@@ -1,0 +1,88 @@
+import ArrayFiles
+import Basics
+import Foundation
+import LatentModels
+import LinearAlgebra
+import Pages
+
+/// A mixture of Gaussians; see `GaussianMixture`.
+package enum GaussianMixtureRung: LadderRung {
+  package static let name = "gaussian-mixture"
+
+  package static func read(_ file: SafeTensors, path: String) throws(PipelineError) -> any WritableModel {
+    try GaussianMixture(file, path: path)
+  }
+
+  package static func fit(_ x: Matrix, side: Int?, options: LadderOptions) throws(PipelineError) -> FittedRung {
+    var configuration = GaussianMixture.Configuration()
+    var search = GaussianMixture.Options()
+    (search.seed, search.threads) = (options.seed, options.threads)
+    var notes: [String] = []
+    let arePictures = side != nil
+    if arePictures && options.covariance == nil {
+      configuration.covariance = .tied
+      configuration.regularization = GaussianRung.pictureFloor
+      configuration.relativeRegularization = try GaussianRung.bestShrinkage(x, options)
+      // EM moves slowly at the end, and a round takes seconds in thousands of dimensions.
+      (search.maximumIterations, search.tolerance) = (12, 0.02)
+      notes.append(
+        """
+        All bells share one covariance, shrunk as the Gaussian's (λ = \(configuration.relativeRegularization)): each of its \
+        own would need as many numbers again, from a fraction of the pictures.
+        """)
+    } else {
+      configuration.covariance = options.covariance ?? .full
+      search.restarts = x.columns <= 256 ? 5 : 1
+    }
+    let model: GaussianMixture
+    if let components = options.components {
+      configuration.components = components
+      model = try GaussianMixture(fitting: x, configuration, options: search)
+    } else if arePictures {
+      configuration.components = min(40, x.rows)
+      model = try GaussianMixture(fitting: x, configuration, options: search)
+    } else {
+      var best: (model: GaussianMixture, criterion: Double)?
+      let candidates = [1, 2, 3, 4, 6, 8, 12, 16].filter { $0 <= x.rows }
+      for (i, components) in candidates.enumerated() {
+        options.progress("choosing the number of components", Double(i) / Double(candidates.count))
+        configuration.components = components
+        let candidate = try GaussianMixture(fitting: x, configuration, options: search)
+        let criterion = try candidate.bayesianInformationCriterion(x)
+        if best.map({ criterion < $0.criterion }) ?? true { best = (candidate, criterion) }
+      }
+      guard let best else { throw PipelineError(.badData, "a mixture needs one point at least") }
+      model = best.model
+      notes.append(
+        "K = \(model.configuration.components), of \(candidates.map(String.init).joined(separator: ", ")), has the lowest "
+          + "Bayesian information criterion; --components chooses another.")
+    }
+    let rounds = model.logLikelihoodCurve.count
+    notes.append(
+      "\(model.configuration.components) components; EM "
+        + (model.hasConverged ? "converged after \(rounds) rounds." : "was ended after \(rounds) rounds."))
+    return FittedRung(model: model, likelihoodCurve: model.logLikelihoodCurve, notes: notes)
+  }
+
+  package static let text =
+    RungText(
+      title: "Gaussian mixture", idea: "several bells, one for each kind of picture",
+      answers: """
+        One bell has to stretch over faces, flags and food alike. A mixture takes several, so that each can sit on one \
+        kind of picture and need not cover the emptiness between the kinds.
+        """,
+      how: """
+        A picture is made in two steps: first one of the bells is chosen, then a picture is drawn from it. Which bell a \
+        given picture came from is not written on it. It is a latent variable, the first one of this ladder. EM guesses \
+        it (how likely is each bell for each picture?), refits the bells with these guesses as weights, and repeats; the \
+        likelihood rises with every round.
+        """,
+      weakness: """
+        Each bell still needs the covariance of all pixels, millions of numbers learnt from a few thousand pictures; and a \
+        bell that is kept simpler knows less about how pixels go together.
+        """,
+      equation: "p(x) = Σ<sub>k</sub> π<sub>k</sub> N(x | μ<sub>k</sub>, Σ<sub>k</sub>), &emsp; "
+        + "γ<sub>nk</sub> = π<sub>k</sub> N(x<sub>n</sub> | μ<sub>k</sub>, Σ<sub>k</sub>) ⁄ "
+        + "Σ<sub>j</sub> π<sub>j</sub> N(x<sub>n</sub> | μ<sub>j</sub>, Σ<sub>j</sub>)",
+      source: "Bishop, Pattern Recognition and Machine Learning, section 9.2")
+}

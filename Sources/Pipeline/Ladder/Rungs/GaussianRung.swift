@@ -1,0 +1,82 @@
+import ArrayFiles
+import Basics
+import Foundation
+import LatentModels
+import LinearAlgebra
+import Pages
+
+/// One Gaussian; see `Gaussian`.
+package enum GaussianRung: LadderRung {
+  package static let name = "gaussian"
+
+  package static func read(_ file: SafeTensors, path: String) throws(PipelineError) -> any WritableModel {
+    try Gaussian(file, path: path)
+  }
+
+  package static func fit(_ x: Matrix, side: Int?, options: LadderOptions) throws(PipelineError) -> FittedRung {
+    guard side != nil, options.covariance == nil else {
+      let model = try Gaussian(
+        fitting: x, .init(covariance: options.covariance ?? .full), threads: options.threads)
+      return FittedRung(model: model)
+    }
+    let shrinkage = try bestShrinkage(x, options)
+    let model = try Gaussian(
+      fitting: x, .init(regularization: pictureFloor, relativeRegularization: shrinkage), threads: options.threads)
+    let choices = shrinkages.map { "\($0)" }.joined(separator: ", ")
+    return FittedRung(
+      model: model, notes: [shrinkageNote + " It was λ = \(shrinkage), of \(choices)."])
+  }
+
+  /// λ's to choose among; see ``Gaussian/Configuration/relativeRegularization``.
+  private static let shrinkages = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1]
+  /// ε for pictures: far below the variance 1/(12·256²) that dequantisation gives the dullest pixel.
+  static let pictureFloor = 1e-9
+
+  /// The λ whose Gaussian, fitted to nine tenths of the rows, gives the others the highest likelihood. Held-out rows
+  /// play no part in it.
+  static func bestShrinkage(_ x: Matrix, _ options: LadderOptions) throws(PipelineError) -> Double {
+    var random = Philox(seed: options.seed, stream: RandomStream.ladderShrinkage())
+    let order = random.permutation(x.rows)
+    let kept = max(1, x.rows / 10)
+    let (judged, fitted) = (x.selecting(order.prefix(kept)), x.selecting(order.dropFirst(kept)))
+    guard fitted.rows > 0 else { return 1 }
+    var best = (shrinkage: 1.0, likelihood: -Double.infinity)
+    for (i, shrinkage) in shrinkages.enumerated() {
+      options.progress("choosing how far to shrink the covariance", Double(i) / Double(shrinkages.count))
+      let model = try Gaussian(
+        fitting: fitted, .init(regularization: pictureFloor, relativeRegularization: shrinkage),
+        threads: options.threads)
+      let likelihood = try model.logLikelihood(judged).mean
+      if likelihood > best.likelihood { best = (shrinkage, likelihood) }
+    }
+    return best.shrinkage
+  }
+
+  package static let text =
+    RungText(
+      title: "Gaussian", idea: "one bell over all pictures",
+      answers: """
+        The simplest thing that can be said about a set of pictures: where their average lies, and which pixels rise and \
+        fall together. It is the first rung because everything about it can be computed exactly, in one step.
+        """,
+      how: """
+        Every picture is one point with as many coordinates as it has numbers. The Gaussian puts one bell over the cloud \
+        of points: its centre is the mean picture, its shape the covariance of the pixels. Both are averages over the \
+        training pictures, and no other choice makes these pictures more likely.
+        """,
+      weakness: """
+        A bell has one summit. Between a face and a flag lies its mean, which is neither, and there the Gaussian believes \
+        the most probable picture to be.
+        """,
+      equation: "p(x) = N(x | μ, Σ), &emsp; μ = <sup>1</sup>⁄<sub>N</sub> Σ<sub>n</sub> x<sub>n</sub>, &emsp; "
+        + "Σ = <sup>1</sup>⁄<sub>N</sub> Σ<sub>n</sub> (x<sub>n</sub> − μ)(x<sub>n</sub> − μ)ᵀ",
+      source: "Bishop, Pattern Recognition and Machine Learning, section 2.3")
+}
+
+/// What is said of a covariance that had to be shrunk.
+private let shrinkageNote = """
+  A covariance of this many numbers, estimated from this many pictures, fits the training pictures almost perfectly and \
+  held-out ones terribly: in the directions in which the training pictures happen not to vary, it believes that nothing \
+  can vary. The covariance used here was therefore pulled towards its own diagonal, and how far was chosen by what scores \
+  best on a tenth of the training pictures that was kept apart for this choice.
+  """

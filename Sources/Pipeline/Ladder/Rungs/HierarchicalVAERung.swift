@@ -1,0 +1,50 @@
+import ArrayFiles
+import Basics
+import Foundation
+import LatentModels
+import LinearAlgebra
+import Pages
+
+/// The VAE with several levels of codes; see `HierarchicalVAE`.
+package enum HierarchicalVAERung: LadderRung {
+  package static let name = "hierarchical-vae"
+  package static let takesMatrices = false
+
+  package static func read(_ file: SafeTensors, path: String) throws(PipelineError) -> any WritableModel {
+    try HierarchicalVAE(file, path: path)
+  }
+
+  package static func fit(_ x: Matrix, side: Int?, options: LadderOptions) throws(PipelineError) -> FittedRung {
+    let side = side ?? 0
+    var c = HierarchicalVAE.Configuration(dimensions: x.columns)
+    c.patchSize = side % 2 == 0 ? 2 : 1
+    // As many halvings as the finest grid has, at most three.
+    c.levels = min(4, 1 + (side / c.patchSize).trailingZeroBitCount)
+    let model = try HierarchicalVAE(c, seed: options.seed)
+    let curve = try GradientRung.train(model, x, options, arePictures: true, what: name)
+    let first = (side / c.patchSize) >> (c.levels - 1)
+    let grids = (0..<c.levels).map { "\(first << $0)×\(first << $0)" }.joined(separator: ", ")
+    return FittedRung(model: model, lossCurve: curve, notes: ["\(c.levels) levels, of \(grids) cells."])
+  }
+
+  package static let text =
+    RungText(
+      title: "Hierarchical VAE", idea: "codes on several levels, coarse to fine",
+      answers: """
+        A VAE blurs because its prior treats every number of the code as independent of the others. Here the code is \
+        split into levels, and each level is drawn knowing the ones above it.
+        """,
+      how: """
+        The top level is a few numbers for the whole picture; each further level is a finer grid that adds what the ones \
+        above have left open, down to the pixels. The same top-down network is used for drawing and for encoding; in \
+        encoding it also looks at the picture. It is a VAE many times over, trained as one with the same bound.
+        """,
+      weakness: """
+        The codes are still continuous and every level pays for being precise. With a short training budget the fine \
+        levels are the last to learn anything.
+        """,
+      equation:
+        "p(z) = p(z<sub>0</sub>) p(z<sub>1</sub> | z<sub>0</sub>) … p(z<sub>L</sub> | z<sub>&lt;L</sub>), &emsp; "
+        + "q(z | x) = q(z<sub>0</sub> | x) q(z<sub>1</sub> | z<sub>0</sub>, x) …",
+      source: "Vahdat and Kautz 2020, NVAE; Child 2020, Very Deep VAEs")
+}

@@ -1,0 +1,50 @@
+import ArrayFiles
+import Basics
+import Foundation
+import LatentModels
+import LinearAlgebra
+import Pages
+
+/// Probabilistic PCA; see `PPCA`.
+package enum PPCARung: LadderRung {
+  package static let name = "ppca"
+  package static let takesMissingValues = true
+
+  package static func read(_ file: SafeTensors, path: String) throws(PipelineError) -> any WritableModel {
+    try PPCA(file, path: path)
+  }
+
+  package static func fit(_ x: Matrix, side: Int?, options: LadderOptions) throws(PipelineError) -> FittedRung {
+    let latentDimensions = options.latentDimensions ?? max(1, min(64, x.columns - 1, x.rows - 1))
+    if options.allowsMissingValues && x.elements.contains(where: \.isNaN) {
+      var search = PPCA.Options()
+      (search.seed, search.threads) = (options.seed, options.threads)
+      let model = try PPCA(missingValues: x, latentDimensions: latentDimensions, options: search)
+      let missing = x.elements.count { $0.isNaN }
+      return FittedRung(model: model, notes: ["\(missing) of \(x.elements.count) values are missing; fitted by EM."])
+    }
+    let model = try PPCA(fitting: x, latentDimensions: latentDimensions, threads: options.threads)
+    return FittedRung(model: model, notes: ["The code has \(latentDimensions) dimensions."])
+  }
+
+  package static let text =
+    RungText(
+      title: "Probabilistic PCA", idea: "a few directions in which pictures vary, and noise",
+      answers: """
+        A covariance has a number for every pair of pixels, far more than the pictures can teach. But pictures do not \
+        vary in every way: a few dozen directions carry most of what differs between them.
+        """,
+      how: """
+        A short code z is drawn from a standard bell, a matrix W turns it into a picture, and noise of the same strength \
+        everywhere is added. Everything is linear and Gaussian, so the best W and σ² can be written down (the leading \
+        principal components and the mean of the variance that they leave over), the code of a given picture has a closed \
+        form, and EM arrives at the same place. From here on, every rung has a code and a decoder.
+        """,
+      weakness: """
+        The decoder is a matrix: every picture is a weighted sum of the same few pictures. Shapes that move or change \
+        cannot be expressed so, and what the sum does not reach is left to grey noise, equally strong in the empty corner \
+        and in the middle of a face.
+        """,
+      equation: "z ~ N(0, I), &emsp; x | z ~ N(W z + μ, σ² I), &emsp; p(x) = N(x | μ, W Wᵀ + σ² I)",
+      source: "Tipping and Bishop 1999, Probabilistic Principal Component Analysis")
+}
