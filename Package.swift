@@ -117,7 +117,8 @@ let package = Package(
       name: "DALLE",
       dependencies: [
         "Basics", "Checkpoints", "Datasets", "EmojiData", "Evaluation", "Generation", "ImageTokenizers", "Imaging",
-        "Ladder", "LadderReport", "LatentModels", "LinearAlgebra", "NN", "Priors", "Rankers", "TensorCore",
+        "Ladder", "LadderReport", "LatentModels", "LinearAlgebra", "NN", "Optimization", "Priors", "Rankers",
+        "TensorCore",
         "TextTokenizer", "Training",
       ]),
     .executableTarget(

@@ -12,6 +12,7 @@
 @_exported import LatentModels
 @_exported import LinearAlgebra
 @_exported import NN
+@_exported import Optimization
 @_exported import Priors
 @_exported import Rankers
 @_exported import TensorCore

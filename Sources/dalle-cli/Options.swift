@@ -6,6 +6,7 @@ import EmojiData
 import Foundation
 import Imaging
 import NN
+import Optimization
 import Priors
 import TensorCore
 import TextTokenizer
@@ -81,12 +82,17 @@ struct VocabularyOptions: ParsableArguments {
     help: "The text vocabulary to take in place of the checkpoint's: the name of one in vocab/, or a file.")
   var name: String?
 
+  /// Where the vocabulary of a name is kept.
+  static func file(named name: String) -> URL {
+    URL(fileURLWithPath: "vocab").appendingPathComponent("\(name).json")
+  }
+
   /// - Returns: the one named; nil where none is.
   /// - Throws: `PipelineError` where it is missing or damaged.
   func read() throws(PipelineError) -> BytePairEncoding? {
     guard let name else { return nil }
     if let path = NamedFile.path(name) { return try BytePairEncoding(contentsOf: path) }
-    let named = URL(fileURLWithPath: "vocab").appendingPathComponent("\(name).json")
+    let named = Self.file(named: name)
     let file = URL(fileURLWithPath: name)
     let found = [named, file].first(where: NamedFile.exists)
     return try BytePairEncoding(

@@ -52,6 +52,7 @@ struct TrainPrior: ParsableCommand {
     var settings = try training.settings(augmentation: TrainingSettings.standardAugmentation(of: .prior))
     settings.priorKind = kind
     settings.vocabularySize = vocabularySize
+    settings.vocabulary = vocabulary.name
     settings.textLength = textLength
     settings.dropout = dropout
     settings.attention = try attention.map { list throws(PipelineError) in

@@ -6,15 +6,23 @@ import TextTokenizer
 
 struct TrainVocabulary: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Trains a byte-level BPE vocabulary on the captions of a data set's train split.")
+    abstract: "Trains a byte-level BPE vocabulary on the captions of a data set's train split, or on any text.")
 
   @OptionGroup var data: DataOptions
   @OptionGroup var forms: CaptionFormOptions
   @Option(parsing: .unconditional, help: "Pieces, the 256 bytes included.")
   var vocabularySize = TrainingSettings().vocabularySize
+  @Option(help: "A file of text to learn from in place of a data set, a caption a line.") var text: String?
+  @Option(help: "The name under which it is kept in vocab/, for --vocabulary.") var name: String?
   @Option(help: "The file to write; the checkpoint's vocabulary.json unless given.") var output: String?
   @Flag(help: "Print what was made as JSON.") var json = false
   @OptionGroup var checkpoint: CheckpointOptions
+
+  func validate() throws {
+    if name != nil && output != nil { throw ValidationError("--name and --output are two places for one file") }
+    if let name, name.isEmpty || name.contains("/") { throw ValidationError("--name must be a name, not a path") }
+    if text != nil && data.data != nil { throw ValidationError("--text takes the place of a data set; leave one out") }
+  }
 
   private struct Report: Encodable {
     var file: String
@@ -27,25 +35,40 @@ struct TrainVocabulary: ParsableCommand {
     settings.vocabularySize = vocabularySize
     try settings.validate()
     let target = checkpoint.forTraining()
-    for (part, isThere) in [("prior", target.hasPrior), ("ranker", target.hasRanker)] where output == nil && isThere {
+    let isForCheckpoint = output == nil && name == nil
+    for (part, isThere) in [("prior", target.hasPrior), ("ranker", target.hasRanker)] where isForCheckpoint && isThere {
       throw PipelineError(
         .cannotCreate,
         "\(target.url.path) has a \(part) that was trained with its vocabulary; name another --checkpoint or --output")
     }
-    let file = try output.map(OutputFile.url) ?? target.vocabularyFile
-    // Captions are all that is needed; the pictures are read as small as possible.
-    let dataSet = try data.open(pictureSize: 1)
-    let captions = dataSet.trainingTexts(dataSet.forms(try forms.kinds()))
+    let file = try output.map(OutputFile.url) ?? name.map(VocabularyOptions.file) ?? target.vocabularyFile
+    let captions = try text.map { try Self.lines(of: $0) } ?? captionsOfData()
     let vocabulary = try BytePairEncoding.train(on: captions, vocabularySize: vocabularySize)
     if vocabulary.vocabularySize < vocabularySize {
       Console.note("the captions give \(vocabulary.vocabularySize) pieces, fewer than the \(vocabularySize) asked for")
     }
-    if output == nil { try AtomicFile.createDirectory(target.url) }
+    if output == nil { try AtomicFile.createDirectory(file.deletingLastPathComponent()) }
     try vocabulary.write(to: file)
     if json {
       return try Console.json(
         Report(file: file.relativePath, pieces: vocabulary.vocabularySize, captions: captions.count))
     }
     try Console.result(file.relativePath)
+  }
+
+  private func captionsOfData() throws -> [String] {
+    // Captions are all that is needed; the pictures are read as small as possible.
+    let dataSet = try data.open(pictureSize: 1)
+    return dataSet.trainingTexts(dataSet.forms(try forms.kinds()))
+  }
+
+  private static func lines(of path: String) throws -> [String] {
+    let contents = try InputFile.contents(of: URL(fileURLWithPath: path), maximumByteCount: 1 << 30)
+    guard let text = String(validating: contents, as: UTF8.self) else {
+      throw PipelineError(.badData, "\(path) is no text in UTF-8")
+    }
+    let lines = text.split(whereSeparator: \.isNewline).map(String.init)
+    guard !lines.isEmpty else { throw PipelineError(.badData, "\(path) holds no text") }
+    return lines
   }
 }

@@ -141,23 +141,9 @@ import Testing
       command.arguments("--steps", "2", "--seed", "8"), in: folder,
       prologue: "ulimit -f \(command == .ranker ? 2000 : 16000)")
     outcome.expectFailure(74, "training-state.safetensors failed", "nothing was changed")
-    // What was there is all there still: in its place, or set aside whole.
-    let after = try folder.contents(of: "checkpoints/local")
-    for (name, content) in before {
-      #expect(after[name] == content || after["previous/\(name)"] == content, "\(name)")
-    }
-    #expect(!after.keys.contains { $0.hasSuffix(".partial") })
-  }
-
-  @Test func aFullDiskWhileSettingTheOldCheckpointAside() throws {
-    let folder = try Trained.copy()
-    try Program.run(TrainingCommand.prior.arguments("--steps", "1", "--seed", "7"), in: folder).expectSuccess()
-    let before = try folder.contents(of: "checkpoints/local").filter { !$0.key.hasPrefix("log/") }
-    // 2 or 1 MB: no room for the image tokenizer's copy.
-    let outcome = try Program.run(
-      TrainingCommand.prior.arguments("--steps", "1", "--seed", "8"), in: folder, prologue: "ulimit -f 2000")
-    outcome.expectFailure(74, "Nothing was changed")
-    #expect(try folder.contents(of: "checkpoints/local").filter { !$0.key.hasPrefix("log/") } == before)
+    // What was there is all there still, and nothing else.
+    let after = try folder.contents(of: "checkpoints/local").filter { !$0.key.hasPrefix("log/") }
+    #expect(after == before)
   }
 
   @Test func aFolderThatIsLostBetweenTwoSaves() throws {

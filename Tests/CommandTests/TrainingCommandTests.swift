@@ -148,7 +148,7 @@ private func savedStep(_ folder: TemporaryFolder, _ stage: String) -> Int? {
     let left = try FileManager.default.contentsOfDirectory(atPath: folder.path("checkpoints/local").path)
     #expect(
       left.sorted() == [
-        "README.md", "captions.txt", "config.json", "image-tokenizer.safetensors", "log", "prior.safetensors",
+        ".lock", "README.md", "captions.txt", "config.json", "image-tokenizer.safetensors", "log", "prior.safetensors",
         "training-state.safetensors", "vocabulary.json",
       ])
   }
@@ -201,6 +201,36 @@ private func savedStep(_ folder: TemporaryFolder, _ stage: String) -> Int? {
         #expect(folder.exists(command.weights))
       }
     }
+  }
+
+  @Test func aVocabularyHasANameOfItsOwn() throws {
+    let folder = try Trained.copy()
+    try folder.write("a tapir made of accordion\na blue tapir\n", to: "words.txt")
+    let made = try Program.run(["train-vocabulary", "--text", "words.txt", "--name", "zoo"], in: folder)
+    made.expectSuccess()
+    #expect(made.outputLines == ["vocab/zoo.json"])
+    let pieces = try Program.run(["tokenize", "tapir", "--vocabulary", "zoo"], in: folder)
+    #expect(pieces.outputLines.count == 1 && pieces.output.hasSuffix("\t tapir\n"), "\(pieces)")
+
+    let before = try folder.read("checkpoints/local/vocabulary.json")
+    let again = TrainingCommand.prior.arguments("--steps", "2", "--vocabulary", "zoo")
+    try Program.run(again + ["--warm-start"], in: folder).expectSuccess()
+    #expect(try folder.read("checkpoints/local/vocabulary.json") == folder.read("vocab/zoo.json"))
+    #expect(try folder.read("checkpoints/local/previous/vocabulary.json") == before)
+    #expect(
+      String(decoding: try folder.read("checkpoints/local/README.md"), as: UTF8.self).contains("--vocabulary zoo"))
+    try Program.run(["generate", "a red square", "--checkpoint", "local", "--output", "x.png"], in: folder)
+      .expectSuccess()
+
+    for (arguments, words) in [
+      (["--text", "words.txt", "--name", "a/b"], "--name"), (["--text", "words.txt", "data"], "--text"),
+      (["--name", "x", "--output", "y.json"], "--output"),
+    ] {
+      try Program.run(["train-vocabulary"] + arguments, in: folder).expectFailure(64, words)
+    }
+    try Program.run(["train-vocabulary", "--text", "none.txt", "--output", "v.json"], in: folder).expectFailure(
+      66, "none.txt")
+    try Program.run(["tokenize", "x", "--vocabulary", "none"], in: folder).expectFailure(66, "none.json")
   }
 
   @Test func aVocabularyTrainedBeforehandIsUsed() throws {

@@ -2,6 +2,7 @@ import ArrayFiles
 import Datasets
 import Foundation
 import NN
+import Optimization
 import TensorCore
 import TestSupport
 import Testing
@@ -298,7 +299,7 @@ import TextTokenizer
       from: (0, 0),
       step: { (step, _, _) throws(PipelineError) in
         steps = step + 1
-        return .init(loss: 1, gradientNorm: 1, metrics: [])
+        return .init(loss: 1, gradientNorm: 1)
       },
       validate: { (progress) throws(PipelineError) in
         validated = progress.step
@@ -320,7 +321,7 @@ import TextTokenizer
       step: { (_, learningRate, progress) throws(PipelineError) in
         shares.append(progress)
         rates.append(learningRate)
-        return .init(loss: 1, gradientNorm: 1, metrics: [])
+        return .init(loss: 1, gradientNorm: 1)
       },
       validate: { (_) throws(PipelineError) in [("validation_image_loss", 2)] },
       save: { (_, _) throws(PipelineError) in })
@@ -341,7 +342,7 @@ import TextTokenizer
         from: (0, 0),
         step: { (step, _, _) throws(PipelineError) in
           steps = step + 1
-          return .init(loss: .nan, gradientNorm: isBad(step) ? .nan : 1, metrics: [])
+          return .init(loss: isBad(step) ? .nan : 1, gradientNorm: isBad(step) ? .nan : 1)
         }, validate: { (_) throws(PipelineError) in [] }, save: { (_, _) throws(PipelineError) in })
       withExtendedLifetime(folder) {}
     }

@@ -4,6 +4,7 @@ import ImageTokenizers
 import LinearAlgebra
 import Priors
 import NN
+import Optimization
 import TensorCore
 import TestSupport
 import Testing
@@ -207,6 +208,21 @@ import Testing
         #expect(prior.layers * prior.reach >= prior.gridSide - 1)
       }
     }
+  }
+
+  @Test func theBatchSizeIsThatOfBothStages() throws {
+    func fitted(batchSize: Int?) throws -> TwoStageModel {
+      try TwoStageModel(
+        fitting: Self.rows(48), kind: Self.vqvae, configuration: Self.configuration(Self.vqvae), bound: .steps(3),
+        batchSize: batchSize, threads: 2, seed: 3, precision: .float32)
+    }
+    let (standard, same, other) = (
+      try fitted(batchSize: nil), try fitted(batchSize: 32), try fitted(batchSize: 5)
+    )
+    let weights = [standard, same, other].map { model in model.tensors.map(\.tensor.scalars) }
+    #expect(weights[0] == weights[1])
+    #expect(zip(weights[0], weights[2]).count { $0 != $1 } > weights[0].count / 2)
+    #expect(throws: PipelineError.self) { try fitted(batchSize: 0) }
   }
 
   @Test func matricesThatDoNotDo() throws {

@@ -57,6 +57,17 @@ public enum AtomicFile {
     }
   }
 
+  /// Makes sure that names that were made or changed in a folder survive a loss of power.
+  /// - Throws: `PipelineError` of kind `.inputOutput`.
+  public static func sync(_ folder: URL) throws(PipelineError) {
+    let descriptor = open(folder.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    defer { if descriptor >= 0 { close(descriptor) } }
+    // Not every file system knows how to sync a folder.
+    guard descriptor >= 0, fsync(descriptor) == 0 || errno == EINVAL else {
+      throw PipelineError(.inputOutput, "cannot sync the folder \(folder.path): \(lastSystemError())")
+    }
+  }
+
   /// The C library's words for `errno`.
   static func lastSystemError() -> String { String(cString: strerror(errno)) }
 }

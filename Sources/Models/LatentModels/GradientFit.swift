@@ -6,11 +6,6 @@ import TensorCore
 /// Fits a rung that is learnt by gradients: AdamW over shuffled batches, a learning rate that ends annealed, and as
 /// parameters the moving average of the last steps'. With a bound in steps the result depends on seed and threads alone.
 public struct GradientFit: Sendable {
-  public enum Bound: Sendable, Equatable {
-    case steps(Int)
-    case seconds(Double)
-  }
-
   /// A point of the learning curve.
   public struct Point: Sendable, Codable, Equatable {
     /// Steps made.
@@ -23,7 +18,7 @@ public struct GradientFit: Sendable {
     public var heldOut: Double?
   }
 
-  public var bound: Bound
+  public var bound: TrainingBound
   public var batchSize = 64
   public var learningRate: Float = 1e-3
   public var warmUpSteps = 100
@@ -38,7 +33,7 @@ public struct GradientFit: Sendable {
   /// The number of points of the curve.
   public var points = 10
 
-  public init(_ bound: Bound) { self.bound = bound }
+  public init(_ bound: TrainingBound) { self.bound = bound }
 
   /// - Parameters:
   ///   - model: with initial parameters.
@@ -46,8 +41,8 @@ public struct GradientFit: Sendable {
   ///   - heldOut: rows that the curve is measured on, and nothing is learnt from.
   ///   - report: called for each point of the curve.
   /// - Returns: the learning curve; the model's parameters are changed in place.
-  /// - Throws: `PipelineError` of kind `.badData` where rows do not fit the model or training diverges, `.usage` for
-  ///   settings that make no sense.
+  /// - Throws: `PipelineError` of kind `.badData` where rows do not fit the model, `.usage` for settings that make no sense
+  ///   and where the learning rate diverges.
   @discardableResult
   public func callAsFunction<Model: GradientTrainedModel>(
     _ model: Model, rows: Matrix, heldOut: Matrix? = nil, report: (Point) -> Void = { _ in }
@@ -61,63 +56,50 @@ public struct GradientFit: Sendable {
     options.averageDecay = averageDecay
     let optimizer = AdamW(ParameterStore(model, precision: precision), options: options)
     let trainer = ReplicaTrainer(optimizer, team: team)
-    let schedule = LearningRateSchedule(peak: learningRate, warmUpSteps: warmUpSteps)
-    let clock = ContinuousClock()
-    let start = clock.now
+    let loop = DescentLoop(
+      schedule: LearningRateSchedule(peak: learningRate, warmUpSteps: warmUpSteps), bound: bound,
+      stepsPerEpoch: Double(rows.rows) / Double(batchSize))
     var curve: [Point] = []
-    var order = BatchOrder(rows: rows.rows, seed: seed)
-    var (step, sum, count, leftOut) = (0, 0.0, 0, 0)
-    while true {
-      let seconds = (clock.now - start) / .seconds(1)
-      let progress = progress(step: step, seconds: seconds)
-      if step > 0 && (progress >= 1 || progress * Double(points) >= Double(curve.count + 1)) {
-        var point = Point(step: step, seconds: seconds, loss: sum / Double(max(1, count)))
-        if let heldOut, model.likelihood != .none { point.heldOut = try measure(model, heldOut, optimizer) }
-        curve.append(point)
-        report(point)
-        (sum, count) = (0, 0)
-      }
-      if progress >= 1 { break }
-      let batch = order.next(batchSize)
-      let x = self.batch(rows, batch.indices, epoch: batch.epoch)
-      let result = trainer.step(learningRate: schedule.rate(step: step, progress: progress)) { shard in
-        let range = team.range(of: shard, total: batchSize)
-        let part = x.view(
-          range.lowerBound * rows.columns..<range.upperBound * rows.columns, shape: [range.count, rows.columns])
-        let noise = NoiseStream(seed: seed, stream: RandomStream.fittingNoise(UInt64(step) << 8 | UInt64(shard)))
-        return model.loss(part, progress: progress, noise: noise, precision: precision)
-          * (Float(range.count) / Float(batchSize))
-      }
-      step += 1
-      leftOut = result.gradientNorm.isFinite && result.loss.isFinite ? 0 : leftOut + 1
-      if leftOut == 0 { (sum, count) = (sum + Double(result.loss), count + 1) }
-      guard leftOut < 20 else {
-        throw PipelineError(.badData, "training diverged at step \(step): lower the learning rate or scale the rows")
-      }
-    }
+    var order = BatchOrder(rows: rows.rows, seed: seed) { RandomStream.fittingOrder($0) }
+    var (sum, count) = (0.0, 0)
+    try loop.run(
+      advice: "lower it or scale the rows",
+      step: { (step, learningRate, progress) throws(PipelineError) in
+        let batch = order.next(batchSize)
+        let x = self.batch(rows, batch.indices, epoch: batch.epoch)
+        let result = trainer.step(learningRate: learningRate) { shard in
+          let range = team.range(of: shard, total: batchSize)
+          let part = x.view(
+            range.lowerBound * rows.columns..<range.upperBound * rows.columns, shape: [range.count, rows.columns])
+          let noise = NoiseStream(seed: seed, stream: RandomStream.fittingNoise(UInt64(step) << 8 | UInt64(shard)))
+          return model.loss(part, progress: progress, noise: noise, precision: precision)
+            * (Float(range.count) / Float(batchSize))
+        }
+        return .init(loss: result.loss, gradientNorm: result.gradientNorm)
+      },
+      after: { (progress, result) throws(PipelineError) in
+        if result.isFinite { (sum, count) = (sum + Double(result.loss), count + 1) }
+        if progress.isComplete || progress.fraction * Double(points) >= Double(curve.count + 1) {
+          var point = Point(step: progress.step, seconds: progress.seconds, loss: sum / Double(max(1, count)))
+          if let heldOut, model.likelihood != .none { point.heldOut = try measure(model, heldOut, optimizer) }
+          curve.append(point)
+          report(point)
+          (sum, count) = (0, 0)
+        }
+        return true
+      })
     if let average = optimizer.average { optimizer.store.values.assign(average) }
     optimizer.store.refreshOperands()
     return curve
   }
 
   private func validate() throws(PipelineError) {
-    let isBounded: Bool
-    switch bound {
-    case .steps(let steps): isBounded = steps > 0
-    case .seconds(let seconds): isBounded = seconds > 0 && seconds.isFinite
-    }
-    guard isBounded, (1...65536).contains(batchSize), (1...256).contains(threads), points > 0,
-      learningRate > 0, learningRate.isFinite, (0..<1).contains(averageDecay)
+    try bound.validate()
+    guard (1...65536).contains(batchSize), (1...256).contains(threads), points > 0, learningRate > 0,
+      learningRate.isFinite, (0..<1).contains(averageDecay)
     else {
       throw PipelineError(
-        .usage, "bound, batch size, threads, points and learning rate must be positive, the average's decay below 1")
-    }
-  }
-
-  private func progress(step: Int, seconds: Double) -> Double {
-    switch bound {
-    case .steps(let steps): Double(step) / Double(steps)
-    case .seconds(let limit): seconds / limit
+        .usage, "batch size, threads, points and learning rate must be positive, the average's decay below 1")
     }
   }
 
@@ -169,30 +151,5 @@ extension Matrix {
   public func dequantized(seed: UInt64, stream: UInt64 = 0) -> Matrix {
     var random = Philox(seed: seed, stream: stream)
     return Matrix(elements.map { dequantizedByte($0, Double(random.uniform())) }, rows: rows, columns: columns)
-  }
-}
-
-/// Batches of row numbers, every row once an epoch; a batch may reach from one epoch into the next.
-private struct BatchOrder {
-  private let rows: Int
-  private let seed: UInt64
-  private var epoch = -1
-  private var left: ArraySlice<Int> = []
-
-  init(rows: Int, seed: UInt64) { (self.rows, self.seed) = (rows, seed) }
-
-  mutating func next(_ count: Int) -> (indices: [Int], epoch: Int) {
-    var indices: [Int] = []
-    while indices.count < count {
-      if left.isEmpty {
-        epoch += 1
-        var random = Philox(seed: seed, stream: RandomStream.fittingOrder(UInt64(epoch)))
-        left = random.permutation(rows)[...]
-      }
-      let part = left.prefix(count - indices.count)
-      indices += part
-      left = left.dropFirst(part.count)
-    }
-    return (indices, epoch)
   }
 }

@@ -35,9 +35,6 @@ public struct Checkpoint: Sendable {
     ]
   }
 
-  /// What speaks in text tokens.
-  package var filesOfVocabulary: [URL] { [priorFile, rankerFile, vocabularyFile, trainingStateFile] }
-
   public var hasImageTokenizer: Bool { exists(imageTokenizerFile) }
   public var hasVocabulary: Bool { exists(vocabularyFile) }
   public var hasPrior: Bool { exists(priorFile) && hasVocabulary }
@@ -53,6 +50,7 @@ public struct Checkpoint: Sendable {
 
   /// - Throws: `PipelineError` of kind `.noInput` where there is no `config.json`, `.badData` where it is not one.
   public func readConfiguration() throws(PipelineError) -> CheckpointConfiguration {
+    try finishSave()
     guard exists(url) else { throw PipelineError(.noInput, "there is no checkpoint \(url.path)") }
     guard exists(configurationFile) else {
       throw PipelineError(.noInput, "\(url.path) is no checkpoint: it has no config.json")
@@ -165,8 +163,13 @@ public struct Checkpoint: Sendable {
   }
 
   /// Makes the folder and makes sure that files can be written to it, before hours are spent on what they will hold.
-  /// Removes what a kill amidst a save has left.
-  package func create() throws(PipelineError) {
+  /// Finishes or removes what a kill amidst a save has left.
+  /// - Returns: the right to write to it, which lasts as long as this lives.
+  /// - Throws: `PipelineError` of kind `.cannotCreate` where another run has it, or the folder takes no files.
+  package func create() throws(PipelineError) -> CheckpointLock {
+    try AtomicFile.createDirectory(url)
+    let lock = try CheckpointLock(of: url)
+    try finishSaves()
     try AtomicFile.createDirectory(logFolder)
     for folder in [url, logFolder] {
       for name in (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
@@ -177,37 +180,6 @@ public struct Checkpoint: Sendable {
     let probe = url.appendingPathComponent(".probe")
     try AtomicFile.write(Data(), to: probe)
     try? FileManager.default.removeItem(at: probe)
-  }
-
-  /// Puts all that the checkpoint holds into the folder `previous`, in place of what is there: what a new run replaces
-  /// is moved, the rest copied, so that `previous` is a checkpoint of its own.
-  /// - Returns: whether there was a checkpoint.
-  package func setAside(_ replaced: [URL]) throws(PipelineError) -> Bool {
-    guard exists(configurationFile) else { return false }
-    let manager = FileManager.default
-    let unfinished = url.appendingPathComponent("previous.partial")
-    func place(of file: URL, in folder: URL) -> URL { folder.appendingPathComponent(file.lastPathComponent) }
-    do {
-      if exists(unfinished) { try manager.removeItem(at: unfinished) }
-      try manager.createDirectory(at: unfinished, withIntermediateDirectories: true)
-      for file in files where exists(file) && !replaced.contains(file) {
-        try manager.copyItem(at: file, to: place(of: file, in: unfinished))
-      }
-    } catch {
-      try? manager.removeItem(at: unfinished)
-      throw PipelineError(
-        .inputOutput,
-        "cannot copy the old checkpoint to \(previousFolder.path): is the disk full? Nothing was changed")
-    }
-    do {
-      if exists(previousFolder) { try manager.removeItem(at: previousFolder) }
-      try manager.moveItem(at: unfinished, to: previousFolder)
-      for file in replaced where exists(file) {
-        try manager.moveItem(at: file, to: place(of: file, in: previousFolder))
-      }
-    } catch {
-      throw PipelineError(.cannotCreate, "cannot set the old checkpoint aside in \(previousFolder.path)")
-    }
-    return true
+    return lock
   }
 }

@@ -3,6 +3,7 @@ import Datasets
 import ImageTokenizers
 import NN
 import Priors
+import Optimization
 import TensorCore
 
 /// How one stage is trained. What is left at nil is chosen by the stage.
@@ -35,6 +36,8 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   public static let standardRefinementCorruption: Float = 0.3
   /// Whether a prior's run begins with the weights that the checkpoint holds.
   public var isWarmStart = false
+  /// What the vocabulary is called that a prior's run was given in place of the checkpoint's.
+  public var vocabulary: String?
   /// Of the text vocabulary.
   public var vocabularySize = 8192
   /// Text tokens of the prior.

@@ -26,9 +26,9 @@ public struct ModelCard {
     self.wording = wording
   }
 
-  /// Writes the card to the checkpoint's folder.
-  public func write() throws(PipelineError) {
-    try AtomicFile.write(Data(markdown.utf8), to: checkpoint.modelCardFile)
+  /// Writes the card to the checkpoint's folder, or to a file of one that is being saved.
+  public func write(to file: URL? = nil) throws(PipelineError) {
+    try AtomicFile.write(Data(markdown.utf8), to: file ?? checkpoint.modelCardFile)
   }
 
   var markdown: String {
@@ -137,6 +137,7 @@ public struct ModelCard {
       options.append(("vocabulary-size", "\(s.vocabularySize)"))
     }
     if let attention = s.attention { options.append(("attention", attention.list)) }
+    if let vocabulary = s.vocabulary { options.append(("vocabulary", vocabulary)) }
     if s.isWarmStart { options.append(("warm-start", "")) }
     if s.imageCorruption != TrainingSettings().imageCorruption {
       options.append(("image-corruption", "\(s.imageCorruption)"))

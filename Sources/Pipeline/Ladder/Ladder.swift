@@ -4,10 +4,11 @@ import Checkpoints
 import Foundation
 import LatentModels
 import LinearAlgebra
+import Optimization
 import TensorCore
 
 /// What a rung of the ladder is: a model, how it is fitted, and what is said of it. A new one is a file and a line in
-/// ``Rung/all``.
+/// `Rung.all`.
 package protocol LadderRung: Sendable {
   /// On the command line, in model files and in reports.
   static var name: String { get }

@@ -98,15 +98,16 @@ public struct TwoStageModel: WritableModel, Module {
   ///   - kind: of the tokenizer.
   ///   - configuration: the shape; that of ``standardConfiguration(_:pictureSize:)`` unless given.
   ///   - bound: of both stages together where it is a time; steps and epochs are those of each model.
+  ///   - batchSize: rows a step; 32 where nil.
   ///   - threads: replicas that share out each batch.
   ///   - seed: names all random numbers.
   ///   - precision: of the operands of products.
   ///   - report: told what is being trained, the share of the whole that is done, and the loss.
   /// - Throws: `PipelineError` of kind `.badData` where the rows are no pictures or not finite, `.usage` for a shape or
-  ///   bound that makes no sense.
+  ///   bound that makes no sense, and where training diverges.
   public init(
     fitting x: Matrix, kind: ImageTokenizerKind, configuration: Configuration? = nil, bound: TrainingBound,
-    threads: Int = ProcessInfo.processInfo.activeProcessorCount, seed: UInt64 = 0,
+    batchSize: Int? = nil, threads: Int = ProcessInfo.processInfo.activeProcessorCount, seed: UInt64 = 0,
     precision: ElementType = Engine.preferredPrecision,
     report: (_ what: String, _ share: Double, _ loss: Float) -> Void = { _, _, _ in }
   ) throws(PipelineError) {
@@ -116,7 +117,7 @@ public struct TwoStageModel: WritableModel, Module {
     }
     guard x.rows > 0 else { throw PipelineError(.badData, "there are no pictures to fit") }
     var settings = TrainingSettings()
-    settings.bound = bound
+    (settings.bound, settings.batchSize) = (bound, batchSize)
     try settings.validate()
     let standard = try Self.standardConfiguration(kind, pictureSize: S)
     let configuration = configuration ?? standard
@@ -127,12 +128,14 @@ public struct TwoStageModel: WritableModel, Module {
     self.init(configuration, seed: seed)
     self.threads = threads
     try check(x)
+    let batchSize = batchSize ?? Fitting.standardBatchSize
     let fitting = Fitting(
-      team: try ThreadTeam(count: min(threads, Fitting.batchSize)), rows: x.rows, seed: seed, precision: precision)
+      team: try ThreadTeam(count: min(threads, batchSize)), rows: x.rows, batchSize: batchSize, seed: seed,
+      precision: precision)
     // The priors' parts of the time are as their grids, but for the fewest places.
     let work = configuration.priors.map { Double(max(16, $0.imageLength)) }
     let shares = [0.5] + work.map { 0.5 * $0 / work.reduce(0, +) }
-    fitting.run(tokenizer, pictures: x, bound: bound.timePart(shares[0])) {
+    try fitting.run(tokenizer, pictures: x, bound: bound.timePart(shares[0])) {
       report(kind.title, shares[0] * $0, $1)
     }
     let levels = tokens(of: x, team: fitting.team)
@@ -140,7 +143,7 @@ public struct TwoStageModel: WritableModel, Module {
     var done = shares[0]
     for (level, prior) in priors.enumerated() {
       let (before, share) = (done, shares[level + 1])
-      fitting.run(prior, level: level, of: levels, bound: bound.timePart(share)) {
+      try fitting.run(prior, level: level, of: levels, bound: bound.timePart(share)) {
         report("prior \(level + 1) of \(priors.count)", before + share * $0, $1)
       }
       done += share
@@ -337,86 +340,85 @@ public struct TwoStageModel: WritableModel, Module {
 
 /// Gradient descent on the rows of a matrix, for both stages.
 private struct Fitting {
-  static let batchSize = 32
+  static let standardBatchSize = 32
   private static let learningRate: Float = 1e-3
 
   let team: ThreadTeam
   /// The number of rows.
   let rows: Int
+  /// Rows a step.
+  let batchSize: Int
   let seed: UInt64
   let precision: ElementType
 
-  /// The rows of a step: each pass goes through all of them in a new order.
-  private func rows(step: Int) -> [Int] {
-    (step * Self.batchSize..<(step + 1) * Self.batchSize).reduce(into: (epoch: -1, order: [Int](), rows: [Int]())) {
-      let epoch = $1 / rows
-      if epoch != $0.epoch {
-        var random = Philox(seed: seed, stream: RandomStream.tokenFittingOrder(UInt64(epoch)))
-        $0 = (epoch, random.permutation(rows), $0.rows)
-      }
-      $0.rows.append($0.order[$1 % rows])
-    }.rows
-  }
-
   /// - Parameters:
   ///   - loss: the mean loss over the rows of one shard.
-  ///   - finish: what comes after the optimizer's step.
+  ///   - finish: what comes after an optimizer step that was not left out.
   private func run(
     _ model: some Module, bound: TrainingBound, weightDecay: Float, report: (Double, Float) -> Void,
     loss: (_ rows: [Int], _ step: Int, _ progress: Double, _ shard: Int) -> Tensor, finish: (_ step: Int) -> Void
-  ) {
+  ) throws(PipelineError) {
     var options = AdamW.Options()
     options.weightDecay = weightDecay
     let trainer = ReplicaTrainer(AdamW(ParameterStore(model, precision: precision), options: options), team: team)
-    let schedule = LearningRateSchedule(peak: Self.learningRate, warmUpSteps: 50)
-    let began = ContinuousClock.now
-    var step = 0
-    func progress() -> Double {
-      bound.progress(
-        step: step, stepsPerEpoch: Double(rows) / Double(Self.batchSize),
-        seconds: began.duration(to: .now).inSeconds)
-    }
-    var done = 0.0
-    while done < 1 {
-      let batch = rows(step: step)
-      let result = trainer.step(learningRate: schedule.rate(step: step, progress: done)) { shard in
-        let range = team.range(of: shard, total: batch.count)
-        return loss(Array(batch[range]), step, done, shard) * (Float(range.count) / Float(batch.count))
-      }
-      if result.gradientNorm.isFinite { finish(step) }
-      step += 1
-      done = progress()
-      report(min(1, done), result.loss)
-    }
+    let loop = DescentLoop(
+      schedule: LearningRateSchedule(peak: Self.learningRate, warmUpSteps: 50), bound: bound,
+      stepsPerEpoch: Double(rows) / Double(batchSize))
+    var order = BatchOrder(rows: rows, seed: seed) { RandomStream.tokenFittingOrder($0) }
+    try loop.run(
+      advice: "scale the rows to [0, 1)",
+      step: { (step, learningRate, progress) throws(PipelineError) in
+        let batch = order.next(batchSize).indices
+        let result = trainer.step(learningRate: learningRate) { shard in
+          let range = team.range(of: shard, total: batch.count)
+          return loss(Array(batch[range]), step, progress, shard) * (Float(range.count) / Float(batch.count))
+        }
+        if result.gradientNorm.isFinite { finish(step) }
+        return .init(loss: result.loss, gradientNorm: result.gradientNorm)
+      },
+      after: { (progress, result) throws(PipelineError) in
+        report(min(1, progress.fraction), result.loss)
+        return true
+      })
   }
 
   func run<Model: ImageTokenizer>(
     _ model: Model, pictures x: Matrix, bound: TrainingBound, report: (Double, Float) -> Void
-  ) {
+  ) throws(PipelineError) {
     let S = model.pictureSize
-    var statistics = [Model.Statistics?](repeating: nil, count: team.count)
-    statistics.withUnsafeMutableBufferPointer { statistics in
-      nonisolated(unsafe) let statistics = statistics
-      run(
-        model, bound: bound, weightDecay: 0.01, report: report,
-        loss: { rows, step, progress, shard in
-          let values = rows.flatMap { x.row($0).map(Float.init) }
-          let loss = model.loss(
-            Tensor(values, shape: [rows.count, S, S, 3]),
-            step: TokenizerStep(
-              progress: progress, noise: .training(seed: seed, step: step, shard: shard), precision: precision))
-          statistics[shard] = loss.statistics
-          return loss.total
-        },
-        finish: { model.finishStep(statistics.compactMap { $0 }, step: $0, seed: seed) })
+    let statistics = Shards<Model.Statistics>(count: team.count)
+    try run(
+      model, bound: bound, weightDecay: 0.01, report: report,
+      loss: { rows, step, progress, shard in
+        let values = rows.flatMap { x.row($0).map(Float.init) }
+        let loss = model.loss(
+          Tensor(values, shape: [rows.count, S, S, 3]),
+          step: TokenizerStep(
+            progress: progress, noise: .training(seed: seed, step: step, shard: shard), precision: precision))
+        statistics[shard] = loss.statistics
+        return loss.total
+      },
+      finish: { model.finishStep(statistics.all, step: $0, seed: seed) })
+  }
+
+  /// What each shard of a step leaves: written by its own thread, read when all are done.
+  private final class Shards<Element>: @unchecked Sendable {
+    private var elements: [Element?]
+
+    init(count: Int) { elements = Array(repeating: nil, count: count) }
+
+    subscript(shard: Int) -> Element? {
+      get { elements[shard] }
+      set { elements.withUnsafeMutableBufferPointer { $0[shard] = newValue } }
     }
+    var all: [Element] { elements.compactMap(\.self) }
   }
 
   /// - Parameter levels: each level's tokens of each row.
   func run(
     _ prior: PixelCNN, level: Int, of levels: [[[Int32]]], bound: TrainingBound, report: (Double, Float) -> Void
-  ) {
-    run(
+  ) throws(PipelineError) {
+    try run(
       prior, bound: bound, weightDecay: 0.05, report: report,
       loss: { rows, step, _, shard in
         let batch = PriorBatch(

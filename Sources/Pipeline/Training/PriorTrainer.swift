@@ -167,7 +167,6 @@ public struct PriorTrainer: StageTrainer {
           + checkpoint.rankerFile.lastPathComponent)
     }
     let vocabulary = try BytePairEncoding.train(on: texts, vocabularySize: settings.vocabularySize)
-    try vocabulary.write(to: checkpoint.vocabularyFile)
     observer.report(
       .note("trained a vocabulary of \(vocabulary.vocabularySize) pieces on \(texts.count) texts"))
     return vocabulary
@@ -214,7 +213,8 @@ public struct PriorTrainer: StageTrainer {
     options.averageDecay = settings.averageDecay > 0 ? settings.averageDecay : nil
     let optimizer = AdamW(ParameterStore(model, precision: precision), options: options)
     if let saved { try start.restore(optimizer, buffers: [], from: saved) }
-    try checkpoint.create()
+    let lock = try checkpoint.create()
+    defer { withExtendedLifetime(lock) {} }
     let trainer = ReplicaTrainer(optimizer, team: team)
     let batches = PrefetchingLoader(loader, startingAt: start.step)
     let log = TrainingLog(folder: checkpoint.logFolder, stage: .prior, resumingAt: saved.map { _ in start.step })
@@ -272,7 +272,7 @@ public struct PriorTrainer: StageTrainer {
         }
         let image = Double(losses.reduce(0) { $0 + $1.image })
         recentLoss = step == start.step ? image : 0.98 * recentLoss + 0.02 * image
-        return TrainingLoop.StepReport(
+        return DescentLoop.Result(
           loss: stepResult.loss, gradientNorm: stepResult.gradientNorm,
           metrics: [("image_loss", image), ("text_loss", Double(losses.reduce(0) { $0 + $1.text }))])
       },
@@ -320,13 +320,15 @@ public struct PriorTrainer: StageTrainer {
         state.configuration.priorTraining = state.summary(
           batchSize: batchSize, pictures: loader.indices.count, validation: lastValidation, retrieval: retrieval)
         updateResult()
-        let wasFirstSave = isFirstSave
+        let isFirst = isFirstSave
         try save(
-          state, optimizer, tensors: result.namedTensors(), to: checkpoint.priorFile,
-          replacing: isOtherVocabulary ? checkpoint.filesOfVocabulary : nil, "the prior that was here",
-          isFirst: &isFirstSave)
-        try known.write(to: checkpoint.captionsFile)
-        if wasFirstSave { try vocabulary.write(to: checkpoint.vocabularyFile) }
+          state, optimizer, tensors: result.namedTensors(), to: \.priorFile,
+          replacing: isOtherVocabulary ? [checkpoint.rankerFile] : [], "the prior that was here",
+          isFirst: &isFirstSave
+        ) { (save) throws(PipelineError) in
+          try known.write(to: save.captionsFile)
+          if isFirst { try vocabulary.write(to: save.vocabularyFile) }
+        }
       })
   }
 

@@ -95,7 +95,8 @@ public struct RankerTrainer: StageTrainer {
     options.weightDecay = 0.1
     let optimizer = AdamW(ParameterStore(model, precision: precision), options: options)
     if let saved { try start.restore(optimizer, buffers: [], from: saved) }
-    try checkpoint.create()
+    let lock = try checkpoint.create()
+    defer { withExtendedLifetime(lock) {} }
     let trainer = ReplicaTrainer(optimizer, team: team)
     let batches = PrefetchingLoader(loader, startingAt: start.step)
     let log = TrainingLog(folder: checkpoint.logFolder, stage: .ranker, resumingAt: saved.map { _ in start.step })
@@ -145,7 +146,7 @@ public struct RankerTrainer: StageTrainer {
           }
         }
         if stepResult.gradientNorm.isFinite { model.finishStep() }
-        return TrainingLoop.StepReport(
+        return DescentLoop.Result(
           loss: wholeLoss, gradientNorm: stepResult.gradientNorm,
           metrics: [("logit_scale", exp(Double(model.logScale.value.item)))])
       },
@@ -170,7 +171,7 @@ public struct RankerTrainer: StageTrainer {
         state.configuration.rankerTraining = state.summary(
           batchSize: batchSize, pictures: loader.indices.count, validation: lastValidation)
         try save(
-          state, optimizer, tensors: model.namedTensors(), to: checkpoint.rankerFile, "the ranker that was here",
+          state, optimizer, tensors: model.namedTensors(), to: \.rankerFile, "the ranker that was here",
           isFirst: &isFirstSave)
       })
   }

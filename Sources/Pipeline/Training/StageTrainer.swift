@@ -56,6 +56,7 @@ extension StageTrainer {
     configuration: (() throws(PipelineError) -> CheckpointConfiguration)? = nil
   ) throws(PipelineError) -> (state: TrainingState, saved: SafeTensors?) {
     try settings.validate()
+    try checkpoint.finishSave()
     guard resume else {
       let configuration = if let configuration { try configuration() } else { try checkpoint.readConfiguration() }
       var state = TrainingState(
@@ -75,28 +76,32 @@ extension StageTrainer {
   /// The forms in which a run reads the training captions; nil where it reads them as they stand.
   func captionForms(_ settings: TrainingSettings) -> CaptionForms? { dataSet.forms(settings.captionForms ?? []) }
 
-  /// Saves a run. What an earlier one has left moves to the folder `previous` at the first save.
+  /// Saves a run: all files together. What an earlier run has left moves to the folder `previous` at the first save.
   /// - Parameters:
   ///   - tensors: the model's, as others read them from `file`.
-  ///   - replaced: what a new run takes the place of; the stage's own file and the training state unless given.
+  ///   - file: the model's.
+  ///   - replaced: what a new run takes the place of, besides the stage's own file and the training state.
   ///   - what: how a note calls that.
   ///   - isFirst: whether nothing of a new run is saved yet; false afterwards.
+  ///   - others: writes what else belongs to the stage.
   func save(
     _ state: TrainingState, _ optimizer: AdamW, buffers: [(name: String, buffer: Buffer)] = [],
-    tensors: [(name: String, tensor: Tensor)], to file: URL, replacing replaced: [URL]? = nil,
-    _ what: String, isFirst: inout Bool
+    tensors: [(name: String, tensor: Tensor)], to file: KeyPath<Checkpoint, URL>, replacing replaced: [URL] = [],
+    _ what: String, isFirst: inout Bool, others: (Checkpoint) throws(PipelineError) -> Void = { _ in }
   ) throws(PipelineError) {
-    if isFirst, replaced != nil || checkpoint.exists(file),
-      try checkpoint.setAside(replaced ?? [file, checkpoint.trainingStateFile])
-    {
-      observer.report(.note("\(what) is now in \(checkpoint.previousFolder.relativePath)"))
+    let setsAside =
+      isFirst && checkpoint.exists(checkpoint.configurationFile)
+      && ([checkpoint[keyPath: file]] + replaced).contains(where: checkpoint.exists)
+    try checkpoint.save(settingAside: setsAside, removing: setsAside ? replaced : []) {
+      (save) throws(PipelineError) in
+      try state.write(optimizer, buffers: buffers, to: save.trainingStateFile)
+      try save.write(state.configuration)
+      try SafeTensors.write(tensors, as: .bfloat16, to: save[keyPath: file])
+      try ModelCard(checkpoint, state.configuration).write(to: save.modelCardFile)
+      try others(save)
     }
+    if setsAside { observer.report(.note("\(what) is now in \(checkpoint.previousFolder.relativePath)")) }
     isFirst = false
-    // The state first, from which the other files can be written again.
-    try state.write(optimizer, buffers: buffers, to: checkpoint.trainingStateFile)
-    try checkpoint.write(state.configuration)
-    try SafeTensors.write(tensors, as: .bfloat16, to: file)
-    try ModelCard(checkpoint, state.configuration).write()
   }
 
   /// - Throws: `PipelineError` of kind `.badData` where the data set is not opened at the tokenizer's size.

@@ -69,7 +69,8 @@ public struct TokenizerTrainer: StageTrainer {
     let optimizer = AdamW(ParameterStore(model, precision: precision), options: options)
     let buffers = model.namedBuffers()
     if let saved { try start.restore(optimizer, buffers: buffers, from: saved) }
-    try checkpoint.create()
+    let lock = try checkpoint.create()
+    defer { withExtendedLifetime(lock) {} }
     let trainer = ReplicaTrainer(optimizer, team: team)
     let batches = PrefetchingLoader(loader, startingAt: start.step)
     let log = TrainingLog(
@@ -112,7 +113,7 @@ public struct TokenizerTrainer: StageTrainer {
               "the codebook is collapsing: only \(use.used) of \(use.total) codes are in use (perplexity "
                 + "\(Int(use.perplexity))); more varied pictures, a smaller --preset or a lower --learning-rate help"))
         }
-        return TrainingLoop.StepReport(
+        return DescentLoop.Result(
           loss: result.loss, gradientNorm: result.gradientNorm,
           metrics: [
             ("psnr", psnrInDecibels(meanSquaredError: Double(squaredError))), ("perplexity", use.perplexity),
@@ -136,7 +137,7 @@ public struct TokenizerTrainer: StageTrainer {
           batchSize: batchSize, pictures: loader.indices.count, validation: lastValidation)
         // What was trained with another tokenizer is of no use with this one.
         try save(
-          state, optimizer, buffers: buffers, tensors: model.namedTensors(), to: checkpoint.imageTokenizerFile,
+          state, optimizer, buffers: buffers, tensors: model.namedTensors(), to: \.imageTokenizerFile,
           replacing: checkpoint.files, "what the checkpoint held before", isFirst: &isFirstSave)
       })
   }

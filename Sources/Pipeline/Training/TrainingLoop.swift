@@ -4,7 +4,7 @@ import Datasets
 import Optimization
 import TensorCore
 
-/// Runs the steps of one stage: schedule, reports, validation, saves and the end. What a step, a validation and a save
+/// The descent of one stage, with its reports, validations and saves. What a step, a validation and a save
 /// are is the stage's business.
 struct TrainingLoop {
   let schedule: LearningRateSchedule
@@ -20,13 +20,6 @@ struct TrainingLoop {
   private static let saveInterval = 90.0
   private static let validationInterval = 60.0
 
-  struct StepReport {
-    var loss: Float
-    var gradientNorm: Float
-    /// More numbers for the log, by their names there.
-    var metrics: [(name: String, value: Double)]
-  }
-
   /// - Parameters:
   ///   - start: steps and seconds of the run's earlier parts.
   ///   - step: makes one optimizer step, given the number of those before and the share of the run that is done.
@@ -35,66 +28,51 @@ struct TrainingLoop {
   /// - Throws: what the closures throw, and `PipelineError` of kind `.usage` where the learning rate diverges.
   func run(
     from start: (step: Int, seconds: Double),
-    step makeStep: (_ step: Int, _ learningRate: Float, _ progress: Double) throws(PipelineError) -> StepReport,
+    step makeStep: (_ step: Int, _ learningRate: Float, _ progress: Double) throws(PipelineError) -> DescentLoop.Result,
     validate: (_ progress: TrainingProgress) throws(PipelineError) -> [(name: String, value: Double)],
     save: (_ step: Int, _ seconds: Double) throws(PipelineError) -> Void
   ) throws(PipelineError) {
-    let clock = ContinuousClock()
-    let began = clock.now
-    func seconds() -> Double { start.seconds + began.duration(to: clock.now).inSeconds }
-    var step = start.step
-    var nextSave = start.seconds + (start.step == 0 ? Self.firstSave : Self.saveInterval)
-    var lastValidation = start.seconds
-    var badSteps = 0
-    var done = bound.progress(step: step, stepsPerEpoch: stepsPerEpoch, seconds: start.seconds)
-    if done >= 1 {
+    let descent = DescentLoop(schedule: schedule, bound: bound, stepsPerEpoch: stepsPerEpoch)
+    if descent.fraction(step: start.step, seconds: start.seconds) >= 1 {
       observer.report(.note("the run is complete already; a larger --steps, --epochs or --minutes goes on"))
       return
     }
-    while true {
-      let learningRate = schedule.rate(step: step, progress: done)
-      let stepBegan = clock.now
-      let report = try makeStep(step, learningRate, done)
-      step += 1
-      let stepSeconds = stepBegan.duration(to: clock.now).inSeconds
-      badSteps = report.gradientNorm.isFinite ? 0 : badSteps + 1
-      if badSteps == 20 {
-        throw PipelineError(
-          .usage,
-          "the learning rate of \(learningRate) diverges: the loss is \(report.loss) at step \(step); "
-            + "lower --learning-rate. The last save is untouched")
-      }
-      // The time is asked for once a step: a bound in minutes must not be met between two questions.
-      let now = seconds()
-      done = bound.progress(step: step, stepsPerEpoch: stepsPerEpoch, seconds: now)
-      let isComplete = done >= 1
-      let progress = TrainingProgress(
-        step: step, seconds: now, fraction: min(1, done), loss: report.loss, learningRate: learningRate,
-        picturesPerSecond: Double(batchSize) / max(stepSeconds, 1e-9),
-        secondsLeft: secondsLeft(step: step, from: start, now: now))
-      try log.append(
-        step: step, seconds: now,
-        [
-          ("loss", Double(report.loss)), ("learning_rate", Double(learningRate)),
-          ("gradient_norm", Double(report.gradientNorm)), ("pictures_per_second", progress.picturesPerSecond),
-        ] + report.metrics)
-      observer.report(.step(progress))
-      let isStopping = !isComplete && observer.shouldStop()
-      // Whoever stops a run may not wait for long: it is saved first, and not measured.
-      if isComplete || (!isStopping && now - lastValidation >= Self.validationInterval) {
-        try log.append(step: step, seconds: now, validate(progress))
-        lastValidation = seconds()
-      }
-      let isDue = saveEvery.map { step % $0 == 0 } ?? (now >= nextSave)
-      if isComplete || isStopping || isDue {
-        try save(step, seconds())
-        try log.write()
-        nextSave = seconds() + Self.saveInterval
-        observer.report(.saved(step: step))
-      }
-      if isStopping { observer.report(.note("stopped after a save at step \(step); --resume goes on from here")) }
-      if isComplete || isStopping { return }
-    }
+    let began = ContinuousClock.now
+    func seconds() -> Double { start.seconds + began.duration(to: .now).inSeconds }
+    var nextSave = start.seconds + (start.step == 0 ? Self.firstSave : Self.saveInterval)
+    var lastValidation = start.seconds
+    try descent.run(
+      from: start, advice: "lower --learning-rate. The last save is untouched", step: makeStep,
+      after: { (descent, report) throws(PipelineError) in
+        let (step, now) = (descent.step, descent.seconds)
+        let progress = TrainingProgress(
+          step: step, seconds: now, fraction: min(1, descent.fraction), loss: report.loss,
+          learningRate: descent.learningRate,
+          picturesPerSecond: Double(batchSize) / max(descent.stepSeconds, 1e-9),
+          secondsLeft: secondsLeft(step: step, from: start, now: now))
+        try log.append(
+          step: step, seconds: now,
+          [
+            ("loss", Double(report.loss)), ("learning_rate", Double(descent.learningRate)),
+            ("gradient_norm", Double(report.gradientNorm)), ("pictures_per_second", progress.picturesPerSecond),
+          ] + report.metrics)
+        observer.report(.step(progress))
+        let isStopping = !descent.isComplete && observer.shouldStop()
+        // Whoever stops a run may not wait for long: it is saved first, and not measured.
+        if descent.isComplete || (!isStopping && now - lastValidation >= Self.validationInterval) {
+          try log.append(step: step, seconds: now, validate(progress))
+          lastValidation = seconds()
+        }
+        let isDue = saveEvery.map { step % $0 == 0 } ?? (now >= nextSave)
+        if descent.isComplete || isStopping || isDue {
+          try save(step, seconds())
+          try log.write()
+          nextSave = seconds() + Self.saveInterval
+          observer.report(.saved(step: step))
+        }
+        if isStopping { observer.report(.note("stopped after a save at step \(step); --resume goes on from here")) }
+        return !isStopping
+      })
   }
 
   private func secondsLeft(step: Int, from start: (step: Int, seconds: Double), now: Double) -> Double {

@@ -8,16 +8,9 @@ package enum GradientRung {
   package static func train<Model: GradientTrainedModel>(
     _ model: Model, _ x: Matrix, _ options: LadderOptions, arePictures: Bool, what: String
   ) throws(PipelineError) -> [(seconds: Double, loss: Double)] {
-    var fit: GradientFit
+    var fit = GradientFit(options.bound)
     // In minutes, many small and bold steps over a few thousand pictures bring more than few large ones.
     let batchSize = options.batchSize ?? (arePictures ? 16 : 64)
-    switch options.bound {
-    case .minutes(let minutes): fit = GradientFit(.seconds(minutes * 60))
-    case .steps(let steps): fit = GradientFit(.steps(steps))
-    case .epochs(let epochs):
-      let stepsPerEpoch = Double(x.rows) / Double(min(batchSize, x.rows))
-      fit = GradientFit(.steps(max(1, Int((epochs * stepsPerEpoch).rounded()))))
-    }
     (fit.batchSize, fit.seed, fit.threads, fit.precision) = (
       batchSize, options.seed, options.threads, options.precision
     )

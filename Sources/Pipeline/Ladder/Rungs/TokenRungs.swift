@@ -21,7 +21,8 @@ extension TokenRung {
   /// Each stage is learnt in its part of the time.
   package static func fit(_ x: Matrix, side: Int?, options: LadderOptions) throws(PipelineError) -> FittedRung {
     let model = try TwoStageModel(
-      fitting: x, kind: ImageTokenizerKind(tokenizer), bound: options.bound, threads: options.threads,
+      fitting: x, kind: ImageTokenizerKind(tokenizer), bound: options.bound, batchSize: options.batchSize,
+      threads: options.threads,
       seed: options.seed,
       precision: options.precision
     ) { what, share, _ in options.progress("fitting \(name): \(what)", share) }
