@@ -213,4 +213,24 @@ struct PriorDecoderTests {
       .draw([request], options: SamplingOptions()) { told.append($0) }
     #expect(told == Array(stride(from: 6, through: 32, by: 2)))
   }
+
+  #if compiler(>=6.2)
+    /// A token that is given addresses memory: below zero, of another codebook, beyond the last one.
+    @Test(arguments: [-1, 13, 39, Int32.max]) func givenTokensAreOfTheirCodebook(token: Int32) async {
+      await #expect(processExitsWith: .failure) { [token] in
+        let model = try PriorFixture(depth: 3).model()
+        _ = PriorDecoder(model, team: try ThreadTeam(count: 1))
+          .draw([.init(text: [1], prefix: [token], seed: 1, number: 0)], options: SamplingOptions())
+      }
+    }
+
+    @Test(arguments: [-1, 9, Int32.max]) func givenTokensOfPixelCNNToo(token: Int32) async {
+      await #expect(processExitsWith: .failure) { [token] in
+        var c = PixelCNN.Configuration()
+        (c.gridSide, c.imageVocabulary, c.textLength, c.textVocabulary, c.channels, c.layers) = (3, 9, 2, 10, 8, 1)
+        _ = PixelCNN(c, seed: 1).makeDecoder(team: try ThreadTeam(count: 1))
+          .drawInParts([.init(text: [1], prefix: [token], seed: 1, number: 0)], options: SamplingOptions())
+      }
+    }
+  #endif
 }

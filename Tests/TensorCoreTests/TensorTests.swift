@@ -64,6 +64,20 @@ struct TensorTests {
     #expect(sums.scalars == [6, 8, 0, 0, 12, 16, 0, 0])
   }
 
+  #if compiler(>=6.2)
+    @Test(arguments: [-1, 3, Int32.max]) func indicesStayWithinTheirTables(index: Int32) async {
+      await #expect(processExitsWith: .failure) { [index] in
+        scatterSum(.zeros([1, 2]), indices: [index], counts: .zeros([3]), sums: .zeros([3, 2]))
+      }
+      // Below zero a target leaves its row out.
+      if index >= 0 {
+        await #expect(processExitsWith: .failure) { [index] in
+          _ = crossEntropy(.zeros([1, 3]), targets: [index], scale: 1)
+        }
+      }
+    }
+  #endif
+
   @Test func flatSums() {
     let a = Tensor.normal([5000], seed: 1, stream: 1)
     let (b, c) = (Tensor.normal([5000], seed: 1, stream: 2), Tensor.normal([5000], seed: 1, stream: 3))

@@ -99,13 +99,17 @@ public struct DrawingRequest: Sendable {
     self.number = number
   }
 
+  /// The given token at a position, of which memory is addressed.
+  /// - Precondition: it is one of the codebook's whose turn it is.
+  func given(_ position: Int, codes: Int, codesPerPlace: Int) -> Int32 {
+    let token = prefix[position]
+    let first = position % codesPerPlace * codes
+    precondition((first..<first + codes).contains(Int(token)), "the token \(token) is of another codebook, or of none")
+    return token
+  }
+
   /// Whether guidance makes a difference: without a caption there is nothing to strengthen.
   func isGuided(by options: SamplingOptions) -> Bool { options.guidance != 1 && !text.isEmpty }
-
-  /// The token at a position: the one given, else one drawn from `logits`.
-  func token(at position: Int, from logits: [Float], _ options: SamplingOptions) -> Int32 {
-    position < prefix.count ? prefix[position] : options.draw(logits, uniform: uniform(position: position))
-  }
 
   /// The random number that the token at a position is drawn with. It does not depend on what is given before.
   func uniform(position: Int) -> Float {

@@ -47,6 +47,8 @@ public func largestElements(_ x: Tensor) -> [Int32] {
 ///   - counts: [K], float32, changed in place.
 ///   - sums: [K, E], float32, changed in place.
 public func scatterSum(_ x: Tensor, indices: [Int32], counts: Tensor, sums: Tensor) {
-  precondition(indices.count == x.rows && sums.lastDimension == x.lastDimension)
+  let K = counts.count
+  precondition(indices.count == x.rows && sums.shape == [K, x.lastDimension])
+  precondition(indices.allSatisfy { $0 >= 0 && $0 < K }, "an index is not below \(K)")
   ck_scatter_sum(x.kernelType, x.pointer, indices, counts.floats, sums.floats, x.rows, x.lastDimension)
 }

@@ -26,6 +26,7 @@ extension Tensor {
 public func crossEntropy(_ logits: Tensor, targets: [Int32], scale: Float) -> Tensor {
   let (N, C) = (logits.rows, logits.lastDimension)
   precondition(targets.count == N, "\(targets.count) targets for \(N) rows")
+  precondition(targets.allSatisfy { $0 < C }, "a target is not below \(C)")
   let dLogits = logits.variable == nil ? nil : Tensor(uninitialized: logits.shape, logits.type)
   let total = ck_cross_entropy(
     logits.kernelType, logits.pointer, targets, logits.kernelType, dLogits?.pointer, scale, nil, N, C)

@@ -37,7 +37,11 @@ public final class PixelCNNDecoder: ImageTokenDecoder {
             // The horizontal stack reaches no further than its row: one that is given whole does without.
             let isGiven = (row + 1) * side <= requests[i].prefix.count
             let logits = isGiven ? [] : drawing.logits(column: column)
-            drawing.place(requests[i].token(at: position, from: logits, options))
+            let request = requests[i]
+            drawing.place(
+              position < request.prefix.count
+                ? request.given(position, codes: model.imageVocabulary, codesPerPlace: 1)
+                : options.draw(logits, uniform: request.uniform(position: position)))
           }
           // The first thread is the caller's.
           if thread == 0 { progress(position + 1) }

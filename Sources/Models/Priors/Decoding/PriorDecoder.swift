@@ -149,9 +149,9 @@ public final class PriorDecoder: ImageTokenDecoder {
       tokens = .allocate(capacity: requests.count * prior.imageLength)
       tokens.initialize(repeating: 0)
       for (i, request) in requests.enumerated() {
-        for (position, token) in request.prefix.prefix(imageLength).enumerated() {
-          precondition(Int(token) / c.codes == position % prior.codesPerPlace, "a token of another codebook")
-          tokens[i * imageLength + position] = token
+        for position in 0..<min(request.prefix.count, imageLength) {
+          tokens[i * imageLength + position] = request.given(
+            position, codes: c.codes, codesPerPlace: prior.codesPerPlace)
         }
       }
     }
