@@ -8,7 +8,7 @@ struct DalleCLI: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "dalle-cli",
     abstract: "Trains a text-to-image model on captioned pictures, and draws with it.",
-    version: "0.1.0",
+    version: "0.2.0",
     subcommands: [
       TrainTokenizer.self, TrainPrior.self, TrainRanker.self, Generate.self, Prepare.self, TrainVocabulary.self,
       Tokenize.self, Reconstruct.self, Evaluate.self, Baselines.self, Inspect.self, Benchmark.self,

@@ -107,17 +107,19 @@ private enum NamedFile {
     name.contains("/") || name == "." || name == ".." ? URL(fileURLWithPath: name).standardizedFileURL : nil
   }
 
-  /// What lies in a folder of this name beside the program or above it: run from elsewhere, a program that lies in its
-  /// package still finds what the package bundles.
+  /// What lies in a folder of this name in `$DALLE_HOME`, in `share/dalle` beside the program's `bin`, or above the program:
+  /// run from elsewhere, an installed program and one that lies in its package still find what is bundled.
   static func besideTheProgram(_ name: String, in folderName: String) -> URL? {
     if path(name) != nil { return nil }
-    guard var folder = Bundle.main.executableURL?.resolvingSymlinksInPath() else { return nil }
-    while folder.path != "/" {
-      folder.deleteLastPathComponent()
-      let candidate = folder.appendingPathComponent(folderName).appendingPathComponent(name)
-      if exists(candidate) { return candidate }
+    var homes: [URL] = []
+    if let home = ProcessInfo.processInfo.environment["DALLE_HOME"] { homes.append(URL(fileURLWithPath: home)) }
+    if var folder = Bundle.main.executableURL?.resolvingSymlinksInPath() {
+      while folder.path != "/" {
+        folder.deleteLastPathComponent()
+        homes += [folder, folder.appendingPathComponent("share/dalle")]
+      }
     }
-    return nil
+    return homes.map { $0.appendingPathComponent(folderName).appendingPathComponent(name) }.first(where: exists)
   }
 
   static func exists(_ url: URL) -> Bool { FileManager.default.fileExists(atPath: url.path) }

@@ -257,6 +257,16 @@ import Testing
     try Program.run(["reconstruct"], in: folder).expectFailure(64)
   }
 
+  /// What is bundled is found in the folder that the environment names, from wherever the program is run.
+  @Test func aFolderNamedByTheEnvironment() throws {
+    let (home, here) = (try Trained.copy(), try TemporaryFolder())
+    try FileManager.default.moveItem(at: home.path("checkpoints/local"), to: home.path("checkpoints/mine"))
+    let draw = ["generate", "a red square", "--checkpoint", "mine", "--output", "x.png"]
+    try Program.run(draw, in: here).expectFailure(66, "checkpoints/mine")
+    try Program.run(draw, in: here, prologue: "export DALLE_HOME='\(home.url.path)'").expectSuccess()
+    #expect(here.exists("x.png"))
+  }
+
   @Test func tokensAndTheirPieces() throws {
     let folder = try Trained.folder.get()
     let json = try Program.run(["tokenize", "a red 🖤 square", "--json"], in: folder).json()

@@ -12,8 +12,15 @@
 
 #include "kernels.h"
 
-/// One copy of a function for each CPU level, chosen when the program is loaded.
-#if defined(__x86_64__) && defined(__linux__)
+#ifdef __has_feature
+#define CK_IS_SANITIZED (__has_feature(thread_sanitizer) || __has_feature(address_sanitizer))
+#else
+#define CK_IS_SANITIZED 0
+#endif
+
+/// One copy of a function for each CPU level, chosen when the program is loaded: before a sanitizer's runtime is, which
+/// then has none.
+#if defined(__x86_64__) && defined(__linux__) && !CK_IS_SANITIZED
 #define CK_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define CK_CLONES

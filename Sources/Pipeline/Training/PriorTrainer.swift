@@ -2,15 +2,11 @@ import ArrayFiles
 import Basics
 import Checkpoints
 import Datasets
-import Evaluation
 import Foundation
-import Generation
 import ImageTokenizers
-import Imaging
 import NN
 import Optimization
 import Priors
-import Synchronization
 import TensorCore
 import TextTokenizer
 
@@ -219,7 +215,7 @@ public struct PriorTrainer: StageTrainer {
     let batches = PrefetchingLoader(loader, startingAt: start.step)
     let log = TrainingLog(folder: checkpoint.logFolder, stage: .prior, resumingAt: saved.map { _ in start.step })
     let tokens = TokenCache(imageTokenizer, isCaching: augmentation == .none)
-    let validation = try Validation(self, vocabulary, imageTokenizer, team)
+    let validation = try PriorValidation(self, vocabulary, imageTokenizer, team)
     // What is validated and saved: the weights, or their moving average where one is kept.
     let result = description.makeModel(seed: settings.seed)
     func updateResult() {
@@ -355,114 +351,5 @@ public struct PriorTrainer: StageTrainer {
     return PriorBatch.corrupted(
       tokens, probability: settings.imageCorruption, refinementProbability: refinementCorruption,
       codes: prior.imageVocabulary / prior.codesPerPlace, depth: prior.codesPerPlace, using: &random)
-  }
-
-  /// The image tokens of pictures, each encoded once where it is always the same.
-  private final class TokenCache: Sendable {
-    private let imageTokenizer: any ImageTokenizer
-    private let isCaching: Bool
-    private let known = Mutex<[Int: [Int32]]>([:])
-
-    init(_ imageTokenizer: any ImageTokenizer, isCaching: Bool) {
-      self.imageTokenizer = imageTokenizer
-      self.isCaching = isCaching
-    }
-
-    func tokens(of batch: Batch, at position: Int) -> [Int32] {
-      let index = batch.indices[position]
-      if isCaching, let tokens = known.withLock({ $0[index] }) { return tokens }
-      let side = imageTokenizer.pictureSize
-      let size = side * side * 3
-      let bytes = Array(batch.pixels[position * size..<(position + 1) * size])
-      // One by one, so that a picture's tokens do not depend on the batch it is met in. Runs while a tape records, but
-      // a tokenizer's parameters are constants here.
-      let tokens = withoutRecording { imageTokenizer.encode(Tensor(pictureBytes: bytes, side: side)) }
-      if isCaching { known.withLock { $0[index] = tokens } }
-      return tokens
-    }
-  }
-
-  /// Held-out loss and retrieval, and pictures for captions that stay the same throughout a run.
-  private struct Validation {
-    private static let maximumCount = 128
-    /// Training captions that are drawn in another form.
-    private static let formCount = 60
-    private static let sampleCount = 12
-    /// The held-out pictures' positions in the data set, captions and tokens.
-    let indices: [Int]
-    let texts: [[Int32]]
-    let images: [[Int32]]
-    /// Training captions in the forms in which people write them, in turn.
-    let formIndices: [Int]
-    let formTexts: [[Int32]]
-    /// Nil where nothing is looked up, and where not all pictures are in memory: reading each would take too long.
-    let library: PictureLibrary?
-    let captions: [String]
-    let sampleTexts: [[Int32]]
-    let reconstructor: Reconstructor
-    let team: ThreadTeam
-    let seed: UInt64 = 0
-
-    init(
-      _ trainer: PriorTrainer, _ vocabulary: BytePairEncoding, _ imageTokenizer: any ImageTokenizer,
-      _ team: ThreadTeam
-    ) throws(PipelineError) {
-      self.team = team
-      reconstructor = Reconstructor(tokenizer: imageTokenizer, team: team)
-      let dataSet = trainer.dataSet
-      let held = try dataSet.pictures(of: .validation, atMost: Self.maximumCount)
-      indices = held.map(\.index)
-      let heldCaptions = held.map { dataSet.entries[$0.index].captions[0] }
-      texts = heldCaptions.map { vocabulary.encode($0) }
-      images = reconstructor.tokens(of: held.map(\.picture))
-      library = dataSet.isInMemory ? try PictureLibrary(dataSet) : nil
-      let train = dataSet.indices(of: .train)
-      let forms = CaptionForms(of: dataSet.entries, indices: train)
-      formIndices = train.spread(over: Self.formCount)
-      formTexts = formIndices.enumerated().map { number, index in
-        let written = CaptionForms.Measured.allCases
-        return vocabulary.encode(forms.caption(of: index, in: written[number % written.count]))
-      }
-      // Two thirds from training, evenly spaced, the rest held out.
-      let trainCount = min(train.count, held.isEmpty ? Self.sampleCount : Self.sampleCount * 2 / 3)
-      captions =
-        train.spread(over: trainCount).map { dataSet.entries[$0].captions[0] }
-        + heldCaptions.prefix(Self.sampleCount - trainCount)
-      sampleTexts = captions.map { vocabulary.encode($0) }
-    }
-
-    /// Nats an image token; nil without pictures.
-    func loss(_ model: any Prior, precision: ElementType) -> Double? {
-      if texts.isEmpty { return nil }
-      return model.meanImageLoss(texts: texts, images: images, precision: precision, team: team)
-    }
-
-    /// One picture for each text, picture 0 of the seed, as `evaluate` draws it.
-    private func draw(_ model: any Prior, _ texts: [[Int32]]) -> [Picture] {
-      reconstructor.decode(
-        model.makeDecoder(team: team).drawInParts(
-          texts.map { .init(text: $0, seed: seed, number: 0) }, options: .init()))
-    }
-
-    /// Nil without pictures, and where there is no library.
-    func retrieval(_ model: any Prior) -> Evaluation.Retrieval? {
-      texts.isEmpty ? nil : retrieval(model, texts, indices)
-    }
-
-    /// Of training captions in other forms; nil where there is no library.
-    func retrievalOfForms(_ model: any Prior) -> Evaluation.Retrieval? { retrieval(model, formTexts, formIndices) }
-
-    private func retrieval(_ model: any Prior, _ texts: [[Int32]], _ own: [Int]) -> Evaluation.Retrieval? {
-      guard let library else { return nil }
-      return Evaluation.Retrieval(
-        ranks: zip(draw(model, texts), own).map { library.distances(from: $0).place(of: $1).rank })
-    }
-
-    func drawSamples(_ model: any Prior, to folder: URL) throws(PipelineError) {
-      guard !captions.isEmpty else { return }
-      try Picture.grid(draw(model, sampleTexts), columns: 4).write(
-        to: folder.appendingPathComponent("samples.png"),
-        text: captions.enumerated().map { ("Caption \($0 + 1)", $1.replacing("\0", with: "")) })
-    }
   }
 }

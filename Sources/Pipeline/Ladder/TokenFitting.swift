@@ -1,0 +1,109 @@
+import Basics
+import ImageTokenizers
+import LinearAlgebra
+import NN
+import Optimization
+import Priors
+import TensorCore
+
+/// Gradient descent on the rows of a matrix, for both stages.
+struct TokenFitting {
+  static let standardBatchSize = 32
+  private static let learningRate: Float = 1e-3
+
+  let team: ThreadTeam
+  /// The number of rows.
+  let rows: Int
+  /// Rows a step.
+  let batchSize: Int
+  let seed: UInt64
+  let precision: ElementType
+
+  /// - Parameters:
+  ///   - loss: the mean loss over the rows of one shard.
+  ///   - finish: what comes after an optimizer step that was not left out.
+  private func run(
+    _ model: some Module, bound: TrainingBound, weightDecay: Float, report: (Double, Float) -> Void,
+    loss: (_ rows: [Int], _ step: Int, _ progress: Double, _ shard: Int) -> Tensor, finish: (_ step: Int) -> Void
+  ) throws(PipelineError) {
+    var options = AdamW.Options()
+    options.weightDecay = weightDecay
+    let trainer = ReplicaTrainer(AdamW(ParameterStore(model, precision: precision), options: options), team: team)
+    let loop = DescentLoop(
+      schedule: LearningRateSchedule(peak: Self.learningRate, warmUpSteps: 50), bound: bound,
+      stepsPerEpoch: Double(rows) / Double(batchSize))
+    var order = BatchOrder(rows: rows, seed: seed) { RandomStream.tokenFittingOrder($0) }
+    try loop.run(
+      advice: "scale the rows to [0, 1)",
+      step: { (step, learningRate, progress) throws(PipelineError) in
+        let batch = order.next(batchSize).indices
+        let result = trainer.step(learningRate: learningRate) { shard in
+          let range = team.range(of: shard, total: batch.count)
+          return loss(Array(batch[range]), step, progress, shard) * (Float(range.count) / Float(batch.count))
+        }
+        if result.gradientNorm.isFinite { finish(step) }
+        return .init(loss: result.loss, gradientNorm: result.gradientNorm)
+      },
+      after: { (progress, result) throws(PipelineError) in
+        report(min(1, progress.fraction), result.loss)
+        return true
+      })
+  }
+
+  func run<Model: ImageTokenizer>(
+    _ model: Model, pictures x: Matrix, bound: TrainingBound, report: (Double, Float) -> Void
+  ) throws(PipelineError) {
+    let S = model.pictureSize
+    let statistics = Shards<Model.Statistics>(count: team.count)
+    try run(
+      model, bound: bound, weightDecay: 0.01, report: report,
+      loss: { rows, step, progress, shard in
+        let values = rows.flatMap { x.row($0).map(Float.init) }
+        let loss = model.loss(
+          Tensor(values, shape: [rows.count, S, S, 3]),
+          step: TokenizerStep(
+            progress: progress, noise: .training(seed: seed, step: step, shard: shard), precision: precision))
+        statistics[shard] = loss.statistics
+        return loss.total
+      },
+      finish: { model.finishStep(statistics.all, step: $0, seed: seed) })
+  }
+
+  /// What each shard of a step leaves: written by its own thread, read when all are done.
+  private final class Shards<Element>: @unchecked Sendable {
+    private let elements: UnsafeMutableBufferPointer<Element?>
+
+    init(count: Int) {
+      elements = .allocate(capacity: count)
+      elements.initialize(repeating: nil)
+    }
+
+    deinit {
+      elements.deinitialize()
+      elements.deallocate()
+    }
+
+    subscript(shard: Int) -> Element? {
+      get { elements[shard] }
+      set { elements[shard] = newValue }
+    }
+    var all: [Element] { elements.compactMap(\.self) }
+  }
+
+  /// - Parameter levels: each level's tokens of each row.
+  func run(
+    _ prior: PixelCNN, level: Int, of levels: [[[Int32]]], bound: TrainingBound, report: (Double, Float) -> Void
+  ) throws(PipelineError) {
+    try run(
+      prior, bound: bound, weightDecay: 0.05, report: report,
+      loss: { rows, step, _, shard in
+        let batch = PriorBatch(
+          texts: [], images: rows.flatMap { levels[level][$0] },
+          upperTokens: levels[..<level].map { upper in rows.flatMap { upper[$0] } })
+        let dropout = DropoutStream(
+          probability: prior.configuration.dropout, seed: seed &+ UInt64(level), step: step, shard: shard)
+        return prior.loss(batch, share: 1, textShare: nil, precision: precision, dropout: dropout).total
+      },
+      finish: { _ in })
+  }
+}
