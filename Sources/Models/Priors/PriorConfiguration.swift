@@ -23,7 +23,7 @@ public protocol PriorConfiguration: ListedConfiguration {
   /// Sets what the image tokens of each layer see of each other.
   /// - Throws: `PipelineError` of kind `.usage` where this kind has no attention.
   mutating func attend(_ attention: [AttentionKind]) throws(PipelineError)
-  /// - Throws: as ``ModelConfiguration/validate()``, and where the model would not be one of captioned pictures.
+  /// - Throws: as `validate()`, and where the model would not be one of captioned pictures.
   func validateForCaptions() throws(PipelineError)
 
   /// A model with initial weights.
