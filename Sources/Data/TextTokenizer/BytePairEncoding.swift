@@ -90,8 +90,8 @@ public struct BytePairEncoding: Sendable {
     }
   }
 
-  /// The text that ids stand for: what was encoded, normalised, without the space that was put before it. Bytes that are not UTF-8 become U+FFFD, and ids
-  /// outside the vocabulary are skipped.
+  /// The text that ids stand for: what was encoded, normalised, without the space that was put before it. Bytes that are
+  /// not UTF-8 become U+FFFD, and ids outside the vocabulary are skipped.
   public func decode(_ ids: some Sequence<Int32>) -> String {
     var bytes: [UInt8] = []
     for id in ids where pieces.indices.contains(Int(id)) { bytes.append(contentsOf: pieces[Int(id)]) }
@@ -182,7 +182,8 @@ public struct BytePairEncoding: Sendable {
 }
 
 extension BytePairEncoding: Equatable {
-  /// Whether two vocabularies have the same pieces under the same ids and the same merges in the same order, and begin texts alike.
+  /// Whether two vocabularies have the same pieces under the same ids and the same merges in the same order, and begin
+  /// texts alike.
   public static func == (a: BytePairEncoding, b: BytePairEncoding) -> Bool {
     a.pieces == b.pieces && a.merges == b.merges && a.addsPrefixSpace == b.addsPrefixSpace
   }

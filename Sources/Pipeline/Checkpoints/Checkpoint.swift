@@ -64,7 +64,13 @@ public struct Checkpoint: Sendable {
   /// - Throws: `PipelineError` of kind `.noInput` where there is no training state of the image tokenizer's, `.badData`
   ///   where it is damaged, `.usage` where it is the prior's.
   public func readConfigurationOfTokenizerTraining() throws(PipelineError) -> CheckpointConfiguration {
-    try TrainingState.read(from: trainingStateFile, stage: .imageTokenizer).state.configuration
+    try readTrainingState(of: .imageTokenizer).state.configuration
+  }
+
+  /// Where a run stood; see `TrainingState.read(from:stage:)`.
+  package func readTrainingState(of stage: Stage) throws(PipelineError) -> (state: TrainingState, file: SafeTensors) {
+    try finishSave()
+    return try TrainingState.read(from: trainingStateFile, stage: stage)
   }
 
   /// Refuses to make a model of far more parameters than the file with its weights can hold: what `config.json` says must

@@ -144,7 +144,7 @@ extension Checkpoint {
   package func finishSave() throws(PipelineError) {
     for _ in 0..<500 {
       guard CheckpointSave.all(of: self).contains(where: \.isCommitted) else { return }
-      if let lock = CheckpointLock(ofFreeFolder: url) {
+      if let lock = try? CheckpointLock(of: url) {
         return try withExtendedLifetime(lock) { () throws(PipelineError) in try finishSaves() }
       }
       usleep(10_000)
@@ -170,16 +170,6 @@ package final class CheckpointLock: Sendable {
       close(descriptor)
       throw PipelineError(
         .cannotCreate, "another run is writing to \(folder.path): wait for its end, or name another --checkpoint")
-    }
-  }
-
-  /// Nil where somebody else has it.
-  fileprivate init?(ofFreeFolder folder: URL) {
-    guard let descriptor = try? Self.open(folder) else { return nil }
-    self.descriptor = descriptor
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-      close(descriptor)
-      return nil
     }
   }
 

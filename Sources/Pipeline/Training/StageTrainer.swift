@@ -56,7 +56,6 @@ extension StageTrainer {
     configuration: (() throws(PipelineError) -> CheckpointConfiguration)? = nil
   ) throws(PipelineError) -> (state: TrainingState, saved: SafeTensors?) {
     try settings.validate()
-    try checkpoint.finishSave()
     guard resume else {
       let configuration = if let configuration { try configuration() } else { try checkpoint.readConfiguration() }
       var state = TrainingState(
@@ -68,7 +67,7 @@ extension StageTrainer {
       }
       return (state, nil)
     }
-    var (state, file) = try TrainingState.read(from: checkpoint.trainingStateFile, stage: stage)
+    var (state, file) = try checkpoint.readTrainingState(of: stage)
     state.resume(settings, threads: threads, precision: precision, dataSet: dataSet, observer: observer)
     return (state, file)
   }
