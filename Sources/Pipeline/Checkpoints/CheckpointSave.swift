@@ -97,11 +97,10 @@ private struct CheckpointSave {
     discard()
   }
 
-  /// Removes what is left of it, the marker last: until then it is finished again.
+  /// Removes what is left of it, the marker first: what is removed in part is not to be finished.
   func discard() {
-    let manager = FileManager.default
-    for name in (try? names()) ?? [] { try? manager.removeItem(at: folder.appendingPathComponent(name)) }
-    try? manager.removeItem(at: folder)
+    try? FileManager.default.removeItem(at: marker)
+    try? FileManager.default.removeItem(at: folder)
   }
 
   /// The files that it puts into the checkpoint.
