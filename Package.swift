@@ -109,7 +109,7 @@ let package = Package(
       name: "LadderReport",
       dependencies: [
         "Basics", "Datasets", "Evaluation", "Generation", "Imaging", "Ladder", "LatentModels", "LinearAlgebra", "Pages",
-        "TensorCore",
+        "Priors", "TensorCore",
       ], path: "Sources/Pipeline/LadderReport"),
 
     // The library, and the command line.

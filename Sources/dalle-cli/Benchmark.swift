@@ -135,16 +135,15 @@ struct Benchmark: ParsableCommand {
 
   private func priorTraining(_ threads: Int, _ precision: ElementType) throws -> Report {
     let batch = batch ?? 16
-    let team = try ThreadTeam(count: threads)
+    let team = try ThreadTeam(count: min(threads, batch))
     let model = TransformerPrior(try priorConfiguration(), seed: 0)
     let trainer = ReplicaTrainer(AdamW(ParameterStore(model, precision: precision)), team: team)
     var random = Philox(seed: 0, stream: 0)
     let texts = (0..<batch).map { _ in (0..<text).map { _ in Int32(random.index(below: textVocab)) } }
     let images = (0..<batch * image).map { _ in Int32(random.index(below: imageVocab)) }
     let seconds = median(warmUp: 2) {
-      _ = trainer.step(learningRate: 3e-4) { shard in
-        let range = team.range(of: shard, total: batch)
-        guard !range.isEmpty else { return Tensor(0) }
+      _ = trainer.step(learningRate: 3e-4) { replica in
+        let range = replica.range(of: batch)
         return model.loss(
           .init(
             texts: Array(texts[range]),
@@ -197,14 +196,14 @@ struct Benchmark: ParsableCommand {
 
   private func tokenizerTraining(_ threads: Int, _ precision: ElementType) throws -> Report {
     let batch = batch ?? 32
-    let team = try ThreadTeam(count: threads)
+    let team = try ThreadTeam(count: min(threads, batch))
     var c = VQVAE.Configuration()
     (c.network, c.pictureSize, c.patchSize) = (network, size, 1 << down)
     (c.channels, c.blocks, c.codes, c.codeDimensions) = (channels, 2, codes, codeDim)
     let model = VQVAE(c, seed: 0)
     let trainer = ReplicaTrainer(AdamW(ParameterStore(model, precision: precision)), team: team)
     let pictures = Tensor.uniform([batch, size, size, 3], seed: 0, stream: 0)
-    let shards = (0..<threads).map { shard in
+    let shards = (0..<team.count).map { shard in
       let range = team.range(of: shard, total: batch)
       let pixels = size * size * 3
       return pictures.view(
@@ -212,17 +211,12 @@ struct Benchmark: ParsableCommand {
     }
     var step = 0
     let seconds = median(warmUp: 2) {
-      var statistics = [[VectorQuantizer.Statistics]?](repeating: nil, count: threads)
-      statistics.withUnsafeMutableBufferPointer { statistics in
-        nonisolated(unsafe) let statistics = statistics
-        _ = trainer.step(learningRate: 3e-4) { shard in
-          guard shards[shard].shape[0] > 0 else { return Tensor(0) }
-          let loss = model.loss(shards[shard], step: .init(precision: precision))
-          statistics[shard] = loss.statistics
-          return loss.total * (Float(shards[shard].shape[0]) / Float(batch))
-        }
+      let (_, statistics) = trainer.step(learningRate: 3e-4) { replica in
+        let pictures = shards[replica.number]
+        let loss = model.loss(pictures, step: .init(precision: precision))
+        return (loss.total * (Float(pictures.shape[0]) / Float(batch)), loss.statistics)
       }
-      model.finishStep(statistics.compactMap { $0 }, step: step, seed: 0)
+      model.finishStep(statistics, step: step, seed: 0)
       step += 1
     }
     return report(
@@ -232,17 +226,18 @@ struct Benchmark: ParsableCommand {
   private func priorGeneration(_ threads: Int) throws -> Report {
     let batch = batch ?? 1
     let team = try ThreadTeam(count: threads)
-    let decoder = PriorDecoder(TransformerPrior(try priorConfiguration(), seed: 0), team: team)
-    var options = SamplingOptions()
-    (options.temperature, options.topK, options.guidance) = (1, 0, 1)
+    let decoder = TransformerDecoder(TransformerPrior(try priorConfiguration(), seed: 0), team: team)
+    var sampling = SamplingOptions()
+    (sampling.temperature, sampling.topK, sampling.guidance) = (1, 0, 1)
     var random = Philox(seed: 0, stream: 0)
     let requests = (0..<batch).map { number in
-      PriorDecoder.Request(
-        text: (0..<text).map { _ in Int32(random.index(below: textVocab)) }, seed: 0, number: number)
+      DrawingRequest(
+        text: (0..<text).map { _ in Int32(random.index(below: textVocab)) }, sampling: sampling, seed: 0,
+        number: number)
     }
     var best = Double.infinity
     for _ in 0..<max(steps, 3) {
-      best = min(best, measure { _ = decoder.draw(requests, options: options) })
+      best = min(best, measure { _ = decoder.draw(requests, atOnce: batch) })
     }
     return Report(
       workload: workload.rawValue, threads: threads, precision: .bfloat16, batch: batch, seconds: best,

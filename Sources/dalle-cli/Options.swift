@@ -13,7 +13,15 @@ import TextTokenizer
 import Training
 
 extension Preset: ExpressibleByArgument {}
-extension Kind: ExpressibleByArgument {}
+/// Of the kinds that can be trained; others have nothing to choose.
+extension Kind: ExpressibleByArgument {
+  public init?(argument: String) {
+    guard let kind = Self.trainable.first(where: { $0.rawValue == argument }) else { return nil }
+    self = kind
+  }
+
+  public static var allValueStrings: [String] { trainable.map(\.rawValue) }
+}
 extension Split: ExpressibleByArgument {}
 extension Picture.Fit: ExpressibleByArgument {}
 extension ElementType: ExpressibleByArgument {

@@ -69,7 +69,7 @@ struct TrainPrior: ParsableCommand {
     let named = try vocabulary.read()
     let checkpoint = training.checkpoint.forTraining()
     let resources = try training.resources(checkpoint) {
-      var prior = kind.preset(settings.chosenPreset).base
+      var prior = try kind.preset(settings.chosenPreset)
       try prior.learn($0)
     }
     try PriorTrainer(resources, vocabulary: named).train(settings: settings, resume: training.resume)

@@ -16,7 +16,7 @@ struct TrainTokenizer: ParsableCommand {
     try settings.validate()
     let checkpoint = training.checkpoint.forTraining()
     let resumed = training.resume ? try checkpoint.readConfigurationOfTokenizerTraining() : nil
-    let size = (resumed?.imageTokenizer ?? kind.preset(settings.chosenPreset)).layout.pictureSize
+    let size = try (resumed?.imageTokenizer?.base ?? kind.preset(settings.chosenPreset)).layout.pictureSize
     let resources = try training.resources(checkpoint, pictureSize: size, fit: resumed?.data?.fit)
     try TokenizerTrainer(resources).train(settings: settings, resume: training.resume)
     try training.printResult(

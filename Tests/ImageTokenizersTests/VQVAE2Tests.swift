@@ -103,12 +103,10 @@ struct VQVAE2Tests {
     let trainer = ReplicaTrainer(
       AdamW(ParameterStore(model, precision: .float32)), team: try ThreadTeam(count: 1))
     for step in 0..<150 {
-      var statistics: [[VectorQuantizer.Statistics]] = []
-      _ = trainer.step(learningRate: 3e-3) { _ in
+      let (_, statistics) = trainer.step(learningRate: 3e-3) { _ in
         let loss = model.loss(
           pictures, step: .init(noise: .init(seed: 1, stream: UInt64(step)), precision: .float32))
-        statistics = [loss.statistics]
-        return loss.total
+        return (loss.total, loss.statistics)
       }
       model.finishStep(statistics, step: step, seed: 1)
     }

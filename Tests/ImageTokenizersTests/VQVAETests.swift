@@ -63,19 +63,14 @@ struct VQVAETests {
     options.maximumGradientNorm = 0.5
     let store = ParameterStore(model, precision: .float32)
     let trainer = ReplicaTrainer(AdamW(store, options: options), team: try ThreadTeam(count: shards))
-    var statistics = [[VectorQuantizer.Statistics]?](repeating: nil, count: shards)
-    let each = 4 / shards
     let size = pictures.count / 4
-    let result = statistics.withUnsafeMutableBufferPointer { statistics in
-      nonisolated(unsafe) let statistics = statistics
-      return trainer.step(learningRate: 0.01) { shard in
-        let mine = pictures.view(shard * each * size..<(shard + 1) * each * size, shape: [each, 8, 8, 3])
-        let loss = model.loss(mine, step: .init(precision: .float32))
-        statistics[shard] = loss.statistics
-        return loss.total * (1 / Float(shards))
-      }
+    let (result, statistics) = trainer.step(learningRate: 0.01) { replica in
+      let range = replica.range(of: 4)
+      let mine = pictures.view(range.lowerBound * size..<range.upperBound * size, shape: [range.count, 8, 8, 3])
+      let loss = model.loss(mine, step: .init(precision: .float32))
+      return (loss.total * (1 / Float(shards)), loss.statistics)
     }
-    model.finishStep(statistics.compactMap(\.self), step: 7, seed: 1)
+    model.finishStep(statistics, step: 7, seed: 1)
     #expect(relativeError(Tensor(result.loss), try fixture.tensor("loss")) < 1e-5)
     #expect(relativeError(Tensor(result.gradientNorm), try fixture.tensor("norm")) < 1e-5)
     for (name, tensor) in model.namedTensors() {
@@ -100,12 +95,10 @@ struct VQVAETests {
       AdamW(ParameterStore(model, precision: .float32)), team: try ThreadTeam(count: 1))
     var errors: [Float] = []
     for step in 0..<60 {
-      var statistics: [[VectorQuantizer.Statistics]] = []
-      _ = trainer.step(learningRate: 3e-3) { _ in
+      let (_, statistics) = trainer.step(learningRate: 3e-3) { _ in
         let loss = model.loss(pictures, step: .init(precision: .float32))
-        statistics = [loss.statistics]
         errors.append(loss.meanSquaredError)
-        return loss.total
+        return (loss.total, loss.statistics)
       }
       model.finishStep(statistics, step: step, seed: 1)
     }

@@ -40,7 +40,9 @@ struct AdamWTests {
         }
         return memory
       }
-      let norm = optimizer.update(gradients: gradients, scale: 1 / Float(replicas), learningRate: 0.01, team: team)
+      let norm = optimizer.update(
+        gradients: gradients, scale: 1 / Float(replicas), learningRate: 0.01, team: team,
+        exchange: LocalExchange(replicas: replicas))
       #expect(relativeError(Tensor(norm), try fixture.tensor("norm/\(step)")) < 1e-5)
       let average = try #require(optimizer.average)
       for (index, name) in store.names.enumerated() {
@@ -66,7 +68,8 @@ struct AdamWTests {
         let gradients = (0..<2).map {
           Tensor.normal([store.values.count], seed: 2, stream: UInt64(2 * step + $0))
         }
-        optimizer.update(gradients: gradients, scale: 0.5, learningRate: 0.01, team: team)
+        optimizer.update(
+          gradients: gradients, scale: 0.5, learningRate: 0.01, team: team, exchange: LocalExchange(replicas: 2))
       }
       return store.values.scalars
     }

@@ -35,8 +35,8 @@ struct ReplicaTrainerTests {
     let target = Tensor.normal([12, 3], seed: 4, stream: 2)
     var run = Run()
     for step in 0..<20 {
-      let result = trainer.step(learningRate: 0.01) { shard in
-        let range = trainer.team.range(of: shard, total: 12)
+      let result = trainer.step(learningRate: 0.01) { replica in
+        let range = replica.range(of: 12)
         let rows = x.view(range.lowerBound * 6..<range.upperBound * 6, shape: [range.count, 6])
         let expected = target.view(range.lowerBound * 3..<range.upperBound * 3, shape: [range.count, 3])
         return meanSquaredError(net(rows.cast(to: precision)).cast(to: .float32), expected) * (Float(range.count) / 12)

@@ -34,8 +34,8 @@ import Testing
 
   /// The rows of an image prompt come out as they went in, and the rest is drawn, with either prior and any number of codes
   /// a place.
-  @Test(arguments: [(Tiny.prior, 1), (Tiny.pixelCNN, 1), (Tiny.prior, 3)] as [(any PriorConfiguration, Int)])
-  func keptRowsAreThoseOfThePicture(prior: any PriorConfiguration, depth: Int) throws {
+  @Test(arguments: [(Tiny.prior, 1), (Tiny.pixelCNN, 1), (Tiny.prior, 3)] as [(any TrainablePriorConfiguration, Int)])
+  func keptRowsAreThoseOfThePicture(prior: any TrainablePriorConfiguration, depth: Int) throws {
     let folder = try Tiny.trained(imageTokenizer: Tiny.residual(depth: depth), prior: prior)
     let model = try TextToImageModel(contentsOf: folder.checkpoint.url, threads: 2)
     // Neither square nor of the model's size.

@@ -46,32 +46,32 @@ extension TemporaryFolder {
 
 /// Models that train in no time.
 enum Tiny {
-  static let imageTokenizer: any ImageTokenizerConfiguration = {
+  static let imageTokenizer: any TrainableImageTokenizerConfiguration = {
     var c = VQVAE.Configuration()
     (c.pictureSize, c.patchSize, c.channels, c.blocks, c.codes, c.codeDimensions) = (16, 4, 16, 1, 32, 8)
     return c
   }()
 
   /// With several codes a place, and convolutions at a finer grid.
-  static func residual(depth: Int) -> any ImageTokenizerConfiguration {
+  static func residual(depth: Int) -> any TrainableImageTokenizerConfiguration {
     guard depth > 1, var c = imageTokenizer as? VQVAE.Configuration else { return imageTokenizer }
     (c.convolutionPatchSize, c.depth) = (2, depth)
     return c
   }
 
-  static let prior: any PriorConfiguration = {
+  static let prior: any TrainablePriorConfiguration = {
     var c = TransformerPrior.Configuration()
     (c.width, c.layers, c.heads, c.dropout) = (32, 2, 2, 0.1)
     return c
   }()
 
-  static let discreteVAE: any ImageTokenizerConfiguration = {
+  static let discreteVAE: any TrainableImageTokenizerConfiguration = {
     var c = DiscreteVAE.Configuration()
     (c.pictureSize, c.patchSize, c.channels, c.blocks, c.codes, c.codeDimensions) = (16, 4, 16, 1, 32, 8)
     return c
   }()
 
-  static func hierarchy(levels: Int) -> any ImageTokenizerConfiguration {
+  static func hierarchy(levels: Int) -> any TrainableImageTokenizerConfiguration {
     var c = VQVAE2.Configuration()
     (c.pictureSize, c.patchSize, c.levels, c.channels, c.blocks, c.codes, c.codeDimensions) = (
       16, 2, levels, 16, 1, 32, 8
@@ -79,7 +79,7 @@ enum Tiny {
     return c
   }
 
-  static let pixelCNN: any PriorConfiguration = {
+  static let pixelCNN: any TrainablePriorConfiguration = {
     var c = PixelCNN.Configuration()
     (c.channels, c.layers, c.reach, c.dropout) = (16, 2, 2, 0.1)
     return c
@@ -110,7 +110,7 @@ enum Tiny {
   static func trainTokenizer(
     _ folder: TemporaryFolder, _ settings: TrainingSettings, resume: Bool = false, threads: Int = 2,
     precision: ElementType = .float32, observer: TrainingObserver = .init(),
-    architecture: any ImageTokenizerConfiguration = imageTokenizer
+    architecture: any TrainableImageTokenizerConfiguration = imageTokenizer
   ) throws {
     try TokenizerTrainer(resources(folder, threads, precision, observer), architecture: architecture).train(
       settings: settings, resume: resume)
@@ -119,7 +119,7 @@ enum Tiny {
   static func trainPrior(
     _ folder: TemporaryFolder, _ settings: TrainingSettings, resume: Bool = false, threads: Int = 2,
     precision: ElementType = .float32, observer: TrainingObserver = .init(),
-    architecture: any PriorConfiguration = prior, vocabulary: BytePairEncoding? = nil
+    architecture: any TrainablePriorConfiguration = prior, vocabulary: BytePairEncoding? = nil
   ) throws {
     try PriorTrainer(
       resources(folder, threads, precision, observer), architecture: architecture, vocabulary: vocabulary
@@ -147,8 +147,8 @@ enum Tiny {
 
   /// A folder with data and both stages.
   static func trained(
-    steps: Int = 4, imageTokenizer: any ImageTokenizerConfiguration = imageTokenizer,
-    prior: any PriorConfiguration = prior
+    steps: Int = 4, imageTokenizer: any TrainableImageTokenizerConfiguration = imageTokenizer,
+    prior: any TrainablePriorConfiguration = prior
   ) throws -> TemporaryFolder {
     let folder = try TemporaryFolder()
     try folder.writeData()

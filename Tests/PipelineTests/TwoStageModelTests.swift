@@ -37,8 +37,8 @@ import Testing
   static let vqvae2 = ImageTokenizerKind(VQVAE2.Configuration.self)
   static let dvae = ImageTokenizerKind(DiscreteVAE.Configuration.self)
 
-  private static func configuration(_ kind: ImageTokenizerKind) -> TwoStageModel.Configuration {
-    var imageTokenizer = kind.preset(.tiny)
+  private static func configuration(_ kind: ImageTokenizerKind) throws -> TwoStageModel.Configuration {
+    var imageTokenizer = AnyConfiguration<ImageTokenizerKinds>(try kind.preset(.tiny))
     if var c = imageTokenizer.base as? VQVAE.Configuration {
       (c.pictureSize, c.patchSize, c.channels, c.blocks, c.codes, c.codeDimensions) = (8, 2, 16, 1, 16, 4)
       imageTokenizer = AnyConfiguration(c)
@@ -63,7 +63,7 @@ import Testing
 
   private static func fitted(_ kind: ImageTokenizerKind, steps: Int = 500) throws -> TwoStageModel {
     try TwoStageModel(
-      fitting: rows(48), kind: kind, configuration: configuration(kind), bound: .steps(steps), threads: 2, seed: 3,
+      fitting: rows(48), kind: kind, configuration: try configuration(kind), bound: .steps(steps), threads: 2, seed: 3,
       precision: .float32)
   }
 
@@ -190,7 +190,8 @@ import Testing
     #expect(try a.logLikelihood(x, seed: 0) == b.logLikelihood(x, seed: 0))
     var told: [Double] = []
     _ = try TwoStageModel(
-      fitting: x, kind: Self.vqvae2, configuration: Self.configuration(Self.vqvae2), bound: .minutes(0.02), threads: 2,
+      fitting: x, kind: Self.vqvae2, configuration: try Self.configuration(Self.vqvae2), bound: .minutes(0.02),
+      threads: 2,
       precision: .float32
     ) { _, share, _ in told.append(share) }
     #expect(told == told.sorted() && abs((told.last ?? 0) - 1) < 1e-9)
@@ -213,7 +214,7 @@ import Testing
   @Test func theBatchSizeIsThatOfBothStages() throws {
     func fitted(batchSize: Int?) throws -> TwoStageModel {
       try TwoStageModel(
-        fitting: Self.rows(48), kind: Self.vqvae, configuration: Self.configuration(Self.vqvae), bound: .steps(3),
+        fitting: Self.rows(48), kind: Self.vqvae, configuration: try Self.configuration(Self.vqvae), bound: .steps(3),
         batchSize: batchSize, threads: 2, seed: 3, precision: .float32)
     }
     let (standard, same, other) = (
@@ -231,7 +232,7 @@ import Testing
     }
     func fit(_ x: Matrix, bound: TrainingBound = .steps(1)) throws {
       _ = try TwoStageModel(
-        fitting: x, kind: Self.vqvae, configuration: Self.configuration(Self.vqvae), bound: bound, threads: 1)
+        fitting: x, kind: Self.vqvae, configuration: try Self.configuration(Self.vqvae), bound: bound, threads: 1)
     }
     expectFailure(.badData) { try fit(Matrix(rows: 4, columns: 191)) }
     expectFailure(.badData) { try fit(Matrix(rows: 0, columns: 192)) }

@@ -45,9 +45,9 @@ struct DecodingTests {
 
   @Test func cachedAttentionAgreesWithAttention() {
     let (B, T, heads, width, layers) = (2, 9, 3, 24, 2)
-    let cache = KeyValueCache(
-      masks: Array(repeating: .causal, count: layers), sequences: B, length: T, width: width, heads: heads)
-    let scores = Tensor.zeros([cache.scratchLength])
+    let masks = Array(repeating: AttentionMask.causal, count: layers)
+    let caches = (0..<B).map { _ in KeyValueCache(masks: masks, length: T, width: width, heads: heads) }
+    let scores = Tensor.zeros([KeyValueCache.scratchLength(length: T)])
     let layer = 1
     let qkv = Tensor.normal([B, T, 3 * width], seed: 2, stream: 1)
     let expected = attention(qkv, heads: heads, causal: true)
@@ -58,13 +58,12 @@ struct DecodingTests {
         let row = sequence * T + position
         // In two parts that cut through the keys, as two threads store them; another layer's are kept apart.
         for range in [0..<40, 40..<3 * width] {
-          cache.store(qkv, row: row, range: range, layer: layer, sequence: sequence, position: position)
-          cache.store(other, row: row, range: range, layer: 0, sequence: sequence, position: position)
+          caches[sequence].store(qkv, row: row, range: range, layer: layer, position: position)
+          caches[sequence].store(other, row: row, range: range, layer: 0, position: position)
         }
         for head in 0..<heads {
-          cache.attend(
-            qkv, row: row, head: head, layer: layer, sequence: sequence, position: position,
-            scores: scores, into: result)
+          caches[sequence].attend(
+            qkv, row: row, head: head, layer: layer, position: position, scores: scores, into: result)
         }
       }
     }
@@ -84,16 +83,16 @@ struct DecodingTests {
     let hidden = Tensor(repeating: .nan, shape: [1, 3 * width])
     let result = Tensor(repeating: .nan, shape: [T, width])
     for position in 0..<T {
-      let cache = KeyValueCache(masks: [mask], sequences: 1, length: T, width: width, heads: heads)
+      let cache = KeyValueCache(masks: [mask], length: T, width: width, heads: heads)
       for key in 0..<T {
         let isSeen = mask.sees(from: position, key)
         cache.store(
-          isSeen ? qkv : hidden, row: isSeen ? key : 0, range: 0..<3 * width, layer: 0, sequence: 0, position: key)
+          isSeen ? qkv : hidden, row: isSeen ? key : 0, range: 0..<3 * width, layer: 0, position: key)
       }
       for head in 0..<heads {
         cache.attend(
-          qkv, row: position, head: head, layer: 0, sequence: 0, position: position,
-          scores: Tensor.zeros([cache.scratchLength]), into: result)
+          qkv, row: position, head: head, layer: 0, position: position,
+          scores: Tensor.zeros([KeyValueCache.scratchLength(length: T)]), into: result)
       }
     }
     #expect(relativeError(result, expected.reshaped([T, width])) < 1e-5)

@@ -276,8 +276,8 @@ struct TransformerPriorTests {
           AdamW(ParameterStore(model, precision: Engine.preferredPrecision)), team: try ThreadTeam(count: 2))
         func train(_ steps: Int) {
           for step in 0..<steps {
-            _ = trainer.step(learningRate: 1e-3) { shard in
-              let dropout = DropoutStream(probability: 0.1, seed: 1, step: step, shard: shard)
+            _ = trainer.step(learningRate: 1e-3) { replica in
+              let dropout = DropoutStream(probability: 0.1, seed: 1, step: step, shard: replica.number)
               return model.loss(prior.batch, share: 0.5, precision: Engine.preferredPrecision, dropout: dropout).total
             }
           }

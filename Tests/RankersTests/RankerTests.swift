@@ -61,7 +61,10 @@ struct RankerTests {
             texts: Array(texts[range]), pictures: part(pixels, range), failures: part(failures, shown),
             precision: .float32)
         }
-        return model.loss(Ranker.joined(parts, own: own), isOther: isOther, learnsScale: own == 0)
+        let tensors = parts.enumerated().map { part, embeddings in
+          embeddings.tensors.map { ($0.name, part == own ? $0.tensor : $0.tensor.detached()) }
+        }
+        return model.loss(Ranker.joined(tensors), isOther: isOther, learnsScale: own == 0)
       }
       #expect(relativeError(loss, try fixture.tensor("loss with failures")) < 1e-5)
       sums = sums.isEmpty ? gradients : zip(sums, gradients).map { $0 + $1 }
@@ -83,17 +86,12 @@ struct RankerTests {
     let team = try ThreadTeam(count: threads)
     let trainer = ReplicaTrainer(AdamW(ParameterStore(model, precision: .float32), options: options), team: team)
     let pixels = try fixture.tensor("pictures")
-    var parts = [Ranker.Embeddings?](repeating: nil, count: threads)
-    let result = parts.withUnsafeMutableBufferPointer { parts in
-      nonisolated(unsafe) let parts = parts
-      return trainer.step(learningRate: 0.01) { shard in
-        let range = team.range(of: shard, total: texts.count)
-        let pictures = pixels.view(range.lowerBound * 192..<range.upperBound * 192, shape: [range.count, 8, 8, 3])
-        parts[shard] = model.embeddings(texts: Array(texts[range]), pictures: pictures, precision: .float32)
-        team.barrier()
-        return model.loss(
-          Ranker.joined(parts.compactMap(\.self), own: shard), isOther: isOther, learnsScale: shard == 0)
-      }
+    let result = trainer.step(learningRate: 0.01) { replica in
+      let range = replica.range(of: texts.count)
+      let pictures = pixels.view(range.lowerBound * 192..<range.upperBound * 192, shape: [range.count, 8, 8, 3])
+      let own = model.embeddings(texts: Array(texts[range]), pictures: pictures, precision: .float32)
+      return model.loss(
+        Ranker.joined(replica.gather(own.tensors)), isOther: isOther, learnsScale: replica.number == 0)
     }
     #expect(relativeError(Tensor(result.gradientNorm), try fixture.tensor("norm")) < 1e-5)
     for (name, tensor) in model.namedTensors() {

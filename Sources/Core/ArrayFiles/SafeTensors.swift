@@ -6,7 +6,7 @@ import TensorCore
 
 /// The safetensors file format: eight bytes with the header's length, a JSON header that names each tensor's type, shape
 /// and place, and the tensors' bytes. https://github.com/huggingface/safetensors#format
-public struct SafeTensors {
+public struct SafeTensors: WeightSource {
   /// Free text of the header's `__metadata__`.
   public let metadata: [String: String]
   private var entries: [String: Entry]

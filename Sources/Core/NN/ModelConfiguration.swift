@@ -4,14 +4,17 @@ import Basics
 ///
 /// Fields are named in messages as they stand in JSON, in snake case.
 public protocol ModelConfiguration: Codable, Sendable, Equatable {
-  static func preset(_ preset: Preset) -> Self
-
   /// The shape in words.
   var summary: String { get }
   /// - Throws: `PipelineError` of kind `.badData` that names the first field of which no model can be made.
   func validate() throws(PipelineError)
   /// A bound that is cheap to have, of a shape that is valid: the model has at least so many parameters.
   var leastParameterCount: Int { get }
+}
+
+/// The shape of a model that is trained here, and so can begin anew.
+public protocol TrainableConfiguration: ModelConfiguration {
+  static func preset(_ preset: Preset) -> Self
 }
 
 /// A model's shape where there are several kinds of models for a purpose; see ``ModelKinds``.

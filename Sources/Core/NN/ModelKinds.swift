@@ -4,6 +4,8 @@ import Basics
 public protocol ModelKinds: Sendable {
   /// `any` of the protocol that the configurations of all kinds conform to.
   associatedtype Configuration: Sendable
+  /// `any` of the protocol that the configurations of those kinds conform to that are trained here, and not only read.
+  associatedtype Trainable: Sendable
   /// What the models are, for messages: "image tokenizer".
   static var noun: String { get }
   /// Each conforms to ``Configuration``'s protocol. The first is taken where nothing is said.
@@ -26,6 +28,8 @@ public struct Kind<Kinds: ModelKinds>: RawRepresentable, Codable, Hashable, Send
   public init(_ type: any ListedConfiguration.Type) { rawValue = type.kind }
 
   public static var allCases: [Self] { Kinds.all.map(Self.init) }
+  /// Those that are trained here.
+  public static var trainable: [Self] { allCases.filter { $0.type is any TrainableConfiguration.Type } }
   /// The one that is taken where nothing is said.
   public static var standard: Self { Self(Kinds.all[0]) }
 
@@ -39,7 +43,15 @@ public struct Kind<Kinds: ModelKinds>: RawRepresentable, Codable, Hashable, Send
   /// What a person calls it.
   public var title: String { type.title }
 
-  public func preset(_ preset: Preset) -> AnyConfiguration<Kinds> { AnyConfiguration(type.preset(preset)) }
+  /// - Throws: `PipelineError` of kind `.usage` where models of this kind are not trained here.
+  public func preset(_ preset: Preset) throws(PipelineError) -> Kinds.Trainable {
+    guard let type = type as? any (ListedConfiguration & TrainableConfiguration).Type else { throw isNotTrained }
+    return try AnyConfiguration<Kinds>(type.preset(preset)).trainable()
+  }
+
+  fileprivate var isNotTrained: PipelineError {
+    PipelineError(.usage, "a \(Kinds.noun) of kind \(rawValue) only draws: it cannot be trained")
+  }
 }
 
 /// The shape of a model of any of the kinds. In JSON its fields stand beside `kind`.
@@ -64,6 +76,13 @@ public struct AnyConfiguration<Kinds: ModelKinds>: Codable, Sendable, Equatable 
       guard let new = newValue as? any ListedConfiguration else { preconditionFailure("\(newValue) has no kind") }
       listed = new
     }
+  }
+
+  /// The kind's own configuration, to be trained.
+  /// - Throws: `PipelineError` of kind `.usage` where models of this kind are not trained here.
+  public func trainable() throws(PipelineError) -> Kinds.Trainable {
+    guard let trainable = listed as? Kinds.Trainable else { throw kind.isNotTrained }
+    return trainable
   }
 
   public subscript<Value>(dynamicMember path: KeyPath<Kinds.Configuration, Value>) -> Value { base[keyPath: path] }

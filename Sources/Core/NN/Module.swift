@@ -5,6 +5,9 @@ import TensorCore
 /// names is a parameter's name: `blocks.3.attention.output.weight`. Those names are the keys of a checkpoint.
 public protocol Module {}
 
+/// A tensor with its name, as a checkpoint holds it.
+public typealias NamedTensor = (name: String, tensor: Tensor)
+
 extension Module {
   /// All parameters with their names, in the order in which the properties are declared.
   public func namedParameters() -> [(name: String, parameter: Parameter)] { named(Parameter.self) }
@@ -13,7 +16,7 @@ extension Module {
   public func namedBuffers() -> [(name: String, buffer: Buffer)] { named(Buffer.self) }
 
   /// Everything that a checkpoint holds of this module.
-  public func namedTensors() -> [(name: String, tensor: Tensor)] {
+  public func namedTensors() -> [NamedTensor] {
     namedParameters().map { ($0, $1.value) } + namedBuffers().map { ($0, $1.value) }
   }
 
@@ -49,29 +52,4 @@ public func valueAndGrad<Model: Module>(
   _ model: Model, _ loss: (Model) throws -> Tensor
 ) rethrows -> (value: Tensor, gradients: [Tensor]) {
   try valueAndGradient(parameters: model.parameters()) { try loss(model) }
-}
-
-/// Draws initial weights; each call takes the next stream of a seed.
-public struct Initializer {
-  private let seed: UInt64
-  private var weights: UInt64 = 0
-
-  public init(seed: UInt64) { self.seed = seed }
-
-  /// Normal with mean 0.
-  public mutating func normal(_ shape: [Int], deviation: Float) -> Tensor {
-    return Tensor.normal(shape, seed: seed, stream: nextStream()) * deviation
-  }
-
-  /// Uniform in ±√(3/fanIn)·gain: variance gain²/fanIn (He et al. 2015 with gain √2, LeCun et al. 1998 with gain 1).
-  public mutating func uniform(_ shape: [Int], fanIn: Int, gain: Float = 1) -> Tensor {
-    let bound = gain * (3 / Float(fanIn)).squareRoot()
-    let values = Tensor.uniform(shape, seed: seed, stream: nextStream())
-    return values * (2 * bound) - Tensor(repeating: bound, shape: shape)
-  }
-
-  private mutating func nextStream() -> UInt64 {
-    defer { weights += 1 }
-    return RandomStream.initialWeights(weights)
-  }
 }

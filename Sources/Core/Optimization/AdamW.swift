@@ -52,25 +52,38 @@ public final class AdamW {
   ///   - scale: factor for the sum: 1 / (number of replicas) makes it their mean.
   ///   - learningRate: of this step.
   ///   - team: whose threads share out the parameters.
+  ///   - exchange: sums the gradients.
   /// - Returns: the norm of the scaled sum before clipping.
   @discardableResult
-  public func update(gradients: [Tensor], scale: Float, learningRate: Float, team: ThreadTeam) -> Float {
+  public func update(
+    gradients: [Tensor], scale: Float, learningRate: Float, team: ThreadTeam, exchange: any GradientExchange
+  ) -> Float {
     step += 1
-    let sum = gradients[0]
-    let total = sum.count
-    let block = 1 << 14
-    var squares = [Double](repeating: 0, count: (total + block - 1) / block)
+    let norm = Self.normOfSum(gradients, team: team, exchange: exchange) * scale
+    // A gradient that is not finite would spoil the moments for good: the step is left out and the caller sees the norm.
+    guard norm.isFinite else { return norm }
+    apply(gradients[0], norm: norm, scale: scale, learningRate: learningRate, team: team, exchange: exchange)
+    return norm
+  }
+
+  /// Sums gradients into the first one.
+  /// - Returns: the norm of the sum.
+  private static func normOfSum(_ gradients: [Tensor], team: ThreadTeam, exchange: some GradientExchange) -> Float {
+    let (sum, size) = (gradients[0], type(of: exchange).blockSize)
+    var squares = [Double](repeating: 0, count: (sum.count + size - 1) / size)
     squares.withUnsafeMutableBufferPointer { squares in
       nonisolated(unsafe) let squares = squares
-      team.run { thread in
-        for b in team.range(of: thread, total: squares.count) {
-          let range = b * block..<min(total, (b + 1) * block)
-          if gradients.count > 1 { FlatMemory.sum(into: sum, Array(gradients.dropFirst()), range: range) }
-          squares[b] = FlatMemory.sumOfSquares(sum, range: range)
-        }
+      exchange.sum(gradients, team: team) {
+        squares[$0.lowerBound / size] = FlatMemory.sumOfSquares(sum, range: $0)
       }
     }
-    let norm = Float(squares.reduce(0, +).squareRoot()) * scale
+    return Float(exchange.sum(squares).reduce(0, +).squareRoot())
+  }
+
+  /// Changes the weights by a gradient that is summed, those of the exchange's part, and gets the others.
+  private func apply(
+    _ sum: Tensor, norm: Float, scale: Float, learningRate: Float, team: ThreadTeam, exchange: any GradientExchange
+  ) {
     var coefficients = FlatMemory.AdamWCoefficients(
       gradientScale: scale * min(1, options.maximumGradientNorm / max(norm, 1e-12)), learningRate: learningRate,
       beta1: options.beta1, beta2: options.beta2, epsilon: options.epsilon, decay: 0,
@@ -78,20 +91,19 @@ public final class AdamW {
       // The average forgets its start faster than its own decay would.
       averageDecay: min(options.averageDecay ?? 0, Float(1 + step) / Float(10 + step)))
     coefficients.decay = options.weightDecay
-    // A gradient that is not finite would spoil the moments for good: the step is left out and the caller sees the norm.
-    guard norm.isFinite else { return norm }
     let state = FlatMemory.AdamWState(
       weights: store.values, gradient: sum, firstMoment: firstMoment, secondMoment: secondMoment,
       operand: store.operands, average: average)
-    let shared = coefficients
+    let (shared, part) = (coefficients, exchange.part(of: sum.count))
     team.run { thread in
-      let mine = team.range(of: thread, total: total, multiple: 16)
+      let own = team.range(of: thread, total: part.count, multiple: 16)
+      let mine = part.lowerBound + own.lowerBound..<part.lowerBound + own.upperBound
       for (parameter, range) in zip(store.parameters, store.ranges) where range.overlaps(mine) {
         var coefficients = shared
         if !parameter.decays { coefficients.decay = 0 }
         FlatMemory.adamW(state, range: range.clamped(to: mine), coefficients)
       }
     }
-    return norm
+    for array in [store.values, store.operands, average].compactMap(\.self) { exchange.spread(array) }
   }
 }

@@ -1,44 +1,130 @@
 import Basics
+import NN
 import TensorCore
 
 /// Trains one model on several threads: each thread runs forward and backward over its shard of the batch on its own
-/// tape into its own gradient memory; the gradients are summed in the order of the threads.
+/// tape into its own gradient memory; a ``GradientExchange`` sums the gradients in the order of the replicas.
 public final class ReplicaTrainer {
   public let optimizer: AdamW
   public let team: ThreadTeam
+  private let exchange: any GradientExchange
   private let gradients: [Tensor]
+  /// What each of this process's replicas has brought to a ``Replica/gather(_:)``, and what all brought.
+  private let brought: Slots<[NamedTensor]>
+  private let gathered: Slots<[[NamedTensor]]>
 
-  public init(_ optimizer: AdamW, team: ThreadTeam) {
+  /// - Parameters:
+  ///   - optimizer: of the model.
+  ///   - team: a replica a thread.
+  ///   - exchange: with other processes; none unless given.
+  public init(_ optimizer: AdamW, team: ThreadTeam, exchange: (any GradientExchange)? = nil) {
     self.optimizer = optimizer
     self.team = team
+    self.exchange = exchange ?? LocalExchange(replicas: team.count)
+    precondition(self.exchange.replicas.count == team.count, "a replica a thread")
     gradients = (0..<team.count).map { _ in .zeros([optimizer.store.values.count]) }
+    brought = Slots(count: team.count)
+    gathered = Slots(count: 1)
   }
 
   public struct StepResult {
-    /// The sum of the shards' losses.
+    /// The sum of the shards' losses, of this process's replicas.
     public let loss: Float
     /// The norm of the gradient before clipping; not finite where the step was left out.
     public let gradientNorm: Float
   }
 
+  /// A replica during a step.
+  public struct Replica {
+    /// Among all, from 0.
+    public let number: Int
+    /// How many there are.
+    public let count: Int
+    private let thread: Int
+    private let trainer: ReplicaTrainer
+
+    fileprivate init(thread: Int, _ trainer: ReplicaTrainer) {
+      (self.thread, self.trainer) = (thread, trainer)
+      (number, count) = (trainer.exchange.replicas.lowerBound + thread, trainer.exchange.replicaCount)
+    }
+
+    /// The ones of `total` things that are this replica's, as even as can be.
+    public func range(of total: Int) -> Range<Int> { total * number / count..<total * (number + 1) / count }
+
+    /// Brings tensors together in the middle of a step. All replicas must come here, and wait for each other.
+    /// - Returns: what each has brought, in their order; its own as variables of its tape, the others' as constants.
+    public func gather(_ tensors: [NamedTensor]) -> [[NamedTensor]] {
+      trainer.brought[thread] = tensors
+      trainer.team.barrier()
+      if thread == 0 { trainer.gathered[0] = trainer.exchange.gather(trainer.brought.all) }
+      trainer.team.barrier()
+      guard let all = trainer.gathered[0] else { preconditionFailure("nothing was gathered") }
+      // Nobody brings anything to a next gathering before all have this one.
+      trainer.team.barrier()
+      return all.enumerated().map { replica, tensors in
+        replica == number ? tensors : tensors.map { ($0.name, $0.tensor.detached()) }
+      }
+    }
+  }
+
   /// One optimizer step.
   /// - Parameters:
   ///   - learningRate: of this step.
-  ///   - loss: the loss of shard `i`, scaled such that the sum over the shards is the loss of the batch.
-  public func step(learningRate: Float, loss: (_ shard: Int) -> Tensor) -> StepResult {
-    var losses = [Float](repeating: 0, count: team.count)
-    losses.withUnsafeMutableBufferPointer { losses in
-      nonisolated(unsafe) let losses = losses
-      team.run { shard in
-        let store = optimizer.store
-        let result = valueAndGradient(
-          parameters: store.parameters,
-          gradientMemory: { [memory = gradients[shard]] in store.slice(of: memory, for: $0) }
-        ) { loss(shard) }
-        losses[shard] = result.value.item
+  ///   - shard: gives the loss of a replica's shard, scaled such that the sum over the shards is the loss of the batch, and
+  ///     what is to be known of it afterwards.
+  /// - Returns: the step's result, and what each of this process's replicas has left.
+  public func step<Left>(
+    learningRate: Float, _ shard: (Replica) -> (loss: Tensor, left: Left)
+  ) -> (result: StepResult, left: [Left]) {
+    let losses = Slots<(value: Float, left: Left)>(count: team.count)
+    let store = optimizer.store
+    team.run { thread in
+      var left: Left?
+      let result = valueAndGradient(
+        parameters: store.parameters,
+        gradientMemory: { [memory = gradients[thread]] in store.slice(of: memory, for: $0) }
+      ) {
+        let shard = shard(Replica(thread: thread, self))
+        left = shard.left
+        return shard.loss
       }
+      if let left { losses[thread] = (result.value.item, left) }
     }
-    let norm = optimizer.update(gradients: gradients, scale: 1, learningRate: learningRate, team: team)
-    return StepResult(loss: losses.reduce(0, +), gradientNorm: norm)
+    let norm = optimizer.update(
+      gradients: gradients, scale: 1, learningRate: learningRate, team: team, exchange: exchange)
+    let loss = losses.all.reduce(0) { $0 + $1.value }
+    return (StepResult(loss: loss, gradientNorm: norm), losses.all.map(\.left))
+  }
+
+  /// One optimizer step of which nothing but the loss is to be known.
+  public func step(learningRate: Float, loss: (Replica) -> Tensor) -> StepResult {
+    step(learningRate: learningRate) { (loss($0), ()) }.result
+  }
+
+  /// What replicas that share a gradient step bring together of other tensors, such as a codebook's statistics: those of
+  /// all replicas, in their order.
+  /// - Parameter tensors: of each of this process's replicas.
+  public func gather(_ tensors: [[NamedTensor]]) -> [[NamedTensor]] { exchange.gather(tensors) }
+
+  /// One place for each thread, which that thread alone writes; read when all have come to a barrier.
+  private final class Slots<Element>: @unchecked Sendable {
+    private let elements: UnsafeMutableBufferPointer<Element?>
+
+    init(count: Int) {
+      elements = .allocate(capacity: count)
+      elements.initialize(repeating: nil)
+    }
+
+    deinit {
+      elements.deinitialize()
+      elements.deallocate()
+    }
+
+    subscript(thread: Int) -> Element? {
+      get { elements[thread] }
+      set { elements[thread] = newValue }
+    }
+
+    var all: [Element] { elements.compactMap(\.self) }
   }
 }

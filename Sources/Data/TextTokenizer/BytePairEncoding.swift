@@ -10,7 +10,7 @@ import HeapModule
 /// The ids are those that Hugging Face's `tokenizers` 0.23 gives with the file that ``write(to:)`` writes. Where the
 /// Unicode versions inside that library are older than Swift's, its versions count, so other releases of it may cut
 /// words of recently added scripts elsewhere.
-public struct BytePairEncoding: Sendable {
+public struct BytePairEncoding: TextEncoder {
   /// Two neighbouring pieces that become one.
   struct Merge: Sendable, Equatable {
     var left: Int32

@@ -20,8 +20,10 @@ import TensorCore
 /// In the paper the encoder gives K logits by a convolution of its own. Here it shares the codebook e, whose rows have
 /// length one, with the decoder: what the decoder learns of a code the encoder knows at once. In thousands of steps on
 /// thousands of pictures instead of millions on millions, free logits settle on a handful of codes.
-public struct DiscreteVAE: ImageTokenizer {
-  public struct Configuration: ImageTokenizerConfiguration {
+public struct DiscreteVAE: TrainableImageTokenizer {
+  public struct Configuration: TrainableImageTokenizerConfiguration {
+    public typealias Model = DiscreteVAE
+
     /// Pixels a side.
     public var pictureSize = 64
     /// Pixels a side of the square that one token stands for.
@@ -57,9 +59,9 @@ public struct DiscreteVAE: ImageTokenizer {
   let decoder: PatchNetwork
   public let configuration: Configuration
 
-  public init(_ configuration: Configuration, seed: UInt64) {
+  public init(_ configuration: Configuration, _ initializer: Initializer) {
     let c = configuration
-    var initializer = Initializer(seed: seed)
+    var initializer = initializer
     self.configuration = c
     encoder = PatchNetwork(encoderTo: c.codeDimensions, patchSize: c.patchSize, trunk: c.trunk, &initializer)
     codebook = Embedding(
@@ -99,7 +101,7 @@ public struct DiscreteVAE: ImageTokenizer {
     return LogitLaplace(mean: pixels(0), logScale: pixels(1))
   }
 
-  public func loss(_ pictures: Tensor, step: TokenizerStep) -> TokenizerLoss<Void> {
+  public func loss(_ pictures: Tensor, step: TokenizerStep) -> TokenizerLoss {
     let side = configuration.gridSide
     let (temperature, klWeight) = schedules(progress: step.progress)
     return loss(
@@ -123,7 +125,7 @@ public struct DiscreteVAE: ImageTokenizer {
   /// - Parameter gumbel: g, [B, side, side, K].
   func loss(
     _ pictures: Tensor, gumbel: Tensor, temperature: Float, klWeight: Float, precision: ElementType
-  ) -> TokenizerLoss<Void> {
+  ) -> TokenizerLoss {
     let (K, E, side) = (configuration.codes, configuration.codeDimensions, configuration.gridSide)
     let logits = logits(pictures, precision: precision)
     let relaxed = ((logits + gumbel) * (1 / temperature)).softmax()
@@ -139,10 +141,10 @@ public struct DiscreteVAE: ImageTokenizer {
       + klFromUniform(logits: logits) * (klWeight / channelsPerToken)
     let error = withoutRecording { meanSquaredError(distribution.mode, pictures) }
     return TokenizerLoss(
-      total: total, meanSquaredError: error.item, tokens: largestElements(logits), statistics: ())
+      total: total, meanSquaredError: error.item, tokens: largestElements(logits), statistics: [])
   }
 
-  public func finishStep(_ statistics: [Void], step: Int, seed: UInt64) {}
+  public func finishStep(_ statistics: [[NamedTensor]], step: Int, seed: UInt64) {}
 }
 
 /// The logit-Laplace distribution over a pixel channel (Ramesh et al. 2021, appendix A.3, equation 2): the logit of the
@@ -220,8 +222,6 @@ extension DiscreteVAE.Configuration {
     c.klWeight *= Float(patchSize * patchSize) / 64
     return c
   }
-
-  public func makeModel(seed: UInt64) -> any ImageTokenizer { DiscreteVAE(self, seed: seed) }
 
   public var layout: TokenLayout { TokenLayout(pictureSize: pictureSize, gridSides: [gridSide], codeCount: codes) }
 

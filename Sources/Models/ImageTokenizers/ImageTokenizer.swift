@@ -3,30 +3,33 @@ import Foundation
 import NN
 import TensorCore
 
-/// Stage 1: a model that turns pictures into one or more grids of discrete tokens and back.
+/// Stage 1: a model that turns pictures into one or more grids of discrete tokens and back. Stage 2 and everything that draws
+/// know this protocol only; what can be trained here is a ``TrainableImageTokenizer``.
 ///
-/// VQ-VAE, VQ-VAE-2 and the discrete VAE are three ways to learn one; stage 2 and everything around it know this protocol
-/// only. Pictures are [B, S, S, 3] with values in [0, 1].
-public protocol ImageTokenizer: Module, Sendable {
-  /// What one shard of a batch leaves behind for ``finishStep(_:step:seed:)``, besides its gradients.
-  associatedtype Statistics
-
+/// Pictures are [B, S, S, 3] with values in [0, 1].
+public protocol ImageTokenizer: Sendable {
   /// What tokens there are, and in which order.
   var layout: TokenLayout { get }
+  /// The number of trained numbers.
+  var parameterCount: Int { get }
 
   /// - Returns: B·``tokenCount`` tokens, each below ``codeCount``.
   func encode(_ pictures: Tensor) -> [Int32]
   /// - Returns: [B, S, S, 3], values mostly within [0, 1], not clamped.
   func decode(_ tokens: [Int32]) -> Tensor
+}
 
+/// An image tokenizer that learns from pictures: VQ-VAE, VQ-VAE-2 and the discrete VAE are three ways to do so.
+public protocol TrainableImageTokenizer: ImageTokenizer, ConfiguredModule {
   /// The training loss of one shard, a scalar on the current tape.
   /// - Parameters:
   ///   - pictures: [B, S, S, 3] in [0, 1].
   ///   - step: where the run stands.
-  func loss(_ pictures: Tensor, step: TokenizerStep) -> TokenizerLoss<Statistics>
+  func loss(_ pictures: Tensor, step: TokenizerStep) -> TokenizerLoss
 
-  /// Changes what no gradient changes, after an optimizer step, from the statistics of all shards in their order.
-  func finishStep(_ statistics: [Statistics], step: Int, seed: UInt64)
+  /// Changes what no gradient changes, after an optimizer step.
+  /// - Parameter statistics: what ``loss(_:step:)`` left of each shard, in their order.
+  func finishStep(_ statistics: [[NamedTensor]], step: Int, seed: UInt64)
 }
 
 extension ImageTokenizer {
@@ -59,14 +62,15 @@ public struct TokenizerStep: Sendable {
 }
 
 /// What an image tokenizer's forward pass in training gives.
-public struct TokenizerLoss<Statistics> {
+public struct TokenizerLoss {
   /// The mean over the shard's pictures, a scalar.
   public let total: Tensor
   /// The mean squared error a pixel channel, for pixels in [0, 1].
   public let meanSquaredError: Float
   /// The tokens chosen, to see how many are in use.
   public let tokens: [Int32]
-  public let statistics: Statistics
+  /// What the shard leaves behind for ``TrainableImageTokenizer/finishStep(_:step:seed:)``, besides its gradients.
+  public let statistics: [NamedTensor]
 }
 
 /// How evenly tokens are used.

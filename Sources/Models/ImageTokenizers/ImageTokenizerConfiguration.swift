@@ -5,8 +5,14 @@ import NN
 public protocol ImageTokenizerConfiguration: ListedConfiguration {
   /// Of a shape that is valid.
   var layout: TokenLayout { get }
-  /// A model with initial weights.
-  func makeModel(seed: UInt64) -> any ImageTokenizer
+  /// A model with trained weights.
+  /// - Throws: `PipelineError` of kind `.badData` where they are not those of such a model.
+  func makeModel(reading weights: some WeightSource) throws(PipelineError) -> any ImageTokenizer
+}
+
+/// The shape of a stage 1 model that is trained here.
+public protocol TrainableImageTokenizerConfiguration: ImageTokenizerConfiguration, TrainableConfiguration {
+  associatedtype Model: TrainableImageTokenizer where Model.Configuration == Self
 
   /// The shape for pictures of some dozen pixels a side, such as digits; nil where pictures of that size have no grid that does.
   static func small(pictureSize: Int) -> Self?
@@ -15,6 +21,7 @@ public protocol ImageTokenizerConfiguration: ListedConfiguration {
 /// How stage 1 can be learnt.
 public enum ImageTokenizerKinds: ModelKinds {
   public typealias Configuration = any ImageTokenizerConfiguration
+  public typealias Trainable = any TrainableImageTokenizerConfiguration
   public static let noun = "image tokenizer"
   public static let implied: String? = nil
   public static let all: [any ListedConfiguration.Type] = [
@@ -28,14 +35,23 @@ public typealias ImageTokenizerKind = Kind<ImageTokenizerKinds>
 public typealias AnyImageTokenizerConfiguration = AnyConfiguration<ImageTokenizerKinds>
 
 extension ImageTokenizerKind {
-  /// The shape of this kind for small pictures; see ``ImageTokenizerConfiguration/small(pictureSize:)``.
+  /// The shape of this kind for small pictures; see ``TrainableImageTokenizerConfiguration/small(pictureSize:)``.
   public func small(pictureSize: Int) -> AnyImageTokenizerConfiguration? {
-    guard let type = type as? any ImageTokenizerConfiguration.Type else { return nil }
+    guard let type = type as? any TrainableImageTokenizerConfiguration.Type else { return nil }
     return type.small(pictureSize: pictureSize).map { AnyConfiguration($0) }
   }
 }
 
-extension ImageTokenizerConfiguration {
+extension TrainableImageTokenizerConfiguration {
+  public func makeModel(_ initializer: Initializer) -> Model { Model(self, initializer) }
+
+  /// A model with initial weights.
+  public func makeModel(seed: UInt64) -> Model { makeModel(Initializer(seed: seed)) }
+
+  public func makeModel(reading weights: some WeightSource) throws(PipelineError) -> any ImageTokenizer {
+    try Model(self, reading: weights)
+  }
+
   /// The fields that all kinds have.
   /// - Throws: `PipelineError` of kind `.badData` naming the first that makes no sense.
   func checkShape(

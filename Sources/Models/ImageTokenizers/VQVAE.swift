@@ -16,7 +16,7 @@ import TensorCore
 ///     x̂   = decoder(Σ_d e_(d,k_d))
 ///
 /// The encoder and decoder are either of two networks; see ``Network``.
-public struct VQVAE: ImageTokenizer {
+public struct VQVAE: TrainableImageTokenizer {
   /// How pictures come down to the token grid and back.
   public enum Network: String, Sendable, Codable, CaseIterable {
     /// Blocks of pixels are moved into channels first, so that every convolution works at one coarse grid, with wide
@@ -26,7 +26,9 @@ public struct VQVAE: ImageTokenizer {
     case strided
   }
 
-  public struct Configuration: ImageTokenizerConfiguration {
+  public struct Configuration: TrainableImageTokenizerConfiguration {
+    public typealias Model = VQVAE
+
     public var network = Network.patches
     /// Pixels a side.
     public var pictureSize = 64
@@ -71,8 +73,8 @@ public struct VQVAE: ImageTokenizer {
   public let refinements: [VectorQuantizer]
   public let configuration: Configuration
 
-  public init(_ configuration: Configuration, seed: UInt64) {
-    var initializer = Initializer(seed: seed)
+  public init(_ configuration: Configuration, _ initializer: Initializer) {
+    var initializer = initializer
     let c = configuration
     self.configuration = c
     switch c.network {
@@ -154,7 +156,7 @@ public struct VQVAE: ImageTokenizer {
     return picture(codes.dropFirst().reduce(codes[0], +), precision: .float32)
   }
 
-  public func loss(_ pictures: Tensor, step: TokenizerStep) -> TokenizerLoss<[VectorQuantizer.Statistics]> {
+  public func loss(_ pictures: Tensor, step: TokenizerStep) -> TokenizerLoss {
     let z = codeVectors(pictures, precision: step.precision)
     let levels = quantized(z)
     let codes = levels.dropFirst().reduce(levels[0].codes) { $0 + $1.codes }
@@ -166,10 +168,10 @@ public struct VQVAE: ImageTokenizer {
       // Pixels in [-1, 1] would have four times the error that pixels in [0, 1] have; β is meant for those.
       total: error * 4 + commitment * (configuration.commitment / 4), meanSquaredError: error.item,
       tokens: tokens(levels.map(\.indices)),
-      statistics: zip(quantizers, levels).map { $0.statistics($1.residual, indices: $1.indices) })
+      statistics: quantizers.statistics(levels.map { ($0.residual, $0.indices) }))
   }
 
-  public func finishStep(_ statistics: [[VectorQuantizer.Statistics]], step: Int, seed: UInt64) {
+  public func finishStep(_ statistics: [[NamedTensor]], step: Int, seed: UInt64) {
     quantizers.update(statistics, step: step, seed: seed)
   }
 }
@@ -204,8 +206,6 @@ extension VQVAE.Configuration {
     (c.pictureSize, c.patchSize, c.channels, c.blocks, c.codes) = (pictureSize, patchSize, 128, 2, 512)
     return c
   }
-
-  public func makeModel(seed: UInt64) -> any ImageTokenizer { VQVAE(self, seed: seed) }
 
   public var layout: TokenLayout {
     TokenLayout(

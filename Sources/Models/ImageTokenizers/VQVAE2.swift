@@ -18,8 +18,10 @@ import TensorCore
 /// **Levels alone.** A level is left out by putting the mean of its codes, weighted by their use, in their place, which
 /// says nothing of the picture. So that the decoder has met that, a share of the pictures is decoded in training with
 /// levels missing: from the levels down to one above the bottom, or from one level alone.
-public struct VQVAE2: ImageTokenizer {
-  public struct Configuration: ImageTokenizerConfiguration {
+public struct VQVAE2: TrainableImageTokenizer {
+  public struct Configuration: TrainableImageTokenizerConfiguration {
+    public typealias Model = VQVAE2
+
     /// Pixels a side.
     public var pictureSize = 64
     /// L, 2 or 3.
@@ -60,10 +62,10 @@ public struct VQVAE2: ImageTokenizer {
   let decoder: PatchNetwork
   public let configuration: Configuration
 
-  public init(_ configuration: Configuration, seed: UInt64) {
+  public init(_ configuration: Configuration, _ initializer: Initializer) {
     let c = configuration
     precondition(c.levels == 2 || c.levels == 3, "two or three levels, not \(c.levels)")
-    var initializer = Initializer(seed: seed)
+    var initializer = initializer
     self.configuration = c
     let (C, E, levels) = (c.channels, c.codeDimensions, c.levels)
     encoders = (0..<levels).map { l in
@@ -230,7 +232,7 @@ public struct VQVAE2: ImageTokenizer {
     }
   }
 
-  public func loss(_ pictures: Tensor, step: TokenizerStep) -> TokenizerLoss<[VectorQuantizer.Statistics]> {
+  public func loss(_ pictures: Tensor, step: TokenizerStep) -> TokenizerLoss {
     loss(
       pictures, kept: keptLevels(pictures: pictures.shape[0], noise: step.noise), precision: step.precision)
   }
@@ -238,7 +240,7 @@ public struct VQVAE2: ImageTokenizer {
   /// - Parameter kept: the levels that each picture is decoded from.
   func loss(
     _ pictures: Tensor, kept: [Set<Int>], precision: ElementType
-  ) -> TokenizerLoss<[VectorQuantizer.Statistics]> {
+  ) -> TokenizerLoss {
     let levels = levels(of: pictures, precision: precision)
     let codes = levels.enumerated().map { l, level in
       masked(level.codes, level: l, isKept: kept.map { $0.contains(l) })
@@ -253,10 +255,10 @@ public struct VQVAE2: ImageTokenizer {
     return TokenizerLoss(
       total: total, meanSquaredError: error.item,
       tokens: tokens(levels.map(\.indices), pictures: pictures.shape[0]),
-      statistics: zip(quantizers, levels).map { $0.statistics($1.vectors, indices: $1.indices) })
+      statistics: quantizers.statistics(levels.map { ($0.vectors, $0.indices) }))
   }
 
-  public func finishStep(_ statistics: [[VectorQuantizer.Statistics]], step: Int, seed: UInt64) {
+  public func finishStep(_ statistics: [[NamedTensor]], step: Int, seed: UInt64) {
     quantizers.update(statistics, step: step, seed: seed)
   }
 }
@@ -282,8 +284,6 @@ extension VQVAE2.Configuration {
     (c.pictureSize, c.patchSize, c.channels, c.blocks, c.codes) = (pictureSize, patchSize, 128, 1, 512)
     return c
   }
-
-  public func makeModel(seed: UInt64) -> any ImageTokenizer { VQVAE2(self, seed: seed) }
 
   public var layout: TokenLayout {
     TokenLayout(pictureSize: pictureSize, gridSides: gridSides, codeCount: levels * codes)

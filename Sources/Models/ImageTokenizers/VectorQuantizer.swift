@@ -111,11 +111,26 @@ public struct VectorQuantizer: Module, Sendable {
 }
 
 extension [VectorQuantizer] {
-  /// Updates each codebook from its part of what the shards chose.
-  func update(_ shards: [[VectorQuantizer.Statistics]], step: Int, seed: UInt64) {
+  /// What a shard chose of each codebook.
+  func statistics(_ chosen: [(z: Tensor, indices: [Int32])]) -> [NamedTensor] {
+    zip(self, chosen).enumerated().flatMap { number, pair in
+      let statistics = pair.0.statistics(pair.1.z, indices: pair.1.indices)
+      return [
+        ("quantizers.\(number).counts", statistics.counts), ("quantizers.\(number).sums", statistics.sums),
+        ("quantizers.\(number).vectors", statistics.vectors),
+      ]
+    }
+  }
+
+  /// Updates each codebook from what the shards chose of it.
+  func update(_ shards: [[NamedTensor]], step: Int, seed: UInt64) {
     for (number, quantizer) in enumerated() {
+      let own = shards.map { tensors in
+        let own = tensors[3 * number..<3 * number + 3].map(\.tensor)
+        return VectorQuantizer.Statistics(counts: own[0], sums: own[1], vectors: own[2])
+      }
       // Codebooks draw different vectors to bring dead codes back to life with.
-      quantizer.update(shards.map { $0[number] }, step: step, seed: seed &+ UInt64(number) << 32)
+      quantizer.update(own, step: step, seed: seed &+ UInt64(number) << 32)
     }
   }
 }

@@ -67,11 +67,12 @@ public struct GradientFit: Sendable {
       step: { (step, learningRate, progress) throws(PipelineError) in
         let batch = order.next(batchSize)
         let x = self.batch(rows, batch.indices, epoch: batch.epoch)
-        let result = trainer.step(learningRate: learningRate) { shard in
-          let range = team.range(of: shard, total: batchSize)
+        let result = trainer.step(learningRate: learningRate) { replica in
+          let range = replica.range(of: batchSize)
           let part = x.view(
             range.lowerBound * rows.columns..<range.upperBound * rows.columns, shape: [range.count, rows.columns])
-          let noise = NoiseStream(seed: seed, stream: RandomStream.fittingNoise(UInt64(step) << 8 | UInt64(shard)))
+          let noise = NoiseStream(
+            seed: seed, stream: RandomStream.fittingNoise(UInt64(step) << 8 | UInt64(replica.number)))
           return model.loss(part, progress: progress, noise: noise, precision: precision)
             * (Float(range.count) / Float(batchSize))
         }

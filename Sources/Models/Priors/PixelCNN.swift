@@ -21,8 +21,10 @@ import TensorCore
 /// h is a caption, pooled to one vector, the same everywhere; upper code maps, such as VQ-VAE-2's coarser level, come in
 /// place by place. The paper's pixels know where they are by the picture's edges alone; here rows and columns have
 /// embeddings.
-public struct PixelCNN: Prior {
-  public struct Configuration: PriorConfiguration {
+public struct PixelCNN: TrainablePrior {
+  public struct Configuration: TrainablePriorConfiguration {
+    public typealias Model = PixelCNN
+
     /// Image tokens a side of the grid.
     public var gridSide = 8
     /// The number of different image tokens.
@@ -57,9 +59,9 @@ public struct PixelCNN: Prior {
   public let imageHead: Linear
   public let configuration: Configuration
 
-  public init(_ configuration: Configuration, seed: UInt64) {
+  public init(_ configuration: Configuration, _ initializer: Initializer) {
     let c = configuration
-    var initializer = Initializer(seed: seed)
+    var initializer = initializer
     self.configuration = c
     imageEmbedding = Embedding(c.imageVocabulary, c.channels, deviation: 0.5, &initializer)
     rowPosition = Embedding(c.gridSide, c.channels, deviation: 0.2, &initializer)
@@ -342,8 +344,6 @@ extension PixelCNN.Configuration {
     }
     return c
   }
-
-  public func makeModel(seed: UInt64) -> any Prior { PixelCNN(self, seed: seed) }
 
   public mutating func learn(_ layout: TokenLayout) throws(PipelineError) {
     gridSide = try onlyGrid(of: layout)

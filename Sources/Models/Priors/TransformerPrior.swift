@@ -17,8 +17,10 @@ import TensorCore
 /// Where the image tokenizer has D > 1 codes a place, a place is one position of the sequence: its input is the sum of its
 /// codes' embeddings, and its codes are predicted one after the other from what the transformer makes of the places before
 /// (Lee et al. 2022, section 3.2), by one ``Refinement`` each after the first.
-public struct TransformerPrior: Prior {
-  public struct Configuration: PriorConfiguration {
+public struct TransformerPrior: TrainablePrior {
+  public struct Configuration: TrainablePriorConfiguration {
+    public typealias Model = TransformerPrior
+
     /// The number of text tokens, padding included.
     public var textLength = 24
     /// Places a side of the image tokens' grid.
@@ -73,8 +75,8 @@ public struct TransformerPrior: Prior {
   public let refinements: [Refinement]
   public let configuration: Configuration
 
-  public init(_ configuration: Configuration, seed: UInt64) {
-    var initializer = Initializer(seed: seed)
+  public init(_ configuration: Configuration, _ initializer: Initializer) {
+    var initializer = initializer
     let c = configuration
     self.configuration = c
     textEmbedding = Embedding(c.textVocabulary, c.width, &initializer)
@@ -106,7 +108,7 @@ public struct TransformerPrior: Prior {
     [textEmbedding.weight, textHead.weight] + [textHead.bias].compactMap(\.self)
   }
 
-  public func makeDecoder(team: ThreadTeam) -> any ImageTokenDecoder { PriorDecoder(self, team: team) }
+  public func makeDecoder(team: ThreadTeam) -> any ImageTokenDecoder { TransformerDecoder(self, team: team) }
 
   /// The text part of the input, [B, textLength, width]: embeddings with padding vectors in the empty places, plus
   /// positions.
@@ -264,8 +266,6 @@ extension TransformerPrior.Configuration {
     }
     return c
   }
-
-  public func makeModel(seed: UInt64) -> any Prior { TransformerPrior(self, seed: seed) }
 
   public mutating func learn(_ layout: TokenLayout) throws(PipelineError) {
     gridSide = try onlyGrid(of: layout)

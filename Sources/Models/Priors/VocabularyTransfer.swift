@@ -1,7 +1,7 @@
 import NN
 import TensorCore
 
-extension Prior {
+extension TrainablePrior {
   /// Takes over the weights of a prior that differs from this one in its text vocabulary and its text length at most.
   ///
   /// A text token begins with the mean of what the other prior has for the tokens that say the same, a text position with
@@ -10,7 +10,7 @@ extension Prior {
   ///   - other: of the same kind and architecture.
   ///   - pieces: for each text token of this prior the tokens of `other` that say the same, at least one.
   /// - Precondition: both have the same parameters but for the number of text tokens and positions.
-  public func adopt(_ other: any Prior, pieces: [[Int32]]) {
+  public func adopt(_ other: any TrainablePrior, pieces: [[Int32]]) {
     let tokenTables = Set(textTokenParameters.map(ObjectIdentifier.init))
     for (own, others) in zip(namedParameters(), other.namedParameters()) {
       let (parameter, source) = (own.parameter, others.parameter)

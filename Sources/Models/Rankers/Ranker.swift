@@ -14,8 +14,8 @@ import TensorCore
 /// answers to each.
 ///
 /// The score of a picture for a caption is the cosine t·p.
-public struct Ranker: Module, Sendable {
-  public struct Configuration: ModelConfiguration {
+public struct Ranker: ConfiguredModule, Sendable {
+  public struct Configuration: TrainableConfiguration {
     /// The number of text tokens, padding included.
     public var textLength = 24
     /// The number of different text tokens, without padding.
@@ -48,8 +48,8 @@ public struct Ranker: Module, Sendable {
   /// Logits are never scaled by more than this (section 2.5).
   public static let maximumScale: Float = 100
 
-  public init(_ configuration: Configuration, seed: UInt64) {
-    var initializer = Initializer(seed: seed)
+  public init(_ configuration: Configuration, _ initializer: Initializer) {
+    var initializer = initializer
     self.configuration = configuration
     text = TextTower(configuration, &initializer)
     picture = PictureTower(configuration, &initializer)
@@ -62,6 +62,15 @@ public struct Ranker: Module, Sendable {
     public var pictures: Tensor
     /// Of pictures that go with no caption, [F, embeddingWidth]; nil where there are none.
     public var failures: Tensor?
+
+    init(texts: Tensor, pictures: Tensor, failures: Tensor?) {
+      (self.texts, self.pictures, self.failures) = (texts, pictures, failures)
+    }
+
+    /// As replicas exchange them.
+    public var tensors: [NamedTensor] {
+      [("texts", texts), ("pictures", pictures)] + (failures.map { [("failures", $0)] } ?? [])
+    }
   }
 
   /// - Parameters:
@@ -106,15 +115,15 @@ public struct Ranker: Module, Sendable {
 
   /// The embeddings of a batch whose parts were made by several replicas, of which one learns from its own part: what is
   /// not its own is constant to it. The sum over the replicas of the loss's gradients is then that of the whole batch.
-  public static func joined(_ parts: [Embeddings], own: Int) -> Embeddings {
-    func join(_ side: (Embeddings) -> Tensor?) -> Tensor? {
-      let rows = parts.enumerated().compactMap { part, embeddings in
-        side(embeddings).map { part == own ? $0 : $0.detached() }.map { $0.reshaped([1] + $0.shape) }
-      }
-      return rows.isEmpty ? nil : Tensor.concatenated(rows).reshaped([-1, parts[own].texts.lastDimension])
+  /// - Parameter parts: the ``Embeddings/tensors`` of each replica, those that are not its own detached.
+  public static func joined(_ parts: [[NamedTensor]]) -> Embeddings {
+    func join(_ side: String) -> Tensor? {
+      let rows = parts.joined().filter { $0.name == side }.map(\.tensor)
+      guard let first = rows.first else { return nil }
+      return Tensor.concatenated(rows.map { $0.reshaped([1] + $0.shape) }).reshaped([-1, first.lastDimension])
     }
-    guard let texts = join(\.texts), let pictures = join(\.pictures) else { preconditionFailure("a batch of nothing") }
-    return Embeddings(texts: texts, pictures: pictures, failures: join(\.failures))
+    guard let texts = join("texts"), let pictures = join("pictures") else { preconditionFailure("a batch of nothing") }
+    return Embeddings(texts: texts, pictures: pictures, failures: join("failures"))
   }
 
   /// Keeps the scale within its bound, after an optimizer step.

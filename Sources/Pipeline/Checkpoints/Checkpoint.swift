@@ -88,7 +88,7 @@ public struct Checkpoint: Sendable {
 
   /// - Throws: `PipelineError` of kind `.badData` where the stages do not speak of the same tokens.
   package func checkBelongTogether(
-    _ prior: any PriorConfiguration, _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding
+    _ prior: any PriorConfiguration, _ imageTokenizer: any ImageTokenizer, _ vocabulary: any TextEncoder
   ) throws(PipelineError) {
     try check(
       "the prior",
@@ -102,7 +102,7 @@ public struct Checkpoint: Sendable {
 
   /// - Throws: `PipelineError` of kind `.badData` where the ranker speaks of other texts or pictures.
   package func checkBelongTogether(
-    _ ranker: Ranker.Configuration, _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding
+    _ ranker: Ranker.Configuration, _ imageTokenizer: any ImageTokenizer, _ vocabulary: any TextEncoder
   ) throws(PipelineError) {
     try check(
       "the ranker",
@@ -128,9 +128,7 @@ public struct Checkpoint: Sendable {
         .noInput, "\(url.path) has no image tokenizer yet; train one with: dalle-cli train-tokenizer")
     }
     try check(description.leastParameterCount, fits: imageTokenizerFile)
-    let model = description.base.makeModel(seed: 0)
-    try SafeTensors(contentsOf: imageTokenizerFile).read(into: model)
-    return model
+    return try description.base.makeModel(reading: SafeTensors(contentsOf: imageTokenizerFile))
   }
 
   /// - Throws: `PipelineError` where the stage 2 model is missing, damaged, or does not fit `config.json`.
@@ -139,9 +137,7 @@ public struct Checkpoint: Sendable {
       throw PipelineError(.noInput, "\(url.path) has no prior yet; train one with: dalle-cli train-prior")
     }
     try check(description.leastParameterCount, fits: priorFile)
-    let model = description.base.makeModel(seed: 0)
-    try SafeTensors(contentsOf: priorFile).read(into: model)
-    return model
+    return try description.base.makeModel(reading: SafeTensors(contentsOf: priorFile))
   }
 
   /// - Throws: `PipelineError` where the ranker is missing, damaged, or does not fit `config.json`.
@@ -150,9 +146,7 @@ public struct Checkpoint: Sendable {
       throw PipelineError(.noInput, "\(url.path) has no ranker yet; train one with: dalle-cli train-ranker")
     }
     try check(description.leastParameterCount, fits: rankerFile)
-    let model = Ranker(description, seed: 0)
-    try SafeTensors(contentsOf: rankerFile).read(into: model)
-    return model
+    return try Ranker(description, reading: SafeTensors(contentsOf: rankerFile))
   }
 
   public func readVocabulary() throws(PipelineError) -> BytePairEncoding {

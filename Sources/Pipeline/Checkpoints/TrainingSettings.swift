@@ -59,18 +59,25 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   /// The preset of a run that has begun, and of one that does not say.
   public var chosenPreset: Preset { preset ?? .base }
 
+  /// What a run's settings come to where all is chosen.
+  package struct Plan {
+    package var batchSize: Int
+    package var bound: TrainingBound
+    package var learningRate: Float
+    package var augmentation: Augmentation
+  }
+
   /// Chooses what was left open, and tells what holds.
   package mutating func fill(
     _ defaults: (batchSize: Int, minutes: Double), learningRate defaultRate: Float,
     augmentation defaultAugmentation: Augmentation
-  ) -> (batchSize: Int, bound: TrainingBound, learningRate: Float, augmentation: Augmentation) {
-    let batchSize = batchSize ?? defaults.batchSize
-    let bound = bound ?? .minutes(defaults.minutes)
-    let learningRate = learningRate ?? defaultRate
-    let augmentation = augmentation ?? defaultAugmentation
-    (self.batchSize, self.bound, self.learningRate) = (batchSize, bound, learningRate)
-    self.augmentation = augmentation
-    return (batchSize, bound, learningRate, augmentation)
+  ) -> Plan {
+    let plan = Plan(
+      batchSize: batchSize ?? defaults.batchSize, bound: bound ?? .minutes(defaults.minutes),
+      learningRate: learningRate ?? defaultRate, augmentation: augmentation ?? defaultAugmentation)
+    (batchSize, bound, learningRate, augmentation) =
+      (plan.batchSize, plan.bound, plan.learningRate, plan.augmentation)
+    return plan
   }
 
   /// As a person would give them.

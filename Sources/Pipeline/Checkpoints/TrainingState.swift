@@ -25,7 +25,7 @@ public enum Stage: String, Sendable {
 /// With it a run goes on bit for bit as if it had not been interrupted, whichever of the checkpoint's files a kill kept
 /// from being written.
 package struct TrainingState {
-  var stage: Stage
+  package var stage: Stage
   package var configuration: CheckpointConfiguration
   package var step = 0
   /// Time spent training so far, over all parts of the run.

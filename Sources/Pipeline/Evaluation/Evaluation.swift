@@ -4,6 +4,7 @@ import Foundation
 import Generation
 import ImageTokenizers
 import Imaging
+import Priors
 import TensorCore
 
 /// The figures of merit of a checkpoint on one split of a data set.
@@ -211,8 +212,8 @@ public struct Evaluator {
       retrievalCeiling: .init(ranks: drawings.map(\.ceiling.rank)), drawings: drawings)
     guard let model else { return evaluation }
     progress("measuring the prior on \(split.rawValue)", 0)
-    evaluation.priorLoss = model.prior.meanImageLoss(
-      texts: indices.map { model.vocabulary.encode(dataSet.entries[$0].captions[0]) },
+    evaluation.priorLoss = (model.prior as? any TrainablePrior)?.meanImageLoss(
+      texts: indices.map { model.textEncoder.encode(dataSet.entries[$0].captions[0]) },
       images: reconstructions.map(\.tokens), precision: .float32, team: model.threadTeam)
     let ranked = try model.draw(
       drawings.map(\.caption), candidates: candidates, options: options,

@@ -2,7 +2,7 @@ import Basics
 import Priors
 import TensorCore
 
-extension Prior {
+extension TrainablePrior {
   /// Pictures that one thread takes at a time, for the memory's sake.
   private static var picturesAtOnce: Int { 16 }
 

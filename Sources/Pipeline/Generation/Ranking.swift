@@ -54,7 +54,7 @@ extension TextToImageModel {
   /// All pictures with their scores, the best first.
   func ranked(_ pictures: [Picture], for caption: String, by ranker: Ranker) -> [RankedPicture] {
     let scorer = Scorer(ranker: ranker, team: threadTeam)
-    let text = scorer.embeddings(ofTexts: [vocabulary.encode(caption)])[0]
+    let text = scorer.embeddings(ofTexts: [textEncoder.encode(caption)])[0]
     let scores = scorer.embeddings(of: pictures).map { Scorer.cosine(text, $0) }
     return zip(pictures, scores).enumerated()
       .map { RankedPicture(picture: $1.0, number: $0, score: $1.1) }

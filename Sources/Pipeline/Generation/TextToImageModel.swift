@@ -46,9 +46,9 @@ public final class TextToImageModel {
   public let configuration: CheckpointConfiguration
   public let imageTokenizer: any ImageTokenizer
   public let prior: any Prior
-  public let vocabulary: BytePairEncoding
+  public let textEncoder: any TextEncoder
   private let team: ThreadTeam
-  private lazy var decoder = prior.makeDecoder(team: team)
+  private(set) lazy var decoder = prior.makeDecoder(team: team)
   private let checkpoint: Checkpoint
   private var loadedRanker: Ranker?
   private var knownCaptions: KnownCaptions?
@@ -65,7 +65,8 @@ public final class TextToImageModel {
     configuration = try checkpoint.readConfiguration()
     imageTokenizer = try checkpoint.readImageTokenizer(configuration)
     prior = try checkpoint.readPrior(configuration)
-    vocabulary = try checkpoint.readVocabulary()
+    let vocabulary = try checkpoint.readVocabulary()
+    textEncoder = vocabulary
     if let description = configuration.prior {
       try checkpoint.checkBelongTogether(description.base, imageTokenizer, vocabulary)
     }
@@ -100,14 +101,22 @@ public final class TextToImageModel {
   package func tokens(
     captions: [String], count: Int = 1, options: GenerationOptions, progress: (Double) -> Void = { _ in }
   ) throws(PipelineError) -> [[Int32]] {
-    try options.sampling.validate()
     guard count > 0 else { throw PipelineError(.usage, "--count must be 1 or more, not \(count)") }
+    return decoder.draw(try requests(captions, 0..<count, options), progress: progress)
+  }
+
+  /// What pictures of the seed to draw for each caption, caption after caption.
+  func requests(
+    _ captions: [String], _ numbers: Range<Int>, _ options: GenerationOptions
+  ) throws(PipelineError) -> [DrawingRequest] {
+    try options.sampling.validate()
     let prefix = try options.imagePrompt.map(keptTokens) ?? []
-    let requests = captions.flatMap { caption in
-      let text = vocabulary.encode(caption)
-      return (0..<count).map { DrawingRequest(text: text, prefix: prefix, seed: options.seed, number: $0) }
+    return captions.flatMap { caption in
+      let text = textEncoder.encode(caption)
+      return numbers.map {
+        DrawingRequest(text: text, prefix: prefix, sampling: options.sampling, seed: options.seed, number: $0)
+      }
     }
-    return draw(requests, options.sampling, progress)
   }
 
   /// The rows of an image prompt that are kept.
@@ -127,15 +136,6 @@ public final class TextToImageModel {
     return Array(reconstructor.tokens(of: [squared(prompt.picture)])[0].prefix(count))
   }
 
-  private func draw(
-    _ requests: [DrawingRequest], _ options: SamplingOptions, _ progress: (Double) -> Void
-  ) -> [[Int32]] {
-    decoder.drawInParts(requests, options: options) { part, done in
-      let share = Double(part.count * done) / Double(prior.imageLength)
-      progress((Double(part.lowerBound) + share) / Double(requests.count))
-    }
-  }
-
   /// Pictures through stage 1 and back, at the model's size.
   public func reconstruct(_ pictures: [Picture]) -> [Picture] {
     reconstructor.reconstruct(pictures.map(squared)).map(\.picture)
@@ -151,7 +151,7 @@ public final class TextToImageModel {
   public func ranker() throws(PipelineError) -> Ranker {
     if let loadedRanker { return loadedRanker }
     let ranker = try checkpoint.readRanker(configuration)
-    try checkpoint.checkBelongTogether(ranker.configuration, imageTokenizer, vocabulary)
+    try checkpoint.checkBelongTogether(ranker.configuration, imageTokenizer, textEncoder)
     loadedRanker = ranker
     return ranker
   }
@@ -161,7 +161,7 @@ public final class TextToImageModel {
 
   /// A caption's tokens, and how many of them the prior sees.
   public func tokens(of caption: String) -> (ids: [Int32], used: Int) {
-    let ids = vocabulary.encode(caption)
+    let ids = textEncoder.encode(caption)
     return (ids, min(ids.count, prior.textLength))
   }
 

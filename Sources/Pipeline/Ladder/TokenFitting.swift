@@ -20,11 +20,12 @@ struct TokenFitting {
   let precision: ElementType
 
   /// - Parameters:
-  ///   - loss: the mean loss over the rows of one shard.
-  ///   - finish: what comes after an optimizer step that was not left out.
+  ///   - loss: the mean loss over the rows of one shard, and what the shard leaves besides its gradients.
+  ///   - finish: what comes after an optimizer step that was not left out, given what all shards have left.
   private func run(
     _ model: some Module, bound: TrainingBound, weightDecay: Float, report: (Double, Float) -> Void,
-    loss: (_ rows: [Int], _ step: Int, _ progress: Double, _ shard: Int) -> Tensor, finish: (_ step: Int) -> Void
+    loss: (_ rows: [Int], _ step: Int, _ progress: Double, _ shard: Int) -> (mean: Tensor, left: [NamedTensor]),
+    finish: (_ left: [[NamedTensor]], _ step: Int) -> Void
   ) throws(PipelineError) {
     var options = AdamW.Options()
     options.weightDecay = weightDecay
@@ -37,11 +38,12 @@ struct TokenFitting {
       advice: "scale the rows to [0, 1)",
       step: { (step, learningRate, progress) throws(PipelineError) in
         let batch = order.next(batchSize).indices
-        let result = trainer.step(learningRate: learningRate) { shard in
-          let range = team.range(of: shard, total: batch.count)
-          return loss(Array(batch[range]), step, progress, shard) * (Float(range.count) / Float(batch.count))
+        let (result, left) = trainer.step(learningRate: learningRate) { replica in
+          let range = replica.range(of: batch.count)
+          let loss = loss(Array(batch[range]), step, progress, replica.number)
+          return (loss.mean * (Float(range.count) / Float(batch.count)), loss.left)
         }
-        if result.gradientNorm.isFinite { finish(step) }
+        if result.gradientNorm.isFinite { finish(trainer.gather(left), step) }
         return .init(loss: result.loss, gradientNorm: result.gradientNorm)
       },
       after: { (progress, result) throws(PipelineError) in
@@ -50,11 +52,10 @@ struct TokenFitting {
       })
   }
 
-  func run<Model: ImageTokenizer>(
-    _ model: Model, pictures x: Matrix, bound: TrainingBound, report: (Double, Float) -> Void
+  func run(
+    _ model: some TrainableImageTokenizer, pictures x: Matrix, bound: TrainingBound, report: (Double, Float) -> Void
   ) throws(PipelineError) {
     let S = model.pictureSize
-    let statistics = Shards<Model.Statistics>(count: team.count)
     try run(
       model, bound: bound, weightDecay: 0.01, report: report,
       loss: { rows, step, progress, shard in
@@ -63,31 +64,9 @@ struct TokenFitting {
           Tensor(values, shape: [rows.count, S, S, 3]),
           step: TokenizerStep(
             progress: progress, noise: .training(seed: seed, step: step, shard: shard), precision: precision))
-        statistics[shard] = loss.statistics
-        return loss.total
+        return (loss.total, loss.statistics)
       },
-      finish: { model.finishStep(statistics.all, step: $0, seed: seed) })
-  }
-
-  /// What each shard of a step leaves: written by its own thread, read when all are done.
-  private final class Shards<Element>: @unchecked Sendable {
-    private let elements: UnsafeMutableBufferPointer<Element?>
-
-    init(count: Int) {
-      elements = .allocate(capacity: count)
-      elements.initialize(repeating: nil)
-    }
-
-    deinit {
-      elements.deinitialize()
-      elements.deallocate()
-    }
-
-    subscript(shard: Int) -> Element? {
-      get { elements[shard] }
-      set { elements[shard] = newValue }
-    }
-    var all: [Element] { elements.compactMap(\.self) }
+      finish: { model.finishStep($0, step: $1, seed: seed) })
   }
 
   /// - Parameter levels: each level's tokens of each row.
@@ -102,8 +81,8 @@ struct TokenFitting {
           upperTokens: levels[..<level].map { upper in rows.flatMap { upper[$0] } })
         let dropout = DropoutStream(
           probability: prior.configuration.dropout, seed: seed &+ UInt64(level), step: step, shard: shard)
-        return prior.loss(batch, share: 1, textShare: nil, precision: precision, dropout: dropout).total
+        return (prior.loss(batch, share: 1, textShare: nil, precision: precision, dropout: dropout).total, [])
       },
-      finish: { _ in })
+      finish: { _, _ in })
   }
 }

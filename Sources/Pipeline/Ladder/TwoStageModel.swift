@@ -29,7 +29,7 @@ public struct TwoStageModel: WritableModel, Module {
     }
   }
 
-  public let tokenizer: any ImageTokenizer
+  public let tokenizer: any TrainableImageTokenizer
   public let priors: [PixelCNN]
   /// σ², [codes of the finest grid, 3]
   public let variance: Buffer
@@ -40,11 +40,12 @@ public struct TwoStageModel: WritableModel, Module {
   /// The variance of the noise that pixels are dequantised with: a decoder need not be surer than that.
   private static let leastVariance: Float = 1 / (12 * 256 * 256)
 
-  /// With initial weights.
-  private init(_ configuration: Configuration, seed: UInt64) {
+  /// - Parameter seed: of the initial weights; nil where they are read.
+  private init(_ configuration: Configuration, seed: UInt64?) throws(PipelineError) {
+    func initializer(_ number: UInt64) -> Initializer { seed.map { Initializer(seed: $0 &+ number) } ?? .unread }
     self.configuration = configuration
-    tokenizer = configuration.imageTokenizer.base.makeModel(seed: seed)
-    priors = configuration.priors.enumerated().map { PixelCNN($1, seed: seed &+ 1 &+ UInt64($0)) }
+    tokenizer = try configuration.imageTokenizer.trainable().makeModel(initializer(0))
+    priors = configuration.priors.enumerated().map { PixelCNN($1, initializer(1 + UInt64($0))) }
     let codes = configuration.priors.last?.imageVocabulary ?? 1
     variance = Buffer(Tensor(repeating: 1, shape: [codes, 3]))
   }
@@ -125,7 +126,7 @@ public struct TwoStageModel: WritableModel, Module {
       throw PipelineError(.usage, "the configuration is not that of a \(kind.rawValue) for \(S) pixels a side")
     }
     try Self.validate(configuration, of: "the configuration")
-    self.init(configuration, seed: seed)
+    try self.init(configuration, seed: seed)
     self.threads = threads
     try check(x)
     let batchSize = batchSize ?? TokenFitting.standardBatchSize
@@ -223,15 +224,16 @@ public struct TwoStageModel: WritableModel, Module {
   public func sample(_ count: Int, seed: UInt64) throws(PipelineError) -> Matrix {
     guard count >= 0 else { throw PipelineError(.usage, "there can't be \(count) samples") }
     let team = try ThreadTeam(count: threads)
-    var options = SamplingOptions()
-    (options.temperature, options.topK, options.guidance) = (1, 0, 1)
+    var sampling = SamplingOptions()
+    (sampling.temperature, sampling.topK, sampling.guidance) = (1, 0, 1)
     var levels: [[[Int32]]] = []
     for (level, prior) in priors.enumerated() {
       let requests = (0..<count).map { number in
         DrawingRequest(
-          text: [], upperTokens: levels.map { $0[number] }, seed: seed &+ UInt64(level) << 48, number: number)
+          text: [], upperTokens: levels.map { $0[number] }, sampling: sampling, seed: seed &+ UInt64(level) << 48,
+          number: number)
       }
-      levels.append(prior.makeDecoder(team: team).draw(requests, options: options, progress: { _ in }))
+      levels.append(prior.makeDecoder(team: team).draw(requests))
     }
     return matrix(team.map(count) { i in decoded(levels.map { $0[i] }).scalars })
   }
@@ -310,7 +312,7 @@ public struct TwoStageModel: WritableModel, Module {
 
   public var modelName: String { configuration.imageTokenizer.kind.rawValue }
   /// Weights, codebooks and variances.
-  public var tensors: [(name: String, tensor: Tensor)] { namedTensors() }
+  public var tensors: [NamedTensor] { namedTensors() }
 
   /// Reads what ``write(to:)`` has written.
   /// - Throws: `PipelineError` of kind `.noInput` or `.badData` where there is no such model in the file.
@@ -333,7 +335,7 @@ public struct TwoStageModel: WritableModel, Module {
     guard try 4 * least <= InputFile.byteCount(of: URL(fileURLWithPath: path)) else {
       throw PipelineError(.badData, "\(path) describes a model of at least \(least) parameters and holds fewer")
     }
-    self.init(configuration, seed: 0)
+    try self.init(configuration, seed: nil)
     try file.read(into: self)
   }
 }

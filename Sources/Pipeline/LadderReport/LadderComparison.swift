@@ -7,6 +7,7 @@ import Imaging
 import Ladder
 import LatentModels
 import LinearAlgebra
+import Priors
 
 /// Puts the same data through one rung after the other and keeps what is measured.
 public struct LadderComparison {
@@ -146,8 +147,8 @@ public struct LadderComparison {
     let training = ([model.configuration.tokenizerTraining].compactMap(\.self) + model.configuration.priorRuns)
       .map(\.minutes)
     let tokens = model.reconstructor.tokens(of: originals)
-    let loss = model.prior.meanImageLoss(
-      texts: captions.map(model.vocabulary.encode), images: tokens, precision: .float32, team: model.threadTeam)
+    let loss = (model.prior as? any TrainablePrior)?.meanImageLoss(
+      texts: captions.map(model.textEncoder.encode), images: tokens, precision: .float32, team: model.threadTeam)
     let shown = captions.indices.spread(over: Self.shownOriginals).filter { $0 < drawn.count }
     report.dalle = DalleReport(
       checkpoint: name,

@@ -51,8 +51,7 @@ struct PriorDrawings: Sendable {
     let requests = (captions + mixtures).enumerated().map { number, caption in
       DrawingRequest(text: vocabulary.encode(caption), seed: seed, number: number)
     }
-    let drawings = reconstructor.decode(
-      prior.makeDecoder(team: reconstructor.team).drawInParts(requests, options: .init()))
+    let drawings = reconstructor.decode(prior.makeDecoder(team: reconstructor.team).draw(requests))
     let nearest = drawings.map { drawing in
       let distances = library.distances(from: drawing)
       let index = distances.nearest(of: train) ?? train[0]

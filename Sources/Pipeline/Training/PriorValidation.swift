@@ -31,12 +31,10 @@ struct PriorValidation {
   let seed: UInt64 = 0
 
   init(
-    _ trainer: PriorTrainer, _ vocabulary: BytePairEncoding, _ imageTokenizer: any ImageTokenizer,
-    _ team: ThreadTeam
+    _ dataSet: PictureDataSet, _ vocabulary: BytePairEncoding, _ imageTokenizer: any ImageTokenizer, _ team: ThreadTeam
   ) throws(PipelineError) {
     self.team = team
     reconstructor = Reconstructor(tokenizer: imageTokenizer, team: team)
-    let dataSet = trainer.dataSet
     let held = try dataSet.pictures(of: .validation, atMost: Self.maximumCount)
     indices = held.map(\.index)
     let heldCaptions = held.map { dataSet.entries[$0.index].captions[0] }
@@ -59,7 +57,7 @@ struct PriorValidation {
   }
 
   /// Nats an image token; nil without pictures.
-  func loss(_ model: any Prior, precision: ElementType) -> Double? {
+  func loss(_ model: any TrainablePrior, precision: ElementType) -> Double? {
     if texts.isEmpty { return nil }
     return model.meanImageLoss(texts: texts, images: images, precision: precision, team: team)
   }
@@ -67,8 +65,7 @@ struct PriorValidation {
   /// One picture for each text, picture 0 of the seed, as `evaluate` draws it.
   private func draw(_ model: any Prior, _ texts: [[Int32]]) -> [Picture] {
     reconstructor.decode(
-      model.makeDecoder(team: team).drawInParts(
-        texts.map { .init(text: $0, seed: seed, number: 0) }, options: .init()))
+      model.makeDecoder(team: team).draw(texts.map { DrawingRequest(text: $0, seed: seed, number: 0) }))
   }
 
   /// Nil without pictures, and where there is no library.

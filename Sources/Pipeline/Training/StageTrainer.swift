@@ -75,34 +75,6 @@ extension StageTrainer {
   /// The forms in which a run reads the training captions; nil where it reads them as they stand.
   func captionForms(_ settings: TrainingSettings) -> CaptionForms? { dataSet.forms(settings.captionForms ?? []) }
 
-  /// Saves a run: all files together. What an earlier run has left moves to the folder `previous` at the first save.
-  /// - Parameters:
-  ///   - tensors: the model's, as others read them from `file`.
-  ///   - file: the model's.
-  ///   - replaced: what a new run takes the place of, besides the stage's own file and the training state.
-  ///   - what: how a note calls that.
-  ///   - isFirst: whether nothing of a new run is saved yet; false afterwards.
-  ///   - others: writes what else belongs to the stage.
-  func save(
-    _ state: TrainingState, _ optimizer: AdamW, buffers: [(name: String, buffer: Buffer)] = [],
-    tensors: [(name: String, tensor: Tensor)], to file: KeyPath<Checkpoint, URL>, replacing replaced: [URL] = [],
-    _ what: String, isFirst: inout Bool, others: (Checkpoint) throws(PipelineError) -> Void = { _ in }
-  ) throws(PipelineError) {
-    let setsAside =
-      isFirst && checkpoint.exists(checkpoint.configurationFile)
-      && ([checkpoint[keyPath: file]] + replaced).contains(where: checkpoint.exists)
-    try checkpoint.save(settingAside: setsAside, removing: setsAside ? replaced : []) {
-      (save) throws(PipelineError) in
-      try state.write(optimizer, buffers: buffers, to: save.trainingStateFile)
-      try save.write(state.configuration)
-      try SafeTensors.write(tensors, as: .bfloat16, to: save[keyPath: file])
-      try ModelCard(checkpoint, state.configuration).write(to: save.modelCardFile)
-      try others(save)
-    }
-    if setsAside { observer.report(.note("\(what) is now in \(checkpoint.previousFolder.relativePath)")) }
-    isFirst = false
-  }
-
   /// - Throws: `PipelineError` of kind `.badData` where the data set is not opened at the tokenizer's size.
   func checkPictureSize(_ imageTokenizer: any ImageTokenizer) throws(PipelineError) {
     guard imageTokenizer.pictureSize == dataSet.pictureSize else {
@@ -110,5 +82,30 @@ extension StageTrainer {
         .badData,
         "the tokenizer's pictures have \(imageTokenizer.pictureSize) pixels a side, the data's \(dataSet.pictureSize)")
     }
+  }
+}
+
+extension TrainingState {
+  /// The state to go on with: its own settings hold, but for where the run ends and how often it is saved.
+  ///
+  /// What keeps a resumed run from being the unbroken one is said, not forbidden.
+  mutating func resume(
+    _ requested: TrainingSettings, threads: Int, precision: ElementType, dataSet: PictureDataSet,
+    observer: TrainingObserver
+  ) {
+    if let bound = requested.bound { settings.bound = bound }
+    if let saveEvery = requested.saveEvery { settings.saveEvery = saveEvery }
+    observer.report(.note("resuming after step \(step) with the settings of the run's beginning: \(settings.flags)"))
+    if self.threads != threads {
+      observer.report(
+        .note("the run began with --threads \(self.threads); its weights will differ in the last bits"))
+    }
+    if self.precision != precision {
+      observer.report(.note("the run began with --precision \(self.precision.rawValue); its weights will differ"))
+    }
+    if let data = configuration.data, data.fingerprint != dataSet.fingerprint {
+      observer.report(.note("the data set is not the one that the run began with"))
+    }
+    (self.threads, self.precision) = (threads, precision)
   }
 }

@@ -18,46 +18,23 @@ public final class PixelCNNDecoder: ImageTokenDecoder {
     positions = gridEmbedding(rows: model.rowPosition.weight.value, columns: model.columnPosition.weight.value)
   }
 
-  public func draw(
-    _ requests: [DrawingRequest], options: SamplingOptions, progress: (Int) -> Void = { _ in }
-  ) -> [[Int32]] {
-    guard !requests.isEmpty else { return [] }
-    let side = model.gridSide
-    var drawn = [[Int32]](repeating: [], count: requests.count)
-    // Threads write apart: each its own pictures.
-    drawn.withUnsafeMutableBufferPointer { drawn in
-      nonisolated(unsafe) let drawn = drawn
-      team.run { thread in
-        let mine = Array(stride(from: thread, to: requests.count, by: team.count))
-        let drawings = mine.map { Drawing(model, positions, requests[$0], options) }
-        for position in 0..<side * side {
-          for (drawing, i) in zip(drawings, mine) {
-            let (row, column) = (position / side, position % side)
-            if column == 0 { drawing.beginRow(row) }
-            // The horizontal stack reaches no further than its row: one that is given whole does without.
-            let isGiven = (row + 1) * side <= requests[i].prefix.count
-            let logits = isGiven ? [] : drawing.logits(column: column)
-            let request = requests[i]
-            drawing.place(
-              position < request.prefix.count
-                ? request.given(position, codes: model.imageVocabulary, codesPerPlace: 1)
-                : options.draw(logits, uniform: request.uniform(position: position)))
-          }
-          // The first thread is the caller's.
-          if thread == 0 { progress(position + 1) }
-        }
-        for (drawing, i) in zip(drawings, mine) { drawn[i] = drawing.tokens }
-      }
+  public var imageLength: Int { model.imageLength }
+
+  public func begin(_ request: DrawingRequest) -> any PictureDrawing { Drawing(model, positions, request) }
+
+  public func advance(_ drawings: [any PictureDrawing]) {
+    let drawings: [Drawing] = own(drawings)
+    team.run { thread in
+      for i in stride(from: thread, to: drawings.count, by: team.count) { drawings[i].advance() }
     }
-    return drawn
   }
 
   /// A picture while it is drawn: one sequence, or with guidance a second one without the caption.
-  private final class Drawing {
+  private final class Drawing: PictureDrawing, @unchecked Sendable {
     private let model: PixelCNN
     private let positions: Tensor
     private let sequences: Int
-    private let options: SamplingOptions
+    private let request: DrawingRequest
     private(set) var tokens: [Int32] = []
     /// What each layer is told at each place, [sequences, side², 2C].
     private let told: [(vertical: Tensor?, horizontal: Tensor?)]
@@ -68,12 +45,12 @@ public final class PixelCNNDecoder: ImageTokenDecoder {
     /// The last inputs of each layer's horizontal stack, [sequences, 1, C].
     private var columns: [[Tensor]] = []
 
-    init(_ model: PixelCNN, _ positions: Tensor, _ request: DrawingRequest, _ options: SamplingOptions) {
+    init(_ model: PixelCNN, _ positions: Tensor, _ request: DrawingRequest) {
       self.model = model
       self.positions = positions
-      self.options = options
+      self.request = request
       let c = model.configuration
-      let isGuided = request.isGuided(by: options) && c.textLength > 0
+      let isGuided = request.isGuided && c.textLength > 0
       let sequences = isGuided ? 2 : 1
       self.sequences = sequences
       let condition = model.condition(
@@ -86,6 +63,21 @@ public final class PixelCNNDecoder: ImageTokenDecoder {
       }
       let blank = Tensor.zeros([sequences, 1, (c.gridSide + 2 * c.reach) * c.channels])
       rows = model.blocks.map { _ in Array(repeating: blank, count: c.reach) }
+    }
+
+    /// Draws the next token, or takes the one that is given.
+    func advance() {
+      let position = tokens.count
+      let side = model.gridSide
+      let (row, column) = (position / side, position % side)
+      if column == 0 { beginRow(row) }
+      // The horizontal stack reaches no further than its row: one that is given whole does without.
+      let isGiven = (row + 1) * side <= request.prefix.count
+      let logits = isGiven ? [] : logits(column: column)
+      tokens.append(
+        position < request.prefix.count
+          ? request.given(position, codes: model.imageVocabulary, codesPerPlace: 1)
+          : request.sampling.draw(logits, uniform: request.uniform(position: position)))
     }
 
     /// The embeddings of tokens drawn, with the positions of the places they are moved to, [sequences, count, C].
@@ -102,7 +94,7 @@ public final class PixelCNNDecoder: ImageTokenDecoder {
     }
 
     /// Brings the vertical stack to a row whose upper ones are complete.
-    func beginRow(_ row: Int) {
+    private func beginRow(_ row: Int) {
       let c = model.configuration
       let (side, C, m) = (c.gridSide, c.channels, c.reach)
       let places = row * side..<(row + 1) * side
@@ -126,7 +118,7 @@ public final class PixelCNNDecoder: ImageTokenDecoder {
     }
 
     /// The logits of the next token, whose caption is strengthened by the guidance.
-    func logits(column: Int) -> [Float] {
+    private func logits(column: Int) -> [Float] {
       let c = model.configuration
       let (C, m) = (c.channels, c.reach)
       let place = tokens.count
@@ -143,9 +135,7 @@ public final class PixelCNNDecoder: ImageTokenDecoder {
       }
       let logits = model.output(s, precision: .float32).scalars
       guard sequences == 2 else { return logits }
-      return options.guided(logits.prefix(logits.count / 2), without: logits.suffix(logits.count / 2))
+      return request.sampling.guided(logits.prefix(logits.count / 2), without: logits.suffix(logits.count / 2))
     }
-
-    package func place(_ token: Int32) { tokens.append(token) }
   }
 }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Priors
 
-struct PriorDecoderTests {
+struct TransformerDecoderTests {
   /// The decoder multiplies by bfloat16 weights: a model whose weights are bfloat16 numbers, which both know exactly.
   private func roundedFixtureModel(
     _ attention: [AttentionKind]? = nil, depth: Int = 1
@@ -37,7 +37,7 @@ struct PriorDecoderTests {
 
   private let texts: [[Int32]] = [[1, 4, 10, 0, 7], [3, 3], [], [2, 9, 5, 8, 6, 1, 4], [10]]
 
-  private func requests(seed: UInt64 = 1) -> [PriorDecoder.Request] {
+  private func requests(seed: UInt64 = 1) -> [DrawingRequest] {
     texts.enumerated().map { .init(text: $1, seed: seed, number: $0) }
   }
 
@@ -61,14 +61,14 @@ struct PriorDecoderTests {
   private func expectAgreement(with model: TransformerPrior, temperature: Float, guidance: Float) throws {
     var options = SamplingOptions()
     (options.temperature, options.guidance, options.topK) = (temperature, guidance, 0)
-    let drawn = PriorDecoder(model, team: try ThreadTeam(count: 2)).draw(requests(seed: 21), options: options)
+    let drawn = TransformerDecoder(model, team: try ThreadTeam(count: 2)).draw(requests(seed: 21), options: options)
     #expect(Set(drawn).count > 2)
     try expectAgreement(of: drawn, with: model, requests(seed: 21), options)
   }
 
   /// What was drawn after the first `given` tokens is what the model's logits give with the same random numbers.
   private func expectAgreement(
-    of drawn: [[Int32]], with model: TransformerPrior, _ requests: [PriorDecoder.Request], _ options: SamplingOptions,
+    of drawn: [[Int32]], with model: TransformerPrior, _ requests: [DrawingRequest], _ options: SamplingOptions,
     given: Int = 0
   ) throws {
     let images = drawn.flatMap(\.self)
@@ -98,10 +98,10 @@ struct PriorDecoderTests {
     var options = SamplingOptions()
     options.guidance = guidance
     options.temperature = 1
-    let reference = PriorDecoder(model, team: try ThreadTeam(count: 1)).draw(requests(), options: options)
+    let reference = TransformerDecoder(model, team: try ThreadTeam(count: 1)).draw(requests(), options: options)
     #expect(Set(reference).count == texts.count)
     for threads in 1...3 {
-      let decoder = PriorDecoder(model, team: try ThreadTeam(count: threads))
+      let decoder = TransformerDecoder(model, team: try ThreadTeam(count: threads))
       #expect(decoder.draw(requests(), options: options) == reference)
       #expect(decoder.draw(requests().reversed(), options: options) == reference.reversed())
       for (request, tokens) in zip(requests(), reference) {
@@ -111,7 +111,7 @@ struct PriorDecoderTests {
   }
 
   @Test func guidanceOfOneIsNoGuidance() throws {
-    let decoder = PriorDecoder(largerModel(), team: try ThreadTeam(count: 2))
+    let decoder = TransformerDecoder(largerModel(), team: try ThreadTeam(count: 2))
     var options = SamplingOptions()
     options.guidance = 1
     let plain = decoder.draw(requests(), options: options)
@@ -122,15 +122,15 @@ struct PriorDecoderTests {
     #expect(decoder.draw(requests(), options: options) != plain)
     // Guidance of zero leaves the caption out, but for the number of the picture.
     options.guidance = 0
-    let unconditional = requests().map { PriorDecoder.Request(text: [], seed: $0.seed, number: $0.number) }
+    let unconditional = requests().map { DrawingRequest(text: [], seed: $0.seed, number: $0.number) }
     let empty = decoder.draw(requests(), options: options)
     #expect(empty == decoder.draw(unconditional, options: options))
   }
 
   /// There is nothing to strengthen.
   @Test func withoutACaptionGuidanceChangesNothing() throws {
-    let decoder = PriorDecoder(largerModel(), team: try ThreadTeam(count: 2))
-    let requests = (0..<4).map { PriorDecoder.Request(text: [], seed: 3, number: $0) }
+    let decoder = TransformerDecoder(largerModel(), team: try ThreadTeam(count: 2))
+    let requests = (0..<4).map { DrawingRequest(text: [], seed: 3, number: $0) }
     var options = SamplingOptions()
     (options.temperature, options.guidance) = (1.5, 1)
     let plain = decoder.draw(requests, options: options)
@@ -139,7 +139,7 @@ struct PriorDecoderTests {
   }
 
   @Test func seedAndNumberChooseThePicture() throws {
-    let decoder = PriorDecoder(largerModel(), team: try ThreadTeam(count: 1))
+    let decoder = TransformerDecoder(largerModel(), team: try ThreadTeam(count: 1))
     let options = SamplingOptions()
     func draw(_ seed: UInt64, _ number: Int) -> [Int32] {
       decoder.draw([.init(text: [5], seed: seed, number: number)], options: options)[0]
@@ -159,9 +159,9 @@ struct PriorDecoderTests {
     let model = largerModel(attention, depth: depth)
     var options = SamplingOptions()
     (options.guidance, options.temperature) = (guidance, 1)
-    let reference = PriorDecoder(model, team: try ThreadTeam(count: 1)).draw(requests(), options: options)
+    let reference = TransformerDecoder(model, team: try ThreadTeam(count: 1)).draw(requests(), options: options)
     for threads in 1...3 {
-      let decoder = PriorDecoder(model, team: try ThreadTeam(count: threads))
+      let decoder = TransformerDecoder(model, team: try ThreadTeam(count: threads))
       func draw(_ counts: [Int]) -> [[Int32]] {
         var requests = requests()
         for i in requests.indices { requests[i].prefix = Array(reference[i].prefix(counts[i])) }
@@ -186,32 +186,11 @@ struct PriorDecoderTests {
     let prefixes = texts.map { _ in (0..<3).map { _ in Int32(random.index(below: 13)) } }
     var requests = requests(seed: 21)
     for i in requests.indices { requests[i].prefix = prefixes[i] }
-    let decoder = PriorDecoder(model, team: try ThreadTeam(count: 2))
+    let decoder = TransformerDecoder(model, team: try ThreadTeam(count: 2))
     let drawn = decoder.draw(requests, options: options)
     #expect(drawn.map { Array($0.prefix(3)) } == prefixes)
     #expect(drawn != decoder.draw(self.requests(seed: 21), options: options))
     try expectAgreement(of: drawn, with: model, requests, options, given: 3)
-  }
-
-  @Test func tellsItsProgress() throws {
-    var told: [Int] = []
-    _ = PriorDecoder(largerModel(), team: try ThreadTeam(count: 1))
-      .draw(Array(requests().prefix(1)), options: SamplingOptions()) { told.append($0) }
-    #expect(told == Array(1...16))
-    told = []
-    var request = requests()[0]
-    request.prefix = [1, 2, 3, 4]
-    _ = PriorDecoder(largerModel(), team: try ThreadTeam(count: 1))
-      .draw([request], options: SamplingOptions()) { told.append($0) }
-    #expect(told == Array(5...16))
-    told = []
-    // Four codes given are two places.
-    let model = largerModel(depth: 2)
-    let K = Int32(model.configuration.codes)
-    request.prefix = [1, K + 2, 3, K + 4]
-    _ = PriorDecoder(model, team: try ThreadTeam(count: 1))
-      .draw([request], options: SamplingOptions()) { told.append($0) }
-    #expect(told == Array(stride(from: 6, through: 32, by: 2)))
   }
 
   #if compiler(>=6.2)
@@ -219,8 +198,8 @@ struct PriorDecoderTests {
     @Test(arguments: [-1, 13, 39, Int32.max]) func givenTokensAreOfTheirCodebook(token: Int32) async {
       await #expect(processExitsWith: .failure) { [token] in
         let model = try PriorFixture(depth: 3).model()
-        _ = PriorDecoder(model, team: try ThreadTeam(count: 1))
-          .draw([.init(text: [1], prefix: [token], seed: 1, number: 0)], options: SamplingOptions())
+        _ = TransformerDecoder(model, team: try ThreadTeam(count: 1))
+          .draw([DrawingRequest(text: [1], prefix: [token], seed: 1, number: 0)])
       }
     }
 
@@ -229,7 +208,7 @@ struct PriorDecoderTests {
         var c = PixelCNN.Configuration()
         (c.gridSide, c.imageVocabulary, c.textLength, c.textVocabulary, c.channels, c.layers) = (3, 9, 2, 10, 8, 1)
         _ = PixelCNN(c, seed: 1).makeDecoder(team: try ThreadTeam(count: 1))
-          .drawInParts([.init(text: [1], prefix: [token], seed: 1, number: 0)], options: SamplingOptions())
+          .draw([DrawingRequest(text: [1], prefix: [token], seed: 1, number: 0)])
       }
     }
   #endif

@@ -1,0 +1,47 @@
+import Basics
+import CKernels
+import TensorCore
+
+/// A weight laid out for products with few rows, as in decoding token by token: bfloat16 in panels of outputs.
+///
+/// Every output is summed over the inputs in one fixed order, so that a row's result is the same bit for bit however
+/// many rows and threads take part.
+package struct PackedWeight: @unchecked Sendable {
+  /// N
+  package let outputs: Int
+  /// K
+  package let inputs: Int
+  private let packed: Storage
+  private let bias: Tensor?
+
+  /// Outputs in a panel.
+  private static let panelWidth = 32
+
+  /// - Parameters:
+  ///   - weight: [N, K]
+  ///   - bias: [N], float32.
+  package init(weight: Tensor, bias: Tensor?) {
+    (outputs, inputs) = (weight.shape[0], weight.shape[1])
+    packed = Storage(byteCount: ck_packed_size(outputs, inputs))
+    self.bias = bias
+    ck_pack(weight.floats, packed.base.assumingMemoryBound(to: UInt16.self), outputs, inputs)
+  }
+
+  /// The outputs that are a thread's part.
+  package func share(of thread: Int, in team: ThreadTeam) -> Range<Int> {
+    team.range(of: thread, total: outputs, multiple: Self.panelWidth)
+  }
+
+  /// y[r, n] (+)= Σ x[r, k]·w[n, k] + b[n] for r in 0 ..< rows and n in `range`, as ``share(of:in:)`` gives it.
+  ///
+  /// - Parameters:
+  ///   - x: [.., K], float32.
+  ///   - y: [.., N], float32, written in place.
+  package func multiply(_ x: Tensor, rows: Int, into y: Tensor, range: Range<Int>, accumulate: Bool = false) {
+    guard !range.isEmpty else { return }
+    ck_packed_product(
+      packed.base.assumingMemoryBound(to: UInt16.self), bias?.floats, x.floats, inputs, y.floats, outputs, rows,
+      outputs, inputs, range.lowerBound / Self.panelWidth, (range.upperBound + Self.panelWidth - 1) / Self.panelWidth,
+      accumulate)
+  }
+}

@@ -1,0 +1,291 @@
+import Basics
+import NN
+import TensorCore
+
+/// Draws pictures from a ``TransformerPrior`` token by token with a key/value cache.
+///
+/// All sequences advance together, so that each weight is read once a place for all of them, and the threads of the team
+/// share out the outputs of every product. Nothing a sequence computes depends on the other sequences or on the number of
+/// threads. The caption of a picture that begins, and the places whose tokens it is given, go through the model in one pass
+/// beside the next places of those under way.
+public final class TransformerDecoder: ImageTokenDecoder {
+  private struct Block {
+    let norm1, norm2: LayerNorm
+    let queryKeyValue, attentionOutput, hidden, output: PackedWeight
+
+    init(_ block: TransformerBlock) {
+      (norm1, norm2) = (block.norm1, block.norm2)
+      queryKeyValue = PackedWeight(block.attention.queryKeyValue)
+      attentionOutput = PackedWeight(block.attention.output)
+      hidden = PackedWeight(block.mlp.hidden)
+      output = PackedWeight(block.mlp.output)
+    }
+  }
+
+  private struct PackedRefinement {
+    let norm1, norm2: LayerNorm
+    /// [K, width]
+    let codes: Tensor
+    let hidden, output, head: PackedWeight
+
+    init(_ refinement: Refinement) {
+      (norm1, norm2) = (refinement.norm1, refinement.norm2)
+      codes = refinement.codes.weight.value
+      hidden = PackedWeight(refinement.mlp.hidden)
+      output = PackedWeight(refinement.mlp.output)
+      head = PackedWeight(refinement.head)
+    }
+  }
+
+  private let prior: TransformerPrior
+  private let configuration: TransformerPrior.Configuration
+  private let blocks: [Block]
+  private let imageHead: PackedWeight
+  private let refinements: [PackedRefinement]
+  /// [placeCount, width]
+  private let imagePositions: Tensor
+  private let team: ThreadTeam
+  private var scratch: Scratch
+
+  public init(_ prior: TransformerPrior, team: ThreadTeam) {
+    self.prior = prior
+    self.team = team
+    configuration = prior.configuration
+    blocks = prior.blocks.map(Block.init)
+    imageHead = PackedWeight(prior.imageHead)
+    refinements = prior.refinements.map(PackedRefinement.init)
+    imagePositions = gridEmbedding(rows: prior.rowPosition.weight(), columns: prior.columnPosition.weight())
+    scratch = Scratch(prior.configuration, rows: 1, sequences: 1, threads: team.count)
+  }
+
+  public var imageLength: Int { prior.imageLength }
+
+  /// A picture while it is drawn: one sequence, or with guidance a second one without the caption.
+  private final class Drawing: PictureDrawing, @unchecked Sendable {
+    let request: DrawingRequest
+    /// Of each sequence.
+    let caches: [KeyValueCache]
+    /// The next to be drawn.
+    var place: Int
+    /// Whether the caption has gone through the model.
+    var hasBegun = false
+    /// All of the picture's, those not drawn yet being 0.
+    var allTokens: [Int32]
+    private let codesPerPlace: Int
+
+    init(_ request: DrawingRequest, _ c: TransformerPrior.Configuration) {
+      self.request = request
+      codesPerPlace = c.codesPerPlace
+      let masks = c.masks
+      caches = (0..<(request.isGuided ? 2 : 1)).map { _ in
+        KeyValueCache(masks: masks, length: c.sequenceLength, width: c.width, heads: c.heads)
+      }
+      // The last place is not an input.
+      place = min(request.prefix.count / c.codesPerPlace, c.placeCount - 1)
+      allTokens = Array(repeating: 0, count: c.imageLength)
+      for position in 0..<min(request.prefix.count, c.imageLength) {
+        allTokens[position] = request.given(position, codes: c.codes, codesPerPlace: c.codesPerPlace)
+      }
+    }
+
+    var tokens: [Int32] { Array(allTokens.prefix(place * codesPerPlace)) }
+    /// Of each sequence.
+    var texts: [[Int32]] { caches.count == 2 ? [request.text, []] : [request.text] }
+  }
+
+  public func begin(_ request: DrawingRequest) -> any PictureDrawing { Drawing(request, configuration) }
+
+  public func advance(_ drawings: [any PictureDrawing]) {
+    guard !drawings.isEmpty else { return }
+    let pass = makePass(own(drawings))
+    team.run { thread in
+      forward(pass, thread: thread)
+      drawCodes(pass, thread: thread)
+    }
+    for drawing in pass.drawings { drawing.place += 1 }
+  }
+
+  /// What goes through the model at once: of each sequence its next inputs.
+  private final class Pass: @unchecked Sendable {
+    let drawings: [Drawing]
+    let scratch: Scratch
+    /// The sequence and position of each row of `scratch.x`.
+    var rows: [(cache: KeyValueCache, position: Int)] = []
+    /// Of each sequence.
+    var lastRows: [Int] = []
+    var owners: [Drawing] = []
+    /// Of each drawing, that with the caption.
+    var firstSequences: [Int] = []
+
+    init(_ drawings: [Drawing], _ scratch: Scratch) { (self.drawings, self.scratch) = (drawings, scratch) }
+  }
+
+  private func makePass(_ drawings: [Drawing]) -> Pass {
+    let T = configuration.textLength
+    let rowCount = drawings.reduce(0) { $0 + $1.caches.count * ($1.hasBegun ? 1 : T + $1.place) }
+    let sequenceCount = drawings.reduce(0) { $0 + $1.caches.count }
+    if rowCount > scratch.rowCount || sequenceCount > scratch.sequenceCount {
+      scratch = Scratch(configuration, rows: rowCount, sequences: sequenceCount, threads: team.count)
+    }
+    let pass = Pass(drawings, scratch)
+    // All at once, because the table of text tokens is put together for it.
+    let beginningTexts = drawings.filter { !$0.hasBegun }.flatMap(\.texts)
+    let embeddedTexts = beginningTexts.isEmpty ? nil : prior.embedded(texts: beginningTexts)
+    var text = 0
+    for drawing in drawings {
+      pass.firstSequences.append(pass.owners.count)
+      for cache in drawing.caches {
+        if !drawing.hasBegun, let embeddedTexts {
+          for position in 0..<T {
+            DecodingStep.copyRow(embeddedTexts, text * T + position, into: scratch.x, pass.rows.count)
+            pass.rows.append((cache, position))
+          }
+          text += 1
+        }
+        // What is drawn of a place is the input for the next one.
+        for place in drawing.hasBegun ? drawing.place - 1..<drawing.place : 0..<drawing.place {
+          enter(place, of: drawing, into: scratch.x, row: pass.rows.count)
+          pass.rows.append((cache, T + place))
+        }
+        pass.lastRows.append(pass.rows.count - 1)
+        pass.owners.append(drawing)
+      }
+      drawing.hasBegun = true
+    }
+    return pass
+  }
+
+  /// Makes a row of `x` the embedding of a place.
+  private func enter(_ place: Int, of drawing: Drawing, into x: Tensor, row: Int) {
+    let table = prior.imageEmbedding.weight.value
+    let D = configuration.codesPerPlace
+    let tokens = drawing.allTokens[place * D..<(place + 1) * D].map(Int.init)
+    DecodingStep.addRows(table, tokens[0], imagePositions, place, into: x, row: row)
+    for token in tokens.dropFirst() { DecodingStep.addRows(table, token, x, row, into: x, row: row) }
+  }
+
+  /// What the threads share while drawing, and each one's own memory.
+  private final class Scratch: @unchecked Sendable {
+    let rowCount, sequenceCount: Int
+    let x, queryKeyValue, attended, hidden, last, logits: Tensor
+    /// Of each thread.
+    let normalized, statistics, scores: [Tensor]
+
+    init(_ c: TransformerPrior.Configuration, rows: Int, sequences: Int, threads: Int) {
+      (rowCount, sequenceCount) = (rows, sequences)
+      x = .zeros([rows, c.width])
+      queryKeyValue = .zeros([rows, 3 * c.width])
+      attended = .zeros([rows, c.width])
+      hidden = .zeros([rows, 4 * c.width])
+      last = .zeros([sequences, c.width])
+      logits = .zeros([sequences, c.codes])
+      normalized = (0..<threads).map { _ in .zeros([rows, c.width]) }
+      statistics = (0..<threads).map { _ in .zeros([2 * rows]) }
+      scores = (0..<threads).map { _ in .zeros([KeyValueCache.scratchLength(length: c.sequenceLength)]) }
+    }
+  }
+
+  /// One thread's part of the model on a pass's rows; leaves each sequence's last row in `last`, complete when it returns.
+  private func forward(_ pass: Pass, thread: Int) {
+    let (heads, rows, scratch) = (configuration.heads, pass.rows.count, pass.scratch)
+    let (x, qkv, normalized) = (scratch.x, scratch.queryKeyValue, scratch.normalized[thread])
+    for (layer, block) in blocks.enumerated() {
+      normalize(x, rows: rows, by: block.norm1, scratch, thread: thread)
+      var mine = block.queryKeyValue.share(of: thread, in: team)
+      block.queryKeyValue.multiply(normalized, rows: rows, into: qkv, range: mine)
+      for (row, (cache, position)) in pass.rows.enumerated() {
+        cache.store(qkv, row: row, range: mine, layer: layer, position: position)
+      }
+      team.barrier()
+      for item in team.range(of: thread, total: rows * heads) {
+        let (cache, position) = pass.rows[item / heads]
+        cache.attend(
+          qkv, row: item / heads, head: item % heads, layer: layer, position: position, scores: scratch.scores[thread],
+          into: scratch.attended)
+      }
+      team.barrier()
+      mine = block.attentionOutput.share(of: thread, in: team)
+      block.attentionOutput.multiply(scratch.attended, rows: rows, into: x, range: mine, accumulate: true)
+      team.barrier()
+      perceptron(block.norm2, block.hidden, block.output, on: x, rows: rows, scratch, thread: thread)
+    }
+    if thread == 0 {
+      for (sequence, row) in pass.lastRows.enumerated() { DecodingStep.copyRow(x, row, into: scratch.last, sequence) }
+    }
+    team.barrier()
+  }
+
+  /// x + output(gelu(hidden(norm(x)))) for the first rows of x; complete when it returns.
+  private func perceptron(
+    _ norm: LayerNorm, _ hidden: PackedWeight, _ output: PackedWeight, on x: Tensor, rows: Int, _ scratch: Scratch,
+    thread: Int
+  ) {
+    normalize(x, rows: rows, by: norm, scratch, thread: thread)
+    var mine = hidden.share(of: thread, in: team)
+    hidden.multiply(scratch.normalized[thread], rows: rows, into: scratch.hidden, range: mine)
+    DecodingStep.apply(.gelu, to: scratch.hidden, rows: rows, range: mine)
+    team.barrier()
+    mine = output.share(of: thread, in: team)
+    output.multiply(scratch.hidden, rows: rows, into: x, range: mine, accumulate: true)
+    team.barrier()
+  }
+
+  /// Leaves norm(x) of the first rows in the thread's `normalized`.
+  private func normalize(_ x: Tensor, rows: Int, by norm: LayerNorm, _ scratch: Scratch, thread: Int) {
+    DecodingStep.layerNorm(
+      x, rows: rows, gain: norm.weight.value, bias: norm.bias.value, into: scratch.normalized[thread],
+      statistics: scratch.statistics[thread])
+  }
+
+  /// One thread's part of drawing the codes of each drawing's place, one after the other, from what
+  /// ``forward(_:thread:)`` left; all are there when it returns.
+  private func drawCodes(_ pass: Pass, thread: Int) {
+    let scratch = pass.scratch
+    let sequences = pass.lastRows.count
+    func draw(_ d: Int, _ head: PackedWeight) {
+      head.multiply(
+        scratch.normalized[thread], rows: sequences, into: scratch.logits, range: head.share(of: thread, in: team))
+      team.barrier()
+      for i in stride(from: thread, to: pass.drawings.count, by: team.count) {
+        drawCode(d, of: pass.drawings[i], scratch.logits, row: pass.firstSequences[i])
+      }
+      team.barrier()
+    }
+    normalize(scratch.last, rows: sequences, by: prior.norm, scratch, thread: thread)
+    draw(0, imageHead)
+    for (d, refinement) in refinements.enumerated() {
+      if thread == 0 {
+        for (sequence, drawing) in pass.owners.enumerated() {
+          let position = drawing.place * configuration.codesPerPlace + d
+          let code = Int(drawing.allTokens[position]) - d * configuration.codes
+          // The stream begins with the transformer's normalised output.
+          let stream = d == 0 ? scratch.normalized[0] : scratch.last
+          DecodingStep.addRows(stream, sequence, refinement.codes, code, into: scratch.last, row: sequence)
+        }
+      }
+      team.barrier()
+      perceptron(
+        refinement.norm1, refinement.hidden, refinement.output, on: scratch.last, rows: sequences, scratch,
+        thread: thread)
+      normalize(scratch.last, rows: sequences, by: refinement.norm2, scratch, thread: thread)
+      draw(d + 1, refinement.head)
+    }
+  }
+
+  /// Draws the code d of a drawing's place, unless it is given.
+  /// - Parameter row: of the logits [sequences, K], those with the caption; those without it follow.
+  private func drawCode(_ d: Int, of drawing: Drawing, _ logits: Tensor, row: Int) {
+    let (K, request) = (configuration.codes, drawing.request)
+    let position = drawing.place * configuration.codesPerPlace + d
+    guard position >= request.prefix.count else { return }
+    let conditional = UnsafeBufferPointer(start: logits.floats + row * K, count: K)
+    let empty = UnsafeBufferPointer(start: logits.floats + (row + 1) * K, count: K)
+    let guided = request.isGuided ? request.sampling.guided(conditional, without: empty) : Array(conditional)
+    drawing.allTokens[position] =
+      Int32(d * K) + request.sampling.draw(guided, uniform: request.uniform(position: position))
+  }
+}
+
+extension PackedWeight {
+  fileprivate init(_ layer: Linear) { self.init(weight: layer.weight.value, bias: layer.bias?.value) }
+}

@@ -1,0 +1,192 @@
+import Basics
+import Checkpoints
+import Datasets
+import Evaluation
+import Foundation
+import ImageTokenizers
+import NN
+import Optimization
+import Priors
+import TensorCore
+import TextTokenizer
+
+/// What stage 2 makes of a run.
+final class PriorTask: StageTask {
+  /// What a warm start begins with: a prior and, for each text token of the vocabulary, those of that prior's.
+  struct InitialWeights {
+    var prior: any TrainablePrior
+    var pieces: [[Int32]]
+  }
+
+  /// Seconds between measurements of retrieval, each of which draws a picture for every validation caption.
+  private static let retrievalInterval = 240.0
+
+  private let model: any TrainablePrior
+  /// What is validated and saved: the weights, or their moving average where one is kept.
+  private let result: any TrainablePrior
+  private let description: any TrainablePriorConfiguration
+  private let vocabulary: BytePairEncoding
+  private let replacesVocabulary: Bool
+  private unowned let run: StageRun
+  private let tokens: TokenCache
+  private let validation: PriorValidation
+  private let known: KnownCaptions
+  private var lastValidation: Double?
+  private var retrieval: CheckpointConfiguration.RetrievalProgress?
+  /// Seconds of the run.
+  private var lastRetrieval: Double
+  private var best = Double.infinity
+  private var recentLoss: Double?
+  private var overfittingIsKnown = false
+  /// Retrieval goes on rising long after the validation loss has stopped to fall; so it does until measured.
+  private var retrievalRises: Bool
+
+  /// - Parameters:
+  ///   - model: with initial weights.
+  ///   - description: its shape.
+  ///   - vocabulary: of the captions.
+  ///   - replacesVocabulary: whether the checkpoint had another one.
+  ///   - imageTokenizer: whose tokens are learnt.
+  ///   - run: that this is the work of.
+  init(
+    _ model: any TrainablePrior, _ description: any TrainablePriorConfiguration, _ vocabulary: BytePairEncoding,
+    replacesVocabulary: Bool, _ imageTokenizer: any ImageTokenizer, _ run: StageRun
+  ) throws(PipelineError) {
+    (self.model, self.description, self.vocabulary, self.run) = (model, description, vocabulary, run)
+    self.replacesVocabulary = replacesVocabulary
+    result = description.makeModel(.unread)
+    tokens = TokenCache(imageTokenizer, isCaching: run.plan.augmentation == .none)
+    let dataSet = run.resources.dataSet
+    validation = try PriorValidation(dataSet, vocabulary, imageTokenizer, run.team)
+    known = KnownCaptions(of: dataSet)
+    lastValidation = run.state.configuration.priorTraining?.validation
+    retrieval = run.state.configuration.priorTraining?.retrieval
+    lastRetrieval = run.state.seconds
+    retrievalRises = validation.library != nil && !validation.texts.isEmpty
+  }
+
+  func step(_ batch: Batch, _ place: StageRun.Place) -> DescentLoop.Result {
+    let (model, settings, precision) = (model, run.settings, run.resources.precision)
+    let batchSize = run.plan.batchSize
+    let firstSample = place.step * batchSize
+    let texts = encoded(batch.captions, firstSample: firstSample)
+    let textTargets = model.textTargetCount(texts)
+    let (result, losses) = run.replicas.step(learningRate: place.learningRate) { replica in
+      let range = replica.range(of: batchSize)
+      let images = range.map { tokens.tokens(of: batch, at: $0) }
+      let part = PriorBatch(
+        texts: Array(texts[range]), images: images.flatMap(\.self),
+        imageInputs: zip(range, images).flatMap { corrupted($1, sample: firstSample + $0) })
+      let share = Float(range.count) / Float(batchSize)
+      let dropout =
+        description.dropout > 0
+        ? DropoutStream(
+          probability: description.dropout, seed: settings.seed, step: place.step, shard: replica.number) : nil
+      let textShare = Float(model.textTargetCount(part.texts)) / Float(max(1, textTargets))
+      let loss = model.loss(part, share: share, textShare: textShare, precision: precision, dropout: dropout)
+      return (loss.total, (text: loss.text * textShare, image: loss.image * share))
+    }
+    let image = Double(losses.reduce(0) { $0 + $1.image })
+    recentLoss = recentLoss.map { 0.98 * $0 + 0.02 * image } ?? image
+    return DescentLoop.Result(
+      loss: result.loss, gradientNorm: result.gradientNorm,
+      metrics: [("image_loss", image), ("text_loss", Double(losses.reduce(0) { $0 + $1.text }))])
+  }
+
+  /// The captions of a batch as tokens, some left out for guidance, some split differently by BPE dropout.
+  private func encoded(_ captions: [String], firstSample: Int) -> [[Int32]] {
+    let settings = run.settings
+    return captions.enumerated().map { offset, caption in
+      // The counter's upper half names the sample: its numbers depend on nothing else.
+      var random = Philox(
+        seed: settings.seed, stream: RandomStream.captionTokens(), counter: UInt64(firstSample + offset) << 24)
+      if random.uniform() < settings.captionDropout { return [] }
+      return vocabulary.encode(caption, dropout: settings.mergeDropout, using: &random)
+    }
+  }
+
+  /// What the model is shown of a picture's tokens.
+  private func corrupted(_ tokens: [Int32], sample: Int) -> [Int32] {
+    let settings = run.settings
+    let refinementCorruption = settings.refinementCorruption ?? 0
+    if settings.imageCorruption == 0 && refinementCorruption == 0 { return tokens }
+    var random = Philox(seed: settings.seed, stream: RandomStream.imageCorruption(), counter: UInt64(sample) << 24)
+    return PriorBatch.corrupted(
+      tokens, probability: settings.imageCorruption, refinementProbability: refinementCorruption,
+      codes: description.imageVocabulary / description.codesPerPlace, depth: description.codesPerPlace, using: &random)
+  }
+
+  // MARK: - What is measured
+
+  func validate(_ progress: TrainingProgress) throws(PipelineError) -> [(name: String, value: Double)] {
+    updateResult()
+    try validation.drawSamples(result, to: run.resources.checkpoint.logFolder)
+    var metrics: [(name: String, value: Double)] = []
+    let loss = validation.loss(result, precision: run.resources.precision)
+    var words = "no validation pictures"
+    if let loss {
+      metrics.append(("validation_image_loss", loss))
+      words = String(format: "validation loss %.3f nats an image token", loss)
+    }
+    if progress.fraction >= 1 || progress.seconds - lastRetrieval >= Self.retrievalInterval {
+      lastRetrieval = progress.seconds
+      if let measured = validation.retrieval(result) {
+        retrievalRises = measured.at1 > retrieval?.at1 ?? 0
+        retrieval = (retrieval ?? .init(at1: 0)).adding(at1: measured.at1, seconds: progress.seconds)
+        metrics += [("validation_retrieval_at_1", measured.at1), ("validation_retrieval_at_5", measured.at5)]
+        words += String(
+          format: "; retrieval@1 %.0f%%, @5 %.0f%% of %d captions", 100 * measured.at1, 100 * measured.at5,
+          measured.captions)
+      }
+      if let measured = validation.retrievalOfForms(result) {
+        metrics.append(("forms_retrieval_at_1", measured.at1))
+        words += String(
+          format: "; %.0f%% of %d training captions in other forms", 100 * measured.at1, measured.captions)
+      }
+    }
+    run.observer.report(.validation(words))
+    if let loss { follow(loss) }
+    return metrics
+  }
+
+  /// Says when the model begins to learn its pictures by heart.
+  private func follow(_ loss: Double) {
+    lastValidation = loss
+    if loss > best + 0.05 && recentLoss ?? 0 < best && !retrievalRises && !overfittingIsKnown {
+      overfittingIsKnown = true
+      run.observer.report(
+        .note(
+          String(format: "over-fitting: the validation loss rose from %.3f to %.3f ", best, loss)
+            + "while the training loss falls; more pictures, a smaller --preset or a shorter run help"))
+    }
+    best = min(best, loss)
+  }
+
+  private func updateResult() {
+    let optimizer = run.optimizer
+    let source = optimizer.store.named(optimizer.average ?? optimizer.store.values)
+    for (target, source) in zip(result.parameters(), source) { target.value.assign(source.tensor) }
+  }
+
+  // MARK: - What is saved
+
+  let file: KeyPath<Checkpoint, URL> = \.priorFile
+
+  func tensors() -> [NamedTensor] {
+    updateResult()
+    return result.namedTensors()
+  }
+
+  /// The ranker speaks the vocabulary that was here.
+  var replaced: [URL] { replacesVocabulary ? [run.resources.checkpoint.rankerFile] : [] }
+  let replacedName = "the prior that was here"
+
+  func describe(_ run: StageRun, in configuration: inout CheckpointConfiguration) {
+    configuration.priorTraining = run.summary(validation: lastValidation, retrieval: retrieval)
+  }
+
+  func writeRest(to save: Checkpoint, isFirst: Bool) throws(PipelineError) {
+    try known.write(to: save.captionsFile)
+    if isFirst { try vocabulary.write(to: save.vocabularyFile) }
+  }
+}

@@ -1,0 +1,167 @@
+import Basics
+import Checkpoints
+import Datasets
+import Foundation
+import Generation
+import ImageTokenizers
+import Imaging
+import NN
+import Optimization
+import TensorCore
+
+/// What stage 1 makes of a run.
+final class TokenizerTask: StageTask {
+  private let model: any TrainableImageTokenizer
+  private unowned let run: StageRun
+  private let validation: Validation
+  private var recent: RecentTokens
+  private var collapseIsKnown = false
+  private var lastValidation: Double?
+
+  init(_ model: any TrainableImageTokenizer, _ run: StageRun) throws(PipelineError) {
+    (self.model, self.run) = (model, run)
+    validation = try Validation(model, dataSet: run.resources.dataSet, team: run.team)
+    recent = RecentTokens(codeCount: model.codeCount, codebooks: model.codesPerPlace)
+    lastValidation = run.state.configuration.tokenizerTraining?.validation
+  }
+
+  func step(_ batch: Batch, _ place: StageRun.Place) -> DescentLoop.Result {
+    let (model, seed, precision) = (model, run.settings.seed, run.resources.precision)
+    let batchSize = run.plan.batchSize
+    let pictureBytes = batch.pixels.count / batchSize
+    let (result, shards) = run.replicas.step(learningRate: place.learningRate) { replica in
+      let range = replica.range(of: batchSize)
+      let bytes = Array(batch.pixels[range.lowerBound * pictureBytes..<range.upperBound * pictureBytes])
+      let share = Float(range.count) / Float(batchSize)
+      let loss = model.loss(
+        Tensor(pictureBytes: bytes, side: model.pictureSize),
+        step: TokenizerStep(
+          progress: place.progress, noise: .training(seed: seed, step: place.step, shard: replica.number),
+          precision: precision))
+      return (loss.total * share, (loss: loss, share: share))
+    }
+    if result.gradientNorm.isFinite {
+      model.finishStep(run.replicas.gather(shards.map(\.loss.statistics)), step: place.step, seed: seed)
+    }
+    let squaredError = shards.reduce(0) { $0 + $1.loss.meanSquaredError * $1.share }
+    recent.append(shards.flatMap(\.loss.tokens))
+    warnOfCollapse(step: place.step)
+    return DescentLoop.Result(
+      loss: result.loss, gradientNorm: result.gradientNorm,
+      metrics: [
+        ("psnr", psnrInDecibels(meanSquaredError: Double(squaredError))), ("perplexity", recent.use.perplexity),
+        ("codes_in_use", Double(recent.use.used)),
+      ])
+  }
+
+  private func warnOfCollapse(step: Int) {
+    guard step > 300 && !collapseIsKnown && recent.isFull && recent.leastEvenness < 0.1 else { return }
+    collapseIsKnown = true
+    let use = recent.use
+    run.observer.report(
+      .note(
+        "the codebook is collapsing: only \(use.used) of \(use.total) codes are in use (perplexity "
+          + "\(Int(use.perplexity))); more varied pictures, a smaller --preset or a lower --learning-rate help"))
+  }
+
+  func validate(_ progress: TrainingProgress) throws(PipelineError) -> [(name: String, value: Double)] {
+    let use = recent.use
+    let words = "\(use.used) of \(use.total) codes in use, perplexity \(Int(use.perplexity))"
+    guard let measured = try validation.measure(picturesTo: run.resources.checkpoint.logFolder) else {
+      run.observer.report(.validation("no validation pictures; \(words)"))
+      return []
+    }
+    lastValidation = measured
+    run.observer.report(.validation(String(format: "validation PSNR %.2f dB; ", measured) + words))
+    return [("validation_psnr", measured)]
+  }
+
+  // MARK: - What is saved
+
+  let file: KeyPath<Checkpoint, URL> = \.imageTokenizerFile
+
+  func tensors() -> [NamedTensor] { model.namedTensors() }
+
+  /// What was trained with another tokenizer is of no use with this one.
+  var replaced: [URL] { run.resources.checkpoint.files }
+  let replacedName = "what the checkpoint held before"
+
+  func describe(_ run: StageRun, in configuration: inout CheckpointConfiguration) {
+    configuration.tokenizerTraining = run.summary(validation: lastValidation)
+  }
+
+  /// The tokens of the last steps, for how many codes are in use.
+  private struct RecentTokens {
+    /// Each has as many codes, in a range of its own.
+    private let codebooks: Int
+    private var steps: [[Int32]] = []
+    /// How often each code stands in `steps`.
+    private var counts: [Int]
+    private static let maximumSteps = 16
+
+    init(codeCount: Int, codebooks: Int) {
+      self.codebooks = codebooks
+      counts = Array(repeating: 0, count: codeCount)
+    }
+
+    mutating func append(_ tokens: [Int32]) {
+      steps.append(tokens)
+      for token in tokens { counts[Int(token)] += 1 }
+      if steps.count > Self.maximumSteps {
+        for token in steps.removeFirst() { counts[Int(token)] -= 1 }
+      }
+    }
+
+    var isFull: Bool { steps.count == Self.maximumSteps }
+
+    /// Of the codebook that is used least evenly: its perplexity over the largest that so many tokens can have.
+    var leastEvenness: Double {
+      let K = counts.count / codebooks
+      return (0..<codebooks).map { d in
+        let own = Array(counts[d * K..<(d + 1) * K])
+        return CodebookUse(counts: own).perplexity / Double(max(1, min(K, own.reduce(0, +))))
+      }.min() ?? 1
+    }
+
+    var use: CodebookUse { CodebookUse(counts: counts) }
+  }
+
+  /// Reconstruction of the validation pictures.
+  private struct Validation {
+    let reconstructor: Reconstructor
+    let pictures: [Picture]
+    private static let maximumCount = 256
+
+    init(_ model: any ImageTokenizer, dataSet: PictureDataSet, team: ThreadTeam) throws(PipelineError) {
+      reconstructor = Reconstructor(tokenizer: model, team: team)
+      pictures = try dataSet.pictures(of: .validation, atMost: Self.maximumCount).map(\.picture)
+    }
+
+    /// The PSNR in decibels; originals and reconstructions go to a picture in `folder`. Nil without pictures.
+    func measure(picturesTo folder: URL) throws(PipelineError) -> Double? {
+      guard !pictures.isEmpty else { return nil }
+      let results = reconstructor.reconstruct(pictures)
+      let shown = min(24, pictures.count)
+      let grid = Picture.reconstructionGrid(
+        originals: Array(pictures.prefix(shown)), reconstructions: results.prefix(shown).map(\.picture))
+      try grid.write(to: folder.appendingPathComponent("reconstructions.png"))
+      let mean = results.map(\.meanSquaredError).reduce(0, +) / Double(results.count)
+      return psnrInDecibels(meanSquaredError: mean)
+    }
+  }
+}
+
+extension Picture {
+  /// Originals with their reconstructions below them, eight a row.
+  public static func reconstructionGrid(originals: [Picture], reconstructions: [Picture]) -> Picture {
+    let columns = min(8, originals.count)
+    var rows: [Picture] = []
+    for start in stride(from: 0, to: originals.count, by: columns) {
+      let end = min(start + columns, originals.count)
+      let blank = Picture(width: originals[0].width, height: originals[0].height, color: .white)
+      let filling = Array(repeating: blank, count: columns - (end - start))
+      rows += originals[start..<end] + filling + reconstructions[start..<end] + filling
+    }
+    return grid(rows, columns: columns)
+  }
+}
