@@ -176,6 +176,7 @@ let package = Package(
         "Basics", "Checkpoints", "Generation", "ImageTokenizers", "Imaging", "PipelineTestSupport", "Priors", "Rankers",
         "TestSupport",
       ]),
+    .testTarget(name: "PagesTests", dependencies: ["Imaging", "Pages", "PipelineTestSupport"]),
     .testTarget(
       name: "EvaluationTests",
       dependencies: [
