@@ -128,12 +128,18 @@ let package = Package(
         "TextTokenizer", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
-    // What several test targets share: folders, and fixtures of models.
+    // What several test targets share: folders, fixtures of models, and tiny models that are trained.
     .target(name: "TestSupport", path: "Tests/TestSupport"),
     .target(
       name: "ModelTestSupport",
       dependencies: ["ArrayFiles", "Basics", "LinearAlgebra", "NN", "TensorCore", "TestSupport"],
       path: "Tests/ModelTestSupport"),
+    .target(
+      name: "PipelineTestSupport",
+      dependencies: [
+        "Checkpoints", "Datasets", "ImageTokenizers", "Imaging", "Priors", "Rankers", "TensorCore", "TestSupport",
+        "TextTokenizer", "Training",
+      ], path: "Tests/PipelineTestSupport"),
     .testTarget(name: "BasicsTests", dependencies: ["Basics", "TensorCore", "TestSupport"]),
     .testTarget(name: "TensorCoreTests", dependencies: ["Basics", "ModelTestSupport", "Optimization", "TensorCore"]),
     .testTarget(name: "NNTests", dependencies: ["NN", "TensorCore"]),
@@ -158,14 +164,44 @@ let package = Package(
       dependencies: [
         "ArrayFiles", "Basics", "LatentModels", "LinearAlgebra", "ModelTestSupport", "NN", "TensorCore", "TestSupport",
       ]),
-    .testTarget(name: "DALLETests", dependencies: ["DALLE"]),
     .testTarget(
-      name: "PipelineTests",
+      name: "CheckpointsTests",
       dependencies: [
-        "ArrayFiles", "Basics", "Checkpoints", "Datasets", "Evaluation", "Generation", "ImageTokenizers", "Imaging",
-        "Ladder", "LadderReport", "LatentModels", "LinearAlgebra", "NN", "Optimization", "Pages", "Priors", "Rankers",
-        "TensorCore", "TextTokenizer", "Training", "TestSupport",
+        "Basics", "Checkpoints", "Datasets", "Generation", "NN", "Optimization", "PipelineTestSupport", "Priors",
+        "TestSupport",
       ]),
+    .testTarget(
+      name: "GenerationTests",
+      dependencies: [
+        "Basics", "Checkpoints", "Generation", "ImageTokenizers", "Imaging", "PipelineTestSupport", "Priors", "Rankers",
+        "TestSupport",
+      ]),
+    .testTarget(name: "PagesTests", dependencies: ["Imaging", "Pages", "PipelineTestSupport"]),
+    .testTarget(
+      name: "EvaluationTests",
+      dependencies: [
+        "Basics", "Checkpoints", "Datasets", "Evaluation", "Generation", "Imaging", "Pages", "PipelineTestSupport",
+        "TestSupport",
+      ]),
+    .testTarget(
+      name: "TrainingTests",
+      dependencies: [
+        "ArrayFiles", "Basics", "Checkpoints", "Datasets", "Generation", "NN", "Optimization", "PipelineTestSupport",
+        "Priors", "TensorCore", "TestSupport", "TextTokenizer", "Training",
+      ]),
+    .testTarget(
+      name: "LadderTests",
+      dependencies: [
+        "ArrayFiles", "Basics", "Checkpoints", "ImageTokenizers", "Ladder", "LinearAlgebra", "NN", "Optimization",
+        "Priors", "TensorCore", "TestSupport",
+      ]),
+    .testTarget(
+      name: "LadderReportTests",
+      dependencies: [
+        "Basics", "Imaging", "Ladder", "LadderReport", "LatentModels", "LinearAlgebra", "PipelineTestSupport",
+        "TestSupport",
+      ]),
+    .testTarget(name: "DALLETests", dependencies: ["DALLE"]),
     .testTarget(
       name: "CommandTests",
       dependencies: [

@@ -28,7 +28,7 @@ struct PriorDrawings: Sendable {
   /// hardly make anything.
   /// - Parameter count: at most two for each training picture are drawn.
   init(
-    _ prior: any Prior, _ vocabulary: BytePairEncoding, _ reconstructor: Reconstructor, _ dataSet: PictureDataSet,
+    _ prior: any Prior, _ vocabulary: any TextEncoder, _ reconstructor: Reconstructor, _ dataSet: PictureDataSet,
     count: Int, seed: UInt64
   ) throws(PipelineError) {
     let train = dataSet.indices(of: .train)

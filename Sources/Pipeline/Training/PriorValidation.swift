@@ -31,7 +31,7 @@ struct PriorValidation {
   let seed: UInt64 = 0
 
   init(
-    _ dataSet: PictureDataSet, _ vocabulary: BytePairEncoding, _ imageTokenizer: any ImageTokenizer, _ team: ThreadTeam
+    _ dataSet: PictureDataSet, _ vocabulary: any TextEncoder, _ imageTokenizer: any ImageTokenizer, _ team: ThreadTeam
   ) throws(PipelineError) {
     self.team = team
     reconstructor = Reconstructor(tokenizer: imageTokenizer, team: team)

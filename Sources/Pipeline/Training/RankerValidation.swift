@@ -19,7 +19,7 @@ struct RankerValidation {
   private let scorer: Scorer
 
   init(
-    _ dataSet: PictureDataSet, _ vocabulary: BytePairEncoding, _ imageTokenizer: any ImageTokenizer, _ model: Ranker,
+    _ dataSet: PictureDataSet, _ vocabulary: any TextEncoder, _ imageTokenizer: any ImageTokenizer, _ model: Ranker,
     _ team: ThreadTeam
   ) throws(PipelineError) {
     scorer = Scorer(ranker: model, team: team)

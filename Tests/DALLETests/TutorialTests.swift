@@ -1,6 +1,5 @@
+import DALLE
 import Foundation
-import Imaging
-import Ladder
 import Testing
 
 /// The documentation's tutorial, Sources/DALLE/DALLE.docc.

@@ -3,7 +3,7 @@ import Testing
 
 @testable import TextTokenizer
 
-@Suite struct TrainingTests {
+@Suite struct BytePairTrainingTests {
   /// By hand: "ab" 5 times; then "abc" in "abc" 3 times; then " " + "x" has gone under the minimum.
   @Test func theMostFrequentPairIsMergedFirst() throws {
     let vocabulary = try BytePairEncoding.train(

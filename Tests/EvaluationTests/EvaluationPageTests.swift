@@ -1,6 +1,7 @@
 import Datasets
 import Foundation
 import Imaging
+import PipelineTestSupport
 import TestSupport
 import Testing
 
@@ -36,7 +37,7 @@ import Testing
     let page = EvaluationPage(
       checkpoint: "<i>mine</i>", data: "squares & bars", options: .init(), evaluations: evaluations, prompts: prompts)
     let html = try page.html()
-    expectSelfContained(html)
+    #expect(faults(ofPage: html).isEmpty)
     #expect(!html.contains("<script") && !html.contains("<i>") && !html.contains("<b>tapir"))
     for caption in evaluations.flatMap(\.drawings).map(\.caption) + outside {
       #expect(html.contains("\(HTML.text(caption).source)<"), "\(caption)")
@@ -57,40 +58,6 @@ import Testing
     #expect(count("@5 ✓", in: html) == ranks.count { $0 < 5 } && count("@5 ✗", in: html) == ranks.count { $0 >= 5 })
   }
 
-  /// Ranks, distances and nearest pictures against their definition.
-  @Test func neighboursAreTheNearest() throws {
-    let (folder, dataSet) = try trained()
-    let model = try TextToImageModel(contentsOf: folder.checkpoint.url)
-    let evaluator = try Evaluator(model, dataSet)
-    let evaluation = try #require(try evaluator.evaluate(.validation, options: .init(seed: 3)))
-    func distance(_ a: Picture, _ b: Picture) -> Double {
-      let (a, b) = (a.resized(width: 32, height: 32).pixels, b.resized(width: 32, height: 32).pixels)
-      let squares = zip(a, b).map { pow((Double($0) - Double($1)) / 255, 2) }
-      return (squares.reduce(0, +) / Double(squares.count)).squareRoot()
-    }
-    let all = try dataSet.entries.indices.map { try dataSet.picture(at: $0) }
-    let train = dataSet.indices(of: .train)
-    for (drawing, index) in zip(evaluation.drawings, dataSet.indices(of: .validation)) {
-      let drawn = try #require(drawing.drawn)
-      #expect(drawing.original == all[index] && drawing.caption == dataSet.entries[index].captions[0])
-      #expect(drawing.reconstruction == model.reconstruct([all[index]])[0])
-      #expect(try drawn.picture == model.generate(drawing.caption, options: .init(seed: 3))[0])
-      for (picture, place) in [(drawing.reconstruction, drawing.ceiling), (drawn.picture, try #require(drawn.own))] {
-        let own = distance(picture, all[index])
-        #expect(abs(place.distance - own) < 1e-6 && place.rank == all.count { distance(picture, $0) < own - 1e-9 })
-      }
-      let nearest = try #require(drawn.nearest)
-      #expect(abs(nearest.distance - train.map { distance(drawn.picture, all[$0]) }.min()!) < 1e-6)
-      #expect(abs(distance(drawn.picture, nearest.picture) - nearest.distance) < 1e-6 && !nearest.isOwn)
-    }
-    let ranks = evaluation.drawings.compactMap { $0.drawn?.own?.rank }
-    #expect(evaluation.retrieval?.at1 == Double(ranks.count { $0 < 1 }) / 3)
-    #expect(evaluation.retrievalCeiling.at5 == Double(evaluation.drawings.count { $0.ceiling.rank < 5 }) / 3)
-    // In the training split the nearest picture can be the caption's own.
-    let copied = try #require(try evaluator.evaluate(.train)).drawings
-    #expect(copied.allSatisfy { $0.drawn?.nearest?.isOwn == ($0.drawn?.nearest?.picture == $0.original) })
-  }
-
   @Test func stageOneAloneHasASheetToo() throws {
     let folder = try TemporaryFolder()
     try folder.writeData()
@@ -99,7 +66,7 @@ import Testing
     let evaluation = try #require(try evaluator.evaluate(.validation))
     #expect(try evaluator.draw(["a red square"], count: 2).isEmpty)
     let html = try EvaluationPage(checkpoint: "x", data: "y", options: .init(), evaluations: [evaluation]).html()
-    expectSelfContained(html)
+    #expect(faults(ofPage: html).isEmpty)
     #expect(count("<img ", in: html) == 2 * 3 && html.contains("has no prior yet") && !html.contains("drawn <"))
   }
 

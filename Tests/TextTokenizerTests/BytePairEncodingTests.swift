@@ -3,7 +3,7 @@ import Testing
 
 @testable import TextTokenizer
 
-@Suite struct EncodingTests {
+@Suite struct BytePairEncodingTests {
   @Test func idsAreThoseOfThePythonLibrary() throws {
     let vocabulary = try Fixture.vocabulary()
     let cases = try Fixture.cases()
@@ -122,7 +122,7 @@ import Testing
   }
 }
 
-@Suite struct DropoutTests {
+@Suite struct MergeDropoutTests {
   @Test func withoutDropoutTheIdsAreTheSameAndNothingIsDrawn() throws {
     let vocabulary = try Fixture.vocabulary()
     var generator = Philox(seed: 5, stream: 1)

@@ -5,19 +5,17 @@ import ImageTokenizers
 import Imaging
 import Priors
 import Rankers
-import Synchronization
 import TensorCore
 import TestSupport
-import Testing
 import TextTokenizer
 import Training
 
 extension TemporaryFolder {
-  var checkpoint: Checkpoint { Checkpoint(url.appendingPathComponent("checkpoint")) }
-  var data: URL { url.appendingPathComponent("data") }
+  public var checkpoint: Checkpoint { Checkpoint(url.appendingPathComponent("checkpoint")) }
+  public var data: URL { url.appendingPathComponent("data") }
 
   /// Squares and bars of a few colors at 16×16; `splits` are given in turn.
-  func writeData(count: Int = 12, splits: [Split] = [.train, .train, .train, .validation]) throws {
+  public func writeData(count: Int = 12, splits: [Split] = [.train, .train, .train, .validation]) throws {
     try FileManager.default.createDirectory(at: data, withIntermediateDirectories: true)
     let colors: [(String, Picture.Color)] = [
       ("red", .init(red: 230, green: 30, blue: 30)), ("green", .init(red: 30, green: 190, blue: 60)),
@@ -37,41 +35,50 @@ extension TemporaryFolder {
     try Data(metadata.utf8).write(to: data.appendingPathComponent("metadata.jsonl"))
   }
 
-  func dataSet(pictureSize: Int = 16) throws -> PictureDataSet {
+  /// Gives what ``writeData(count:splits:)`` has written keywords, which it has none of.
+  public func writeKeywords() throws {
+    let file = data.appendingPathComponent("metadata.jsonl")
+    let lines = try String(contentsOf: file, encoding: .utf8).split(separator: "\n").enumerated().map { i, line in
+      line.replacing("\"split\"", with: "\"keywords\": [\"flat\", \"shape\(i)\", \"thing\"], \"split\"")
+    }
+    try Data(lines.joined(separator: "\n").utf8).write(to: file)
+  }
+
+  public func dataSet(pictureSize: Int = 16) throws -> PictureDataSet {
     try PictureDataSet(contentsOf: data, pictureSize: pictureSize)
   }
 
-  func contents(_ file: URL) throws -> Data { try Data(contentsOf: file) }
+  public func contents(_ file: URL) throws -> Data { try Data(contentsOf: file) }
 }
 
 /// Models that train in no time.
-enum Tiny {
-  static let imageTokenizer: any TrainableImageTokenizerConfiguration = {
+public enum Tiny {
+  public static let imageTokenizer: any TrainableImageTokenizerConfiguration = {
     var c = VQVAE.Configuration()
     (c.pictureSize, c.patchSize, c.channels, c.blocks, c.codes, c.codeDimensions) = (16, 4, 16, 1, 32, 8)
     return c
   }()
 
   /// With several codes a place, and convolutions at a finer grid.
-  static func residual(depth: Int) -> any TrainableImageTokenizerConfiguration {
+  public static func residual(depth: Int) -> any TrainableImageTokenizerConfiguration {
     guard depth > 1, var c = imageTokenizer as? VQVAE.Configuration else { return imageTokenizer }
     (c.convolutionPatchSize, c.depth) = (2, depth)
     return c
   }
 
-  static let prior: any TrainablePriorConfiguration = {
+  public static let prior: any TrainablePriorConfiguration = {
     var c = TransformerPrior.Configuration()
     (c.width, c.layers, c.heads, c.dropout) = (32, 2, 2, 0.1)
     return c
   }()
 
-  static let discreteVAE: any TrainableImageTokenizerConfiguration = {
+  public static let discreteVAE: any TrainableImageTokenizerConfiguration = {
     var c = DiscreteVAE.Configuration()
     (c.pictureSize, c.patchSize, c.channels, c.blocks, c.codes, c.codeDimensions) = (16, 4, 16, 1, 32, 8)
     return c
   }()
 
-  static func hierarchy(levels: Int) -> any TrainableImageTokenizerConfiguration {
+  public static func hierarchy(levels: Int) -> any TrainableImageTokenizerConfiguration {
     var c = VQVAE2.Configuration()
     (c.pictureSize, c.patchSize, c.levels, c.channels, c.blocks, c.codes, c.codeDimensions) = (
       16, 2, levels, 16, 1, 32, 8
@@ -79,19 +86,19 @@ enum Tiny {
     return c
   }
 
-  static let pixelCNN: any TrainablePriorConfiguration = {
+  public static let pixelCNN: any TrainablePriorConfiguration = {
     var c = PixelCNN.Configuration()
     (c.channels, c.layers, c.reach, c.dropout) = (16, 2, 2, 0.1)
     return c
   }()
 
-  static let ranker: Ranker.Configuration = {
+  public static let ranker: Ranker.Configuration = {
     var c = Ranker.Configuration()
     (c.width, c.layers, c.heads, c.channels, c.blocks, c.embeddingWidth) = (32, 1, 2, 32, 1, 16)
     return c
   }()
 
-  static func settings(steps: Int, batchSize: Int = 4, seed: UInt64 = 1) -> TrainingSettings {
+  public static func settings(steps: Int, batchSize: Int = 4, seed: UInt64 = 1) -> TrainingSettings {
     var settings = TrainingSettings()
     (settings.bound, settings.batchSize, settings.seed) = (.steps(steps), batchSize, seed)
     settings.vocabularySize = 280
@@ -107,7 +114,7 @@ enum Tiny {
       observer: observer)
   }
 
-  static func trainTokenizer(
+  public static func trainTokenizer(
     _ folder: TemporaryFolder, _ settings: TrainingSettings, resume: Bool = false, threads: Int = 2,
     precision: ElementType = .float32, observer: TrainingObserver = .init(),
     architecture: any TrainableImageTokenizerConfiguration = imageTokenizer
@@ -116,7 +123,7 @@ enum Tiny {
       settings: settings, resume: resume)
   }
 
-  static func trainPrior(
+  public static func trainPrior(
     _ folder: TemporaryFolder, _ settings: TrainingSettings, resume: Bool = false, threads: Int = 2,
     precision: ElementType = .float32, observer: TrainingObserver = .init(),
     architecture: any TrainablePriorConfiguration = prior, vocabulary: BytePairEncoding? = nil
@@ -126,7 +133,7 @@ enum Tiny {
     ).train(settings: settings, resume: resume)
   }
 
-  static func trainRanker(
+  public static func trainRanker(
     _ folder: TemporaryFolder, _ settings: TrainingSettings, resume: Bool = false, threads: Int = 2,
     precision: ElementType = .float32, observer: TrainingObserver = .init()
   ) throws {
@@ -135,9 +142,9 @@ enum Tiny {
   }
 
   /// Trains a stage of the standard kinds.
-  typealias Stage = (TemporaryFolder, TrainingSettings, Bool, Int, ElementType, TrainingObserver) throws -> Void
+  public typealias Stage = (TemporaryFolder, TrainingSettings, Bool, Int, ElementType, TrainingObserver) throws -> Void
 
-  static var stages: [Stage] {
+  public static var stages: [Stage] {
     [
       { try trainTokenizer($0, $1, resume: $2, threads: $3, precision: $4, observer: $5) },
       { try trainPrior($0, $1, resume: $2, threads: $3, precision: $4, observer: $5) },
@@ -145,8 +152,26 @@ enum Tiny {
     ]
   }
 
+  /// Both stages with captions in `forms`, all of them where it is nil.
+  public static func trainStages(
+    _ folder: TemporaryFolder, steps: Int = 4, forms: [CaptionForms.Kind]? = nil
+  ) throws {
+    var settings = settings(steps: steps)
+    settings.captionForms = forms
+    try trainTokenizer(folder, settings)
+    try trainPrior(folder, settings)
+  }
+
+  /// A folder with data that has keywords, and no model.
+  public static func withKeywords() throws -> TemporaryFolder {
+    let folder = try TemporaryFolder()
+    try folder.writeData()
+    try folder.writeKeywords()
+    return folder
+  }
+
   /// A folder with data and both stages.
-  static func trained(
+  public static func trained(
     steps: Int = 4, imageTokenizer: any TrainableImageTokenizerConfiguration = imageTokenizer,
     prior: any TrainablePriorConfiguration = prior
   ) throws -> TemporaryFolder {
@@ -156,30 +181,10 @@ enum Tiny {
     try trainPrior(folder, settings(steps: steps), architecture: prior)
     return folder
   }
-}
-
-/// Collects a run's events, and ends it after a step.
-final class Recorder: Sendable {
-  private let events = Mutex<[TrainingEvent]>([])
-  private let stop: Int?
-
-  init(stopAfter stop: Int? = nil) { self.stop = stop }
-
-  var observer: TrainingObserver {
-    TrainingObserver(
-      report: { event in self.events.withLock { $0.append(event) } },
-      shouldStop: { self.stop.map { self.step >= $0 } ?? false })
+  /// A folder with data, both stages and a ranker.
+  public static func trainedWithRanker(steps: Int = 4) throws -> TemporaryFolder {
+    let folder = try trained()
+    try trainRanker(folder, settings(steps: steps))
+    return folder
   }
-
-  var step: Int {
-    events.withLock { $0.reduce(0) { if case .step(let progress) = $1 { progress.step } else { $0 } } }
-  }
-  var losses: [Float] {
-    events.withLock { $0.compactMap { if case .step(let progress) = $0 { progress.loss } else { nil } } }
-  }
-  var notes: [String] { events.withLock { $0.compactMap { if case .note(let text) = $0 { text } else { nil } } } }
-  var validations: [String] {
-    events.withLock { $0.compactMap { if case .validation(let text) = $0 { text } else { nil } } }
-  }
-  var saves: [Int] { events.withLock { $0.compactMap { if case .saved(let step) = $0 { step } else { nil } } } }
 }

@@ -6,27 +6,6 @@ import Testing
 @testable import LadderReport
 
 @Suite struct FrechetDistanceTests {
-  private func matrix(_ rows: [[Double]]) -> Matrix {
-    Matrix(rows.flatMap(\.self), rows: rows.count, columns: rows[0].count)
-  }
-
-  private func diagonal(_ values: [Double]) -> Matrix {
-    matrix(values.indices.map { i in values.indices.map { $0 == i ? values[i] : 0 } })
-  }
-
-  /// A rotation by Givens rotations in several planes.
-  private func rotation(_ size: Int) -> Matrix {
-    var result = diagonal(Array(repeating: 1, count: size))
-    for i in 0..<size - 1 {
-      let (c, s) = (cos(0.3 + Double(i)), sin(0.3 + Double(i)))
-      for row in 0..<size {
-        let (a, b) = (result[row, i], result[row, i + 1])
-        (result[row, i], result[row, i + 1]) = (c * a - s * b, s * a + c * b)
-      }
-    }
-    return result
-  }
-
   @Test func covariancesThatCommuteHaveAClosedForm() throws {
     // tr(Σ₁ + Σ₂ - 2 (Σ₁Σ₂)^½) = Σ (√a - √b)², whatever the common axes.
     let (a, b) = ([4, 1, 0.25, 9.0], [1, 1, 2.25, 0.0])
@@ -73,28 +52,5 @@ import Testing
     let fine = GaussianStatistics(mean: [0], covariance: matrix([[1]]))
     let bad = GaussianStatistics(mean: [.nan], covariance: matrix([[1]]))
     #expect(throws: PipelineError.self) { try FrechetDistance.between(fine, bad) }
-  }
-
-  @Test func theFeatureSpaceHoldsTheLeadingDirections() throws {
-    // Rows vary by 3 along one direction, by 1 along another, and not at all along the third.
-    let axes = rotation(3)
-    var rows: [[Double]] = []
-    for i in 0..<8 {
-      let (a, b) = (3 * (i % 2 == 0 ? 1.0 : -1), i % 4 < 2 ? 1.0 : -1)
-      rows.append((0..<3).map { 5 + a * axes[$0, 0] + b * axes[$0, 1] })
-    }
-    let space = try FeatureSpace(matrix(rows), components: 64)
-    // No more than there are dimensions; the third holds no variance.
-    #expect(space.count == 3)
-    for row in 0..<3 {
-      #expect(abs(abs(space.components[0, row]) - abs(axes[row, 0])) < 1e-10)
-      #expect(abs(abs(space.components[1, row]) - abs(axes[row, 1])) < 1e-10)
-    }
-    let projected = GaussianStatistics(space.project(matrix(rows)))
-    #expect(projected.mean.allSatisfy { abs($0) < 1e-12 })
-    #expect(abs(projected.covariance[0, 0] - 9) < 1e-10 && abs(projected.covariance[1, 1] - 1) < 1e-10)
-    #expect(abs(projected.covariance[2, 2]) < 1e-10)
-    // Fewer rows than dimensions.
-    #expect(try FeatureSpace(matrix([[0, 0, 1], [0, 1, 0], [1, 0, 0]]), components: 64).count == 2)
   }
 }

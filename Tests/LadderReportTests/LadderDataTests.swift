@@ -1,0 +1,56 @@
+import Foundation
+import Imaging
+import LinearAlgebra
+import PipelineTestSupport
+import TestSupport
+import Testing
+
+@testable import Basics
+@testable import LadderReport
+
+@Suite struct LadderDataTests {
+  @Test func picturesBecomeRowsAndBack() throws {
+    let folder = try TemporaryFolder()
+    try folder.writeData(count: 8, splits: [.train, .train, .validation, .test])
+    let dataSet = try folder.dataSet()
+    let data = try LadderData(dataSet)
+    #expect(data.side == 16 && data.dimensions == 16 * 16 * 3 && data.rows.rows == 8)
+    #expect(data.rows.elements.allSatisfy { (0..<1).contains($0) })
+    let pictures = data.rows.pictures(side: 16)
+    for index in 0..<8 { #expect(pictures[index] == (try dataSet.picture(at: index))) }
+    // The noise is there, and the same each time.
+    #expect(Set(data.rows.row(0).map { ($0 * 256).truncatingRemainder(dividingBy: 1) }).count > 100)
+    #expect(try LadderData(dataSet).rows == data.rows)
+    #expect(data.indices(of: .train).count == 4 && data.indices(of: .heldOut).count == 4)
+    #expect(try data.matrix(of: .validation).rows == 2 && data.matrix(of: .all).rows == 8)
+    #expect(data.captions[0] == dataSet.entries[0].captions[0])
+  }
+
+  @Test func aMatrixIsHeldOutByTheTenth() throws {
+    let data = try LadderData(Matrix((0..<100).map(Double.init), rows: 50, columns: 2), name: "x.npy")
+    #expect(data.side == nil && data.indices(of: .heldOut).count == 5 && data.indices(of: .train).count == 45)
+    #expect(try data.matrix(of: .all) == data.rows)
+    #expect(throws: PipelineError.self) { try data.matrix(of: .validation) }
+  }
+
+  @Test func numbersThatAreNotFiniteAreNamed() throws {
+    for bad in [Double.nan, .infinity, -.infinity] {
+      var matrix = Matrix(repeating: 1, rows: 5, columns: 3)
+      matrix[3, 2] = bad
+      do {
+        _ = try LadderData(matrix, name: "x.npy")
+        Issue.record("\(bad) passed")
+      } catch {
+        #expect(error.kind == .badData && error.message.contains("row 3, column 2"), "\(error)")
+      }
+    }
+    #expect(throws: PipelineError.self) { try LadderData(Matrix(repeating: 0, rows: 0, columns: 3), name: "x") }
+    #expect(throws: PipelineError.self) { try LadderData(Matrix(repeating: 0, rows: 3, columns: 0), name: "x") }
+  }
+
+  @Test func bitsPerDimension() {
+    // The uniform density over [0, 1)ᴰ is what needs all 8 bits; twice as dense everywhere is one bit less.
+    #expect(LadderData.bitsPerDimension(meanLogLikelihood: 0, dimensions: 12) == 8)
+    #expect(abs(LadderData.bitsPerDimension(meanLogLikelihood: 12 * log(2), dimensions: 12) - 7) < 1e-12)
+  }
+}

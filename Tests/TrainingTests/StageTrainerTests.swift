@@ -1,0 +1,145 @@
+import Datasets
+import Foundation
+import NN
+import PipelineTestSupport
+import Priors
+import TensorCore
+import TestSupport
+import Testing
+
+@testable import Basics
+@testable import Checkpoints
+@testable import Training
+
+/// What all stages do.
+@Suite struct StageTrainerTests {
+  @Test(arguments: [ElementType.float32, .bfloat16])
+  func allStagesRepeatAndResumeBitForBit(_ precision: ElementType) throws {
+    func trained(stoppingAfter stop: Int?) throws -> TemporaryFolder {
+      let folder = try TemporaryFolder()
+      try folder.writeData()
+      var settings = Tiny.settings(steps: 7)
+      settings.averageDecay = 0.5
+      for train in Tiny.stages {
+        let recorder = Recorder(stopAfter: stop)
+        try train(folder, settings, false, 2, precision, recorder.observer)
+        if stop != nil {
+          #expect(recorder.step == stop)
+          #expect(recorder.saves == [3])
+          // Whoever stops a run does not wait for its measurement.
+          #expect(recorder.validations.isEmpty)
+          try train(folder, TrainingSettings(), true, 2, precision, .init())
+        }
+      }
+      return folder
+    }
+    let unbroken = try trained(stoppingAfter: nil)
+    for other in [try trained(stoppingAfter: nil), try trained(stoppingAfter: 3)] {
+      for file in [\Checkpoint.imageTokenizerFile, \.priorFile, \.rankerFile, \.vocabularyFile] {
+        #expect(
+          try other.contents(other.checkpoint[keyPath: file]) == unbroken.contents(unbroken.checkpoint[keyPath: file]))
+      }
+    }
+  }
+
+  @Test func trainingLearns() throws {
+    let folder = try TemporaryFolder()
+    try folder.writeData()
+    for train in Tiny.stages {
+      let recorder = Recorder()
+      var settings = Tiny.settings(steps: 120, batchSize: 8)
+      settings.learningRate = 3e-3
+      settings.augmentation = Augmentation.none
+      try train(folder, settings, false, 2, .float32, recorder.observer)
+      let first = recorder.losses.prefix(5).reduce(0, +) / 5
+      let last = recorder.losses.suffix(5).reduce(0, +) / 5
+      #expect(last < 0.7 * first, "\(first) to \(last)")
+    }
+  }
+
+  @Test func aLongerBoundGoesOn() throws {
+    let folder = try Tiny.trained(steps: 3)
+    let recorder = Recorder()
+    try Tiny.trainPrior(folder, Tiny.settings(steps: 5), resume: true, observer: recorder.observer)
+    #expect(recorder.losses.count == 2)
+    let done = Recorder()
+    let before = try folder.contents(folder.checkpoint.priorFile)
+    try Tiny.trainPrior(folder, Tiny.settings(steps: 5), resume: true, observer: done.observer)
+    #expect(done.losses.isEmpty && done.saves.isEmpty)
+    #expect(done.notes.contains { $0.contains("complete already") })
+    #expect(try folder.contents(folder.checkpoint.priorFile) == before)
+  }
+
+  @Test func configurationTellsWhatTheRunWas() throws {
+    let folder = try Tiny.trained(steps: 4)
+    let configuration = try folder.checkpoint.readConfiguration()
+    #expect(configuration.imageTokenizer == AnyConfiguration(Tiny.imageTokenizer))
+    let prior = try #require(configuration.prior)
+    #expect(prior.kind == .standard && prior.summary == "32 wide, 2 layers, 2 heads")
+    #expect(prior.gridSide == 4 && prior.imageVocabulary == 32 && prior.textLength == 8)
+    let training = try #require(configuration.priorTraining)
+    #expect(training.steps == 4 && training.threads == 2 && training.precision == .float32)
+    // 4 steps of 4 pictures over 9.
+    #expect(training.epochs == 1.78)
+    #expect(training.settings.learningRate == 1e-3)
+    #expect(training.validation ?? 0 > 0)
+    let retrieval = try #require(training.retrieval)
+    // Of 3 captions.
+    #expect([0, 1, 2, 3].contains { abs(Double($0) / 3 - retrieval.at1) < 1e-9 })
+    #expect((retrieval.minutesToHalf != nil) == (retrieval.at1 >= 0.5))
+    #expect(configuration.tokenizerTraining?.validation != nil)
+    #expect(configuration.data?.trainPictures == 9 && configuration.data?.validationPictures == 3)
+    #expect(configuration.captionWords?.contains("square") ?? false)
+    #expect(configuration.captionWords?.contains("3") == false, "it is a validation picture's")
+  }
+
+  /// Unless asked otherwise.
+  @Test func stagesFollowThePresetOfTheFirst() throws {
+    let folder = try TemporaryFolder()
+    try folder.writeData()
+    try Tiny.trainTokenizer(folder, Tiny.settings(steps: 1))
+    #expect(try folder.checkpoint.readConfiguration().tokenizerTraining?.settings.preset == .base)
+    var configuration = try folder.checkpoint.readConfiguration()
+    configuration.tokenizerTraining?.settings.preset = .tiny
+    try folder.checkpoint.write(configuration)
+    try Tiny.trainPrior(folder, Tiny.settings(steps: 1))
+    #expect(try folder.checkpoint.readConfiguration().priorTraining?.settings.preset == .tiny)
+  }
+
+  @Test func aFailedRunLeavesTheCheckpointAsItWas() throws {
+    let folder = try Tiny.trained()
+    let files = folder.checkpoint.files.filter { FileManager.default.fileExists(atPath: $0.path) }
+    let before = try files.map(folder.contents)
+    var diverging = Tiny.settings(steps: 1000)
+    diverging.learningRate = 1e30
+    for train in Tiny.stages {
+      let error = #expect(throws: PipelineError.self) { try train(folder, diverging, false, 2, .float32, .init()) }
+      #expect(error?.kind == .usage)
+      #expect(error?.message.contains("lower --learning-rate") ?? false)
+      #expect(try files.map(folder.contents) == before)
+    }
+    #expect(!FileManager.default.fileExists(atPath: folder.checkpoint.previousFolder.path))
+  }
+
+  @Test func smallDataAndManyThreads() throws {
+    let folder = try TemporaryFolder()
+    try folder.writeData(count: 1, splits: [.train])
+    for train in Tiny.stages {
+      let recorder = Recorder()
+      try train(folder, Tiny.settings(steps: 2, batchSize: 3), false, 7, .float32, recorder.observer)
+      #expect(recorder.validations.count { $0.contains("no validation pictures") } == 1)
+    }
+    #expect(throws: PipelineError.self) { try Tiny.trainTokenizer(folder, Tiny.settings(steps: 2), threads: 0) }
+  }
+
+  @Test func picturesOfAnotherSizeAreRefused() throws {
+    let folder = try Tiny.trained()
+    let error = #expect(throws: PipelineError.self) {
+      try PriorTrainer(
+        TrainingResources(
+          checkpoint: folder.checkpoint, dataSet: folder.dataSet(pictureSize: 32), threads: 1, precision: .float32)
+      ).train(settings: Tiny.settings(steps: 1), resume: false)
+    }
+    #expect(error?.kind == .badData)
+  }
+}
