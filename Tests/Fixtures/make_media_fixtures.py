@@ -1,4 +1,4 @@
-"""Makes the small pictures and shards that MediaTests and CorpusTests read.
+"""Makes the small pictures and shards that ImagingTests and DatasetsTests read.
 
     python3 -m venv /tmp/venv-media && /tmp/venv-media/bin/pip install pillow numpy
     /tmp/venv-media/bin/python Tests/Fixtures/make_media_fixtures.py

@@ -42,10 +42,7 @@ public enum NumPyFile {
   ) throws(PipelineError) -> Matrix {
     let path = url.path
     guard try InputFile.byteCount(of: url) > 0 else { throw PipelineError(.badData, "\(path) is empty") }
-    let file: Data
-    do { file = try Data(contentsOf: url, options: .alwaysMapped) } catch {
-      throw PipelineError(.noInput, "cannot read \(path): \(error.localizedDescription)")
-    }
+    let file = try InputFile.mapped(url)
     guard ZipArchive.isArchive(file) else {
       if let array { throw PipelineError(.usage, "\(path) is a single array, in which \(array) cannot be chosen") }
       return try matrix(file, leastAxes: leastAxes, source: path)

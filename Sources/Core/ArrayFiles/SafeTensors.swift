@@ -30,10 +30,7 @@ public struct SafeTensors: WeightSource {
   /// - Throws: `PipelineError` of kind `.noInput` where the file cannot be opened, `.badData` where it is not whole.
   public init(contentsOf url: URL) throws(PipelineError) {
     path = url.path
-    let file: Data
-    do { file = try Data(contentsOf: url, options: .alwaysMapped) } catch {
-      throw PipelineError(.noInput, "cannot open \(url.path): it does not exist or may not be read")
-    }
+    let file = try InputFile.mapped(url)
     let name = url.path
     func broken(_ what: String) -> PipelineError {
       PipelineError(.badData, "\(name) is not a whole safetensors file: \(what)")

@@ -13,6 +13,16 @@ public enum InputFile {
     return try contents(of: url, offset: 0, byteCount: size)
   }
 
+  /// The whole file, mapped: its bytes are read when they are looked at.
+  /// - Throws: `PipelineError` of kind `.noInput` where it is missing, a folder, or not readable.
+  public static func mapped(_ url: URL) throws(PipelineError) -> Data {
+    // Nothing can be mapped of a file of no bytes.
+    if try byteCount(of: url) == 0 { return Data() }
+    do { return try Data(contentsOf: url, options: .alwaysMapped) } catch {
+      throw PipelineError(.noInput, "cannot read \(url.path): \(error.localizedDescription)")
+    }
+  }
+
   /// `byteCount` bytes from `offset` on. The caller has compared both with the file's size.
   /// - Throws: `PipelineError` of kind `.noInput` where the file cannot be opened, and `.inputOutput` where it ends
   ///   early or reading fails.

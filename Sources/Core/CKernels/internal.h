@@ -84,6 +84,26 @@ float *ck_buffer(size_t floats);
 /// one more against distances of 4 KiB.
 CK_INLINE size_t ck_padded(size_t n) { return (n + 15) / 16 * 16 + 16; }
 
+/// Memory that is cut up from its beginning. Where there is none, what is cut off it is NULL and only counted.
+typedef struct {
+  float *start;
+  size_t floats;
+} ck_scratch;
+
+/// Scratch memory from the first cache line on that begins in `memory`.
+CK_INLINE ck_scratch ck_scratch_in(void *memory) {
+  return (ck_scratch){(float *)(((uintptr_t)memory + 63) & ~(uintptr_t)63), 0};
+}
+
+CK_INLINE float *ck_cut(ck_scratch *s, size_t floats) {
+  float *part = s->start ? s->start + s->floats : NULL;
+  s->floats += floats;
+  return part;
+}
+
+/// How many bytes of memory, aligned or not, hold all that has been cut off.
+CK_INLINE size_t ck_scratch_bytes(const ck_scratch *s) { return s->floats * sizeof(float) + 64; }
+
 CK_INLINE size_t ck_size(ck_type t) { return t == CK_FLOAT32 ? 4 : 2; }
 CK_INLINE const void *ck_at(ck_type t, const void *x, size_t i) { return (const char *)x + i * ck_size(t); }
 CK_INLINE void *ck_at_mutable(ck_type t, void *x, size_t i) { return (char *)x + i * ck_size(t); }

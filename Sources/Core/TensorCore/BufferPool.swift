@@ -10,6 +10,10 @@ import Synchronization
 final class BufferPool: Sendable {
   private let free = Mutex<[Int: [UInt]]>([:])
 
+  deinit {
+    for buffer in free.withLock({ $0.values.joined() }) { Foundation.free(UnsafeMutableRawPointer(bitPattern: buffer)) }
+  }
+
   /// Linux's MADV_HUGEPAGE, which the C library's overlay does not carry over.
   private static let hugePageAdvice: Int32 = 14
 

@@ -45,8 +45,8 @@ static inline struct jpeg_error_mgr *dalle_jpeg_watch(dalle_jpeg_errors *errors,
 }
 
 /// Reads the size only, so that the caller can refuse it before anything is allocated.
-static inline int dalle_jpeg_read_size(
-    const uint8_t *bytes, size_t count, uint32_t *width, uint32_t *height, char *message) {
+static inline int dalle_jpeg_read_size(const uint8_t *bytes, size_t count, uint32_t *width, uint32_t *height,
+                                       char *message) {
   struct jpeg_decompress_struct info;
   dalle_jpeg_errors errors;
   memset(&info, 0, sizeof info);
@@ -66,9 +66,8 @@ static inline int dalle_jpeg_read_size(
 
 /// Decodes to 8-bit samples. `channels` receives 3 for RGB, 4 for CMYK in which 255 is full ink, and -4 for CMYK in
 /// which 0 is full ink, as Adobe's programs write it. `samples` holds 4 * width * height bytes.
-static inline int dalle_jpeg_decode(
-    const uint8_t *bytes, size_t count, uint32_t width, uint32_t height, uint8_t *samples, int *channels,
-    char *message) {
+static inline int dalle_jpeg_decode(const uint8_t *bytes, size_t count, uint32_t width, uint32_t height,
+                                    uint8_t *samples, int *channels, char *message) {
   struct jpeg_decompress_struct info;
   dalle_jpeg_errors errors;
   memset(&info, 0, sizeof info);
@@ -85,7 +84,7 @@ static inline int dalle_jpeg_decode(
   *channels = !is_cmyk ? 3 : info.saw_Adobe_marker ? -4 : 4;
   jpeg_start_decompress(&info);
   if (info.output_width != width || info.output_height != height) ERREXIT(&info, JERR_BAD_STATE);
-  size_t row_bytes = (size_t)width * info.output_components;
+  size_t row_bytes = (size_t)width * (size_t)info.output_components;
   while (info.output_scanline < info.output_height) {
     JSAMPROW row = samples + row_bytes * info.output_scanline;
     jpeg_read_scanlines(&info, &row, 1);

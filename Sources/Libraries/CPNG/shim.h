@@ -73,12 +73,11 @@ static inline void dalle_png_flush(png_structp png) { (void)png; }
 
 /// Decodes to 8-bit RGBA (not premultiplied), whatever the file's bit depth and kind of color.
 /// `rgba` holds 4 * width * height bytes, where width and height are those of the file's header.
-static inline int dalle_png_decode(
-    const uint8_t *bytes, size_t count, uint32_t width, uint32_t height, uint8_t *rgba, char *message) {
+static inline int dalle_png_decode(const uint8_t *bytes, size_t count, uint32_t width, uint32_t height, uint8_t *rgba,
+                                   char *message) {
   dalle_png_source source = {bytes, count, 0, message};
   png_bytep *volatile rows = NULL;
-  png_structp png =
-      png_create_read_struct(PNG_LIBPNG_VER_STRING, message, dalle_png_fail, dalle_png_ignore_warning);
+  png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, message, dalle_png_fail, dalle_png_ignore_warning);
   png_infop info = png ? png_create_info_struct(png) : NULL;
   if (!info) {
     png_destroy_read_struct(&png, NULL, NULL);
@@ -112,12 +111,11 @@ static inline int dalle_png_decode(
 }
 
 /// Hands every text chunk to `handle`, in the order of the file.
-static inline int dalle_png_read_text(
-    const uint8_t *bytes, size_t count, void *context,
-    void (*handle)(void *context, const char *key, const char *text, int is_utf8), char *message) {
+static inline int dalle_png_read_text(const uint8_t *bytes, size_t count, void *context,
+                                      void (*handle)(void *context, const char *key, const char *text, int is_utf8),
+                                      char *message) {
   dalle_png_source source = {bytes, count, 0, message};
-  png_structp png =
-      png_create_read_struct(PNG_LIBPNG_VER_STRING, message, dalle_png_fail, dalle_png_ignore_warning);
+  png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, message, dalle_png_fail, dalle_png_ignore_warning);
   png_infop info = png ? png_create_info_struct(png) : NULL;
   if (!info) {
     png_destroy_read_struct(&png, NULL, NULL);
@@ -145,11 +143,9 @@ static inline int dalle_png_read_text(
 }
 
 /// Encodes 8-bit RGB. The caller frees `sink->bytes`, on failure too.
-static inline int dalle_png_encode(
-    const uint8_t *rgb, uint32_t width, uint32_t height, int compression_level, const dalle_png_text *texts,
-    int text_count, dalle_png_sink *sink, char *message) {
-  png_structp png =
-      png_create_write_struct(PNG_LIBPNG_VER_STRING, message, dalle_png_fail, dalle_png_ignore_warning);
+static inline int dalle_png_encode(const uint8_t *rgb, uint32_t width, uint32_t height, int compression_level,
+                                   const dalle_png_text *texts, int text_count, dalle_png_sink *sink, char *message) {
+  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, message, dalle_png_fail, dalle_png_ignore_warning);
   png_infop info = png ? png_create_info_struct(png) : NULL;
   if (!info) {
     png_destroy_write_struct(&png, NULL);
@@ -162,9 +158,8 @@ static inline int dalle_png_encode(
   }
   png_set_write_fn(png, sink, dalle_png_write_bytes, dalle_png_flush);
   png_set_compression_level(png, compression_level);
-  png_set_IHDR(
-      png, info, width, height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
-      PNG_FILTER_TYPE_DEFAULT);
+  png_set_IHDR(png, info, width, height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+               PNG_FILTER_TYPE_DEFAULT);
   for (int i = 0; i < text_count; i++) {
     png_text text;
     memset(&text, 0, sizeof text);

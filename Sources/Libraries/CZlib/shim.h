@@ -10,8 +10,7 @@
 
 /// Inflates a raw deflate stream that is known to hold `target_count` bytes. Returns 0 where the stream ends exactly
 /// there and at the end of `source`.
-static inline int dalle_inflate(
-    const uint8_t *source, size_t source_count, uint8_t *target, size_t target_count) {
+static inline int dalle_inflate(const uint8_t *source, size_t source_count, uint8_t *target, size_t target_count) {
   z_stream stream;
   memset(&stream, 0, sizeof stream);
   // Negative: without the header and checksum of zlib's own format.

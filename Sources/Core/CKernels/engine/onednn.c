@@ -115,15 +115,17 @@ static bool describe_forward(dnnl_primitive_desc_t *description, dnnl_engine_t e
                              const_dnnl_primitive_attr_t attributes) {
   const layout_pointer bias = l->has_bias ? POINTER_TO(l->bias) : NULL;
 #if DNNL_VERSION_MAJOR >= 3
-  return dnnl_convolution_forward_primitive_desc_create(
-           description, engine, dnnl_forward_training, dnnl_convolution_direct, POINTER_TO(l->input),
-           POINTER_TO(l->weight), bias, POINTER_TO(l->output), l->strides, l->dilations, l->padding, l->padding,
-           attributes) == dnnl_success;
+  return dnnl_convolution_forward_primitive_desc_create(description, engine, dnnl_forward_training,
+                                                        dnnl_convolution_direct, POINTER_TO(l->input),
+                                                        POINTER_TO(l->weight), bias, POINTER_TO(l->output), l->strides,
+                                                        l->dilations, l->padding, l->padding, attributes)
+    == dnnl_success;
 #else
   dnnl_convolution_desc_t operation;
   return dnnl_dilated_convolution_forward_desc_init(
            &operation, dnnl_forward_training, dnnl_convolution_direct, POINTER_TO(l->input), POINTER_TO(l->weight),
-           bias, POINTER_TO(l->output), l->strides, l->dilations, l->padding, l->padding) == dnnl_success
+           bias, POINTER_TO(l->output), l->strides, l->dilations, l->padding, l->padding)
+    == dnnl_success
     && dnnl_primitive_desc_create(description, &operation, attributes, engine, NULL) == dnnl_success;
 #endif
 }
@@ -133,12 +135,14 @@ static bool describe_backward_data(dnnl_primitive_desc_t *description, dnnl_engi
 #if DNNL_VERSION_MAJOR >= 3
   return dnnl_convolution_backward_data_primitive_desc_create(
            description, engine, dnnl_convolution_direct, POINTER_TO(l->input), POINTER_TO(l->weight),
-           POINTER_TO(l->output), l->strides, l->dilations, l->padding, l->padding, forward, NULL) == dnnl_success;
+           POINTER_TO(l->output), l->strides, l->dilations, l->padding, l->padding, forward, NULL)
+    == dnnl_success;
 #else
   dnnl_convolution_desc_t operation;
-  return dnnl_dilated_convolution_backward_data_desc_init(
-           &operation, dnnl_convolution_direct, POINTER_TO(l->input), POINTER_TO(l->weight), POINTER_TO(l->output),
-           l->strides, l->dilations, l->padding, l->padding) == dnnl_success
+  return dnnl_dilated_convolution_backward_data_desc_init(&operation, dnnl_convolution_direct, POINTER_TO(l->input),
+                                                          POINTER_TO(l->weight), POINTER_TO(l->output), l->strides,
+                                                          l->dilations, l->padding, l->padding)
+    == dnnl_success
     && dnnl_primitive_desc_create(description, &operation, NULL, engine, forward) == dnnl_success;
 #endif
 }
@@ -148,12 +152,14 @@ static bool describe_backward_weight(dnnl_primitive_desc_t *description, dnnl_en
 #if DNNL_VERSION_MAJOR >= 3
   return dnnl_convolution_backward_weights_primitive_desc_create(
            description, engine, dnnl_convolution_direct, POINTER_TO(l->input), POINTER_TO(l->weight), NULL,
-           POINTER_TO(l->output), l->strides, l->dilations, l->padding, l->padding, forward, NULL) == dnnl_success;
+           POINTER_TO(l->output), l->strides, l->dilations, l->padding, l->padding, forward, NULL)
+    == dnnl_success;
 #else
   dnnl_convolution_desc_t operation;
-  return dnnl_dilated_convolution_backward_weights_desc_init(
-           &operation, dnnl_convolution_direct, POINTER_TO(l->input), POINTER_TO(l->weight), NULL,
-           POINTER_TO(l->output), l->strides, l->dilations, l->padding, l->padding) == dnnl_success
+  return dnnl_dilated_convolution_backward_weights_desc_init(&operation, dnnl_convolution_direct, POINTER_TO(l->input),
+                                                             POINTER_TO(l->weight), NULL, POINTER_TO(l->output),
+                                                             l->strides, l->dilations, l->padding, l->padding)
+    == dnnl_success
     && dnnl_primitive_desc_create(description, &operation, NULL, engine, forward) == dnnl_success;
 #endif
 }
@@ -356,16 +362,14 @@ enum { PRODUCT, FORWARD, BACKWARD_DATA, BACKWARD_WEIGHT };
 #define TRANSPOSED_LEAST_ROWS ((size_t)256)
 #define TRANSPOSED_DEPTH ((size_t)512)
 
-static void gemm(ck_type operands, bool transpose_a, bool transpose_b, size_t M, size_t N, size_t K,
-                 const void *A, size_t lda, const void *B, size_t ldb,
-                 ck_type result, void *C, size_t ldc, const float *bias, bool accumulate) {
+static void gemm(ck_type operands, bool transpose_a, bool transpose_b, size_t M, size_t N, size_t K, const void *A,
+                 size_t lda, const void *B, size_t ldb, ck_type result, void *C, size_t ldc, const float *bias,
+                 bool accumulate) {
   state *s = thread_state();
-  const uint64_t key[KEY_WORDS] = {
-    PRODUCT,
-    (uint64_t)operands * OPERANDS_BIT | (uint64_t)result * RESULT_BIT | (uint64_t)accumulate * ACCUMULATE_BIT
-      | (uint64_t)(bias != NULL) * BIAS_BIT | (uint64_t)transpose_a * TRANSPOSE_A_BIT
-      | (uint64_t)transpose_b * TRANSPOSE_B_BIT,
-    M, N, K, lda, ldb, ldc};
+  const uint64_t options = (uint64_t)operands * OPERANDS_BIT | (uint64_t)result * RESULT_BIT
+    | (uint64_t)accumulate * ACCUMULATE_BIT | (uint64_t)(bias != NULL) * BIAS_BIT
+    | (uint64_t)transpose_a * TRANSPOSE_A_BIT | (uint64_t)transpose_b * TRANSPOSE_B_BIT;
+  const uint64_t key[KEY_WORDS] = {PRODUCT, options, M, N, K, lda, ldb, ldc};
   bool found;
   plan *p = find_plan(s, key, &found);
   if (!found && K > 0) {
@@ -405,9 +409,9 @@ static void gemm(ck_type operands, bool transpose_a, bool transpose_b, size_t M,
   execute(s, p->primitive, p->count, p->arguments, (void *const[]){(void *)A, (void *)B, C, (void *)bias});
 }
 
-void ck_gemm(ck_type operands, bool transpose_a, bool transpose_b, size_t M, size_t N, size_t K,
-             const void *A, size_t lda, const void *B, size_t ldb,
-             ck_type result, void *C, size_t ldc, const float *bias, bool accumulate) {
+void ck_gemm(ck_type operands, bool transpose_a, bool transpose_b, size_t M, size_t N, size_t K, const void *A,
+             size_t lda, const void *B, size_t ldb, ck_type result, void *C, size_t ldc, const float *bias,
+             bool accumulate) {
   if (M == 0 || N == 0) return;
   size_t block = M;
   if (transpose_a && M >= TRANSPOSED_LEAST_ROWS && K >= TRANSPOSED_DEPTH) {
@@ -417,8 +421,8 @@ void ck_gemm(ck_type operands, bool transpose_a, bool transpose_b, size_t M, siz
   }
   for (size_t m = 0; m < M; m += block) {
     gemm(operands, transpose_a, transpose_b, block < M - m ? block : M - m, N, K,
-         (const uint8_t *)A + m * (transpose_a ? 1 : lda) * ck_size(operands), lda, B, ldb,
-         result, (uint8_t *)C + m * ldc * ck_size(result), ldc, bias, accumulate);
+         (const uint8_t *)A + m * (transpose_a ? 1 : lda) * ck_size(operands), lda, B, ldb, result,
+         (uint8_t *)C + m * ldc * ck_size(result), ldc, bias, accumulate);
   }
 }
 
@@ -452,9 +456,9 @@ static void destroy_convolution_layouts(const convolution_layouts *l) {
 static void make_convolution_plan(plan *p, const state *s, const ck_convolution *c, uint64_t kind, ck_type operands,
                                   ck_type result, bool bias, bool accumulate) {
   const bool forward = kind == FORWARD, backward_data = kind == BACKWARD_DATA;
-  const convolution_layouts l = convolution_layouts_of(c, backward_data ? result : operands,
-                                                       kind == BACKWARD_WEIGHT ? result : operands,
-                                                       forward ? result : operands, bias);
+  const convolution_layouts l =
+    convolution_layouts_of(c, backward_data ? result : operands, kind == BACKWARD_WEIGHT ? result : operands,
+                           forward ? result : operands, bias);
   dnnl_primitive_desc_t description = NULL, hint = NULL;
   bool described;
   if (forward) {
@@ -510,11 +514,9 @@ static bool prefers_windows(const ck_convolution *c, uint64_t kind) {
 /// A plan that does not `exist` stands for products with the input's windows.
 static plan *convolution_plan(state *s, const ck_convolution *c, uint64_t kind, ck_type operands, ck_type result,
                               bool bias, bool accumulate) {
-  const uint64_t key[KEY_WORDS] = {
-    kind,
-    (uint64_t)operands * OPERANDS_BIT | (uint64_t)result * RESULT_BIT | (uint64_t)accumulate * ACCUMULATE_BIT
-      | (uint64_t)bias * BIAS_BIT,
-    c->B, c->H, c->W, c->C, c->O, c->KH, c->KW, c->stride, c->padding};
+  const uint64_t options = (uint64_t)operands * OPERANDS_BIT | (uint64_t)result * RESULT_BIT
+    | (uint64_t)accumulate * ACCUMULATE_BIT | (uint64_t)bias * BIAS_BIT;
+  const uint64_t key[KEY_WORDS] = {kind, options, c->B, c->H, c->W, c->C, c->O, c->KH, c->KW, c->stride, c->padding};
   bool found;
   plan *p = find_plan(s, key, &found);
   if (!found && c->B > 0 && c->C > 0 && c->O > 0 && !prefers_windows(c, kind)) {
@@ -536,8 +538,8 @@ static void *ordered_weight(const state *s, const plan *p, const void *w) {
 void ck_convolution_forward(const ck_convolution *shape, ck_type operands, const void *x, const void *w,
                             const float *bias, ck_type result, void *y, bool accumulate) {
   if (ck_is_pointwise(shape)) {
-    ck_gemm(operands, false, true, shape->B * shape->H * shape->W, shape->O, shape->C, x, shape->C, w, shape->C,
-            result, y, shape->O, bias, accumulate);
+    ck_gemm(operands, false, true, shape->B * shape->H * shape->W, shape->O, shape->C, x, shape->C, w, shape->C, result,
+            y, shape->O, bias, accumulate);
     return;
   }
   state *s = thread_state();

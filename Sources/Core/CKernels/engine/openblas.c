@@ -56,13 +56,13 @@ static void product(bool transpose_a, bool transpose_b, size_t M, size_t N, size
     return;
   }
   cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans,
-              (blasint)M, (blasint)N, (blasint)K, 1, A, (blasint)lda, B, (blasint)ldb, accumulate ? 1 : 0,
-              C, (blasint)ldc);
+              (blasint)M, (blasint)N, (blasint)K, 1, A, (blasint)lda, B, (blasint)ldb, accumulate ? 1 : 0, C,
+              (blasint)ldc);
 }
 
-void openblas_gemm(ck_type operands, bool transpose_a, bool transpose_b, size_t M, size_t N, size_t K,
-                   const void *A, size_t lda, const void *B, size_t ldb,
-                   ck_type result, void *C, size_t ldc, const float *bias, bool accumulate) {
+void openblas_gemm(ck_type operands, bool transpose_a, bool transpose_b, size_t M, size_t N, size_t K, const void *A,
+                   size_t lda, const void *B, size_t ldb, ck_type result, void *C, size_t ldc, const float *bias,
+                   bool accumulate) {
   if (M == 0 || N == 0) return;
   const float *a = widen(CK_SCRATCH_LEFT, operands, A, transpose_a ? K : M, transpose_a ? M : K, &lda);
   const float *b = widen(CK_SCRATCH_RIGHT, operands, B, transpose_b ? N : K, transpose_b ? K : N, &ldb);
@@ -86,9 +86,9 @@ bool ck_engine_has_fast_bfloat16(void) { return false; }
 
 void ck_engine_prepare_thread(void) { openblas_prepare_thread(); }
 
-void ck_gemm(ck_type operands, bool transpose_a, bool transpose_b, size_t M, size_t N, size_t K,
-             const void *A, size_t lda, const void *B, size_t ldb,
-             ck_type result, void *C, size_t ldc, const float *bias, bool accumulate) {
+void ck_gemm(ck_type operands, bool transpose_a, bool transpose_b, size_t M, size_t N, size_t K, const void *A,
+             size_t lda, const void *B, size_t ldb, ck_type result, void *C, size_t ldc, const float *bias,
+             bool accumulate) {
   openblas_gemm(operands, transpose_a, transpose_b, M, N, K, A, lda, B, ldb, result, C, ldc, bias, accumulate);
 }
 

@@ -40,9 +40,9 @@ static inline bool ck_is_pointwise(const ck_convolution *shape) {
 
 const char *openblas_name(void);
 void openblas_prepare_thread(void);
-void openblas_gemm(ck_type operands, bool transpose_a, bool transpose_b, size_t M, size_t N, size_t K,
-                   const void *A, size_t lda, const void *B, size_t ldb,
-                   ck_type result, void *C, size_t ldc, const float *bias, bool accumulate);
+void openblas_gemm(ck_type operands, bool transpose_a, bool transpose_b, size_t M, size_t N, size_t K, const void *A,
+                   size_t lda, const void *B, size_t ldb, ck_type result, void *C, size_t ldc, const float *bias,
+                   bool accumulate);
 
 /// Below this number of channels a convolution to them leaves most of a vector idle.
 #define CK_FEW_CHANNELS 12

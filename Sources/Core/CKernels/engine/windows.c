@@ -70,8 +70,15 @@ static void add_windows_to_input(const ck_convolution *s, size_t first, size_t l
 // size, KH·KW·O.
 
 static ck_convolution turned(const ck_convolution *s) {
-  return (ck_convolution){.B = s->B, .H = ck_output_height(s), .W = ck_output_width(s), .C = s->O, .O = s->C,
-                          .KH = s->KH, .KW = s->KW, .stride = 1, .padding = s->KH - 1 - s->padding};
+  return (ck_convolution){.B = s->B,
+                          .H = ck_output_height(s),
+                          .W = ck_output_width(s),
+                          .C = s->O,
+                          .O = s->C,
+                          .KH = s->KH,
+                          .KW = s->KW,
+                          .stride = 1,
+                          .padding = s->KH - 1 - s->padding};
 }
 
 /// Where element [c,k,o] of the turned weight lies in the weight, k = kh·KW + kw.
@@ -80,8 +87,8 @@ static inline size_t before_turning(const ck_convolution *s, size_t c, size_t k,
   return (o * K + (K - 1 - k)) * s->C + c;
 }
 
-static void forward_turned(const ck_convolution *s, ck_type operands, const void *x, const void *w,
-                           const float *bias, ck_type result, void *y, bool accumulate) {
+static void forward_turned(const ck_convolution *s, ck_type operands, const void *x, const void *w, const float *bias,
+                           ck_type result, void *y, bool accumulate) {
   const ck_convolution t = turned(s);
   const size_t K = s->KH * s->KW;
   void *weight = ck_engine_scratch(CK_SCRATCH_WEIGHT, s->C * K * s->O * ck_size(operands));
@@ -98,8 +105,8 @@ static void forward_turned(const ck_convolution *s, ck_type operands, const void
   windows_convolution_backward_data(&t, operands, x, weight, bias, result, y, accumulate);
 }
 
-static void backward_weight_turned(const ck_convolution *s, ck_type operands, const void *x, const void *dy,
-                                   float *dw, bool accumulate) {
+static void backward_weight_turned(const ck_convolution *s, ck_type operands, const void *x, const void *dy, float *dw,
+                                   bool accumulate) {
   const ck_convolution t = turned(s);
   const size_t K = s->KH * s->KW;
   float *weight = ck_engine_scratch(CK_SCRATCH_WEIGHT, s->C * K * s->O * sizeof(float));
@@ -129,8 +136,8 @@ void windows_convolution_forward(const ck_convolution *s, ck_type operands, cons
   for (size_t first = 0; first < all; first += step) {
     const size_t last = first + step < all ? first + step : all;
     windows_from_input(s, first, last, operands, x, windows);
-    ck_gemm(operands, false, true, (last - first) * OW, N, K, windows, K, w, K,
-            result, (uint8_t *)y + first * OW * N * ck_size(result), N, bias, accumulate);
+    ck_gemm(operands, false, true, (last - first) * OW, N, K, windows, K, w, K, result,
+            (uint8_t *)y + first * OW * N * ck_size(result), N, bias, accumulate);
   }
 }
 
@@ -145,8 +152,8 @@ void windows_convolution_backward_data(const ck_convolution *s, ck_type operands
   else if (result != CK_FLOAT32) ck_convert(result, dx, CK_FLOAT32, sum, n);
   for (size_t first = 0; first < all; first += step) {
     const size_t last = first + step < all ? first + step : all;
-    ck_gemm(operands, false, false, (last - first) * OW, K, N,
-            (const uint8_t *)dy + first * OW * N * ck_size(operands), N, w, K, CK_FLOAT32, windows, K, NULL, false);
+    ck_gemm(operands, false, false, (last - first) * OW, K, N, (const uint8_t *)dy + first * OW * N * ck_size(operands),
+            N, w, K, CK_FLOAT32, windows, K, NULL, false);
     add_windows_to_input(s, first, last, windows, sum);
   }
   if (bias != NULL) ck_add_rows(CK_FLOAT32, sum, bias, 1, result, dx, s->B * s->H * s->W, s->C);
@@ -166,8 +173,7 @@ void windows_convolution_backward_weight(const ck_convolution *s, ck_type operan
   for (size_t first = 0; first < all; first += step) {
     const size_t last = first + step < all ? first + step : all;
     windows_from_input(s, first, last, operands, x, windows);
-    ck_gemm(operands, true, false, N, K, (last - first) * OW,
-            (const uint8_t *)dy + first * OW * N * ck_size(operands), N, windows, K, CK_FLOAT32, dw, K, NULL,
-            accumulate || first > 0);
+    ck_gemm(operands, true, false, N, K, (last - first) * OW, (const uint8_t *)dy + first * OW * N * ck_size(operands),
+            N, windows, K, CK_FLOAT32, dw, K, NULL, accumulate || first > 0);
   }
 }

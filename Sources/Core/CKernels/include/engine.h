@@ -17,9 +17,9 @@ void ck_engine_prepare_thread(void);
 /// C[M,N] (+)= op(A)·op(B) (+ bias[N], broadcast over rows; may be NULL), op(A) is M×K, op(B) is K×N.
 /// `transpose_a` says that A is stored K×M, `transpose_b` that B is stored N×K. `lda`, `ldb`, `ldc` are the row strides
 /// of what is stored. A and B have type `operands`, C has type `result` (bfloat16 results need bfloat16 operands).
-void ck_gemm(ck_type operands, bool transpose_a, bool transpose_b, size_t M, size_t N, size_t K,
-             const void *A, size_t lda, const void *B, size_t ldb,
-             ck_type result, void *C, size_t ldc, const float *bias, bool accumulate);
+void ck_gemm(ck_type operands, bool transpose_a, bool transpose_b, size_t M, size_t N, size_t K, const void *A,
+             size_t lda, const void *B, size_t ldb, ck_type result, void *C, size_t ldc, const float *bias,
+             bool accumulate);
 
 /// A two-dimensional convolution: input [B,H,W,C], weight [O,KH,KW,C], output [B,OH,OW,O] with
 /// OH = (H + 2·padding - KH) / stride + 1, likewise OW.

@@ -13,8 +13,8 @@ void ck_convert_bytes(const uint8_t *x, float scale, float offset, ck_type yt, v
 void ck_fill(ck_type yt, void *y, float value, size_t n);
 
 /// y = alpha·a + beta·b. y may be a or b; b may be NULL (then beta is ignored).
-void ck_combine(ck_type at, const void *a, float alpha, ck_type bt, const void *b, float beta,
-                ck_type yt, void *y, size_t n);
+void ck_combine(ck_type at, const void *a, float alpha, ck_type bt, const void *b, float beta, ck_type yt, void *y,
+                size_t n);
 /// y (+)= a·b.
 void ck_multiply(ck_type at, const void *a, ck_type bt, const void *b, ck_type yt, void *y, size_t n, bool accumulate);
 /// y = a / b.
@@ -25,14 +25,24 @@ void ck_add_rows(ck_type xt, const void *x, const float *row, size_t P, ck_type 
 void ck_add_rows_backward(ck_type dyt, const void *dy, float *drow, size_t P, size_t N, size_t C, bool accumulate);
 
 typedef enum {
-  CK_RELU, CK_SILU, CK_GELU_TANH, CK_GELU_ERF, CK_SIGMOID, CK_TANH, CK_EXP, CK_LOG, CK_SQRT, CK_SQUARE, CK_ABS,
+  CK_RELU,
+  CK_SILU,
+  CK_GELU_TANH,
+  CK_GELU_ERF,
+  CK_SIGMOID,
+  CK_TANH,
+  CK_EXP,
+  CK_LOG,
+  CK_SQRT,
+  CK_SQUARE,
+  CK_ABS,
   CK_SOFTPLUS
 } ck_function;
 /// y = f(x)
 void ck_apply(ck_function f, ck_type xt, const void *x, ck_type yt, void *y, size_t n);
 /// dx = dy·f′(x)
-void ck_apply_backward(ck_function f, ck_type xt, const void *x, ck_type dyt, const void *dy,
-                       ck_type dxt, void *dx, size_t n);
+void ck_apply_backward(ck_function f, ck_type xt, const void *x, ck_type dyt, const void *dy, ck_type dxt, void *dx,
+                       size_t n);
 
 /// Σ x, Σ x², Σ (a-b)², summed in float64 in an order that depends on n alone.
 double ck_sum(ck_type xt, const void *x, size_t n);
@@ -61,13 +71,13 @@ void ck_transpose(const float *x, float *y, size_t N, size_t C);
 
 /// Layer normalisation over C: y = (x - mean)·rstd·gamma + beta; `mean` and `rstd` [N] are written for the backward.
 /// gamma and beta may be NULL (1 and 0).
-void ck_layer_norm(ck_type xt, const void *x, const float *gamma, const float *beta, ck_type yt, void *y,
-                   float *mean, float *rstd, size_t N, size_t C, float epsilon);
+void ck_layer_norm(ck_type xt, const void *x, const float *gamma, const float *beta, ck_type yt, void *y, float *mean,
+                   float *rstd, size_t N, size_t C, float epsilon);
 /// dx; dgamma and dbeta [C] (which may both be NULL) are overwritten, or added to with `accumulate`.
 /// With `accumulate_input`, dx is added to as well: the residual stream's gradient flows through in one pass.
 void ck_layer_norm_backward(ck_type xt, const void *x, const float *gamma, const float *mean, const float *rstd,
-                            ck_type dyt, const void *dy, ck_type dxt, void *dx, bool accumulate_input,
-                            float *dgamma, float *dbeta, bool accumulate, size_t N, size_t C);
+                            ck_type dyt, const void *dy, ck_type dxt, void *dx, bool accumulate_input, float *dgamma,
+                            float *dbeta, bool accumulate, size_t N, size_t C);
 
 /// Group normalisation of x[B,P,C] (P = H·W positions) over (P, C/G), G groups, followed by SiLU where `silu`.
 /// `mean` and `rstd` are [B,G].
@@ -75,22 +85,22 @@ void ck_group_norm(ck_type xt, const void *x, const float *gamma, const float *b
                    float *mean, float *rstd, size_t B, size_t P, size_t C, size_t G, float epsilon);
 /// As above; `beta` is needed to recompute the argument of the SiLU.
 void ck_group_norm_backward(ck_type xt, const void *x, const float *gamma, const float *beta, bool silu,
-                            const float *mean, const float *rstd, ck_type dyt, const void *dy,
-                            ck_type dxt, void *dx, bool accumulate_input, float *dgamma, float *dbeta, bool accumulate,
-                            size_t B, size_t P, size_t C, size_t G);
+                            const float *mean, const float *rstd, ck_type dyt, const void *dy, ck_type dxt, void *dx,
+                            bool accumulate_input, float *dgamma, float *dbeta, bool accumulate, size_t B, size_t P,
+                            size_t C, size_t G);
 
 /// y = x / max(‖x‖₂, epsilon), row by row; `rnorm` [N] is 1/max(‖x‖, epsilon).
 void ck_l2_normalize(ck_type xt, const void *x, ck_type yt, void *y, float *rnorm, size_t N, size_t C, float epsilon);
-void ck_l2_normalize_backward(ck_type yt, const void *y, const float *rnorm, ck_type dyt, const void *dy,
-                              ck_type dxt, void *dx, size_t N, size_t C);
+void ck_l2_normalize_backward(ck_type yt, const void *y, const float *rnorm, ck_type dyt, const void *dy, ck_type dxt,
+                              void *dx, size_t N, size_t C);
 
 // MARK: - Softmax and losses
 
 /// y = softmax(x) over C.
 void ck_softmax(ck_type xt, const void *x, ck_type yt, void *y, size_t N, size_t C);
 /// dx = y·(dy - Σ y·dy)
-void ck_softmax_backward(ck_type yt, const void *y, ck_type dyt, const void *dy, ck_type dxt, void *dx,
-                         size_t N, size_t C);
+void ck_softmax_backward(ck_type yt, const void *y, ck_type dyt, const void *dy, ck_type dxt, void *dx, size_t N,
+                         size_t C);
 
 /// Cross entropy of logits[N,C] with targets[N] (a negative target is left out): returns Σ -log softmax(x)[target] in
 /// float64, and where `dlogits` is not NULL writes (softmax - one-hot)·scale to it (zero rows for left-out targets).

@@ -17,17 +17,17 @@ typedef struct {
 
 static size_t cut(void *scratch, size_t T, size_t D, pieces *p) {
   size_t stride = ck_padded(T), rows = ck_min(T, BLOCK_ROWS), block = rows * stride;
-  float *start = (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63), *at = start;
+  ck_scratch memory = ck_scratch_in(scratch);
   p->stride = stride;
-  p->scores = at, at += block;
-  p->dscores = at, at += block;
-  p->narrow = (uint16_t *)at, at += block / 2;
-  p->dnarrow = (uint16_t *)at, at += block / 2;
-  p->dkeys = at, at += ck_padded(T * D);
-  p->dvalues = at, at += ck_padded(T * D);
-  p->y = at, at += ck_padded(D);
-  p->dy = at, at += ck_padded(D);
-  return (size_t)((char *)at - (char *)start) + 64;
+  p->scores = ck_cut(&memory, block);
+  p->dscores = ck_cut(&memory, block);
+  p->narrow = (uint16_t *)ck_cut(&memory, block / 2);
+  p->dnarrow = (uint16_t *)ck_cut(&memory, block / 2);
+  p->dkeys = ck_cut(&memory, ck_padded(T * D));
+  p->dvalues = ck_cut(&memory, ck_padded(T * D));
+  p->y = ck_cut(&memory, ck_padded(D));
+  p->dy = ck_cut(&memory, ck_padded(D));
+  return ck_scratch_bytes(&memory);
 }
 
 size_t ck_attention_scratch(size_t T, size_t D) {

@@ -110,9 +110,9 @@ CK_INLINE void attention_scores(const float *q, const uint16_t *keys, size_t T, 
   }
 }
 
-CK_CLONES static void decode_attention(const float *q, const uint16_t *keys, const uint16_t *values, size_t T,
-                                       size_t C, const ck_run *runs, size_t run_count, size_t D, float scale,
-                                       float *scores, float *out) {
+CK_CLONES static void decode_attention(const float *q, const uint16_t *keys, const uint16_t *values, size_t T, size_t C,
+                                       const ck_run *runs, size_t run_count, size_t D, float scale, float *scores,
+                                       float *out) {
   // The scores of all runs side by side: what one run leaves beyond its end the next one overwrites.
   size_t seen = 0;
   for (size_t i = 0; i < run_count; seen += runs[i++].count)

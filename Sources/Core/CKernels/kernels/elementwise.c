@@ -189,13 +189,13 @@ void ck_add_rows_backward(ck_type dyt, const void *dy, float *drow, size_t P, si
 // MARK: - Functions
 
 /// A loop over all elements that the compiler may vectorise whatever overlaps.
-#define EACH(statement)                         \
-  {                                             \
-    CK_INDEPENDENT                              \
-    for (size_t i = 0; i < n; i++) {            \
-      statement;                                \
-    }                                           \
-    break;                                      \
+#define EACH(statement)              \
+  {                                  \
+    CK_INDEPENDENT                   \
+    for (size_t i = 0; i < n; i++) { \
+      statement;                     \
+    }                                \
+    break;                           \
   }
 
 /// GELU (Hendrycks & Gimpel 2016) by tanh: x·½(1 + tanh u) = x·σ(2u); this is 2u = √(8/π)·(x + 0.044715·x³).

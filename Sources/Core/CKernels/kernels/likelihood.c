@@ -20,7 +20,9 @@ CK_INLINE float byte_of(float x) {
 }
 
 CK_INLINE bin log_bin(float byte, float m, float s) {
-  bool is_first = byte < 0.5f, is_last = byte > 254.5f, is_bounded = s < LEAST_LOG_SCALE || s > LARGEST_LOG_SCALE;
+  bool is_first = byte < 0.5f;
+  bool is_last = byte > 254.5f;
+  bool is_bounded = s < LEAST_LOG_SCALE || s > LARGEST_LOG_SCALE;
   float log_scale = s < LEAST_LOG_SCALE ? LEAST_LOG_SCALE : s > LARGEST_LOG_SCALE ? LARGEST_LOG_SCALE : s;
   float inverse = ck_exp(-log_scale), delta = inverse * 0x1p-7f;
   float lower = (byte * 0x1p-7f - 1 - m) * inverse, upper = lower + delta;
@@ -33,9 +35,8 @@ CK_INLINE bin log_bin(float byte, float m, float s) {
   float above_slope = is_last ? 0 : ck_sigmoid_and_slope(-upper).value;
   float below_slope = is_first ? 0 : ck_sigmoid_and_slope(lower).value;
   float inside_slope = is_first || is_last ? 0 : delta * e / width;
-  bin result = {
-    inside - above - below, inverse * (below_slope - above_slope),
-    is_bounded ? 0 : lower * below_slope - upper * above_slope - inside_slope};
+  bin result = {inside - above - below, inverse * (below_slope - above_slope),
+                is_bounded ? 0 : lower * below_slope - upper * above_slope - inside_slope};
   return result;
 }
 

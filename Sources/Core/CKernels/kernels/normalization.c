@@ -175,8 +175,7 @@ CK_INLINE void add_moments_of(size_t vectors, const float *x, const float *shift
 CK_CLONES static void add_moments(const float *x, const float *shift, float *sums, float *squares, size_t rows,
                                   size_t C) {
   size_t c = 0;
-  for (; c + 4 * CK_LANES <= C; c += 4 * CK_LANES)
-    add_moments_of(4, x + c, shift + c, sums + c, squares + c, rows, C);
+  for (; c + 4 * CK_LANES <= C; c += 4 * CK_LANES) add_moments_of(4, x + c, shift + c, sums + c, squares + c, rows, C);
   for (; c + CK_LANES <= C; c += CK_LANES) add_moments_of(1, x + c, shift + c, sums + c, squares + c, rows, C);
   for (size_t r = 0; r < rows; r++) {
     for (size_t i = c; i < C; i++) {
@@ -240,8 +239,7 @@ void ck_group_norm(ck_type xt, const void *x, const float *gamma, const float *b
     size_t rows = ck_min(ck_min(w.rows, 8), P);
     memset(shift, 0, C * sizeof *shift);
     add_moments(ck_read(xt, x, first, rows * C, rows_of(&w, 0)), shift, sums, squares, rows, C);
-    for (size_t g = 0; g < G; g++)
-      spread((float)(sum_over(sums, g, width) / (double)(rows * width)), shift, g, width);
+    for (size_t g = 0; g < G; g++) spread((float)(sum_over(sums, g, width) / (double)(rows * width)), shift, g, width);
 
     memset(sums, 0, C * sizeof *sums);
     memset(squares, 0, C * sizeof *squares);

@@ -78,7 +78,7 @@ typedef struct {
 typedef struct {
   size_t first, queries, text, band, keys;
   bool is_text;  // whether the queries are the text's
-} block;
+} query_block;
 
 /// The scratch memory, cut up. What has the activations' type is given room for float32.
 typedef struct {
@@ -101,24 +101,25 @@ static size_t most_keys(const ck_attention_mask *mask, size_t T) {
 static size_t cut(void *scratch, const ck_attention_mask *mask, size_t T, size_t D, pieces *p) {
   size_t keys = most_keys(mask, T), stride = ck_padded(keys), scores = QUERIES * stride;
   size_t rows = ck_padded(QUERIES * D), table = ck_padded(2 * keys + CK_LANES);
-  float *start = (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63), *at = start;
+  ck_scratch memory = ck_scratch_in(scratch);
   p->stride = stride;
-  p->scores = at, at += scores;
-  p->dscores = at, at += scores;
-  p->narrow = (uint16_t *)at, at += scores / 2;
-  p->dnarrow = (uint16_t *)at, at += scores / 2;
-  p->q = at, at += rows;
-  p->dq = at, at += rows;
-  p->y = at, at += rows;
-  p->k = at, at += ck_padded(keys * D);
-  p->v = at, at += ck_padded(keys * D);
-  p->dk = at, at += ck_padded(T * D);
-  p->dv = at, at += ck_padded(T * D);
-  p->narrow_gradient = (uint16_t *)at, at += ck_padded(T * D);
-  p->places = (place *)at, at += ck_padded(2 * T);
-  p->text_sees = (int32_t *)at + keys, at += table;
-  p->image_sees = (int32_t *)at + keys, at += table;
-  return (size_t)((char *)at - (char *)start) + 64;
+  p->scores = ck_cut(&memory, scores);
+  p->dscores = ck_cut(&memory, scores);
+  p->narrow = (uint16_t *)ck_cut(&memory, scores / 2);
+  p->dnarrow = (uint16_t *)ck_cut(&memory, scores / 2);
+  p->q = ck_cut(&memory, rows);
+  p->dq = ck_cut(&memory, rows);
+  p->y = ck_cut(&memory, rows);
+  p->k = ck_cut(&memory, ck_padded(keys * D));
+  p->v = ck_cut(&memory, ck_padded(keys * D));
+  p->dk = ck_cut(&memory, ck_padded(T * D));
+  p->dv = ck_cut(&memory, ck_padded(T * D));
+  p->narrow_gradient = (uint16_t *)ck_cut(&memory, ck_padded(T * D));
+  p->places = (place *)ck_cut(&memory, ck_padded(2 * T));
+  int32_t *text_sees = (int32_t *)ck_cut(&memory, table), *image_sees = (int32_t *)ck_cut(&memory, table);
+  p->text_sees = text_sees ? text_sees + keys : NULL;
+  p->image_sees = image_sees ? image_sees + keys : NULL;
+  return ck_scratch_bytes(&memory);
 }
 
 size_t ck_sparse_attention_scratch(const ck_attention_mask *mask, size_t T, size_t D) {
@@ -142,8 +143,8 @@ static void prepare(const ck_attention_mask *mask, size_t T, pieces *p) {
   }
 }
 
-static block block_at(const ck_attention_mask *mask, size_t T, const place *places, size_t first) {
-  block b = {.first = first, .is_text = first < mask->text};
+static query_block block_at(const ck_attention_mask *mask, size_t T, const place *places, size_t first) {
+  query_block b = {.first = first, .is_text = first < mask->text};
   if (b.is_text) {
     b.queries = ck_min(QUERIES, mask->text - first);
   } else {
@@ -168,7 +169,8 @@ CK_CLONES static void copy_rows(const char *x, size_t ldx, const place *from, ch
   }
 }
 
-static void gather(ck_type t, const void *x, size_t ldx, const place *places, size_t rows, size_t D, void *y, size_t at) {
+static void gather(ck_type t, const void *x, size_t ldx, const place *places, size_t rows, size_t D, void *y,
+                   size_t at) {
   size_t bytes = D * ck_size(t);
   copy_rows(x, ldx * ck_size(t), places, ck_at_mutable(t, y, at * D), bytes, NULL, rows, bytes);
 }
@@ -185,7 +187,8 @@ static void gather_text(ck_type t, const void *k, const void *v, size_t width, s
 }
 
 /// The keys and values of a block's band after those of the text; those of the text's own blocks are there already.
-static void gather_band(ck_type t, const void *k, const void *v, size_t width, const block *b, size_t D, pieces *p) {
+static void gather_band(ck_type t, const void *k, const void *v, size_t width, const query_block *b, size_t D,
+                        pieces *p) {
   if (b->is_text) return;
   gather(t, k, width, p->places + b->band, b->keys - b->text, D, p->k, b->text);
   gather(t, v, width, p->places + b->band, b->keys - b->text, D, p->v, b->text);
@@ -202,13 +205,12 @@ typedef struct {
   const int32_t *sees;
 } sight;
 
-CK_INLINE sight sight_of(const block *b, const pieces *p, size_t r) {
+CK_INLINE sight sight_of(const query_block *b, const pieces *p, size_t r) {
   size_t self = b->text + b->first + r - b->band;
-  sight s = {
-    .text = (uint32_t)b->text,
-    .from = (uint32_t)(b->text + ck_max(p->places[b->first + r].start, b->band) - b->band),
-    .whole = (uint32_t)((b->keys + CK_LANES - 1) / CK_LANES * CK_LANES),
-    .sees = (b->is_text ? p->text_sees : p->image_sees) - self};
+  sight s = {.text = (uint32_t)b->text,
+             .from = (uint32_t)(b->text + ck_max(p->places[b->first + r].start, b->band) - b->band),
+             .whole = (uint32_t)((b->keys + CK_LANES - 1) / CK_LANES * CK_LANES),
+             .sees = (b->is_text ? p->text_sees : p->image_sees) - self};
   return s;
 }
 
@@ -216,7 +218,7 @@ CK_INLINE bool is_seen(const sight *s, uint32_t j) { return (j < s->text) | ((j 
 
 /// The scores of a block to probabilities, 0 where a key is not seen, in the place of the scores or, where `narrow` is
 /// given, there; `lse` takes the rows' log-sum-exps.
-CK_CLONES static void probabilities(const block *b, const pieces *p, float scale, float *lse, uint16_t *narrow) {
+CK_CLONES static void probabilities(const query_block *b, const pieces *p, float scale, float *lse, uint16_t *narrow) {
   for (size_t r = 0; r < b->queries; r++) {
     sight s = sight_of(b, p, r);
     float *row = p->scores + r * p->stride;
@@ -253,8 +255,8 @@ CK_CLONES static void probabilities(const block *b, const pieces *p, float scale
 
 /// The probabilities P again, from the scores and their log-sum-exps, and dS = P∘(dP - Σ P·dP)·scale in the place of dP;
 /// or both where `narrow` and `dnarrow` are.
-CK_CLONES static void scores_backward(const block *b, const pieces *p, float scale, const float *lse, uint16_t *narrow,
-                                      uint16_t *dnarrow) {
+CK_CLONES static void scores_backward(const query_block *b, const pieces *p, float scale, const float *lse,
+                                      uint16_t *narrow, uint16_t *dnarrow) {
   for (size_t r = 0; r < b->queries; r++) {
     sight s = sight_of(b, p, r);
     float *row = p->scores + r * p->stride, *drow = p->dscores + r * p->stride, delta = 0;
@@ -303,7 +305,7 @@ void ck_sparse_attention(ck_type t, const void *qkv, void *y, float *lse, size_t
       float *head_lse = lse + (b * H + h) * T;
       gather_text(t, k, v, width, mask->text, D, &p);
       for (size_t first = 0; first < T;) {
-        block block = block_at(mask, T, p.places, first);
+        query_block block = block_at(mask, T, p.places, first);
         const place *places = p.places + first;
         gather(t, q, width, places, block.queries, D, p.q, 0);
         gather_band(t, k, v, width, &block, D, &p);
@@ -319,7 +321,8 @@ void ck_sparse_attention(ck_type t, const void *qkv, void *y, float *lse, size_t
 }
 
 /// dx[keys of a block, D] += sᵀ·x over its queries, where s are its probabilities or their gradient.
-static void add_to_keys(ck_type t, const block *b, const void *s, size_t stride, const void *x, size_t D, float *dx) {
+static void add_to_keys(ck_type t, const query_block *b, const void *s, size_t stride, const void *x, size_t D,
+                        float *dx) {
   ck_gemm(t, true, false, b->text, D, b->queries, s, stride, x, D, CK_FLOAT32, dx, D, NULL, true);
   ck_gemm(t, true, false, b->keys - b->text, D, b->queries, ck_at(t, s, b->text), stride, x, D, CK_FLOAT32,
           dx + b->band * D, D, NULL, true);
@@ -351,7 +354,7 @@ void ck_sparse_attention_backward(ck_type t, const void *qkv, const float *lse, 
       memset(p.dv, 0, T * D * sizeof *p.dv);
       gather_text(t, k, v, width, mask->text, D, &p);
       for (size_t first = 0; first < T;) {
-        block block = block_at(mask, T, p.places, first);
+        query_block block = block_at(mask, T, p.places, first);
         const place *places = p.places + first;
         gather(t, q, width, places, block.queries, D, p.q, 0);
         gather(t, dout, H * D, places, block.queries, D, p.y, 0);
