@@ -28,7 +28,8 @@ let package = Package(
     .systemLibrary(
       name: "CPNG", path: "Sources/Libraries/CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
     .systemLibrary(
-      name: "CZlib", path: "Sources/Libraries/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+      name: "CArchive", path: "Sources/Libraries/CArchive", pkgConfig: "libarchive",
+      providers: [.apt(["libarchive-dev"])]),
     .systemLibrary(
       name: "CJPEG", path: "Sources/Libraries/CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg62-turbo-dev"])]),
     .systemLibrary(
@@ -50,7 +51,7 @@ let package = Package(
     .target(
       name: "Optimization", dependencies: ["Basics", "CKernels", "NN", "TensorCore"], path: "Sources/Core/Optimization"),
     .target(
-      name: "ArrayFiles", dependencies: ["Basics", "CZlib", "LinearAlgebra", "NN", "TensorCore"],
+      name: "ArrayFiles", dependencies: ["Basics", "CArchive", "LinearAlgebra", "NN", "TensorCore"],
       path: "Sources/Core/ArrayFiles"),
 
     // Pictures, text and data sets: these know no model.
@@ -141,7 +142,7 @@ let package = Package(
       name: "OptimizationTests", dependencies: ["Basics", "ModelTestSupport", "NN", "Optimization", "TensorCore"]),
     .testTarget(
       name: "ArrayFilesTests",
-      dependencies: ["ArrayFiles", "Basics", "LinearAlgebra", "NN", "TensorCore", "TestSupport"]),
+      dependencies: ["ArrayFiles", "Basics", "CArchive", "LinearAlgebra", "NN", "TensorCore", "TestSupport"]),
     .testTarget(name: "ImagingTests", dependencies: ["Basics", "Imaging", "TestSupport"]),
     .testTarget(name: "TextTokenizerTests", dependencies: ["Basics", "TestSupport", "TextTokenizer"]),
     .testTarget(name: "DatasetsTests", dependencies: ["Basics", "Datasets", "Imaging", "TestSupport"]),
