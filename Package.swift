@@ -18,6 +18,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
     .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"),
   ],
   targets: [
@@ -87,7 +88,9 @@ let package = Package(
         "Basics", "Checkpoints", "Datasets", "ImageTokenizers", "Imaging", "Priors", "Rankers", "TensorCore",
         "TextTokenizer",
       ], path: "Sources/Pipeline/Generation"),
-    .target(name: "Pages", dependencies: ["Basics", "Imaging"], path: "Sources/Pipeline/Pages"),
+    .target(
+      name: "Pages", dependencies: ["Basics", "Imaging", .product(name: "Mustache", package: "swift-mustache")],
+      path: "Sources/Pipeline/Pages"),
     .target(
       name: "Evaluation",
       dependencies: [
@@ -104,7 +107,7 @@ let package = Package(
       name: "Ladder",
       dependencies: [
         "ArrayFiles", "Basics", "Checkpoints", "Generation", "ImageTokenizers", "LatentModels", "LinearAlgebra", "NN",
-        "Optimization", "Pages", "Priors", "TensorCore",
+        "Optimization", "Priors", "TensorCore",
       ], path: "Sources/Pipeline/Ladder"),
     .target(
       name: "LadderReport",
