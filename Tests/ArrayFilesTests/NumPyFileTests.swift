@@ -190,7 +190,10 @@ import Testing
     // libarchive writes to both until it is closed.
     let target = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 1)
     let count = UnsafeMutablePointer<Int>.allocate(capacity: 1)
-    defer { (target.deallocate(), count.deallocate()) }
+    defer {
+      target.deallocate()
+      count.deallocate()
+    }
     let archive = try #require(archive_write_new())
     defer { archive_write_free(archive) }
     try #require(archive_write_set_format(archive, format) == ARCHIVE_OK)
