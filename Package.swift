@@ -18,6 +18,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
     .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"),
   ],
   targets: [
@@ -28,7 +29,8 @@ let package = Package(
     .systemLibrary(
       name: "CPNG", path: "Sources/Libraries/CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
     .systemLibrary(
-      name: "CZlib", path: "Sources/Libraries/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+      name: "CArchive", path: "Sources/Libraries/CArchive", pkgConfig: "libarchive",
+      providers: [.apt(["libarchive-dev"])]),
     .systemLibrary(
       name: "CJPEG", path: "Sources/Libraries/CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg62-turbo-dev"])]),
     .systemLibrary(
@@ -50,7 +52,7 @@ let package = Package(
     .target(
       name: "Optimization", dependencies: ["Basics", "CKernels", "NN", "TensorCore"], path: "Sources/Core/Optimization"),
     .target(
-      name: "ArrayFiles", dependencies: ["Basics", "CZlib", "LinearAlgebra", "NN", "TensorCore"],
+      name: "ArrayFiles", dependencies: ["Basics", "CArchive", "LinearAlgebra", "NN", "TensorCore"],
       path: "Sources/Core/ArrayFiles"),
 
     // Pictures, text and data sets: these know no model.
@@ -86,7 +88,9 @@ let package = Package(
         "Basics", "Checkpoints", "Datasets", "ImageTokenizers", "Imaging", "Priors", "Rankers", "TensorCore",
         "TextTokenizer",
       ], path: "Sources/Pipeline/Generation"),
-    .target(name: "Pages", dependencies: ["Basics", "Imaging"], path: "Sources/Pipeline/Pages"),
+    .target(
+      name: "Pages", dependencies: ["Basics", "Imaging", .product(name: "Mustache", package: "swift-mustache")],
+      path: "Sources/Pipeline/Pages"),
     .target(
       name: "Evaluation",
       dependencies: [
@@ -103,7 +107,7 @@ let package = Package(
       name: "Ladder",
       dependencies: [
         "ArrayFiles", "Basics", "Checkpoints", "Generation", "ImageTokenizers", "LatentModels", "LinearAlgebra", "NN",
-        "Optimization", "Pages", "Priors", "TensorCore",
+        "Optimization", "Priors", "TensorCore",
       ], path: "Sources/Pipeline/Ladder"),
     .target(
       name: "LadderReport",
@@ -147,7 +151,7 @@ let package = Package(
       name: "OptimizationTests", dependencies: ["Basics", "ModelTestSupport", "NN", "Optimization", "TensorCore"]),
     .testTarget(
       name: "ArrayFilesTests",
-      dependencies: ["ArrayFiles", "Basics", "LinearAlgebra", "NN", "TensorCore", "TestSupport"]),
+      dependencies: ["ArrayFiles", "Basics", "CArchive", "LinearAlgebra", "NN", "TensorCore", "TestSupport"]),
     .testTarget(name: "ImagingTests", dependencies: ["Basics", "Imaging", "TestSupport"]),
     .testTarget(name: "TextTokenizerTests", dependencies: ["Basics", "TestSupport", "TextTokenizer"]),
     .testTarget(name: "DatasetsTests", dependencies: ["Basics", "Datasets", "Imaging", "TestSupport"]),

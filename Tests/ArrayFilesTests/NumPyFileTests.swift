@@ -1,5 +1,6 @@
 import ArrayFiles
 import Basics
+import CArchive
 import Foundation
 import LinearAlgebra
 import TestSupport
@@ -18,7 +19,7 @@ import Testing
 
   @Test(arguments: [
     "little-f8.npy", "big-f8.npy", "little-f4.npy", "big-f4.npy", "fortran.npy", "version-2.npy", "version-3.npy",
-    "one-stored.npz", "one-deflated.npz",
+    "one-stored.npz", "one-deflated.npz", "not-ascii.npz",
   ])
   func floatingPointIsReadInEitherByteOrder(name: String) throws {
     #expect(try Self.read(name) == Matrix(Self.whole.map { $0 / 4 }, rows: 5, columns: 3))
@@ -152,10 +153,13 @@ import Testing
     Self.expectBadData(array("2000000000, 1"), "at most", in: folder)
     Self.expectBadData(array("99999999999999999999, 2"), "makes no sense", in: folder)
     Self.expectBadData(array("-1, 2"), "not a description", in: folder)
-    // In an archive: the directory claims 2 GiB for what are two hundred bytes.
+    // In an archive: the directory claims 2 GiB for what are two hundred bytes, and so does the entry itself, which has the
+    // number after its name and the four bytes of a field's head.
     var archive = try Self.fixture("one-deflated.npz")
     let entry = try #require(Data(archive).firstRange(of: Data([0x50, 0x4B, 1, 2]))?.lowerBound)
     archive[entry + 27] = 0x80
+    Self.expectBadData(archive, in: folder)
+    archive[30 + "x.npy".count + 4 + 3] = 0x80
     Self.expectBadData(archive, "cannot hold", in: folder)
   }
 
@@ -174,5 +178,111 @@ import Testing
     Self.expectBadData(newer, "version 9", in: folder)
     // A zip file without arrays, and one with nothing.
     Self.expectBadData([0x50, 0x4B, 5, 6] + [UInt8](repeating: 0, count: 18), "no array", in: folder)
+  }
+}
+
+/// What libarchive reads and NumPy does not write.
+@Suite struct ForeignArchiveTests {
+  /// An archive as libarchive writes it.
+  static func archive(
+    _ format: Int32, _ entries: [(name: String, content: Data, type: UInt32)], options: String? = nil
+  ) throws -> [UInt8] {
+    // libarchive writes to both until it is closed.
+    let target = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 1)
+    let count = UnsafeMutablePointer<Int>.allocate(capacity: 1)
+    defer {
+      target.deallocate()
+      count.deallocate()
+    }
+    let archive = try #require(archive_write_new())
+    defer { archive_write_free(archive) }
+    try #require(archive_write_set_format(archive, format) == ARCHIVE_OK)
+    if let options {
+      try #require(archive_write_set_options(archive, options) == ARCHIVE_OK)
+      archive_write_set_passphrase(archive, "open sesame")
+    }
+    archive_write_set_bytes_in_last_block(archive, 1)
+    try #require(archive_write_open_memory(archive, target.baseAddress, target.count, count) == ARCHIVE_OK)
+    for (name, content, type) in entries {
+      let entry = try #require(archive_entry_new())
+      defer { archive_entry_free(entry) }
+      archive_entry_set_pathname(entry, name)
+      archive_entry_set_filetype(entry, type)
+      archive_entry_set_perm(entry, 0o644)
+      archive_entry_set_size(entry, Int64(content.count))
+      try #require(archive_write_header(archive, entry) == ARCHIVE_OK)
+      let written = content.withUnsafeBytes { archive_write_data(archive, $0.baseAddress, $0.count) }
+      try #require(written == content.count)
+    }
+    try #require(archive_write_close(archive) == ARCHIVE_OK)
+    return Array(target.prefix(count.pointee))
+  }
+
+  static let file = dalle_archive_regular_file
+
+  static func array() throws -> Data { Data(try DamagedNumPyFileTests.fixture("little-f8.npy")) }
+
+  @Test func zipFilesOfOtherProgramsAreRead() throws {
+    let folder = try TemporaryFolder()
+    defer { folder.remove() }
+    let entries = try [("x.npy", Self.array(), Self.file), ("notes.txt", Data("text".utf8), Self.file)]
+    let expected = try NumPyFileTests.read("little-f8.npy")
+    for method in ["store", "deflate"] {
+      let archive = try Self.archive(ARCHIVE_FORMAT_ZIP, entries, options: "zip:compression=\(method)")
+      #expect(try DamagedNumPyFileTests.read(archive, in: folder) == expected)
+    }
+  }
+
+  @Test(arguments: [
+    ARCHIVE_FORMAT_TAR_USTAR, ARCHIVE_FORMAT_CPIO_POSIX, ARCHIVE_FORMAT_7ZIP, ARCHIVE_FORMAT_XAR, ARCHIVE_FORMAT_SHAR,
+  ])
+  func otherFormatsAreRefused(format: Int32) throws {
+    let folder = try TemporaryFolder()
+    defer { folder.remove() }
+    let archive = try Self.archive(format, [("x.npy", Self.array(), Self.file)])
+    DamagedNumPyFileTests.expectBadData(archive, "not an array", in: folder)
+  }
+
+  @Test(arguments: ["zipcrypt", "aes256"])
+  func encryptedArraysAreRefused(encryption: String) throws {
+    let folder = try TemporaryFolder()
+    defer { folder.remove() }
+    let entries = try [("x.npy", Self.array(), Self.file)]
+    let archive = try Self.archive(ARCHIVE_FORMAT_ZIP, entries, options: "zip:encryption=\(encryption)")
+    DamagedNumPyFileTests.expectBadData(archive, "x.npy is encrypted", in: folder)
+  }
+
+  @Test func aNameThatIsThereTwiceIsRefused() throws {
+    let folder = try TemporaryFolder()
+    defer { folder.remove() }
+    let entries = try [("x.npy", Self.array(), Self.file), ("x.npy", Self.array(), Self.file)]
+    DamagedNumPyFileTests.expectBadData(try Self.archive(ARCHIVE_FORMAT_ZIP, entries), "the array x twice", in: folder)
+  }
+
+  @Test func foldersAreNoArrays() throws {
+    let folder = try TemporaryFolder()
+    defer { folder.remove() }
+    let archive = try Self.archive(ARCHIVE_FORMAT_ZIP, [("x.npy", Data(), dalle_archive_folder)])
+    DamagedNumPyFileTests.expectBadData(archive, "holds no array", in: folder)
+  }
+
+  /// What stands before a zip file is no part of it, and what is compressed as NumPy never does is another's.
+  @Test func whatNumPyDoesNotWriteIsRefused() throws {
+    let folder = try TemporaryFolder()
+    defer { folder.remove() }
+    let archive = try DamagedNumPyFileTests.fixture("one-deflated.npz")
+    DamagedNumPyFileTests.expectBadData(Array("#!/bin/sh\n".utf8) + archive, "not an array", in: folder)
+    DamagedNumPyFileTests.expectBadData(try DamagedNumPyFileTests.fixture("bzip2.npz"), "bzip", in: folder)
+  }
+
+  /// An honest size is not enough: what unpacks to a thousand times itself is refused before it is unpacked.
+  @Test func whatIsLargerThanItsArrayIsRefused() throws {
+    let folder = try TemporaryFolder()
+    defer { folder.remove() }
+    let bomb = try Self.archive(
+      ARCHIVE_FORMAT_ZIP, [("x.npy", Self.array() + Data(count: 100 << 20), Self.file)],
+      options: "zip:compression=deflate")
+    #expect(bomb.count < 200_000)
+    DamagedNumPyFileTests.expectBadData(bomb, "where its shape", in: folder)
   }
 }

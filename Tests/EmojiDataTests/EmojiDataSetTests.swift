@@ -20,11 +20,49 @@ import Testing
   }
 
   @Test func annotationsAreRead() throws {
-    let line: Substring = "\t\t<annotation cp=\"❤\">heart | R&amp;B</annotation> <!-- 2764 -->"
-    let annotation = try #require(EmojiDataSet.annotation(in: line))
-    #expect(annotation.key == [0x2764])
-    #expect(annotation.keywords == ["heart", "R&B"])
-    #expect(EmojiDataSet.annotation(in: "<annotation cp=\"❤\" type=\"tts\">red heart</annotation>") == nil)
+    let xml = """
+      <?xml version="1.0" encoding="UTF-8" ?>
+      <!DOCTYPE ldml SYSTEM "../../common/dtd/ldml.dtd">
+      <ldml><annotations>
+      \t\t<annotation cp="❤">heart | R&amp;B | l’amour</annotation> <!-- 2764 -->
+      <annotation cp="❤" type="tts">red heart</annotation>
+      <!-- <annotation cp="a">no</annotation> -->
+      <annotation cp='&lt;'>less
+       than|&#x3E;</annotation><annotation cp="1️⃣">keycap</annotation>
+      <other cp="b">no</other>
+      </annotations></ldml>
+      """
+    let annotations = try EmojiAnnotations(Data(xml.utf8), path: "en.xml")
+    #expect(
+      annotations.keywords == [
+        [0x2764]: ["heart", "R&B", "l’amour"], [0x3C]: ["less\n than", ">"], [0x31, 0x20E3]: ["keycap"],
+      ])
+  }
+
+  @Test(arguments: ["", "no XML", "<ldml><annotation cp=\"a\">word</ldml>", "<ldml>&nothing;</ldml>", "<ldml>"])
+  func annotationsThatAreNotXMLAreRefused(xml: String) throws {
+    let error = #expect(throws: PipelineError.self) { try EmojiAnnotations(Data(xml.utf8), path: "en.xml") }
+    #expect(error?.kind == .badData && error?.message.hasPrefix("en.xml is not XML") == true)
+    #expect(error?.message.contains("\n") == false)
+  }
+
+  /// What a file names is not fetched, and what it defines does not grow without end.
+  @Test func annotationsReachForNothingElse() throws {
+    let folder = try TemporaryFolder()
+    defer { folder.remove() }
+    try folder.write("secret", to: "secret")
+    let outside = """
+      <!DOCTYPE ldml [<!ENTITY x SYSTEM "\(folder.url.appendingPathComponent("secret").absoluteString)">]>
+      <ldml><annotation cp="a">&x;</annotation></ldml>
+      """
+    let words = try? EmojiAnnotations(Data(outside.utf8), path: "en.xml").keywords.values.joined()
+    #expect(words?.contains { $0.contains("secret") } != true)
+    let definitions = (1..<12).map { "<!ENTITY x\($0) \"" + String(repeating: "&x\($0 - 1);", count: 10) + "\">" }
+    let bomb = """
+      <!DOCTYPE ldml [<!ENTITY x0 "words">\(definitions.joined())]><ldml><annotation cp="a">&x11;</annotation></ldml>
+      """
+    let grown = try? EmojiAnnotations(Data(bomb.utf8), path: "en.xml").keywords.values.joined()
+    #expect(grown?.allSatisfy { $0.utf8.count < 1 << 20 } != false)
   }
 
   @Test func emojiAreHeldOutBySkinToneCaptions() {

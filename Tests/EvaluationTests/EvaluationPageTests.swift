@@ -40,7 +40,7 @@ import Testing
     #expect(faults(ofPage: html).isEmpty)
     #expect(!html.contains("<script") && !html.contains("<i>") && !html.contains("<b>tapir"))
     for caption in evaluations.flatMap(\.drawings).map(\.caption) + outside {
-      #expect(html.contains("\(HTML.text(caption).source)<"), "\(caption)")
+      #expect(html.contains("\(SVG.escaped(caption))<"), "\(caption)")
     }
     #expect(html.contains("a &lt;script&gt;red&lt;/script&gt; &amp; &#39;co&#39; "))
     // Four pictures a caption; for those from outside what was drawn and its nearest.

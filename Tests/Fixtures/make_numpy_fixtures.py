@@ -8,6 +8,7 @@ dropped where it has none.
 """
 
 import pathlib
+import zipfile
 
 import numpy
 
@@ -38,6 +39,7 @@ numpy.save(folder / "four-axes-fortran.npy", numpy.asfortranarray(cube))
 numpy.savez(folder / "one-stored.npz", x=whole / 4)
 numpy.savez_compressed(folder / "one-deflated.npz", x=whole / 4)
 numpy.savez_compressed(folder / "two.npz", points=whole / 4, labels=numpy.arange(5))
+numpy.savez(folder / "not-ascii.npz", **{"größe": whole / 4})
 
 # What is refused.
 numpy.save(folder / "one-axis.npy", numpy.arange(5.0))
@@ -47,3 +49,5 @@ numpy.save(folder / "objects.npy", numpy.array([["a", None]], dtype=object))
 numpy.save(folder / "records.npy", numpy.zeros((2, 2), dtype=[("x", "<f8"), ("y", "<f4")]))
 numpy.save(folder / "complex.npy", numpy.zeros((2, 2), dtype="complex128"))
 numpy.save(folder / "text.npy", numpy.array([["a", "b"]]))
+with zipfile.ZipFile(folder / "bzip2.npz", "w", zipfile.ZIP_BZIP2) as archive:
+    archive.writestr(zipfile.ZipInfo("x.npy"), (folder / "little-f8.npy").read_bytes(), zipfile.ZIP_BZIP2)

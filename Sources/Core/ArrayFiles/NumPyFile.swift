@@ -43,23 +43,26 @@ public enum NumPyFile {
     let path = url.path
     guard try InputFile.byteCount(of: url) > 0 else { throw PipelineError(.badData, "\(path) is empty") }
     let file = try InputFile.mapped(url)
-    guard ZipArchive.isArchive(file) else {
+    guard Archive.isArchive(file) else {
       if let array { throw PipelineError(.usage, "\(path) is a single array, in which \(array) cannot be chosen") }
       return try matrix(file, leastAxes: leastAxes, source: path)
     }
-    let archive = try ZipArchive(file, path: path)
-    let suffix = ".npy"
-    let arrays = archive.members.filter { $0.name.hasSuffix(suffix) }
-    let names = arrays.map { String($0.name.dropLast(suffix.count)) }
-    guard !names.isEmpty else { throw PipelineError(.badData, "\(path) holds no array of NumPy's") }
+    let archive = try Archive(file, path: path)
+    let names = archive.names
+    guard let first = names.first else { throw PipelineError(.badData, "\(path) holds no array of NumPy's") }
     guard array != nil || names.count == 1 else {
       throw PipelineError(.usage, "\(path) holds several arrays; choose one of \(names.joined(separator: ", "))")
     }
-    guard let index = array.map({ names.firstIndex(of: $0) }) ?? 0 else {
-      throw PipelineError(.usage, "\(path) has no array \(array ?? ""); it has \(names.joined(separator: ", "))")
+    let name = array ?? first
+    guard names.contains(name) else {
+      throw PipelineError(.usage, "\(path) has no array \(name); it has \(names.joined(separator: ", "))")
     }
-    return try matrix(
-      archive.contents(of: arrays[index]), leastAxes: leastAxes, source: "\(path): \(names[index])")
+    let source = "\(path): \(name)"
+    let data = try archive.contents(of: name, startByteCount: maximumHeaderByteCount + 12) {
+      (start, byteCount) throws(PipelineError) in
+      _ = try layout(start, byteCount: byteCount, leastAxes: leastAxes, source: source)
+    }
+    return try matrix(data, leastAxes: leastAxes, source: source)
   }
 
   /// What an array's header says.
@@ -73,11 +76,18 @@ public enum NumPyFile {
     var byteCount: Int
   }
 
-  private static func matrix(_ data: Data, leastAxes: Int, source: String) throws(PipelineError) -> Matrix {
-    let header = try header(data, source: source)
+  /// An array's header and the kind of its numbers, once it is sure that they are what can be read and as many as the header
+  /// says.
+  /// - Parameters:
+  ///   - start: of the file, with the header in it.
+  ///   - byteCount: of the whole file.
+  private static func layout(
+    _ start: Data, byteCount: Int, leastAxes: Int, source: String
+  ) throws(PipelineError) -> (header: Header, scalar: Scalar) {
+    let header = try header(start, source: source)
     let shape = header.shape
-    let (kind, isBigEndian) = (header.type.dropFirst(), header.type.hasPrefix(">"))
-    guard let scalar = Scalar(rawValue: String(kind)) else {
+    let kind = String(header.type.dropFirst())
+    guard let scalar = Scalar(rawValue: kind) else {
       let reason = kind.hasPrefix("O") ? "holds Python objects" : "has the type \(header.type)"
       throw PipelineError(.badData, "\(source) \(reason); float64, float32, integers and booleans are read")
     }
@@ -95,12 +105,18 @@ public enum NumPyFile {
       }
       count = product
     }
-    let (expected, found) = (count * scalar.byteCount, data.count - header.byteCount)
+    let (expected, found) = (count * scalar.byteCount, byteCount - header.byteCount)
     guard expected == found else {
       let what = found < expected ? "is cut short" : "is damaged"
       throw PipelineError(.badData, "\(source) \(what): \(found) bytes where its shape \(shape) takes \(expected)")
     }
-    let (rows, columns) = (shape[0], count / shape[0])
+    return (header, scalar)
+  }
+
+  private static func matrix(_ data: Data, leastAxes: Int, source: String) throws(PipelineError) -> Matrix {
+    let (header, scalar) = try layout(data, byteCount: data.count, leastAxes: leastAxes, source: source)
+    let (shape, isBigEndian) = (header.shape, header.type.hasPrefix(">"))
+    let (rows, columns) = (shape[0], shape.dropFirst().reduce(1, *))
     let elements = data.withUnsafeBytes { bytes in
       scalar.doubles(
         UnsafeRawBufferPointer(rebasing: bytes.dropFirst(header.byteCount)), isBigEndian: isBigEndian, rows: rows,
@@ -128,20 +144,18 @@ public enum NumPyFile {
       throw PipelineError(.badData, "\(source) is not an array of NumPy's (.npy) or a file of them (.npz)")
     }
     func damaged(_ what: String) -> PipelineError { PipelineError(.badData, "\(source) is damaged: \(what)") }
-    // A stored member of an archive is a slice of the file.
-    let start = data.startIndex
     guard data.count >= 12 else { throw damaged("it ends inside its header") }
-    let version = data[start + 6]
+    let version = data[6]
     guard (1...3).contains(version) else {
       throw PipelineError(.badData, "\(source) has version \(version) of NumPy's format; 1 to 3 are read")
     }
     // The length has two bytes in version 1 and four later.
     let lengthByteCount = version == 1 ? 2 : 4
-    let length = (0..<lengthByteCount).reduce(0) { $0 | Int(data[start + 8 + $1]) << (8 * $1) }
+    let length = (0..<lengthByteCount).reduce(0) { $0 | Int(data[8 + $1]) << (8 * $1) }
     let byteCount = 8 + lengthByteCount + length
     guard length <= maximumHeaderByteCount else { throw damaged("its header claims \(length) bytes") }
     guard byteCount <= data.count else { throw damaged("it ends inside its header") }
-    let text = String(decoding: data[start + 8 + lengthByteCount..<start + byteCount], as: UTF8.self)
+    let text = String(decoding: data[8 + lengthByteCount..<byteCount], as: UTF8.self)
 
     if text.contains(/["']descr["']\s*:\s*\[/) {
       throw PipelineError(.badData, "\(source) holds records with named fields, not plain numbers")

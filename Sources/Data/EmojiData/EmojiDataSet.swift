@@ -44,7 +44,7 @@ public enum EmojiDataSet {
   ///   - keywords: whether `keywords` are written: CLDR's without the short name itself, for each emoji whose list of
   ///     keywords no other emoji has.
   ///   - report: receives one line for each sequence that the font does not have, and for missing annotations.
-  /// - Throws: `PipelineError` of kind `.noInput` where the font or `emojiTest` is missing, `.badData` where one is not
+  /// - Throws: `PipelineError` of kind `.noInput` where the font or `emojiTest` is missing, `.badData` where a file is not
   ///   what it should be, `.cannotCreate` where `folder` holds files already or cannot be created, and `.inputOutput`
   ///   where writing fails.
   @discardableResult
@@ -151,33 +151,9 @@ public enum EmojiDataSet {
         continue
       }
       let content = try InputFile.contents(of: file, maximumByteCount: 256 << 20)
-      for line in String(decoding: content, as: UTF8.self).split(whereSeparator: \.isNewline) {
-        guard let (key, words) = annotation(in: line) else { continue }
-        keywords[key] = words
-      }
+      keywords.merge(try EmojiAnnotations(content, path: file.path).keywords) { $1 }
     }
     return keywords
-  }
-
-  /// Reads `<annotation cp="😀">face | grin</annotation>`; nil for every other line, also those with `type="tts"`.
-  static func annotation(in line: Substring) -> (key: [UInt32], keywords: [String])? {
-    guard let start = line.range(of: "<annotation cp=\""),
-      let middle = line.range(of: "\">", range: start.upperBound..<line.endIndex),
-      let end = line.range(of: "</annotation>", range: middle.upperBound..<line.endIndex)
-    else { return nil }
-    let emoji = line[start.upperBound..<middle.lowerBound]
-    guard !emoji.contains("\"") else { return nil }
-    let keywords = line[middle.upperBound..<end.lowerBound].split(separator: "|")
-      .map { unescaped($0).trimmingCharacters(in: .whitespaces) }
-    return (unescaped(emoji).unicodeScalars.map(\.value).filter { $0 != 0xFE0F }, keywords)
-  }
-
-  /// XML's five named characters.
-  private static func unescaped(_ text: Substring) -> String {
-    guard text.contains("&") else { return String(text) }
-    return text.replacingOccurrences(of: "&lt;", with: "<").replacingOccurrences(of: "&gt;", with: ">")
-      .replacingOccurrences(of: "&quot;", with: "\"").replacingOccurrences(of: "&apos;", with: "'")
-      .replacingOccurrences(of: "&amp;", with: "&")
   }
 
   // MARK: Drawing and writing

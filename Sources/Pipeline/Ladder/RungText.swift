@@ -1,6 +1,4 @@
-import Pages
-
-/// What the page says about each rung, for somebody who has not read the code. The equations are markup.
+/// What the page says about each rung, for somebody who has not read the code.
 package struct RungText {
   /// What the rung is called in a headline.
   package var title: String
@@ -12,6 +10,7 @@ package struct RungText {
   package var how: String
   /// What is still wrong with it, which the next one answers.
   package var weakness: String
-  package var equation: HTML
+  /// Markup.
+  package var equation: String
   package var source: String
 }

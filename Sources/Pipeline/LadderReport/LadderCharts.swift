@@ -1,5 +1,5 @@
 import Foundation
-import Pages
+import Imaging
 
 /// Drawings of the ladder's page, as SVG that stands inside HTML: colors come from the page, so that they follow its
 /// light and dark forms.
@@ -147,11 +147,11 @@ enum LadderCharts {
 
   private static func document(width: Double, height: Double, title: String, _ drawing: String) -> String {
     "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 \(n(width)) \(n(height))\" role=\"img\" "
-      + "aria-label=\"\(HTML.text(title).source)\" font-family=\"inherit\" font-size=\"13\">\(drawing)</svg>"
+      + "aria-label=\"\(SVG.escaped(title))\" font-family=\"inherit\" font-size=\"13\">\(drawing)</svg>"
   }
 
   private static func text(_ x: Double, _ y: Double, _ text: String, _ attributes: String = "") -> String {
-    "<text x=\"\(n(x))\" y=\"\(n(y))\" fill=\"currentColor\" \(attributes)>\(HTML.text(text).source)</text>"
+    "<text x=\"\(n(x))\" y=\"\(n(y))\" fill=\"currentColor\" \(attributes)>\(SVG.escaped(text))</text>"
   }
 
   private static func line(_ x1: Double, _ y1: Double, _ x2: Double, _ y2: Double) -> String {

@@ -162,12 +162,6 @@ public struct LadderComparison {
   }
 }
 
-extension LadderReport {
-  /// The page: one HTML file that needs no other.
-  /// - Throws: `PipelineError` where a picture cannot be encoded.
-  public func html() throws(PipelineError) -> String { try LadderPage(report: self).html() }
-}
-
 extension Matrix {
   /// Pictures box-filtered to `side` as rows in [0, 1), each byte in the middle of its interval.
   init(smallPictures pictures: [Picture], side: Int) {

@@ -3,7 +3,6 @@ import Basics
 import Foundation
 import LatentModels
 import LinearAlgebra
-import Pages
 
 /// An auto-encoder with a mixture over its codes; see `MixtureAutoEncoder`.
 package enum AutoEncoderRung: LadderRung {

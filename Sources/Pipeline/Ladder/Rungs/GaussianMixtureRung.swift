@@ -3,7 +3,6 @@ import Basics
 import Foundation
 import LatentModels
 import LinearAlgebra
-import Pages
 
 /// A mixture of Gaussians; see `GaussianMixture`.
 package enum GaussianMixtureRung: LadderRung {

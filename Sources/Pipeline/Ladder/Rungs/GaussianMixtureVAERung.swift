@@ -3,7 +3,6 @@ import Basics
 import Foundation
 import LatentModels
 import LinearAlgebra
-import Pages
 
 /// A VAE with a mixture over its code; see `GaussianMixtureVAE`.
 package enum GaussianMixtureVAERung: LadderRung {

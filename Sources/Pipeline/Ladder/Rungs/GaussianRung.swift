@@ -3,7 +3,6 @@ import Basics
 import Foundation
 import LatentModels
 import LinearAlgebra
-import Pages
 
 /// One Gaussian; see `Gaussian`.
 package enum GaussianRung: LadderRung {

@@ -3,7 +3,6 @@ import Basics
 import Foundation
 import LatentModels
 import LinearAlgebra
-import Pages
 
 /// The VAE with several levels of codes; see `HierarchicalVAE`.
 package enum HierarchicalVAERung: LadderRung {

@@ -3,7 +3,6 @@ import Basics
 import Foundation
 import LatentModels
 import LinearAlgebra
-import Pages
 
 /// Probabilistic PCA; see `PPCA`.
 package enum PPCARung: LadderRung {

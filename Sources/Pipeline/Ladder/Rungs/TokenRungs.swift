@@ -3,7 +3,6 @@ import Basics
 import ImageTokenizers
 import LatentModels
 import LinearAlgebra
-import Pages
 
 /// An image tokenizer and the priors of its grids; see `TwoStageModel`.
 package protocol TokenRung: LadderRung {

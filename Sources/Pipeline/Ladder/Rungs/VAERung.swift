@@ -3,7 +3,6 @@ import Basics
 import Foundation
 import LatentModels
 import LinearAlgebra
-import Pages
 
 /// The variational auto-encoder; see `VAE`.
 package enum VAERung: LadderRung {
