@@ -125,10 +125,12 @@ let package = Package(
         "TensorCore",
         "TextTokenizer", "Training",
       ]),
+    .target(name: "CommandSupport", dependencies: ["Basics"]),
     .executableTarget(
       name: "dalle-cli",
       dependencies: [
-        "ArrayFiles", "DALLE", "ImageTokenizers", "LatentModels", "LinearAlgebra", "NN", "Optimization", "Priors",
+        "ArrayFiles", "CommandSupport", "DALLE", "ImageTokenizers", "LatentModels", "LinearAlgebra", "NN",
+        "Optimization", "Priors",
         "TextTokenizer", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -206,6 +208,7 @@ let package = Package(
         "TestSupport",
       ]),
     .testTarget(name: "DALLETests", dependencies: ["DALLE"]),
+    .testTarget(name: "CommandSupportTests", dependencies: ["Basics", "Checkpoints", "CommandSupport", "Priors"]),
     .testTarget(
       name: "CommandTests",
       dependencies: [

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ArrayFiles
 import Basics
+import CommandSupport
 import Datasets
 import Foundation
 import Generation
@@ -135,7 +136,7 @@ struct BaselinesFit: ParsableCommand {
     let x = try rows.matrix(of: part)
     let fitted = try model.fit(x, side: rows.side, options: options)
     try fitted.model.write(to: file)
-    for note in fitted.notes { Console.note(note) }
+    for note in fitted.notes { Console.note(FlagNames.spelled(note)) }
     // A few hundred rows tell the mean well enough, and a bound of many rows takes its time.
     let measured = fitted.model.likelihood == .exact ? x : x.spread(over: 512)
     let likelihood =
@@ -366,7 +367,7 @@ struct BaselinesCompare: ParsableCommand {
       folder = try checkpoint.forReading(needing: \.isComplete).url
     } catch {
       if checkpoint.name != nil { throw error }
-      return Console.note("the page ends without DALL·E: \(error.message)")
+      return Console.note("the page ends without DALL·E: \(FlagNames.spelled(error.message))")
     }
     let model = try TextToImageModel(contentsOf: folder, threads: options.threads)
     let pictures = try data.pictures(URL(fileURLWithPath: data.data), size: model.imageTokenizer.pictureSize)

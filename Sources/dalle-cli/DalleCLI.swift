@@ -1,5 +1,6 @@
 import ArgumentParser
 import Basics
+import CommandSupport
 import Foundation
 
 /// The root command.
@@ -24,8 +25,8 @@ struct DalleCLI: ParsableCommand {
       var command = try parseAsRoot()
       try command.run()
     } catch let error as PipelineError {
-      Console.line("error: \(error.message)")
-      Foundation.exit(error.kind.rawValue)
+      Console.line("error: \(FlagNames.spelled(error.message))")
+      Foundation.exit(error.exitCode)
     } catch {
       // Help and the version are no failures.
       let code = exitCode(for: error)

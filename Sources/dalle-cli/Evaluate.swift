@@ -1,6 +1,7 @@
 import ArgumentParser
 import Basics
 import Checkpoints
+import CommandSupport
 import Datasets
 import Evaluation
 import Foundation

@@ -2,6 +2,7 @@ import ArgumentParser
 import ArrayFiles
 import Basics
 import Checkpoints
+import CommandSupport
 import Datasets
 import Foundation
 import TextTokenizer

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Basics
 import Checkpoints
+import CommandSupport
 import Datasets
 import EmojiData
 import Foundation
@@ -334,7 +335,7 @@ struct TrainingOptions: ParsableArguments {
             String(
               format: "step %d  %3.0f%%  loss %.4f  %.0f pictures/s  %@ left", p.step, 100 * p.fraction, p.loss,
               p.picturesPerSecond, described(seconds: p.secondsLeft)), isLast: p.fraction >= 1)
-        case .note(let text): Console.note(text)
+        case .note(let text): Console.note(FlagNames.spelled(text))
         case .validation(let text): Console.line("      " + text)
         case .saved: break
         }

@@ -53,6 +53,37 @@ import Testing
     #expect(try [AttentionKind](list: "full,row,column,conv", setting: "--attention") == c.attention)
   }
 
+  /// How a model came about is never a reason not to load it.
+  @Test func provenanceIsReadLeniently() throws {
+    var configuration = CheckpointConfiguration()
+    configuration.prior = AnyConfiguration(Tiny.prior)
+    var settings = TrainingSettings()
+    (settings.seed, settings.imageCorruption) = (7, 0.5)
+    configuration.priorTraining = .init(
+      steps: 1, epochs: 2, minutes: 3, threads: 4, precision: .bfloat16, engine: "x", settings: settings)
+    let json = String(decoding: try configuration.json(), as: UTF8.self)
+    func read(_ json: String) throws -> CheckpointConfiguration {
+      let read = try CheckpointConfiguration(json: Data(json.utf8), of: "config.json")
+      #expect(read.prior == configuration.prior)
+      return read
+    }
+    // A setting that this version does not know, and one that the version that wrote the file did not.
+    let more = json.replacing(#""seed" : 7"#, with: #""seed" : 7, "unheard_of" : [1]"#)
+    #expect(more != json)
+    #expect(try read(more).priorTraining == configuration.priorTraining)
+    let fewer = json.replacing(#""image_corruption" : 0.5,"#, with: "")
+    #expect(fewer != json)
+    settings.imageCorruption = TrainingSettings().imageCorruption
+    #expect(try read(fewer).priorTraining?.settings == settings)
+    // What cannot be understood is left out.
+    for wrong in [
+      json.replacing(#""steps" : 1"#, with: #""steps" : "many""#), json.replacing(#""engine" : "x","#, with: ""),
+    ] {
+      #expect(wrong != json)
+      #expect(try read(wrong).priorTraining == nil)
+    }
+  }
+
   @Test func configurationsThatAreNone() {
     expectBadData("", "config.json is not a checkpoint's configuration")
     expectBadData("{}", "formatVersion")

@@ -69,7 +69,7 @@ import Testing
     for rows in [-1, 4, .min, .max] {
       options.imagePrompt?.keptRows = rows
       let error = #expect(throws: PipelineError.self) { try model.generate("red", options: options) }
-      #expect(error?.kind == .usage && error?.message.contains("--keep-rows must be 0 to 3, not \(rows)") ?? false)
+      #expect(error?.kind == .usage && error?.message.contains("`keptRows` must be 0 to 3, not \(rows)") ?? false)
     }
   }
 

@@ -1,22 +1,24 @@
+import Foundation
+
 /// A failure that a person can cause, worded for that person: what was wrong, where, and what to do.
 ///
-/// Every library call of this package that can fail on input throws this type. The command line prints
-/// `message` on one line and exits with the code that belongs to `kind` (BSD `sysexits`).
-public struct PipelineError: Error, Sendable, Equatable, CustomStringConvertible {
-  public enum Kind: Int32, Sendable {
-    /// An argument that makes no sense (`EX_USAGE`).
-    case usage = 64
-    /// A file that can be read but does not hold what it should (`EX_DATAERR`).
-    case badData = 65
-    /// A file or folder that is missing or cannot be opened (`EX_NOINPUT`).
-    case noInput = 66
-    /// A file or folder that cannot be created (`EX_CANTCREAT`).
-    case cannotCreate = 73
-    /// Reading or writing failed half-way, for example on a full disk (`EX_IOERR`).
-    case inputOutput = 74
+/// Every library call of this package that can fail on input throws this type.
+public struct PipelineError: LocalizedError, Sendable, Equatable, CustomStringConvertible {
+  public enum Kind: Sendable, CaseIterable {
+    /// An argument that makes no sense.
+    case usage
+    /// A file that can be read but does not hold what it should.
+    case badData
+    /// A file or folder that is missing or cannot be opened.
+    case noInput
+    /// A file or folder that cannot be created.
+    case cannotCreate
+    /// Reading or writing failed half-way, for example on a full disk.
+    case inputOutput
   }
 
   public let kind: Kind
+  /// One line. A setting stands in it by its name in the library, marked as code: "`batchSize` must be 1 to 65536".
   public let message: String
 
   public init(_ kind: Kind, _ message: String) {
@@ -25,4 +27,5 @@ public struct PipelineError: Error, Sendable, Equatable, CustomStringConvertible
   }
 
   public var description: String { message }
+  public var errorDescription: String? { message }
 }

@@ -352,7 +352,7 @@ extension PixelCNN.Configuration {
       throw PipelineError(
         .usage,
         "a pixelcnn learns one token a place, and the image tokenizer has \(layout.codesPerPlace); "
-          + "leave --kind out or train a tokenizer with: dalle-cli train-tokenizer --preset small")
+          + "leave `kind` out or train a tokenizer of one token a place, such as that of `preset` small")
     }
   }
 

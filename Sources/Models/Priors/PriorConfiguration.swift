@@ -82,7 +82,7 @@ extension TrainablePriorConfiguration {
   }
 
   public mutating func attend(_ attention: [AttentionKind]) throws(PipelineError) {
-    throw PipelineError(.usage, "--attention is for the transformer, and this prior is a \(Self.kind)")
+    throw PipelineError(.usage, "`attention` is for the transformer, and this prior is a \(Self.kind)")
   }
 
   /// The one grid of tokens.
@@ -92,7 +92,7 @@ extension TrainablePriorConfiguration {
       throw PipelineError(
         .usage,
         "train-prior needs one grid of tokens, and the image tokenizer has \(layout.gridSides.count); "
-          + "train one with: dalle-cli train-tokenizer --kind vqvae (or dvae)")
+          + "train one of `kind` vqvae or dvae")
     }
     return layout.gridSides[0]
   }

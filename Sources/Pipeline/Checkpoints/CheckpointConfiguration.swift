@@ -30,6 +30,23 @@ public struct CheckpointConfiguration: Codable, Sendable {
 
   public init() {}
 
+  /// What drawing needs must be understood; how it came about is left out where it is not: another version may say more of
+  /// that, or less.
+  public init(from decoder: any Decoder) throws {
+    let fields = try decoder.container(keyedBy: CodingKeys.self)
+    formatVersion = try fields.decode(Int.self, forKey: .formatVersion)
+    imageTokenizer = try fields.decodeIfPresent(AnyImageTokenizerConfiguration.self, forKey: .imageTokenizer)
+    prior = try fields.decodeIfPresent(AnyPriorConfiguration.self, forKey: .prior)
+    ranker = try fields.decodeIfPresent(Ranker.Configuration.self, forKey: .ranker)
+    func provenance<Value: Decodable>(_ key: CodingKeys) -> Value? { try? fields.decode(Value.self, forKey: key) }
+    data = provenance(.data)
+    captionWords = provenance(.captionWords)
+    tokenizerTraining = provenance(.tokenizerTraining)
+    priorTraining = provenance(.priorTraining)
+    earlierPriorTraining = provenance(.earlierPriorTraining)
+    rankerTraining = provenance(.rankerTraining)
+  }
+
   /// - Parameter path: the file that `json` comes from, for messages.
   /// - Throws: `PipelineError` of kind `.badData` where it is not a configuration of this version or makes no sense.
   init(json: Data, of path: String) throws(PipelineError) {

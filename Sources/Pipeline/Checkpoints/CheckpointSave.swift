@@ -168,7 +168,7 @@ package final class CheckpointLock: Sendable {
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
       close(descriptor)
       throw PipelineError(
-        .cannotCreate, "another run is writing to \(folder.path): wait for its end, or name another --checkpoint")
+        .cannotCreate, "another run is writing to \(folder.path): wait for its end, or name another `checkpoint`")
     }
   }
 

@@ -51,6 +51,36 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
 
   public init() {}
 
+  /// What is not there is as in a new run's settings: an older version did not know it.
+  public init(from decoder: any Decoder) throws {
+    self.init()
+    let fields = try decoder.container(keyedBy: CodingKeys.self)
+    func value<Value: Decodable>(_ key: CodingKeys, else standard: Value) throws -> Value {
+      fields.contains(key) ? try fields.decode(Value.self, forKey: key) : standard
+    }
+    preset = try value(.preset, else: preset)
+    imageTokenizerKind = try value(.imageTokenizerKind, else: imageTokenizerKind)
+    priorKind = try value(.priorKind, else: priorKind)
+    bound = try value(.bound, else: bound)
+    batchSize = try value(.batchSize, else: batchSize)
+    learningRate = try value(.learningRate, else: learningRate)
+    seed = try value(.seed, else: seed)
+    saveEvery = try value(.saveEvery, else: saveEvery)
+    augmentation = try value(.augmentation, else: augmentation)
+    captionDropout = try value(.captionDropout, else: captionDropout)
+    captionForms = try value(.captionForms, else: captionForms)
+    mergeDropout = try value(.mergeDropout, else: mergeDropout)
+    imageCorruption = try value(.imageCorruption, else: imageCorruption)
+    refinementCorruption = try value(.refinementCorruption, else: refinementCorruption)
+    isWarmStart = try value(.isWarmStart, else: isWarmStart)
+    vocabulary = try value(.vocabulary, else: vocabulary)
+    vocabularySize = try value(.vocabularySize, else: vocabularySize)
+    textLength = try value(.textLength, else: textLength)
+    dropout = try value(.dropout, else: dropout)
+    attention = try value(.attention, else: attention)
+    averageDecay = try value(.averageDecay, else: averageDecay)
+  }
+
   /// What is done to training pictures where a run's settings say nothing else.
   public static func standardAugmentation(of stage: Stage) -> Augmentation {
     stage == .prior ? .none : Augmentation(maximumShift: 0.06, maximumScaling: 0.06)
@@ -82,11 +112,11 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
 
   /// As a person would give them.
   package var flags: String {
-    var flags = ["--preset \(chosenPreset.rawValue)"]
-    if let batchSize { flags.append("--batch-size \(batchSize)") }
-    if let learningRate { flags.append("--learning-rate \(learningRate)") }
-    flags.append("--seed \(seed)")
-    if let kind = imageTokenizerKind?.rawValue ?? priorKind?.rawValue { flags.append("--kind \(kind)") }
+    var flags = ["`preset` \(chosenPreset.rawValue)"]
+    if let batchSize { flags.append("`batchSize` \(batchSize)") }
+    if let learningRate { flags.append("`learningRate` \(learningRate)") }
+    flags.append("`seed` \(seed)")
+    if let kind = imageTokenizerKind?.rawValue ?? priorKind?.rawValue { flags.append("`kind` \(kind)") }
     return flags.joined(separator: " ")
   }
 
@@ -96,36 +126,36 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
       if !isValid { throw PipelineError(.usage, message) }
     }
     if let batchSize {
-      try check((1...65536).contains(batchSize), "--batch-size must be 1 to 65536, not \(batchSize)")
+      try check((1...65536).contains(batchSize), "`batchSize` must be 1 to 65536, not \(batchSize)")
     }
     if let learningRate {
       try check(
-        learningRate > 0 && learningRate.isFinite, "--learning-rate must be above 0, not \(learningRate)")
+        learningRate > 0 && learningRate.isFinite, "`learningRate` must be above 0, not \(learningRate)")
     }
-    if let saveEvery { try check(saveEvery > 0, "--save-every must be 1 or more, not \(saveEvery)") }
+    if let saveEvery { try check(saveEvery > 0, "`saveEvery` must be 1 or more, not \(saveEvery)") }
     if let textLength {
-      try check((2...1024).contains(textLength), "--text-length must be 2 to 1024, not \(textLength)")
+      try check((2...1024).contains(textLength), "`textLength` must be 2 to 1024, not \(textLength)")
     }
-    if let dropout { try check((0..<1).contains(dropout), "--dropout must be 0 up to 1, not \(dropout)") }
-    if let attention { try check(!attention.isEmpty, "--attention names no kind of attention") }
+    if let dropout { try check((0..<1).contains(dropout), "`dropout` must be 0 up to 1, not \(dropout)") }
+    if let attention { try check(!attention.isEmpty, "`attention` names no kind of attention") }
     if let augmentation {
       for (name, value) in [
-        ("--maximum-shift", augmentation.maximumShift), ("--maximum-scaling", augmentation.maximumScaling),
+        ("`maximumShift`", augmentation.maximumShift), ("`maximumScaling`", augmentation.maximumScaling),
       ] {
         try check((0..<1).contains(value), "\(name) must be 0 up to 1, not \(value)")
       }
     }
-    try check((0...1).contains(captionDropout), "--caption-dropout must be 0 to 1, not \(captionDropout)")
-    try check((0...1).contains(imageCorruption), "--image-corruption must be 0 to 1, not \(imageCorruption)")
+    try check((0...1).contains(captionDropout), "`captionDropout` must be 0 to 1, not \(captionDropout)")
+    try check((0...1).contains(imageCorruption), "`imageCorruption` must be 0 to 1, not \(imageCorruption)")
     if let refinementCorruption {
       try check(
-        (0...1).contains(refinementCorruption), "--refinement-corruption must be 0 to 1, not \(refinementCorruption)")
+        (0...1).contains(refinementCorruption), "`refinementCorruption` must be 0 to 1, not \(refinementCorruption)")
     }
-    try check((0...1).contains(mergeDropout), "--merge-dropout must be 0 to 1, not \(mergeDropout)")
-    try check((0..<1).contains(averageDecay), "--average-decay must be 0 up to 1, not \(averageDecay)")
+    try check((0...1).contains(mergeDropout), "`mergeDropout` must be 0 to 1, not \(mergeDropout)")
+    try check((0..<1).contains(averageDecay), "`averageDecay` must be 0 up to 1, not \(averageDecay)")
     try check(
       (256...1_000_000).contains(vocabularySize),
-      "--vocabulary-size must be 256 to 1000000, not \(vocabularySize)")
+      "`vocabularySize` must be 256 to 1000000, not \(vocabularySize)")
     try bound?.validate()
   }
 }

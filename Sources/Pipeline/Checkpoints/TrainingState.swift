@@ -74,7 +74,7 @@ package struct TrainingState {
   ) {
     guard FileManager.default.fileExists(atPath: url.path) else {
       throw PipelineError(
-        .noInput, "there is nothing to resume: \(url.path) does not exist; leave --resume out to begin")
+        .noInput, "there is nothing to resume: \(url.path) does not exist; leave `resume` out to begin")
     }
     let file = try SafeTensors(contentsOf: url)
     let metadata = file.metadata
@@ -88,7 +88,7 @@ package struct TrainingState {
       throw PipelineError(
         .usage,
         "there is nothing to resume: \(url.path) is the \(stored.name)'s state, not the \(stage.name)'s; "
-          + "leave --resume out to begin")
+          + "leave `resume` out to begin")
     }
     let state = TrainingState(
       stage: stage, configuration: try CheckpointConfiguration(json: Data(configuration.utf8), of: url.path),

@@ -39,9 +39,9 @@ extension TextToImageModel {
     captions: [String], count: Int = 1, candidates: Int, options: GenerationOptions = .init(),
     progress: (Double) -> Void = { _ in }
   ) throws(PipelineError) -> [[RankedPicture]] {
-    guard count > 0 else { throw PipelineError(.usage, "--count must be 1 or more, not \(count)") }
+    guard count > 0 else { throw PipelineError(.usage, "`count` must be 1 or more, not \(count)") }
     guard candidates >= count else {
-      throw PipelineError(.usage, "--candidates must be --count or more, not \(candidates) where \(count) are kept")
+      throw PipelineError(.usage, "`candidates` must be `count` or more, not \(candidates) where \(count) are kept")
     }
     let ranker = try ranker()
     let pictures = try generate(captions: captions, count: candidates, options: options, progress: progress)

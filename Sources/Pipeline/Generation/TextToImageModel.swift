@@ -101,7 +101,7 @@ public final class TextToImageModel {
   package func tokens(
     captions: [String], count: Int = 1, options: GenerationOptions, progress: (Double) -> Void = { _ in }
   ) throws(PipelineError) -> [[Int32]] {
-    guard count > 0 else { throw PipelineError(.usage, "--count must be 1 or more, not \(count)") }
+    guard count > 0 else { throw PipelineError(.usage, "`count` must be 1 or more, not \(count)") }
     return decoder.draw(try requests(captions, 0..<count, options), progress: progress)
   }
 
@@ -126,7 +126,7 @@ public final class TextToImageModel {
     guard (0..<prior.gridSide).contains(rows) else {
       throw PipelineError(
         .usage,
-        "--keep-rows must be 0 to \(prior.gridSide - 1), not \(rows): a picture has \(prior.gridSide) rows of tokens")
+        "`keptRows` must be 0 to \(prior.gridSide - 1), not \(rows): a picture has \(prior.gridSide) rows of tokens")
     }
     return rows
   }

@@ -157,7 +157,7 @@ final class PriorTask: StageTask {
       run.observer.report(
         .note(
           String(format: "over-fitting: the validation loss rose from %.3f to %.3f ", best, loss)
-            + "while the training loss falls; more pictures, a smaller --preset or a shorter run help"))
+            + "while the training loss falls; more pictures, a smaller `preset` or a shorter run help"))
     }
     best = min(best, loss)
   }

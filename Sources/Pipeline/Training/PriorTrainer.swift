@@ -122,12 +122,12 @@ public struct PriorTrainer: StageTrainer {
         throw PipelineError(
           .usage,
           "a warm start goes on with the checkpoint's \(trained.kind.rawValue), not with a \(wanted.rawValue); "
-            + "give --kind \(trained.kind.rawValue) or leave --warm-start out")
+            + "give `kind` \(trained.kind.rawValue) or leave `isWarmStart` out")
       }
       if givenVocabulary == nil, let length = settings.textLength, length != trained.textLength {
         throw PipelineError(
           .usage,
-          "a warm start goes on with the checkpoint's \(trained.textLength) text tokens; leave --text-length out")
+          "a warm start goes on with the checkpoint's \(trained.textLength) text tokens; leave `textLength` out")
       }
       description = try trained.trainable()
     }
@@ -136,7 +136,7 @@ public struct PriorTrainer: StageTrainer {
     if let attention = settings.attention { try description.attend(attention) }
     if settings.refinementCorruption != nil && imageTokenizer.codesPerPlace == 1 {
       throw PipelineError(
-        .usage, "--refinement-corruption is for tokenizers with several codes a place, and this one has one")
+        .usage, "`refinementCorruption` is for tokenizers with several codes a place, and this one has one")
     }
     return description
   }
@@ -193,7 +193,7 @@ public struct PriorTrainer: StageTrainer {
     if long > 0 {
       observer.report(
         .note(
-          "\(long) of \(captions.count) captions have more than \(textLength) tokens and are cut; see --text-length"))
+          "\(long) of \(captions.count) captions have more than \(textLength) tokens and are cut; see `textLength`"))
     }
   }
 }

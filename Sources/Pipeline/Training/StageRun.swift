@@ -102,7 +102,7 @@ final class StageRun {
       schedule: LearningRateSchedule(peak: plan.learningRate, warmUpSteps: 100), bound: plan.bound,
       stepsPerEpoch: stepsPerEpoch)
     if descent.fraction(step: start.step, seconds: start.seconds) >= 1 {
-      observer.report(.note("the run is complete already; a larger --steps, --epochs or --minutes goes on"))
+      observer.report(.note("the run is complete already; a larger `bound` goes on"))
       return
     }
     let began = ContinuousClock.now
@@ -110,7 +110,7 @@ final class StageRun {
     var nextSave = start.seconds + (start.step == 0 ? Self.firstSave : Self.saveInterval)
     var lastValidation = start.seconds
     try descent.run(
-      from: start, advice: "lower --learning-rate. The last save is untouched",
+      from: start, advice: "lower `learningRate`. The last save is untouched",
       step: { (step, learningRate, progress) throws(PipelineError) in
         try task.step(batches.next(), Place(step: step, learningRate: learningRate, progress: progress))
       },
@@ -142,7 +142,7 @@ final class StageRun {
           nextSave = seconds() + Self.saveInterval
           observer.report(.saved(step: step))
         }
-        if isStopping { observer.report(.note("stopped after a save at step \(step); --resume goes on from here")) }
+        if isStopping { observer.report(.note("stopped after a save at step \(step); `resume` goes on from here")) }
         return !isStopping
       })
   }

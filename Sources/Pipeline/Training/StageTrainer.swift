@@ -98,10 +98,10 @@ extension TrainingState {
     observer.report(.note("resuming after step \(step) with the settings of the run's beginning: \(settings.flags)"))
     if self.threads != threads {
       observer.report(
-        .note("the run began with --threads \(self.threads); its weights will differ in the last bits"))
+        .note("the run began with `threads` \(self.threads); its weights will differ in the last bits"))
     }
     if self.precision != precision {
-      observer.report(.note("the run began with --precision \(self.precision.rawValue); its weights will differ"))
+      observer.report(.note("the run began with `precision` \(self.precision.rawValue); its weights will differ"))
     }
     if let data = configuration.data, data.fingerprint != dataSet.fingerprint {
       observer.report(.note("the data set is not the one that the run began with"))

@@ -61,7 +61,7 @@ final class TokenizerTask: StageTask {
     run.observer.report(
       .note(
         "the codebook is collapsing: only \(use.used) of \(use.total) codes are in use (perplexity "
-          + "\(Int(use.perplexity))); more varied pictures, a smaller --preset or a lower --learning-rate help"))
+          + "\(Int(use.perplexity))); more varied pictures, a smaller `preset` or a lower `learningRate` help"))
   }
 
   func validate(_ progress: TrainingProgress) throws(PipelineError) -> [(name: String, value: Double)] {

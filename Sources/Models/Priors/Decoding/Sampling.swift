@@ -25,10 +25,10 @@ public struct SamplingOptions: Sendable, Codable, Equatable, CustomStringConvert
     func check(_ isValid: Bool, _ message: String) throws(PipelineError) {
       if !isValid { throw PipelineError(.usage, message) }
     }
-    try check(temperature >= 0 && temperature.isFinite, "--temperature must be 0 or more, not \(temperature)")
-    try check(topK >= 0, "--top-k must be 0 or more, not \(topK)")
-    try check(topP > 0 && topP <= 1, "--top-p must be above 0 and at most 1, not \(topP)")
-    try check(guidance >= 0 && guidance.isFinite, "--guidance must be 0 or more, not \(guidance)")
+    try check(temperature >= 0 && temperature.isFinite, "`temperature` must be 0 or more, not \(temperature)")
+    try check(topK >= 0, "`topK` must be 0 or more, not \(topK)")
+    try check(topP > 0 && topP <= 1, "`topP` must be above 0 and at most 1, not \(topP)")
+    try check(guidance >= 0 && guidance.isFinite, "`guidance` must be 0 or more, not \(guidance)")
   }
 
   /// The logits with guidance: empty + guidance·(caption - empty). Where `guidance` is above 1, tokens that the caption makes

@@ -54,7 +54,7 @@ package enum GaussianMixtureRung: LadderRung {
       model = best.model
       notes.append(
         "K = \(model.configuration.components), of \(candidates.map(String.init).joined(separator: ", ")), has the lowest "
-          + "Bayesian information criterion; --components chooses another.")
+          + "Bayesian information criterion; another number can be chosen.")
     }
     let rounds = model.logLikelihoodCurve.count
     notes.append(

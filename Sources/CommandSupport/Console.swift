@@ -3,8 +3,8 @@ import Foundation
 import Synchronization
 
 /// Standard error for progress and notes, standard output for results. May be called from any thread.
-enum Console {
-  static let errorIsTerminal = isatty(STDERR_FILENO) == 1
+package enum Console {
+  package static let errorIsTerminal = isatty(STDERR_FILENO) == 1
 
   /// The line that changes in place on a terminal. The lock is held over each write, so that lines do not mix.
   private struct LiveLine {
@@ -21,18 +21,18 @@ enum Console {
   private static let liveLine = Mutex(LiveLine())
 
   /// One line on standard error.
-  static func line(_ text: String) {
+  package static func line(_ text: String) {
     liveLine.withLock {
       $0.clear()
       write(singleLine(text) + "\n", to: STDERR_FILENO)
     }
   }
 
-  static func note(_ text: String) { line("note: \(text)") }
+  package static func note(_ text: String) { line("note: \(text)") }
 
   /// How far long work is: a line that changes in place on a terminal, and elsewhere a plain line every few seconds.
   /// - Parameter isLast: shows it now, however short ago the last one was.
-  static func progress(_ text: @autoclosure () -> String, isLast: Bool = false) {
+  package static func progress(_ text: @autoclosure () -> String, isLast: Bool = false) {
     liveLine.withLock {
       let wait: Duration = errorIsTerminal ? .milliseconds(100) : .seconds(5)
       if !isLast && $0.last.duration(to: .now) < wait { return }
@@ -44,7 +44,7 @@ enum Console {
 
   /// One line on standard output.
   /// - Throws: `PipelineError` of kind `.inputOutput` where it cannot be written, but for a reader that has gone away.
-  static func result(_ text: String) throws(PipelineError) {
+  package static func result(_ text: String) throws(PipelineError) {
     let error = liveLine.withLock {
       $0.clear()
       return write(text + "\n", to: STDOUT_FILENO)
@@ -55,7 +55,7 @@ enum Console {
   }
 
   /// One JSON object on standard output.
-  static func json(_ value: some Encodable) throws {
+  package static func json(_ value: some Encodable) throws {
     let encoder = JSONEncoder()
     encoder.keyEncodingStrategy = .convertToSnakeCase
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
@@ -91,11 +91,11 @@ enum Console {
 }
 
 /// SIGINT and SIGTERM as a question that a training run asks after each step.
-enum StopSignal {
+package enum StopSignal {
   private static let count = Atomic<Int>(0)
 
   /// From now on the first signal asks for a save and an end; a second one ends the process at once.
-  static func install() {
+  package static func install() {
     // Touched here, so that a signal does not find it being made.
     count.store(0, ordering: .relaxed)
     for number in [SIGINT, SIGTERM] {
@@ -105,11 +105,11 @@ enum StopSignal {
     }
   }
 
-  static var wasReceived: Bool { count.load(ordering: .relaxed) > 0 }
+  package static var wasReceived: Bool { count.load(ordering: .relaxed) > 0 }
 }
 
 /// A duration in words: "42 s", "3 min 20 s", "1 h 05 min".
-func described(seconds: Double) -> String {
+package func described(seconds: Double) -> String {
   let total = seconds.isFinite ? Int(min(max(seconds, 0), 1e9).rounded()) : 0
   if total < 60 { return "\(total) s" }
   if total < 3600 { return String(format: "%d min %02d s", total / 60, total % 60) }
