@@ -34,7 +34,7 @@ public final class AdamW {
     firstMoment = .zeros([store.values.count])
     secondMoment = .zeros([store.values.count])
     average = options.averageDecay.map { _ in .zeros([store.values.count]) }
-    average?.assign(store.values)
+    average?.overwrite(with: store.values)
   }
 
   /// Goes on after `step` steps whose moments and average have been put in place.
@@ -54,7 +54,7 @@ public final class AdamW {
   ///   - team: whose threads share out the parameters.
   /// - Returns: the norm of the scaled sum before clipping.
   @discardableResult
-  public func update(gradients: [Tensor], scale: Float, learningRate: Float, team: ThreadTeam) -> Float {
+  package func update(gradients: [Tensor], scale: Float, learningRate: Float, team: ThreadTeam) -> Float {
     step += 1
     let sum = gradients[0]
     let total = sum.count

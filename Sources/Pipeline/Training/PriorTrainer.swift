@@ -220,7 +220,7 @@ public struct PriorTrainer: StageTrainer {
     let result = description.makeModel(seed: settings.seed)
     func updateResult() {
       let source = optimizer.store.named(optimizer.average ?? optimizer.store.values)
-      for (target, source) in zip(result.parameters(), source) { target.value.assign(source.tensor) }
+      for (target, source) in zip(result.parameters(), source) { target.overwrite(with: source.tensor) }
     }
     let known = KnownCaptions(of: dataSet)
     let isOtherVocabulary = replacesVocabulary(vocabulary)
