@@ -20,7 +20,7 @@ struct DiscreteVAETests {
     (configuration.blocks, configuration.codes, configuration.codeDimensions) = (1, 12, 4)
     configuration.logitScale = 3
     let model = DiscreteVAE(configuration, seed: 1)
-    for (name, tensor) in model.namedTensors() { tensor.assign(try fixture.tensor("initial/\(name)")) }
+    for (name, tensor) in model.namedTensors() { tensor.overwrite(with: try fixture.tensor("initial/\(name)")) }
     return model
   }
 

@@ -22,7 +22,7 @@ struct VQVAE2Tests {
 
   private func model() throws -> VQVAE2 {
     let model = VQVAE2(configuration(), seed: 1)
-    for (name, tensor) in model.namedTensors() { tensor.assign(try fixture.tensor("initial/\(name)")) }
+    for (name, tensor) in model.namedTensors() { tensor.overwrite(with: try fixture.tensor("initial/\(name)")) }
     return model
   }
 

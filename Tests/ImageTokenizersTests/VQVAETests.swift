@@ -33,7 +33,7 @@ struct VQVAETests {
       (configuration.patchSize, configuration.convolutionPatchSize) = (4, 2)
     }
     let model = VQVAE(configuration, seed: 1)
-    for (name, tensor) in model.namedTensors() { tensor.assign(try fixture.tensor("initial/\(name)")) }
+    for (name, tensor) in model.namedTensors() { tensor.overwrite(with: try fixture.tensor("initial/\(name)")) }
     return model
   }
 
@@ -154,9 +154,9 @@ struct VectorQuantizerTests {
     func updated(step: Int, seed: UInt64) -> (VectorQuantizer, [[Float]]) {
       let quantizer = makeQuantizer()
       // Codes 0 ..< 4 are in use; 4 is just above, 5 below the threshold of a fiftieth of an even share.
-      quantizer.counts.value.assign(
-        Tensor([3, 3, 3, 3, 0.021 / 0.98 * evenShare, 0.019 / 0.98 * evenShare], shape: [6]))
-      quantizer.sums.value.assign(quantizer.codebook.value)
+      quantizer.counts.overwrite(
+        with: Tensor([3, 3, 3, 3, 0.021 / 0.98 * evenShare, 0.019 / 0.98 * evenShare], shape: [6]))
+      quantizer.sums.overwrite(with: quantizer.codebook.value)
       let z = l2Normalized(Tensor.normal([20, 3], seed: 4, stream: 1))
       quantizer.update(
         [quantizer.statistics(z, indices: (0..<20).map { $0 % 4 })], step: step, seed: seed)
@@ -179,8 +179,8 @@ struct VectorQuantizerTests {
     let z = l2Normalized(Tensor.normal([20, 3], seed: 4, stream: 1))
     func updated(_ parts: [Range<Int>]) -> VectorQuantizer {
       let quantizer = makeQuantizer()
-      quantizer.counts.value.assign(Tensor(repeating: 3, shape: [6]))
-      quantizer.sums.value.assign(quantizer.codebook.value * 3)
+      quantizer.counts.overwrite(with: Tensor(repeating: 3, shape: [6]))
+      quantizer.sums.overwrite(with: quantizer.codebook.value * 3)
       quantizer.update(
         parts.map { part in
           let shard = z.view(part.lowerBound * 3..<part.upperBound * 3, shape: [part.count, 3])

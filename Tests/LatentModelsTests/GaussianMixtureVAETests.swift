@@ -36,7 +36,7 @@ struct GaussianMixtureVAETests {
   @Test func agreesWithPyTorch() throws {
     let fixture = try Fixture("gaussian-mixture-vae")
     let model = try GaussianMixtureVAE(configuration(), seed: 1)
-    for (name, tensor) in model.namedTensors() { tensor.assign(try fixture.tensor("initial/\(name)")) }
+    for (name, tensor) in model.namedTensors() { tensor.overwrite(with: try fixture.tensor("initial/\(name)")) }
     let (x, epsilon) = (try fixture.tensor("x"), try fixture.tensor("epsilon"))
     let (loss, gradients) = valueAndGrad(model) {
       $0.loss(x, epsilon: epsilon, klWeight: 0.75, precision: .float32)

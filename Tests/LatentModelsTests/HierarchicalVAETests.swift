@@ -42,7 +42,7 @@ struct HierarchicalVAETests {
   @Test func agreesWithPyTorch() throws {
     let fixture = try Fixture("hierarchical-vae")
     let model = try HierarchicalVAE(configuration(), seed: 1)
-    for (name, tensor) in model.namedTensors() { tensor.assign(try fixture.tensor("initial/\(name)")) }
+    for (name, tensor) in model.namedTensors() { tensor.overwrite(with: try fixture.tensor("initial/\(name)")) }
     let (x, epsilon) = (try fixture.tensor("x"), try fixture.series("epsilon/"))
     #expect(epsilon.map(\.shape) == model.latentShapes(3))
     let (loss, gradients) = valueAndGrad(model) {

@@ -49,7 +49,7 @@ struct VAETests {
   func agreesWithPyTorch(_ kind: ObservationModel.Kind) throws {
     let fixture = try Fixture("vae-" + kind.rawValue.replacingOccurrences(of: "_", with: "-"))
     let model = try VAE(configuration(kind), seed: 1)
-    for (name, tensor) in model.namedTensors() { tensor.assign(try fixture.tensor("initial/\(name)")) }
+    for (name, tensor) in model.namedTensors() { tensor.overwrite(with: try fixture.tensor("initial/\(name)")) }
     let (x, epsilon) = (try fixture.tensor("x"), try fixture.tensor("epsilon"))
     let (loss, gradients) = valueAndGrad(model) {
       $0.loss(x, epsilon: epsilon, klWeight: 0.75, precision: .float32)
@@ -73,11 +73,11 @@ struct VAETests {
     let b = [0.1, 0.2, -0.3, 0.4]
     for (name, tensor) in model.namedTensors() {
       switch name {
-      case "decoder.layers.0.weight": tensor.assign(Tensor(w.map { Float($0) }, shape: [4, 1]))
-      case "decoder.layers.0.bias": tensor.assign(Tensor(b.map { Float($0) }, shape: [4]))
+      case "decoder.layers.0.weight": tensor.overwrite(with: Tensor(w.map { Float($0) }, shape: [4, 1]))
+      case "decoder.layers.0.bias": tensor.overwrite(with: Tensor(b.map { Float($0) }, shape: [4]))
       // Close to the posterior, but not it.
-      case "encoder.layers.0.weight": tensor.assign(Tensor([0.4, -0.2, 0.2, 0.3, 0, 0, 0, 0], shape: [2, 4]))
-      case "encoder.layers.0.bias": tensor.assign(Tensor([0, -1.5], shape: [2]))
+      case "encoder.layers.0.weight": tensor.overwrite(with: Tensor([0.4, -0.2, 0.2, 0.3, 0, 0, 0, 0], shape: [2, 4]))
+      case "encoder.layers.0.bias": tensor.overwrite(with: Tensor([0, -1.5], shape: [2]))
       default: #expect(name == "observation.variance")
       }
     }

@@ -36,7 +36,7 @@ struct AdamWTests {
         for (name, slice) in store.named(memory) {
           let gradient = try? fixture.tensor("gradient/\(step)/\(name)")
           let share = replicas == 1 ? 1 : Float(2 * replica) / Float(replicas - 1)
-          if let gradient { slice.assign(gradient * share) }
+          if let gradient { slice.overwrite(with: gradient * share) }
         }
         return memory
       }

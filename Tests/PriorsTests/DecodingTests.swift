@@ -109,7 +109,7 @@ struct DecodingTests {
     #expect(y.scalars == expected[..<(3 * C)] + [Float](repeating: 0, count: 2 * C))
 
     let z = Tensor.zeros([rows, C])
-    z.assign(x)
+    z.overwrite(with: x)
     DecodingStep.apply(.gelu, to: z, rows: 2, range: 4..<9)
     let gelu = x.applying(.gelu).scalars
     for (i, value) in z.scalars.enumerated() {

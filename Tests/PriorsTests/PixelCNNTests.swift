@@ -15,7 +15,7 @@ struct PixelCNNTests {
     (c.gridSide, c.imageVocabulary, c.textLength, c.textVocabulary, c.upperGridSides) = (4, 7, 3, 5, [2])
     (c.channels, c.layers, c.reach, c.dropout) = (8, 2, 1, 0)
     let model = PixelCNN(c, seed: 1)
-    for (name, tensor) in model.namedTensors() { tensor.assign(try fixture.tensor("initial/\(name)")) }
+    for (name, tensor) in model.namedTensors() { tensor.overwrite(with: try fixture.tensor("initial/\(name)")) }
     return model
   }
 
@@ -45,7 +45,7 @@ struct PixelCNNTests {
     (c.gridSide, c.imageVocabulary, c.textLength, c.textVocabulary, c.upperGridSides) = (side, 9, textLength, 6, uppers)
     (c.channels, c.layers, c.reach, c.dropout) = (12, layers, reach, 0)
     let model = PixelCNN(c, seed: 5)
-    model.imageHead.weight.value.assign(model.imageHead.weight.value * 30)
+    model.imageHead.weight.overwrite(with: model.imageHead.weight.value * 30)
     return model
   }
 
@@ -214,7 +214,7 @@ struct PixelCNNTests {
   /// Trained on two pictures with a caption each, it draws the one whose caption it is given.
   @Test func drawsWhatItHasLearnt() throws {
     let model = model(side: 4, layers: 3, reach: 2, textLength: 2)
-    model.imageHead.weight.value.assign(model.imageHead.weight.value * (1 / 30))
+    model.imageHead.weight.overwrite(with: model.imageHead.weight.value * (1 / 30))
     var random = Philox(seed: 8, stream: 1)
     let pictures = (0..<2).map { _ in (0..<16).map { _ in Int32(random.index(below: 9)) } }
     let batch = PriorBatch(texts: [[1], [2]], images: pictures.flatMap(\.self))

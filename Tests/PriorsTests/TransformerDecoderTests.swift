@@ -11,7 +11,7 @@ struct TransformerDecoderTests {
   ) throws -> TransformerPrior {
     let model = try PriorFixture(depth: depth).model(attention: attention)
     for parameter in model.parameters() where parameter.decays {
-      parameter.value.assign(parameter.value.cast(to: .bfloat16))
+      parameter.overwrite(with: parameter.value.cast(to: .bfloat16))
     }
     return model
   }
@@ -30,7 +30,7 @@ struct TransformerDecoderTests {
     configuration.attention = attention
     let model = TransformerPrior(configuration, seed: 3)
     for parameter in model.parameters() where parameter.shape.count == 2 {
-      parameter.value.assign(parameter.value * 10)
+      parameter.overwrite(with: parameter.value * 10)
     }
     return model
   }

@@ -35,7 +35,7 @@ struct PriorFixture {
     configuration.dropout = 0
     configuration.attention = attention
     let model = TransformerPrior(configuration, seed: 1)
-    for (name, tensor) in model.namedTensors() { tensor.assign(try fixture.tensor("initial/\(name)")) }
+    for (name, tensor) in model.namedTensors() { tensor.overwrite(with: try fixture.tensor("initial/\(name)")) }
     return model
   }
 }

@@ -22,7 +22,7 @@ struct RankerTests {
     (c.textLength, c.textVocabulary, c.width, c.layers, c.heads) = (4, 11, 16, 2, 2)
     (c.pictureSize, c.patchSize, c.channels, c.blocks, c.embeddingWidth) = (8, 2, 16, 1, 6)
     let model = Ranker(c, seed: 1)
-    for (name, tensor) in model.namedTensors() { tensor.assign(try fixture.tensor("initial/\(name)")) }
+    for (name, tensor) in model.namedTensors() { tensor.overwrite(with: try fixture.tensor("initial/\(name)")) }
     return model
   }
 
@@ -115,7 +115,7 @@ struct RankerTests {
     let model = try model()
     model.finishStep()
     #expect(model.logScale.value.item == (try fixture.tensor("initial/logScale")).item)
-    model.logScale.value.assign(Tensor([7], shape: [1, 1]))
+    model.logScale.overwrite(with: Tensor([7], shape: [1, 1]))
     model.finishStep()
     #expect(abs(exp(model.logScale.value.item) - 100) < 1e-3)
   }

@@ -32,6 +32,21 @@ struct OperationTests {
     }
   }
 
+  /// A tensor is a value, forwards and backwards.
+  @Test(arguments: OperationCase.all)
+  func inputsStayAsTheyAre(_ operation: OperationCase) throws {
+    let n = try Numbers(operation.name)
+    let (inputs, cotangent) = (n.inputs.map(\.scalars), n.cotangent.scalars)
+    for type in [ElementType.float32, .bfloat16] {
+      let (_, gradients) = valueAndGradient(of: n.inputs) { (operation($0, n.integers, type) * n.cotangent).sum() }
+      let before = gradients.map(\.scalars)
+      _ = valueAndGradient(of: n.inputs) { (operation($0, n.integers, type) * n.cotangent).sum() }
+      #expect(n.inputs.map(\.scalars) == inputs && n.cotangent.scalars == cotangent)
+      // A gradient that was handed out belongs to whoever has it.
+      #expect(gradients.map(\.scalars) == before)
+    }
+  }
+
   /// (f(x + ε) - f(x - ε)) / 2ε for each element of each input; the results are weighted and summed in float64.
   @Test(arguments: OperationCase.all.filter(\.isTrueGradient))
   func agreesWithFiniteDifferences(_ operation: OperationCase) throws {

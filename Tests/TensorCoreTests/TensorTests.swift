@@ -24,7 +24,7 @@ struct TensorTests {
 
   @Test func viewsShareMemory() {
     let tensor = Tensor.zeros([2, 3])
-    tensor.view(2..<4, shape: [2]).assign(Tensor([5, 6], shape: [2]))
+    tensor.view(2..<4, shape: [2]).overwrite(with: Tensor([5, 6], shape: [2]))
     #expect(tensor.scalars == [0, 0, 5, 6, 0, 0])
   }
 

@@ -115,13 +115,13 @@ public struct SafeTensors: WeightSource {
     return Matrix(elements, rows: entry.shape.count == 1 ? 1 : entry.shape[0], columns: entry.shape.last ?? 0)
   }
 
-  /// Reads a tensor into memory that is there already, converting.
+  /// Reads a tensor into memory that is there already, converting: for whoever owns that memory.
   /// - Throws: `PipelineError` of kind `.badData` where it is missing or has another shape.
-  public func read(_ name: String, into target: Tensor) throws(PipelineError) {
+  package func read(_ name: String, into target: Tensor) throws(PipelineError) {
     if let shape = shape(of: name), shape != target.shape {
       throw PipelineError(.badData, "\(path): \(name) has the shape \(shape) where \(target.shape) is expected")
     }
-    target.assign(try tensor(name))
+    target.overwrite(with: try tensor(name))
   }
 
   /// The file as if it did not hold these tensors, for a model that shares it with another.

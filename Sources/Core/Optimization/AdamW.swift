@@ -34,7 +34,7 @@ public final class AdamW {
     firstMoment = .zeros([store.values.count])
     secondMoment = .zeros([store.values.count])
     average = options.averageDecay.map { _ in .zeros([store.values.count]) }
-    average?.assign(store.values)
+    average?.overwrite(with: store.values)
   }
 
   /// Goes on after `step` steps whose moments and average have been put in place.
@@ -55,7 +55,7 @@ public final class AdamW {
   ///   - exchange: sums the gradients.
   /// - Returns: the norm of the scaled sum before clipping.
   @discardableResult
-  public func update(
+  package func update(
     gradients: [Tensor], scale: Float, learningRate: Float, team: ThreadTeam, exchange: any GradientExchange
   ) -> Float {
     step += 1

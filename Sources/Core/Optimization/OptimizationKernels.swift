@@ -2,22 +2,22 @@ import CKernels
 import TensorCore
 
 /// In-place arithmetic on flat memory, for whoever owns it: optimizers and the sum over replicas.
-public enum FlatMemory {
+package enum FlatMemory {
   /// What one AdamW step needs besides the arrays; see `adamW(_:_:)`.
-  public struct AdamWCoefficients: Sendable {
-    public var gradientScale: Float
-    public var learningRate: Float
-    public var beta1: Float
-    public var beta2: Float
-    public var epsilon: Float
-    public var decay: Float
+  package struct AdamWCoefficients: Sendable {
+    package var gradientScale: Float
+    package var learningRate: Float
+    package var beta1: Float
+    package var beta2: Float
+    package var epsilon: Float
+    package var decay: Float
     /// 1 - β₁ᵗ and 1 - β₂ᵗ.
-    public var correction1: Float
-    public var correction2: Float
+    package var correction1: Float
+    package var correction2: Float
     /// Of the exponential moving average of the weights.
-    public var averageDecay: Float
+    package var averageDecay: Float
 
-    public init(
+    package init(
       gradientScale: Float, learningRate: Float, beta1: Float, beta2: Float, epsilon: Float, decay: Float,
       correction1: Float, correction2: Float, averageDecay: Float
     ) {
@@ -34,12 +34,12 @@ public enum FlatMemory {
   }
 
   /// The arrays of one AdamW step, all of one length.
-  public struct AdamWState {
-    public var weights, gradient, firstMoment, secondMoment: Tensor
+  package struct AdamWState {
+    package var weights, gradient, firstMoment, secondMoment: Tensor
     /// The bfloat16 copy of the weights and their moving average, where kept.
-    public var operand, average: Tensor?
+    package var operand, average: Tensor?
 
-    public init(
+    package init(
       weights: Tensor, gradient: Tensor, firstMoment: Tensor, secondMoment: Tensor, operand: Tensor?, average: Tensor?
     ) {
       self.weights = weights
@@ -52,7 +52,7 @@ public enum FlatMemory {
   }
 
   /// One AdamW step (Loshchilov & Hutter 2019, algorithm 2) on the elements `range`, in one pass over memory.
-  public static func adamW(_ state: AdamWState, range: Range<Int>, _ c: AdamWCoefficients) {
+  package static func adamW(_ state: AdamWState, range: Range<Int>, _ c: AdamWCoefficients) {
     let start = range.lowerBound
     ck_adamw(
       state.weights.floats + start, state.gradient.floats + start, state.firstMoment.floats + start,
@@ -63,13 +63,13 @@ public enum FlatMemory {
   }
 
   /// Sums arrays in their order into the first one, elements `range`.
-  public static func sum(into first: Tensor, _ others: [Tensor], range: Range<Int>) {
+  package static func sum(into first: Tensor, _ others: [Tensor], range: Range<Int>) {
     let pointers = ([first] + others).map { UnsafePointer<Float>?($0.floats + range.lowerBound) }
     ck_sum_arrays(pointers, pointers.count, first.floats + range.lowerBound, range.count)
   }
 
   /// Σ x² over the elements `range`, in float64.
-  public static func sumOfSquares(_ x: Tensor, range: Range<Int>) -> Double {
+  package static func sumOfSquares(_ x: Tensor, range: Range<Int>) -> Double {
     ck_sum_of_squares(x.kernelType, x.pointer + range.lowerBound * x.type.size, range.count)
   }
 }

@@ -42,7 +42,7 @@ public final class ParameterStore {
   }
 
   /// Brings the bfloat16 copies up to date after the values were changed from outside.
-  public func refreshOperands() { operands?.assign(values) }
+  public func refreshOperands() { operands?.overwrite(with: values) }
 
   /// What `memory`, laid out like `values`, holds for each parameter.
   public func named(_ memory: Tensor) -> [(name: String, tensor: Tensor)] {

@@ -5,7 +5,8 @@ import CKernels
 /// Many threads may read a parameter at once; only the owner of its memory writes, between steps.
 public final class Parameter: @unchecked Sendable {
   public let shape: [Int]
-  /// The master values, float32.
+  /// The master values, float32. They share the parameter's memory: what training writes there shows in them, and
+  /// ``Tensor/copied()`` keeps them as they are.
   public private(set) var value: Tensor
   /// The values as bfloat16, kept up to date by whoever set it; nil where nobody did.
   private var operand: Tensor?
@@ -20,14 +21,21 @@ public final class Parameter: @unchecked Sendable {
 
   public var count: Int { value.count }
 
+  /// Gives it other values, which are copied, converting.
+  /// - Parameter values: as many as there are.
+  public func overwrite(with values: Tensor) {
+    value.overwrite(with: values)
+    operand?.overwrite(with: value)
+  }
+
   /// Moves the values to other memory, which takes them over.
   /// - Parameters:
   ///   - value: float32 memory of this shape.
   ///   - operand: bfloat16 memory of this shape.
-  public func move(to value: Tensor, operand: Tensor?) {
+  package func move(to value: Tensor, operand: Tensor?) {
     precondition(value.shape == shape && value.type == .float32, "a parameter keeps its shape")
-    value.assign(self.value)
-    operand?.assign(self.value)
+    value.overwrite(with: self.value)
+    operand?.overwrite(with: self.value)
     self.value = value
     self.operand = operand
   }

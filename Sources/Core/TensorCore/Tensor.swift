@@ -14,8 +14,9 @@ public enum ElementType: String, Sendable, Codable {
 
 /// A dense, row-major, contiguous array of float32 or bfloat16.
 ///
-/// A tensor is a value: no operation changes one that somebody else holds. Where it came from operations on variables
-/// while a ``Tape`` was recording, it also knows its place on that tape.
+/// A tensor is a value: nothing changes the elements of one that somebody else holds, but for what ``Parameter`` and
+/// `Buffer` give out, which is the memory that training works on. Where it came from operations on variables while a
+/// ``Tape`` was recording, it also knows its place on that tape.
 ///
 /// Images are `[batch, height, width, channel]`, sequences `[batch, position, feature]`.
 public struct Tensor: @unchecked Sendable {
@@ -102,7 +103,7 @@ extension Tensor {
   }
 }
 
-// MARK: - Reading and writing
+// MARK: - Reading
 
 extension Tensor {
   /// The elements as float32, row-major.
@@ -124,31 +125,6 @@ extension Tensor {
     try withExtendedLifetime(storage) {
       try body(UnsafeRawBufferPointer(start: pointer, count: count * type.size))
     }
-  }
-
-  /// Overwrites the elements in place: for parameters and buffers, which have one owner.
-  public func withUnsafeMutableBytes<Result>(
-    _ body: (UnsafeMutableRawBufferPointer) throws -> Result
-  ) rethrows -> Result {
-    try withExtendedLifetime(storage) {
-      try body(UnsafeMutableRawBufferPointer(start: pointer, count: count * type.size))
-    }
-  }
-
-  /// The elements of a float32 tensor as memory that its owner may write.
-  public func withUnsafeMutableFloats<Result>(
-    _ body: (UnsafeMutableBufferPointer<Float>) throws -> Result
-  ) rethrows -> Result {
-    precondition(type == .float32, "the elements are \(type)")
-    return try withExtendedLifetime(storage) {
-      try body(UnsafeMutableBufferPointer(start: floats, count: count))
-    }
-  }
-
-  /// Overwrites this tensor's elements with those of another one of the same shape, converting.
-  public func assign(_ other: Tensor) {
-    precondition(other.count == count, "\(other.shape) does not fit \(shape)")
-    ck_convert(other.kernelType, other.pointer, kernelType, pointer, count)
   }
 
   /// The elements `range` of the flattened tensor, sharing its memory.
@@ -173,9 +149,39 @@ extension Tensor {
 
 extension Tensor {
   /// The same numbers in memory of their own. Off the tape.
-  func copied() -> Tensor {
+  public func copied() -> Tensor {
     let result = Tensor(uninitialized: shape, type)
     ck_convert(kernelType, pointer, kernelType, result.pointer, count)
     return result
+  }
+}
+
+// MARK: - Writing in place
+
+/// For whoever owns the memory: all tensors that share it change.
+extension Tensor {
+  /// The elements as bytes that may be written.
+  package func withUnsafeMutableBytes<Result>(
+    _ body: (UnsafeMutableRawBufferPointer) throws -> Result
+  ) rethrows -> Result {
+    try withExtendedLifetime(storage) {
+      try body(UnsafeMutableRawBufferPointer(start: pointer, count: count * type.size))
+    }
+  }
+
+  /// The elements of a float32 tensor, which may be written.
+  package func withUnsafeMutableFloats<Result>(
+    _ body: (UnsafeMutableBufferPointer<Float>) throws -> Result
+  ) rethrows -> Result {
+    precondition(type == .float32, "the elements are \(type)")
+    return try withExtendedLifetime(storage) {
+      try body(UnsafeMutableBufferPointer(start: floats, count: count))
+    }
+  }
+
+  /// Overwrites the elements with those of another tensor of as many, converting.
+  package func overwrite(with other: Tensor) {
+    precondition(other.count == count, "\(other.shape) does not fit \(shape)")
+    ck_convert(other.kernelType, other.pointer, kernelType, pointer, count)
   }
 }

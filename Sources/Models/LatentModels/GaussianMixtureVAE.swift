@@ -109,9 +109,9 @@ public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringMo
       variances.elements.allSatisfy({ $0 > 0 && $0.isFinite })
     else { throw PipelineError(.usage, "these are not \(K) components over codes of \(Z) elements") }
     let centre = weights.map { log($0) }.reduce(0, +) / Double(K)
-    logits.value.assign(Tensor(weights.map { Self.unbounded(log($0) - centre) }, shape: [1, K]))
-    self.means.value.assign(Tensor(means.elements.map { Float($0) }, shape: [K, Z]))
-    logVariances.value.assign(Tensor(variances.elements.map { Self.unbounded(log($0)) }, shape: [K, Z]))
+    logits.overwrite(with: Tensor(weights.map { Self.unbounded(log($0) - centre) }, shape: [1, K]))
+    self.means.overwrite(with: Tensor(means.elements.map { Float($0) }, shape: [K, Z]))
+    logVariances.overwrite(with: Tensor(variances.elements.map { Self.unbounded(log($0)) }, shape: [K, Z]))
   }
 
   /// The inverse of the bound, just within it.

@@ -89,7 +89,7 @@ public struct GradientFit: Sendable {
         }
         return true
       })
-    if let average = optimizer.average { optimizer.store.values.assign(average) }
+    if let average = optimizer.average { optimizer.store.values.overwrite(with: average) }
     optimizer.store.refreshOperands()
     return curve
   }
@@ -110,10 +110,10 @@ public struct GradientFit: Sendable {
   ) throws(PipelineError) -> Double {
     let values = optimizer.store.values
     let current = Tensor(values.scalars, shape: values.shape)
-    if let average = optimizer.average { values.assign(average) }
+    if let average = optimizer.average { values.overwrite(with: average) }
     optimizer.store.refreshOperands()
     defer {
-      values.assign(current)
+      values.overwrite(with: current)
       optimizer.store.refreshOperands()
     }
     let x = dequantizes ? rows.dequantized(seed: seed, stream: RandomStream.heldOutDequantization()) : rows

@@ -22,11 +22,11 @@ extension TrainablePrior {
         var rows = Self.means(of: source.value.scalars, width: width, rows: pieces)
         // What stands behind the text tokens, such as "no caption", belongs to no piece.
         rows += source.value.scalars.suffix(parameter.count - rows.count)
-        parameter.value.assign(Tensor(rows, shape: parameter.shape))
+        parameter.overwrite(with: Tensor(rows, shape: parameter.shape))
       } else {
         let shared = min(parameter.count, source.count)
         let values = source.value.scalars.prefix(shared) + parameter.value.scalars.dropFirst(shared)
-        parameter.value.assign(Tensor(values, shape: parameter.shape))
+        parameter.overwrite(with: Tensor(values, shape: parameter.shape))
       }
     }
   }

@@ -172,8 +172,8 @@ public struct TwoStageModel: WritableModel, Module {
     for sums in partial { for sum in sums { squares[sum.place] += sum.squares } }
     for codes in levels[finest] { for code in codes { for c in 0..<3 { counts[Int(code) * 3 + c] += patch } } }
     let overall = squares.reduce(0, +) / max(1, counts.reduce(0, +))
-    variance.value.assign(
-      Tensor(
+    variance.overwrite(
+      with: Tensor(
         zip(squares, counts).map { max(Self.leastVariance, Float(($0 + patch * overall) / ($1 + patch))) },
         shape: [K, 3]))
   }

@@ -165,7 +165,7 @@ final class PriorTask: StageTask {
   private func updateResult() {
     let optimizer = run.optimizer
     let source = optimizer.store.named(optimizer.average ?? optimizer.store.values)
-    for (target, source) in zip(result.parameters(), source) { target.value.assign(source.tensor) }
+    for (target, source) in zip(result.parameters(), source) { target.overwrite(with: source.tensor) }
   }
 
   // MARK: - What is saved

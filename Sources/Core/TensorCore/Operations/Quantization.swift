@@ -46,7 +46,7 @@ public func largestElements(_ x: Tensor) -> [Int32] {
 ///   - indices: one for each row of `rows`, below K.
 ///   - counts: [K], float32, changed in place.
 ///   - sums: [K, E], float32, changed in place.
-public func scatterSum(_ x: Tensor, indices: [Int32], counts: Tensor, sums: Tensor) {
+package func scatterSum(_ x: Tensor, indices: [Int32], counts: Tensor, sums: Tensor) {
   let K = counts.count
   precondition(indices.count == x.rows && sums.shape == [K, x.lastDimension])
   precondition(indices.allSatisfy { $0 >= 0 && $0 < K }, "an index is not below \(K)")
