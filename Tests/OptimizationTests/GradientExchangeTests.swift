@@ -47,7 +47,7 @@ struct GradientExchangeTests {
       let part = part(of: arrays[0].count)
       let sum = Tensor.zeros([arrays[0].count])
       FlatMemory.sum(into: sum, all, range: part)
-      arrays[0].view(part, shape: [part.count]).assign(sum.view(part, shape: [part.count]))
+      arrays[0].view(part, shape: [part.count]).overwrite(with: sum.view(part, shape: [part.count]))
       for start in stride(from: part.lowerBound, to: part.upperBound, by: Self.blockSize) {
         visit(start..<min(start + Self.blockSize, part.upperBound))
       }
@@ -60,7 +60,7 @@ struct GradientExchangeTests {
     func spread(_ array: Tensor) {
       for (other, theirs) in room.exchange(array, of: rank).enumerated() where other != rank {
         let part = part(of: array.count, rank: other)
-        array.view(part, shape: [part.count]).assign(theirs.view(part, shape: [part.count]))
+        array.view(part, shape: [part.count]).overwrite(with: theirs.view(part, shape: [part.count]))
       }
       _ = room.exchange(0, of: rank)
     }

@@ -26,14 +26,14 @@ struct DrawingSessionTests {
       (c.width, c.layers, c.heads, c.depth) = (32, 2, 2, depth)
       let model = TransformerPrior(c, seed: 3)
       for parameter in model.parameters() where parameter.shape.count == 2 {
-        parameter.value.assign(parameter.value * 10)
+        parameter.overwrite(with: parameter.value * 10)
       }
       return model
     }
     var c = PixelCNN.Configuration()
     (c.gridSide, c.imageVocabulary, c.textLength, c.textVocabulary, c.channels, c.layers) = (4, 9, 6, 50, 8, 2)
     let pixelCNN = PixelCNN(c, seed: 1)
-    pixelCNN.imageHead.weight.value.assign(pixelCNN.imageHead.weight.value * 100)
+    pixelCNN.imageHead.weight.overwrite(with: pixelCNN.imageHead.weight.value * 100)
     return transformers as [any Prior] + [pixelCNN]
   }()
 

@@ -115,7 +115,7 @@ import Testing
     for train in Tiny.stages {
       let error = #expect(throws: PipelineError.self) { try train(folder, diverging, false, 2, .float32, .init()) }
       #expect(error?.kind == .usage)
-      #expect(error?.message.contains("lower --learning-rate") ?? false)
+      #expect(error?.message.contains("lower `learningRate`") ?? false)
       #expect(try files.map(folder.contents) == before)
     }
     #expect(!FileManager.default.fileExists(atPath: folder.checkpoint.previousFolder.path))
