@@ -130,8 +130,9 @@ public struct PriorTrainer: StageTrainer {
           "a warm start goes on with the checkpoint's \(trained.textLength) text tokens; leave `textLength` out")
       }
       description = try trained.trainable()
+    } else {
+      try description.learn(imageTokenizer.layout)
     }
-    try description.learn(imageTokenizer.layout)
     if let dropout = settings.dropout { description.dropout = dropout }
     if let attention = settings.attention { try description.attend(attention) }
     if settings.refinementCorruption != nil && imageTokenizer.codesPerPlace == 1 {
