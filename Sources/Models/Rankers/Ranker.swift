@@ -93,7 +93,7 @@ public struct Ranker: ConfiguredModule, Sendable {
   ///   - embeddings: of the batch.
   ///   - isOther: row-major [B, B]: whether picture j is a wrong answer for caption i, which it is not where caption i is
   ///     also one of its own; it is then left out of both softmaxes. The diagonal plays no part.
-  ///   - learnsScale: whether the scale's gradient is made, which only one part of a batch may do; see ``joined(_:own:)``.
+  ///   - learnsScale: whether the scale's gradient is made, which only one part of a batch may do; see ``joined(_:)``.
   public func loss(_ embeddings: Embeddings, isOther: [Bool], learnsScale: Bool = true) -> Tensor {
     let B = embeddings.texts.shape[0]
     precondition(isOther.count == B * B, "\(isOther.count) marks for \(B) captions and pictures")
