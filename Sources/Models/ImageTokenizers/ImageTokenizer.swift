@@ -28,7 +28,10 @@ public protocol TrainableImageTokenizer: ImageTokenizer, ConfiguredModule {
   func loss(_ pictures: Tensor, step: TokenizerStep) -> TokenizerLoss
 
   /// Changes what no gradient changes, after an optimizer step.
-  /// - Parameter statistics: what ``loss(_:step:)`` left of each shard, in their order.
+  /// - Parameters:
+  ///   - statistics: what ``loss(_:step:)`` left of each shard, in their order.
+  ///   - step: where the run stands.
+  ///   - seed: names the random numbers.
   func finishStep(_ statistics: [[NamedTensor]], step: Int, seed: UInt64)
 }
 
