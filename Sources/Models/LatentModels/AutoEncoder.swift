@@ -10,7 +10,7 @@ import TensorCore
 ///
 /// It has no distribution over its codes, and so none over x: it cannot draw, and has no likelihood. A density over the
 /// codes makes it draw; see ``GenerativeAutoEncoder``.
-public struct AutoEncoder: SavedModel, GradientTrainedModel {
+public struct AutoEncoder: SavedModel, GradientTrainedModel, CodedModel {
   public struct Configuration: Codable, Sendable, Equatable {
     /// D
     public var dimensions = 0
@@ -42,11 +42,11 @@ public struct AutoEncoder: SavedModel, GradientTrainedModel {
   /// - Throws: `PipelineError` of kind `.usage` for a shape that is not possible.
   public init(_ configuration: Configuration, seed: UInt64) throws(PipelineError) {
     try configuration.check(.usage)
-    self.init(checked: configuration, seed: seed)
+    self.init(checked: configuration, Initializer(seed: seed))
   }
 
-  private init(checked c: Configuration, seed: UInt64) {
-    var initializer = Initializer(seed: seed)
+  private init(checked c: Configuration, _ initializer: Initializer) {
+    var initializer = initializer
     configuration = c
     (encoder, decoder) = rowNetworks(
       c.network, dimensions: c.dimensions, width: c.width, depth: c.depth, patchSize: c.patchSize,
@@ -61,27 +61,9 @@ public struct AutoEncoder: SavedModel, GradientTrainedModel {
     meanSquaredError(decoder(encoder(x, precision: precision), precision: precision), x)
   }
 
-  /// The codes: [N, Z].
-  /// - Parameter x: [N, D].
-  /// - Throws: `PipelineError` of kind `.badData` where the width differs or an element is not finite.
-  public func encode(_ x: Matrix) throws(PipelineError) -> Matrix {
-    try x.checkData(dimensions: dimensions)
-    var elements: [Double] = []
-    x.forEachBatch(of: 64) { x, _ in elements += encoder(x, precision: .float32).scalars.map { Double($0) } }
-    return Matrix(elements, rows: x.rows, columns: configuration.latentDimensions)
-  }
-
-  /// What codes stand for: [N, D].
-  /// - Parameter z: [N, Z].
-  /// - Throws: as ``encode(_:)``, of z.
-  public func decode(_ z: Matrix) throws(PipelineError) -> Matrix {
-    try z.checkData(dimensions: configuration.latentDimensions)
-    var elements: [Double] = []
-    z.forEachBatch(of: 64) { z, _ in elements += decoder(z, precision: .float32).scalars.map { Double($0) } }
-    return Matrix(elements, rows: z.rows, columns: dimensions)
-  }
-
-  public func reconstruct(_ x: Matrix) throws(PipelineError) -> Matrix { try decode(try encode(x)) }
+  public var latentDimensions: Int { configuration.latentDimensions }
+  public func code(_ x: Tensor) -> Tensor { encoder(x, precision: .float32) }
+  public func mean(_ z: Tensor) -> Tensor { decoder(z, precision: .float32) }
 
   /// - Throws: always, `PipelineError` of kind `.usage`.
   public func logLikelihood(_ x: Matrix, seed: UInt64) throws(PipelineError) -> [Double] {
@@ -97,7 +79,7 @@ public struct AutoEncoder: SavedModel, GradientTrainedModel {
 
   public init(_ configuration: Configuration, from file: SafeTensors) throws(PipelineError) {
     try configuration.check(.badData)
-    self.init(checked: configuration, seed: 0)
+    self.init(checked: configuration, .unread)
     try file.read(into: self)
   }
 }

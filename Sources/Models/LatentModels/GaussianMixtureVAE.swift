@@ -17,7 +17,7 @@ import TensorCore
 /// With all components at N(0, I) it is a ``VAE``, and so it begins: clusters show in the codes only once these mean
 /// something. After a first fit, ``setComponents(weights:means:variances:)`` gives each component its place, as a mixture
 /// that was fitted to the codes says (VaDE, section 3.2), and a second fit learns everything together.
-public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringModel {
+public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringModel, CodedModel {
   public struct Configuration: Codable, Sendable, Equatable {
     /// D
     public var dimensions = 0
@@ -79,11 +79,11 @@ public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringMo
   /// - Throws: `PipelineError` of kind `.usage` for a shape that is not possible.
   public init(_ configuration: Configuration, seed: UInt64) throws(PipelineError) {
     try configuration.check(.usage)
-    self.init(checked: configuration, seed: seed)
+    self.init(checked: configuration, Initializer(seed: seed))
   }
 
-  private init(checked c: Configuration, seed: UInt64) {
-    var initializer = Initializer(seed: seed)
+  private init(checked c: Configuration, _ initializer: Initializer) {
+    var initializer = initializer
     configuration = c
     observation = ObservationModel(c.likelihood, dimensions: c.dimensions, components: c.logistics)
     (encoder, decoder) = rowNetworks(
@@ -227,29 +227,9 @@ public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringMo
     try bounds(x, seed: seed).map(\.total)
   }
 
-  /// The means of q(z | x): [N, Z].
-  /// - Throws: as ``bounds(_:seed:)``.
-  public func encode(_ x: Matrix) throws(PipelineError) -> Matrix {
-    try x.checkData(dimensions: dimensions)
-    var elements: [Double] = []
-    x.forEachBatch(of: 64) { x, _ in elements += posterior(x).mean.scalars.map { Double($0) } }
-    return Matrix(elements, rows: x.rows, columns: configuration.latentDimensions)
-  }
-
-  /// The means of p(x | z): [N, D].
-  /// - Parameter z: [N, Z].
-  /// - Throws: `PipelineError` of kind `.badData` where the width is not Z or an element is not finite.
-  public func decode(_ z: Matrix) throws(PipelineError) -> Matrix {
-    try z.checkData(dimensions: configuration.latentDimensions)
-    var elements: [Double] = []
-    z.forEachBatch(of: 64) { z, _ in
-      elements += observation.mean(decoder(z, precision: .float32)).scalars.map { Double($0) }
-    }
-    return Matrix(elements, rows: z.rows, columns: dimensions)
-  }
-
-  /// The mean of p(x | z) at the mean of q(z | x).
-  public func reconstruct(_ x: Matrix) throws(PipelineError) -> Matrix { try decode(try encode(x)) }
+  public var latentDimensions: Int { configuration.latentDimensions }
+  public func code(_ x: Tensor) -> Tensor { posterior(x).mean }
+  public func mean(_ z: Tensor) -> Tensor { observation.mean(decoder(z, precision: .float32)) }
 
   /// q(y | x) at the mean of q(z | x): [N, K].
   public func responsibilities(_ x: Matrix) throws(PipelineError) -> Matrix {
@@ -297,7 +277,7 @@ public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringMo
 
   public init(_ configuration: Configuration, from file: SafeTensors) throws(PipelineError) {
     try configuration.check(.badData)
-    self.init(checked: configuration, seed: 0)
+    self.init(checked: configuration, .unread)
     try file.read(into: self)
   }
 }

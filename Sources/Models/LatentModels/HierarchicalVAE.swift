@@ -81,11 +81,11 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel {
   /// - Throws: `PipelineError` of kind `.usage` for a shape that is not possible.
   public init(_ configuration: Configuration, seed: UInt64) throws(PipelineError) {
     try configuration.check(.usage)
-    self.init(checked: configuration, seed: seed)
+    self.init(checked: configuration, Initializer(seed: seed))
   }
 
-  private init(checked c: Configuration, seed: UInt64) {
-    var initializer = Initializer(seed: seed)
+  private init(checked c: Configuration, _ initializer: Initializer) {
+    var initializer = initializer
     configuration = c
     observation = ObservationModel(.discretizedLogistic, dimensions: c.dimensions, components: c.components)
     encoder = LadderEncoder(c, &initializer)
@@ -262,7 +262,7 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel {
 
   public init(_ configuration: Configuration, from file: SafeTensors) throws(PipelineError) {
     try configuration.check(.badData)
-    self.init(checked: configuration, seed: 0)
+    self.init(checked: configuration, .unread)
     try file.read(into: self)
   }
 }

@@ -15,7 +15,7 @@ import TensorCore
 ///
 /// Training weighs the KL by β (Higgins et al. 2017), which rises from zero over the first part of the run (Bowman et
 /// al. 2016).
-public struct VAE: SavedModel, GradientTrainedModel {
+public struct VAE: SavedModel, GradientTrainedModel, CodedModel {
   public struct Configuration: Codable, Sendable, Equatable {
     /// D
     public var dimensions = 0
@@ -65,11 +65,11 @@ public struct VAE: SavedModel, GradientTrainedModel {
   /// - Throws: `PipelineError` of kind `.usage` for a shape that is not possible.
   public init(_ configuration: Configuration, seed: UInt64) throws(PipelineError) {
     try configuration.check(.usage)
-    self.init(checked: configuration, seed: seed)
+    self.init(checked: configuration, Initializer(seed: seed))
   }
 
-  private init(checked c: Configuration, seed: UInt64) {
-    var initializer = Initializer(seed: seed)
+  private init(checked c: Configuration, _ initializer: Initializer) {
+    var initializer = initializer
     configuration = c
     observation = ObservationModel(c.likelihood, dimensions: c.dimensions, components: c.components)
     (encoder, decoder) = rowNetworks(
@@ -177,29 +177,9 @@ public struct VAE: SavedModel, GradientTrainedModel {
     }
   }
 
-  /// The means of q(z | x): [N, Z].
-  /// - Throws: as ``bounds(_:seed:)``.
-  public func encode(_ x: Matrix) throws(PipelineError) -> Matrix {
-    try x.checkData(dimensions: dimensions)
-    var elements: [Double] = []
-    x.forEachBatch(of: 64) { x, _ in elements += posterior(x).mean.scalars.map { Double($0) } }
-    return Matrix(elements, rows: x.rows, columns: configuration.latentDimensions)
-  }
-
-  /// The means of p(x | z): [N, D].
-  /// - Parameter z: [N, Z].
-  /// - Throws: `PipelineError` of kind `.badData` where the width is not Z or an element is not finite.
-  public func decode(_ z: Matrix) throws(PipelineError) -> Matrix {
-    try z.checkData(dimensions: configuration.latentDimensions)
-    var elements: [Double] = []
-    z.forEachBatch(of: 64) { z, _ in
-      elements += observation.mean(decoder(z, precision: .float32)).scalars.map { Double($0) }
-    }
-    return Matrix(elements, rows: z.rows, columns: dimensions)
-  }
-
-  /// The mean of p(x | z) at the mean of q(z | x).
-  public func reconstruct(_ x: Matrix) throws(PipelineError) -> Matrix { try decode(try encode(x)) }
+  public var latentDimensions: Int { configuration.latentDimensions }
+  public func code(_ x: Tensor) -> Tensor { posterior(x).mean }
+  public func mean(_ z: Tensor) -> Tensor { observation.mean(decoder(z, precision: .float32)) }
 
   /// The manifold that a model with two latent dimensions has learnt (figure 4 of the paper): the means of p(x | z) for z
   /// on a square grid that is even in probability, through the inverse of the Gaussian's distribution function.
@@ -219,7 +199,7 @@ public struct VAE: SavedModel, GradientTrainedModel {
 
   public init(_ configuration: Configuration, from file: SafeTensors) throws(PipelineError) {
     try configuration.check(.badData)
-    self.init(checked: configuration, seed: 0)
+    self.init(checked: configuration, .unread)
     try file.read(into: self)
   }
 }
