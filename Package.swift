@@ -16,6 +16,7 @@ let package = Package(
     .default(enabledTraits: ["OneDNN"]),
   ],
   dependencies: [
+    .package(url: "https://github.com/apple/swift-algorithms", from: "1.2.0"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
@@ -68,7 +69,11 @@ let package = Package(
     // Models, one a file.
     .target(
       name: "ImageTokenizers", dependencies: ["Basics", "NN", "TensorCore"], path: "Sources/Models/ImageTokenizers"),
-    .target(name: "Priors", dependencies: ["Basics", "CKernels", "NN", "TensorCore"], path: "Sources/Models/Priors"),
+    .target(
+      name: "Priors",
+      dependencies: [
+        "Basics", "CKernels", "NN", "TensorCore", .product(name: "Algorithms", package: "swift-algorithms"),
+      ], path: "Sources/Models/Priors"),
     .target(name: "Rankers", dependencies: ["Basics", "NN", "TensorCore"], path: "Sources/Models/Rankers"),
     .target(
       name: "LatentModels",

@@ -12,6 +12,7 @@ import Testing
     let facts: [Fact]
   }
 
+  private static let drawing = BarChart(title: "bars", bars: [.init(name: "a", value: 1, label: "1")]).drawing()
   private let template = PageTemplate(
     body: """
       <p title="{{text}}">{{text}}</p>
@@ -31,7 +32,7 @@ import Testing
       title: text,
       Content(
         text: text,
-        figures: [try Figure(picture, scale: 4, caption: text), Figure(svg: "<svg><rect/></svg>", caption: text)],
+        figures: [try Figure(picture, scale: 4, caption: text), Figure(Self.drawing, caption: text)],
         table: Table(header: [text], rows: [[text]]), facts: [Fact(text, text)]))
   }
 
@@ -56,7 +57,7 @@ import Testing
     #expect(
       html.contains(
         "<figure><img class=\"pixels\" width=\"8\" height=\"12\" alt=\"x\" src=\"data:image/png;base64,\(png)\">"))
-    #expect(html.contains("<figure class=\"drawing\"><svg><rect/></svg><figcaption>x</figcaption></figure>"))
+    #expect(html.contains("<figure class=\"drawing\">\(Self.drawing.inline)<figcaption>x</figcaption></figure>"))
     #expect(html.contains("<th>x</th>") && html.contains("<td>x</td>") && html.contains("<dt>x</dt><dd>x</dd>"))
     #expect(html.hasPrefix("<!DOCTYPE html>\n") && html.hasSuffix("</html>\n"))
   }

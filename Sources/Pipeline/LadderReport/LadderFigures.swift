@@ -42,13 +42,14 @@ extension Rung {
     if fitted.likelihoodCurve.count > 1 {
       figures.append(
         .drawing(
-          svg: LadderCharts.curves(
+          LineChart(
             title: "EM's climb", xLabel: "round", yLabel: "nats a row",
-            [
+            series: [
               .init(
                 name: "mean log-likelihood of training rows, penalised",
                 points: fitted.likelihoodCurve.enumerated().map { (Double($0 + 1), $1) })
-            ]), caption: "No round of EM lowers the likelihood."))
+            ]
+          ).drawing(), caption: "No round of EM lowers the likelihood."))
     }
     if let side {
       let order = model.weights.indices.sorted { model.weights[$0] > model.weights[$1] }
@@ -67,15 +68,17 @@ extension Rung {
       let shown = plane.spread(over: 1500)
       let ellipses = (0..<configuration.components).map { k in
         let covariance = flat.covarianceMatrix(k)
-        return LadderCharts.Ellipse(
-          x: flat.means[k, 0], y: flat.means[k, 1], xx: covariance[0, 0], xy: covariance[0, 1], yy: covariance[1, 1],
-          weight: flat.weights[k])
+        return ScatterPlot.Ellipse(
+          mean: (flat.means[k, 0], flat.means[k, 1]),
+          covariance: (covariance[0, 0], covariance[0, 1], covariance[1, 1]), weight: flat.weights[k])
       }
       figures.append(
         .drawing(
-          svg: LadderCharts.scatter(
+          ScatterPlot(
             title: "A mixture of \(configuration.components) over two principal components",
-            groups: [("training rows", (0..<shown.rows).map { (shown[$0, 0], shown[$0, 1]) })], ellipses: ellipses),
+            groups: [.init(name: "training rows", points: (0..<shown.rows).map { (shown[$0, 0], shown[$0, 1]) })],
+            ellipses: ellipses
+          ).drawing(),
           caption: """
             The same model in a plane, where it can be seen: each bell's ellipses hold about 39% and 86% of what is drawn \
             from it. The darker, the more of the data it stands for.
@@ -100,12 +103,13 @@ extension Rung {
     let best = try model.logLikelihood(train).mean
     var figures = [
       LadderFigure.drawing(
-        svg: LadderCharts.curves(
+        LineChart(
           title: "EM's climb to the closed form", xLabel: "rounds of EM", yLabel: "nats a row",
-          [
+          series: [
             .init(name: "EM, mean log-likelihood of training rows", points: points),
             .init(name: "closed form", points: [(1, best), (32, best)]),
-          ]), caption: "EM needs no eigen-decomposition, and arrives at the same likelihood.")
+          ]
+        ).drawing(), caption: "EM needs no eigen-decomposition, and arrives at the same likelihood.")
     ]
     if let side {
       var rows: [Double] = []
@@ -131,9 +135,10 @@ extension Rung {
   private static func lossFigure(_ fitted: FittedRung, unit: String = "nats a dimension") -> LadderFigure? {
     if fitted.lossCurve.count < 3 { return nil }
     return .drawing(
-      svg: LadderCharts.curves(
+      LineChart(
         title: "Learning", xLabel: "seconds", yLabel: "training loss",
-        [.init(name: "training loss, \(unit)", points: fitted.lossCurve.map { ($0.seconds, $0.loss) })]),
+        series: [.init(name: "training loss, \(unit)", points: fitted.lossCurve.map { ($0.seconds, $0.loss) })]
+      ).drawing(),
       caption: "The loss over training: where it still falls at the end, more time would help.")
   }
 
@@ -220,12 +225,14 @@ extension Rung {
     let coarsest = (side / model.configuration.patchSize) >> (levels - 1)
     figures.append(
       .drawing(
-        svg: LadderCharts.bars(
+        BarChart(
           title: "What each level says of a picture, bits a dimension",
-          bits.enumerated().map {
+          bars: bits.enumerated().map {
             let cells = coarsest << $0
             return .init(name: "\(cells)×\(cells) cells", value: max(0, $1), label: String(format: "%.3f", $1))
-          }), caption: "The divergence of each level's posterior from its prior. A level with none is not used."))
+          }
+        ).drawing(), caption: "The divergence of each level's posterior from its prior. A level with none is not used.")
+    )
     return figures
   }
 

@@ -55,47 +55,51 @@ extension LadderReport {
     let measured = models.filter { $0.cost != nil }
     if arePictures {
       return Figure(
-        svg: LadderCharts.bars(
+        BarChart(
           title: "Bits a dimension on held-out pictures (less is better)",
-          measured.map {
+          bars: measured.map {
             .init(
               name: $0.model.text.title, value: max(0, $0.cost ?? 0),
               label: ($0.likelihood == .lowerBound ? "≤ " : "") + format($0.cost, "%.2f"))
-          }), caption: hasBounds ? "≤ marks a bound: the true value is that or less." : "")
+          }
+        ).drawing(), caption: hasBounds ? "≤ marks a bound: the true value is that or less." : "")
     }
     // Log-likelihoods have no zero to draw bars from; what each gains on the worst does.
     let worst = measured.compactMap(\.cost).max() ?? 0
     return Figure(
-      svg: LadderCharts.bars(
+      BarChart(
         title: "Held-out log-likelihood above the lowest one, nats a row (more is better)",
-        measured.map {
+        bars: measured.map {
           .init(
             name: $0.model.text.title, value: worst - ($0.cost ?? worst),
             label: ($0.likelihood == .lowerBound ? "≥ " : "") + format($0.meanLogLikelihood, "%.3f"))
-        }),
+        }
+      ).drawing(),
       caption: "The labels are the log-likelihoods themselves."
         + (hasBounds ? " ≥ marks a bound: the true value is that or more." : ""))
   }
 
   private var distanceCharts: [Figure] {
-    func bar(_ name: String, _ distance: Double) -> LadderCharts.Bar {
+    func bar(_ name: String, _ distance: Double) -> BarChart.Bar {
       .init(name: name, value: max(0, distance), label: format(distance, "%.2f"))
     }
-    func bars(_ distance: KeyPath<RungReport, Double?>) -> [LadderCharts.Bar] {
+    func bars(_ distance: KeyPath<RungReport, Double?>) -> [BarChart.Bar] {
       models.compactMap { rung in rung[keyPath: distance].map { bar(rung.model.text.title, $0) } }
     }
     let yardstick = "(training \(rowsName))"
     let dalle = dalle?.frechetDistance.map { [bar("DALL·E", $0)] } ?? []
     return [
       Figure(
-        svg: LadderCharts.bars(
+        BarChart(
           title: "Fréchet distance to held-out data (less is better)",
-          bars(\.frechetDistance) + dalle + [bar(yardstick, frechetDistanceOfTrainingRows)]),
+          bars: bars(\.frechetDistance) + dalle + [bar(yardstick, frechetDistanceOfTrainingRows)]
+        ).drawing(),
         caption: "The last bar is real data, as a yardstick."),
       Figure(
-        svg: LadderCharts.bars(
+        BarChart(
           title: "Fréchet distance to training data (less is better)",
-          bars(\.trainingFrechetDistance) + [bar(yardstick, trainingFrechetDistanceOfTrainingRows)]),
+          bars: bars(\.trainingFrechetDistance) + [bar(yardstick, trainingFrechetDistanceOfTrainingRows)]
+        ).drawing(),
         caption:
           "How well each model draws what it was fitted to. DALL·E, which was asked for other pictures, is left out."),
     ]
@@ -132,16 +136,19 @@ extension LadderReport {
     if !rung.samplePoints.isEmpty {
       figures.append(
         Figure(
-          svg: LadderCharts.scatter(
+          ScatterPlot(
             title: "Draws and held-out rows, in the first two principal components",
-            groups: [("held-out rows", heldOutPoints), ("draws", rung.samplePoints)]),
+            groups: [
+              .init(name: "held-out rows", points: heldOutPoints), .init(name: "draws", points: rung.samplePoints),
+            ]
+          ).drawing(),
           caption: "Where the two clouds lie over each other, the model draws what is in the data."))
     }
     for figure in rung.figures {
       switch figure {
       case .picture(let picture, let scale, let caption):
         figures.append(try Figure(picture, scale: scale, caption: caption))
-      case .drawing(let svg, let caption): figures.append(Figure(svg: svg, caption: caption))
+      case .drawing(let drawing, let caption): figures.append(Figure(drawing, caption: caption))
       }
     }
     return .init(

@@ -43,7 +43,7 @@ public struct RungReport: Encodable, Sendable {
 /// Something to look at on the page.
 enum LadderFigure: Sendable {
   case picture(Picture, scale: Int, caption: String)
-  case drawing(svg: String, caption: String)
+  case drawing(SVG, caption: String)
 }
 
 /// What was measured of a text-to-image checkpoint beside the ladder.

@@ -28,11 +28,11 @@ package struct Figure: Sendable {
   }
 
   /// - Parameters:
-  ///   - svg: markup.
+  ///   - drawing: what is shown, in the width of the page.
   ///   - caption: what it shows.
-  package init(svg: String, caption: String) {
+  package init(_ drawing: SVG, caption: String) {
     picture = nil
-    self.svg = svg
+    svg = drawing.inline
     self.caption = caption
   }
 }

@@ -1,3 +1,4 @@
+import Algorithms
 import Basics
 import Foundation
 
@@ -58,13 +59,10 @@ public struct SamplingOptions: Sendable, Codable, Equatable, CustomStringConvert
     // Candidates in the order of the tokens, unless a cut asks for the order of likelihood. Ties go to the lower token.
     var candidates = Array(logits.indices)
     if topK > 0 || topP < 1 {
-      if topK > 0 && topK < logits.count {
-        // Only what can be among the likeliest needs sorting.
-        let threshold = Self.lowest(ofLargest: topK, in: logits)
-        candidates.removeAll { logits[$0] < threshold }
+      // The first of this order, rather than `max(count:)`, which takes the later of equals.
+      candidates = candidates.min(count: topK > 0 ? topK : logits.count) {
+        logits[$0] != logits[$1] ? logits[$0] > logits[$1] : $0 < $1
       }
-      candidates.sort { logits[$0] != logits[$1] ? logits[$0] > logits[$1] : $0 < $1 }
-      if topK > 0 { candidates.removeLast(max(0, candidates.count - topK)) }
     }
     var weights = candidates.map { exp((logits[$0] - largest) / temperature) }
     if topP < 1 {
@@ -83,22 +81,5 @@ public struct SamplingOptions: Sendable, Codable, Equatable, CustomStringConvert
     }
     // Rounding has left a rest. What has no weight is never drawn.
     return Int32(candidates[weights.lastIndex { $0 > 0 } ?? 0])
-  }
-
-  /// The smallest of the `count` largest values.
-  private static func lowest(ofLargest count: Int, in values: [Float]) -> Float {
-    // A heap's work without a heap: the values above a rising threshold, thinned out whenever they are twice too many.
-    var kept: [Float] = []
-    var threshold = -Float.infinity
-    for value in values where value >= threshold {
-      kept.append(value)
-      if kept.count == 2 * count {
-        kept.sort(by: >)
-        kept.removeLast(count)
-        threshold = kept[count - 1]
-      }
-    }
-    kept.sort(by: >)
-    return kept[min(count, kept.count) - 1]
   }
 }
