@@ -82,7 +82,7 @@ struct Evaluate: ParsableCommand {
       // There is nothing to choose from.
       if candidates != nil { _ = try Checkpoint(folder).readPrior(configuration) }
       Console.note("\(folder.relativePath) has no prior: what stage 1 gives is measured")
-      let tokenizer = try StandaloneTokenizer(Checkpoint(folder), threads: threads)
+      let tokenizer = try StandaloneImageTokenizer(Checkpoint(folder), threads: threads)
       let dataSet = try openData(configuration, pictureSize: tokenizer.pictureSize)
       evaluator = try Evaluator(tokenizer, dataSet)
     } else {

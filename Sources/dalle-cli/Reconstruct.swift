@@ -29,7 +29,7 @@ struct Reconstruct: ParsableCommand {
     guard (1...64).contains(scale) else { throw PipelineError(.usage, "--scale must be 1 to 64, not \(scale)") }
     let file = try OutputFile.url(output)
     let pictures = try images.map { try Picture(contentsOf: URL(fileURLWithPath: $0)) }
-    let tokenizer = try StandaloneTokenizer(
+    let tokenizer = try StandaloneImageTokenizer(
       checkpoint.forReading(needing: \.hasImageTokenizer), threads: try threads.count())
     let results = tokenizer.reconstruct(pictures)
     try PictureSize.check(count: 2 * results.count, side: results[0].original.width, scale: scale)

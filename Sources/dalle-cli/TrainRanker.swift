@@ -8,6 +8,7 @@ struct TrainRanker: ParsableCommand {
 
   @OptionGroup var training: TrainingOptions
   @OptionGroup var forms: CaptionFormOptions
+  @OptionGroup var vocabulary: VocabularyOptions
   @Option(
     parsing: .unconditional, help: "Text tokens that the model sees; enough for nearly all captions unless given.")
   var textLength: Int?
@@ -18,9 +19,12 @@ struct TrainRanker: ParsableCommand {
     settings.captionForms = try forms.kinds()
     settings.textLength = textLength
     settings.dropout = dropout
+    settings.vocabulary = vocabulary.name
     try settings.validate()
+    let named = try vocabulary.read()
     let checkpoint = training.checkpoint.forTraining()
-    try RankerTrainer(training.resources(checkpoint)).train(settings: settings, resume: training.resume)
+    try RankerTrainer(training.resources(checkpoint), vocabulary: named).train(
+      settings: settings, resume: training.resume)
     try training.printResult(checkpoint, file: checkpoint.rankerFile, checkpoint.readConfiguration().rankerTraining)
   }
 }

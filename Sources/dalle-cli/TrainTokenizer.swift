@@ -15,10 +15,10 @@ struct TrainTokenizer: ParsableCommand {
     settings.imageTokenizerKind = kind
     try settings.validate()
     let checkpoint = training.checkpoint.forTraining()
-    let resumed = training.resume ? try checkpoint.readConfigurationOfTokenizerTraining() : nil
+    let resumed = training.resume ? try checkpoint.readConfigurationOfImageTokenizerTraining() : nil
     let size = try (resumed?.imageTokenizer?.base ?? kind.preset(settings.chosenPreset)).layout.pictureSize
     let resources = try training.resources(checkpoint, pictureSize: size, fit: resumed?.data?.fit)
-    try TokenizerTrainer(resources).train(settings: settings, resume: training.resume)
+    try ImageTokenizerTrainer(resources).train(settings: settings, resume: training.resume)
     try training.printResult(
       checkpoint, file: checkpoint.imageTokenizerFile, checkpoint.readConfiguration().tokenizerTraining)
   }

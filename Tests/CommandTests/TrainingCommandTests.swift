@@ -233,6 +233,26 @@ private func savedStep(_ folder: TemporaryFolder, _ stage: String) -> Int? {
     try Program.run(["tokenize", "x", "--vocabulary", "none"], in: folder).expectFailure(66, "none.json")
   }
 
+  @Test func aRankerBringsAVocabularyWhereNoPriorSpeaksAnother() throws {
+    let folder = try TemporaryFolder()
+    try folder.writeSquares()
+    try folder.write("a tapir made of accordion\na blue tapir\n", to: "words.txt")
+    try Program.run(["train-vocabulary", "--text", "words.txt", "--name", "zoo"], in: folder).expectSuccess()
+    try Program.run(["train-vocabulary", "data", "--name", "squares"], in: folder).expectSuccess()
+    try Program.run(TrainingCommand.tokenizer.arguments("--steps", "2"), in: folder).expectSuccess()
+    let ranker = TrainingCommand.ranker.arguments("--steps", "2", "--vocabulary")
+    try Program.run(ranker + ["zoo"], in: folder).expectSuccess()
+    #expect(try folder.read("checkpoints/local/vocabulary.json") == folder.read("vocab/zoo.json"))
+    try Program.run(
+      TrainingCommand.ranker.arguments("--resume", "--steps", "3", "--vocabulary", "squares"), in: folder
+    ).expectFailure(64, "another one is named")
+    // The prior takes the one that the ranker brought.
+    try Program.run(TrainingCommand.prior.arguments("--steps", "2"), in: folder).expectSuccess()
+    #expect(try folder.read("checkpoints/local/vocabulary.json") == folder.read("vocab/zoo.json"))
+    try Program.run(ranker + ["squares"], in: folder).expectFailure(64, "the prior speaks another vocabulary")
+    try Program.run(ranker + ["zoo"], in: folder).expectSuccess()
+  }
+
   @Test func aVocabularyTrainedBeforehandIsUsed() throws {
     let folder = try TemporaryFolder()
     try folder.writeSquares()

@@ -20,6 +20,18 @@ struct FrontDoorTests {
     #expect(try likeliest == model.generate("a red heart", options: GenerationOptions(seed: 2, sampling: sampling)))
   }
 
+  @Test func aPictureIsWatched() throws {
+    let model = try TextToImageModel(contentsOf: checkpoint)
+    let session = model.makeSession()
+    let heart = try session.join("a red heart", options: .init(seed: 7))
+    var shown: [Picture] = []
+    while !session.isEmpty {
+      for step in session.next() where step.id == heart { shown.append(session.picture(step)) }
+    }
+    let drawn = try model.generate("a red heart", options: .init(seed: 7))
+    #expect(shown.count == 64 && shown.last == drawn[0] && shown[0] != drawn[0])
+  }
+
   @Test func failuresAreOfOneType() {
     do throws(PipelineError) {
       _ = try TextToImageModel(contentsOf: URL(filePath: "nowhere"))
@@ -32,7 +44,7 @@ struct FrontDoorTests {
   /// The types that other examples and the documentation name.
   @Test func typesHaveTheirNames() {
     let types: [Any.Type] = [
-      PictureDataSet.self, TrainingSettings.self, TokenizerTrainer.self, PriorTrainer.self, RankerTrainer.self,
+      PictureDataSet.self, TrainingSettings.self, ImageTokenizerTrainer.self, PriorTrainer.self, RankerTrainer.self,
       Evaluator.self, BytePairEncoding.self, Matrix.self, ElementType.self, Gaussian.self, VAE.self, VQVAE.self,
       TransformerPrior.self, Ranker.self, EmojiDataSet.self, CaptionForms.self,
     ]

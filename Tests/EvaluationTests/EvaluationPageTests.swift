@@ -62,7 +62,7 @@ import Testing
     let folder = try TemporaryFolder()
     try folder.writeData()
     try Tiny.trainTokenizer(folder, Tiny.settings(steps: 2))
-    let evaluator = try Evaluator(StandaloneTokenizer(folder.checkpoint, threads: 2), folder.dataSet())
+    let evaluator = try Evaluator(StandaloneImageTokenizer(folder.checkpoint, threads: 2), folder.dataSet())
     let evaluation = try #require(try evaluator.evaluate(.validation))
     #expect(try evaluator.draw(["a red square"], count: 2).isEmpty)
     let html = try EvaluationPage(checkpoint: "x", data: "y", options: .init(), evaluations: [evaluation]).html()

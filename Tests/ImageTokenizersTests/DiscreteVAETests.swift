@@ -24,7 +24,7 @@ struct DiscreteVAETests {
     return model
   }
 
-  private func loss(_ model: DiscreteVAE, precision: ElementType = .float32) throws -> TokenizerLoss {
+  private func loss(_ model: DiscreteVAE, precision: ElementType = .float32) throws -> ImageTokenizerLoss {
     let settings = try fixture.tensor("settings").scalars
     return model.loss(
       try fixture.tensor("pictures"), gumbel: try fixture.tensor("gumbel"), temperature: settings[0],

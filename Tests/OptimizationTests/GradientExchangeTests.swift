@@ -80,7 +80,7 @@ struct GradientExchangeTests {
   }
 
   /// The weights and their average after some steps, in which the replicas' outputs are gathered, too.
-  private static func train(_ team: ThreadTeam, _ exchange: (any GradientExchange)?) -> [[Float]] {
+  private static func train(_ team: ThreadTeam, _ exchange: any GradientExchange) -> [[Float]] {
     let net = Net()
     let store = ParameterStore(net, precision: .bfloat16)
     var options = AdamW.Options()
@@ -110,7 +110,7 @@ struct GradientExchangeTests {
 
   @Test(arguments: [(2, 1), (2, 2), (3, 1)])
   func severalProcessesLearnWhatOneDoes(processes: Int, threads: Int) throws {
-    let expected = Self.train(try ThreadTeam(count: processes * threads), nil)
+    let expected = Self.train(try ThreadTeam(count: processes * threads), LocalExchange(replicas: processes * threads))
     #expect(expected[0] != ParameterStore(Net(), precision: .bfloat16).values.scalars)
     let outer = try ThreadTeam(count: processes)
     let room = Room(outer)

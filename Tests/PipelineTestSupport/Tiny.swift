@@ -119,7 +119,7 @@ public enum Tiny {
     precision: ElementType = .float32, observer: TrainingObserver = .init(),
     architecture: any TrainableImageTokenizerConfiguration = imageTokenizer
   ) throws {
-    try TokenizerTrainer(resources(folder, threads, precision, observer), architecture: architecture).train(
+    try ImageTokenizerTrainer(resources(folder, threads, precision, observer), architecture: architecture).train(
       settings: settings, resume: resume)
   }
 

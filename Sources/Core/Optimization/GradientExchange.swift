@@ -7,7 +7,7 @@ import TensorCore
 /// not on where they run.
 ///
 /// A process may update a part of the weights only and get the others from those that update them.
-public protocol GradientExchange: Sendable {
+package protocol GradientExchange: Sendable {
   /// This process's replicas among those of all.
   var replicas: Range<Int> { get }
   /// The replicas of all processes.
@@ -36,20 +36,20 @@ public protocol GradientExchange: Sendable {
 
 extension GradientExchange {
   /// Elements of a block, a fixed number, so that what is summed block by block does not depend on who shares it out.
-  public static var blockSize: Int { 1 << 14 }
+  package static var blockSize: Int { 1 << 14 }
 }
 
 /// The replicas of one process, which are all there are.
-public struct LocalExchange: GradientExchange {
-  public let replicaCount: Int
+package struct LocalExchange: GradientExchange {
+  package let replicaCount: Int
 
-  public init(replicas: Int) { replicaCount = replicas }
+  package init(replicas: Int) { replicaCount = replicas }
 
-  public var replicas: Range<Int> { 0..<replicaCount }
+  package var replicas: Range<Int> { 0..<replicaCount }
 
-  public func part(of count: Int) -> Range<Int> { 0..<count }
+  package func part(of count: Int) -> Range<Int> { 0..<count }
 
-  public func sum(_ arrays: [Tensor], team: ThreadTeam, visit: (_ block: Range<Int>) -> Void) {
+  package func sum(_ arrays: [Tensor], team: ThreadTeam, visit: (_ block: Range<Int>) -> Void) {
     let (sum, others) = (arrays[0], Array(arrays.dropFirst()))
     let blocks = (sum.count + Self.blockSize - 1) / Self.blockSize
     team.run { thread in
@@ -61,9 +61,9 @@ public struct LocalExchange: GradientExchange {
     }
   }
 
-  public func sum(_ numbers: [Double]) -> [Double] { numbers }
+  package func sum(_ numbers: [Double]) -> [Double] { numbers }
 
-  public func spread(_ array: Tensor) {}
+  package func spread(_ array: Tensor) {}
 
-  public func gather(_ tensors: [[NamedTensor]]) -> [[NamedTensor]] { tensors }
+  package func gather(_ tensors: [[NamedTensor]]) -> [[NamedTensor]] { tensors }
 }

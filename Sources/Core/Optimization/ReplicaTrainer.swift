@@ -3,7 +3,7 @@ import NN
 import TensorCore
 
 /// Trains one model on several threads: each thread runs forward and backward over its shard of the batch on its own
-/// tape into its own gradient memory; a ``GradientExchange`` sums the gradients in the order of the replicas.
+/// tape into its own gradient memory; a `GradientExchange` sums the gradients in the order of the replicas.
 public final class ReplicaTrainer {
   public let optimizer: AdamW
   public let team: ThreadTeam
@@ -13,15 +13,20 @@ public final class ReplicaTrainer {
   private let brought: Slots<[NamedTensor]>
   private let gathered: Slots<[[NamedTensor]]>
 
+  /// The replicas of one process.
   /// - Parameters:
   ///   - optimizer: of the model.
   ///   - team: a replica a thread.
-  ///   - exchange: with other processes; none unless given.
-  public init(_ optimizer: AdamW, team: ThreadTeam, exchange: (any GradientExchange)? = nil) {
+  public convenience init(_ optimizer: AdamW, team: ThreadTeam) {
+    self.init(optimizer, team: team, exchange: LocalExchange(replicas: team.count))
+  }
+
+  /// - Parameter exchange: with other processes.
+  package init(_ optimizer: AdamW, team: ThreadTeam, exchange: any GradientExchange) {
     self.optimizer = optimizer
     self.team = team
-    self.exchange = exchange ?? LocalExchange(replicas: team.count)
-    precondition(self.exchange.replicas.count == team.count, "a replica a thread")
+    self.exchange = exchange
+    precondition(exchange.replicas.count == team.count, "a replica a thread")
     gradients = (0..<team.count).map { _ in .zeros([optimizer.store.values.count]) }
     brought = Slots(count: team.count)
     gathered = Slots(count: 1)
@@ -59,8 +64,11 @@ public final class ReplicaTrainer {
       if thread == 0 { trainer.gathered[0] = trainer.exchange.gather(trainer.brought.all) }
       trainer.team.barrier()
       guard let all = trainer.gathered[0] else { preconditionFailure("nothing was gathered") }
-      // Nobody brings anything to a next gathering before all have this one.
+      // Nobody brings anything to a next gathering before all have this one. What was brought holds on to its tape's memory,
+      // which the optimizer step can do without.
       trainer.team.barrier()
+      trainer.brought[thread] = nil
+      if thread == 0 { trainer.gathered[0] = nil }
       return all.enumerated().map { replica, tensors in
         replica == number ? tensors : tensors.map { ($0.name, $0.tensor.detached()) }
       }

@@ -101,7 +101,7 @@ public struct DiscreteVAE: TrainableImageTokenizer {
     return LogitLaplace(mean: pixels(0), logScale: pixels(1))
   }
 
-  public func loss(_ pictures: Tensor, step: TokenizerStep) -> TokenizerLoss {
+  public func loss(_ pictures: Tensor, step: ImageTokenizerStep) -> ImageTokenizerLoss {
     let side = configuration.gridSide
     let (temperature, klWeight) = schedules(progress: step.progress)
     return loss(
@@ -125,7 +125,7 @@ public struct DiscreteVAE: TrainableImageTokenizer {
   /// - Parameter gumbel: g, [B, side, side, K].
   func loss(
     _ pictures: Tensor, gumbel: Tensor, temperature: Float, klWeight: Float, precision: ElementType
-  ) -> TokenizerLoss {
+  ) -> ImageTokenizerLoss {
     let (K, E, side) = (configuration.codes, configuration.codeDimensions, configuration.gridSide)
     let logits = logits(pictures, precision: precision)
     let relaxed = ((logits + gumbel) * (1 / temperature)).softmax()
@@ -140,7 +140,7 @@ public struct DiscreteVAE: TrainableImageTokenizer {
       distribution.negativeLogLikelihood(of: pictures)
       + klFromUniform(logits: logits) * (klWeight / channelsPerToken)
     let error = withoutRecording { meanSquaredError(distribution.mode, pictures) }
-    return TokenizerLoss(
+    return ImageTokenizerLoss(
       total: total, meanSquaredError: error.item, tokens: largestElements(logits), statistics: [])
   }
 

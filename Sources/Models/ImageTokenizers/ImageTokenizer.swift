@@ -25,7 +25,7 @@ public protocol TrainableImageTokenizer: ImageTokenizer, ConfiguredModule {
   /// - Parameters:
   ///   - pictures: [B, S, S, 3] in [0, 1].
   ///   - step: where the run stands.
-  func loss(_ pictures: Tensor, step: TokenizerStep) -> TokenizerLoss
+  func loss(_ pictures: Tensor, step: ImageTokenizerStep) -> ImageTokenizerLoss
 
   /// Changes what no gradient changes, after an optimizer step.
   /// - Parameters:
@@ -49,7 +49,7 @@ extension ImageTokenizer {
 }
 
 /// What a training step tells an image tokenizer's loss, besides the pictures.
-public struct TokenizerStep: Sendable {
+public struct ImageTokenizerStep: Sendable {
   /// The share of the run that is done, 0 to 1, for schedules.
   public var progress: Double
   /// The random numbers of this step and shard.
@@ -65,7 +65,7 @@ public struct TokenizerStep: Sendable {
 }
 
 /// What an image tokenizer's forward pass in training gives.
-public struct TokenizerLoss {
+public struct ImageTokenizerLoss {
   /// The mean over the shard's pictures, a scalar.
   public let total: Tensor
   /// The mean squared error a pixel channel, for pixels in [0, 1].

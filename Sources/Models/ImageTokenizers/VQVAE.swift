@@ -156,7 +156,7 @@ public struct VQVAE: TrainableImageTokenizer {
     return picture(codes.dropFirst().reduce(codes[0], +), precision: .float32)
   }
 
-  public func loss(_ pictures: Tensor, step: TokenizerStep) -> TokenizerLoss {
+  public func loss(_ pictures: Tensor, step: ImageTokenizerStep) -> ImageTokenizerLoss {
     let z = codeVectors(pictures, precision: step.precision)
     let levels = quantized(z)
     let codes = levels.dropFirst().reduce(levels[0].codes) { $0 + $1.codes }
@@ -164,7 +164,7 @@ public struct VQVAE: TrainableImageTokenizer {
     let error = meanSquaredError(reconstruction, pictures)
     // The mean over elements times E is the mean squared distance of a vector from its code.
     let commitment = meanSquaredError(z, codes) * Float(configuration.codeDimensions)
-    return TokenizerLoss(
+    return ImageTokenizerLoss(
       // Pixels in [-1, 1] would have four times the error that pixels in [0, 1] have; β is meant for those.
       total: error * 4 + commitment * (configuration.commitment / 4), meanSquaredError: error.item,
       tokens: tokens(levels.map(\.indices)),

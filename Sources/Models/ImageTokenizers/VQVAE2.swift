@@ -232,7 +232,7 @@ public struct VQVAE2: TrainableImageTokenizer {
     }
   }
 
-  public func loss(_ pictures: Tensor, step: TokenizerStep) -> TokenizerLoss {
+  public func loss(_ pictures: Tensor, step: ImageTokenizerStep) -> ImageTokenizerLoss {
     loss(
       pictures, kept: keptLevels(pictures: pictures.shape[0], noise: step.noise), precision: step.precision)
   }
@@ -240,7 +240,7 @@ public struct VQVAE2: TrainableImageTokenizer {
   /// - Parameter kept: the levels that each picture is decoded from.
   func loss(
     _ pictures: Tensor, kept: [Set<Int>], precision: ElementType
-  ) -> TokenizerLoss {
+  ) -> ImageTokenizerLoss {
     let levels = levels(of: pictures, precision: precision)
     let codes = levels.enumerated().map { l, level in
       masked(level.codes, level: l, isKept: kept.map { $0.contains(l) })
@@ -252,7 +252,7 @@ public struct VQVAE2: TrainableImageTokenizer {
       let commitment = meanSquaredError(level.vectors, level.codes.detached()) * Float(configuration.codeDimensions)
       total = total + commitment * (configuration.commitment / 4)
     }
-    return TokenizerLoss(
+    return ImageTokenizerLoss(
       total: total, meanSquaredError: error.item,
       tokens: tokens(levels.map(\.indices), pictures: pictures.shape[0]),
       statistics: quantizers.statistics(levels.map { ($0.vectors, $0.indices) }))

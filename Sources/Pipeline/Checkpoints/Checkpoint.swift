@@ -63,7 +63,7 @@ public struct Checkpoint: Sendable {
   /// What `config.json` said when the training state was saved; `config.json` itself may be older after a kill.
   /// - Throws: `PipelineError` of kind `.noInput` where there is no training state of the image tokenizer's, `.badData`
   ///   where it is damaged, `.usage` where it is the prior's.
-  public func readConfigurationOfTokenizerTraining() throws(PipelineError) -> CheckpointConfiguration {
+  public func readConfigurationOfImageTokenizerTraining() throws(PipelineError) -> CheckpointConfiguration {
     try readTrainingState(of: .imageTokenizer).state.configuration
   }
 

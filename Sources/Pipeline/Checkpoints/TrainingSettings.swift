@@ -36,7 +36,7 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   public static let standardRefinementCorruption: Float = 0.3
   /// Whether a prior's run begins with the weights that the checkpoint holds.
   public var isWarmStart = false
-  /// What the vocabulary is called that a prior's run was given in place of the checkpoint's.
+  /// What the vocabulary is called that a run was given in place of the checkpoint's.
   public var vocabulary: String?
   /// Of the text vocabulary.
   public var vocabularySize = 8192

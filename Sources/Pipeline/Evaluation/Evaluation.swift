@@ -163,7 +163,7 @@ public struct Evaluator {
   }
 
   /// Measures stage 1 alone.
-  public init(_ tokenizer: StandaloneTokenizer, _ dataSet: PictureDataSet) throws(PipelineError) {
+  public init(_ tokenizer: StandaloneImageTokenizer, _ dataSet: PictureDataSet) throws(PipelineError) {
     try self.init(nil, tokenizer.reconstructor, dataSet)
   }
 

@@ -132,12 +132,12 @@ public struct ModelCard {
     }
     if let length = s.textLength { options.append(("text-length", "\(length)")) }
     if let dropout = s.dropout { options.append(("dropout", "\(dropout)")) }
+    if let vocabulary = s.vocabulary { options.append(("vocabulary", vocabulary)) }
     guard command == "train-prior" else { return Self.commandLine(options) }
     if s.vocabularySize != TrainingSettings().vocabularySize {
       options.append(("vocabulary-size", "\(s.vocabularySize)"))
     }
     if let attention = s.attention { options.append(("attention", attention.list)) }
-    if let vocabulary = s.vocabulary { options.append(("vocabulary", vocabulary)) }
     if s.isWarmStart { options.append(("warm-start", "")) }
     if s.imageCorruption != TrainingSettings().imageCorruption {
       options.append(("image-corruption", "\(s.imageCorruption)"))

@@ -62,7 +62,7 @@ struct TokenFitting {
         let values = rows.flatMap { x.row($0).map(Float.init) }
         let loss = model.loss(
           Tensor(values, shape: [rows.count, S, S, 3]),
-          step: TokenizerStep(
+          step: ImageTokenizerStep(
             progress: progress, noise: .training(seed: seed, step: step, shard: shard), precision: precision))
         return (loss.total, loss.statistics)
       },

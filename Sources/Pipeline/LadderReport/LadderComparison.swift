@@ -78,7 +78,10 @@ public struct LadderComparison {
       row.notes = fitted.notes
       row.parameters = fitted.model.parameterCount
       try measure(fitted, &row)
-      row.figures += try rung.figures(fitted, train: train, side: data.side, features: features, options: options)
+      if let model = fitted.model as? any IllustratedModel {
+        row.figures += try model.figures(
+          .init(fitted: fitted, train: train, side: data.side, features: features, options: options))
+      }
     } catch {
       row.notes.append("It could not be fitted: \(error.message).")
     }

@@ -90,4 +90,8 @@ final class RankerTask: StageTask {
   func describe(_ run: StageRun, in configuration: inout CheckpointConfiguration) {
     configuration.rankerTraining = run.summary(validation: lastValidation)
   }
+
+  func writeRest(to save: Checkpoint, isFirst: Bool) throws(PipelineError) {
+    if isFirst { try vocabulary.write(to: save.vocabularyFile) }
+  }
 }

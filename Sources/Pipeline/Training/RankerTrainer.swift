@@ -22,13 +22,18 @@ public struct RankerTrainer: StageTrainer {
 
   public let resources: TrainingResources
   private let architecture: Ranker.Configuration?
+  private let givenVocabulary: BytePairEncoding?
 
   /// - Parameters:
   ///   - resources: what the run works with.
   ///   - architecture: depths, widths and dropout of a new run's model; the preset's unless given.
-  public init(_ resources: TrainingResources, architecture: Ranker.Configuration? = nil) {
+  ///   - vocabulary: of the captions, which becomes the checkpoint's where no prior speaks another one.
+  public init(
+    _ resources: TrainingResources, architecture: Ranker.Configuration? = nil, vocabulary: BytePairEncoding? = nil
+  ) {
     self.resources = resources
     self.architecture = architecture
+    givenVocabulary = vocabulary
   }
 
   /// Begins a run, or goes on with the one saved last. A ranker that is there stays until the first save of a new run,
@@ -42,7 +47,7 @@ public struct RankerTrainer: StageTrainer {
     var (state, saved) = try start(.ranker, settings: settings, resume: resume)
     let imageTokenizer = try checkpoint.readImageTokenizer(state.configuration)
     try checkPictureSize(imageTokenizer)
-    let vocabulary = try checkpoint.readVocabulary()
+    let vocabulary = try vocabulary(resume: resume)
     if !resume {
       var description = architecture ?? .preset(state.settings.chosenPreset)
       description.textVocabulary = vocabulary.vocabularySize
@@ -75,6 +80,21 @@ public struct RankerTrainer: StageTrainer {
     let run = try StageRun(resources, state, from: saved, model, options, plan, loader)
     let drawings = try drawings(state.configuration, imageTokenizer, vocabulary, state.settings, run.team)
     try run.run(RankerTask(model, vocabulary, imageTokenizer, drawings, run))
+  }
+
+  private func vocabulary(resume: Bool) throws(PipelineError) -> BytePairEncoding {
+    guard let givenVocabulary else { return try checkpoint.readVocabulary() }
+    if checkpoint.hasVocabulary, try checkpoint.readVocabulary() == givenVocabulary { return givenVocabulary }
+    guard !resume else {
+      throw PipelineError(.usage, "a run goes on with the vocabulary that it began with, and another one is named")
+    }
+    guard !checkpoint.hasPrior else {
+      throw PipelineError(
+        .usage,
+        "the prior speaks another vocabulary than the one that is named; train it with that one first")
+    }
+    observer.report(.note("using the vocabulary of \(givenVocabulary.vocabularySize) pieces that is given"))
+    return givenVocabulary
   }
 
   /// The largest blocks of at most eight pixels a side that make up the picture.

@@ -33,7 +33,7 @@ public struct LineChart: Sendable {
   package func drawing() -> SVG {
     let (width, height) = (760.0, 400.0)
     var svg = SVG(width: width, height: height, title: title)
-    let (left, right, top, bottom) = (84.0, 740.0, svg.names(series.map(\.name)), height - 52)
+    let (left, right, top, bottom) = (84.0, 728.0, svg.names(series.map(\.name)), height - 52)
     let lines = series.map(drawablePieces)
     let points = lines.joined().joined()
     let (xAxis, yAxis) = (Axis(points.map(\.x), areCounts: true), Axis(points.map(\.y)))

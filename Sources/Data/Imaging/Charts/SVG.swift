@@ -3,8 +3,8 @@ import Foundation
 /// A drawing with a title. Ink is the color of what it stands in, so that a page's drawings follow its light and dark
 /// forms; as a file of its own it has a light ground, so that it reads the same in all viewers.
 package struct SVG: Sendable {
-  /// Okabe and Ito's palette, which color-blind people can tell apart, without its yellow and with grey for black.
-  static let colors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8a8a"]
+  /// Okabe and Ito's palette, which color-blind people can tell apart, with grey for black and a darker yellow, last.
+  static let colors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8a8a", "#b8a800"]
   /// The room above a drawing that its title and a line of names take.
   static let titleHeight = 44.0
   private static let margin = 16.0

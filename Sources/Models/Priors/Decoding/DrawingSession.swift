@@ -18,6 +18,8 @@ public protocol ImageTokenDecoder: AnyObject {
 public protocol PictureDrawing: AnyObject {
   /// The tokens that are given and those drawn so far, whole places of them in their order.
   var tokens: [Int32] { get }
+  /// How many those are.
+  var tokenCount: Int { get }
 }
 
 /// Pictures that are drawn together. Requests join and leave at any time between two places.
@@ -77,7 +79,7 @@ public final class DrawingSession {
     waiting.removeFirst(admitted.count)
     active += admitted.map { ($0.id, decoder.begin($0.request)) }
     guard !active.isEmpty else { return [] }
-    let before = active.map(\.drawing.tokens.count)
+    let before = active.map(\.drawing.tokenCount)
     decoder.advance(active.map(\.drawing))
     let steps = zip(active, before).map { entry, before in
       let tokens = entry.drawing.tokens

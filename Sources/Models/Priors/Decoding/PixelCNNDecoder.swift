@@ -36,6 +36,7 @@ public final class PixelCNNDecoder: ImageTokenDecoder {
     private let sequences: Int
     private let request: DrawingRequest
     private(set) var tokens: [Int32] = []
+    var tokenCount: Int { tokens.count }
     /// What each layer is told at each place, [sequences, side², 2C].
     private let told: [(vertical: Tensor?, horizontal: Tensor?)]
     /// The last rows of each layer's vertical input, [sequences, 1, (side + 2m)·C] with zeros on both sides.

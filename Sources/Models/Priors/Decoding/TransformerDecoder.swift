@@ -88,7 +88,8 @@ public final class TransformerDecoder: ImageTokenDecoder {
       }
     }
 
-    var tokens: [Int32] { Array(allTokens.prefix(place * codesPerPlace)) }
+    var tokenCount: Int { place * codesPerPlace }
+    var tokens: [Int32] { Array(allTokens.prefix(tokenCount)) }
     /// Of each sequence.
     var texts: [[Int32]] { caches.count == 2 ? [request.text, []] : [request.text] }
   }

@@ -7,7 +7,7 @@ import NN
 import Optimization
 
 /// Trains stage 1 on a data set's train split and saves it to a checkpoint.
-public struct TokenizerTrainer: StageTrainer {
+public struct ImageTokenizerTrainer: StageTrainer {
   public let resources: TrainingResources
   private let architecture: (any TrainableImageTokenizerConfiguration)?
 
@@ -60,6 +60,6 @@ public struct TokenizerTrainer: StageTrainer {
     var options = AdamW.Options()
     options.weightDecay = 0.01
     let run = try StageRun(resources, state, from: saved, model, options, plan, loader)
-    try run.run(TokenizerTask(model, run))
+    try run.run(ImageTokenizerTask(model, run))
   }
 }

@@ -7,13 +7,13 @@ import Testing
 @testable import Checkpoints
 @testable import Generation
 
-@Suite struct StandaloneTokenizerTests {
+@Suite struct StandaloneImageTokenizerTests {
   @Test func stageOneAlone() throws {
     let folder = try TemporaryFolder()
     try folder.writeData()
     try Tiny.trainTokenizer(folder, Tiny.settings(steps: 2))
     #expect(folder.checkpoint.hasImageTokenizer && !folder.checkpoint.isComplete)
-    let tokenizer = try StandaloneTokenizer(folder.checkpoint, threads: 2)
+    let tokenizer = try StandaloneImageTokenizer(folder.checkpoint, threads: 2)
     let result = tokenizer.reconstruct([Picture(width: 40, height: 20, color: .black)])[0]
     #expect(result.original.width == 16 && result.reconstruction.width == 16)
     // Half of the square is the white beside the wide picture.

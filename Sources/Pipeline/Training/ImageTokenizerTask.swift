@@ -10,7 +10,7 @@ import Optimization
 import TensorCore
 
 /// What stage 1 makes of a run.
-final class TokenizerTask: StageTask {
+final class ImageTokenizerTask: StageTask {
   private let model: any TrainableImageTokenizer
   private unowned let run: StageRun
   private let validation: Validation
@@ -35,7 +35,7 @@ final class TokenizerTask: StageTask {
       let share = Float(range.count) / Float(batchSize)
       let loss = model.loss(
         Tensor(pictureBytes: bytes, side: model.pictureSize),
-        step: TokenizerStep(
+        step: ImageTokenizerStep(
           progress: place.progress, noise: .training(seed: seed, step: place.step, shard: replica.number),
           precision: precision))
       return (loss.total * share, (loss: loss, share: share))

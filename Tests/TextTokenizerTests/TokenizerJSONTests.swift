@@ -5,7 +5,7 @@ import Testing
 
 @testable import TextTokenizer
 
-@Suite struct TokenizerFileTests {
+@Suite struct TokenizerJSONTests {
   @Test func whatWasWrittenIsRead() throws {
     let captions = try Fixture.cases().map(\.text)
     for addsPrefixSpace in [false, true] {

@@ -5,7 +5,7 @@ import Imaging
 import TensorCore
 
 /// Stage 1 of a checkpoint alone, for looking at what it keeps of a picture.
-public struct StandaloneTokenizer {
+public struct StandaloneImageTokenizer {
   public struct Result: Sendable {
     /// The picture as the model takes it, square and of its size.
     public let original: Picture

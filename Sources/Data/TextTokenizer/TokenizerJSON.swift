@@ -14,9 +14,9 @@ extension BytePairEncoding {
   public init(contentsOf url: URL) throws(PipelineError) {
     let path = url.path
     let data = try Self.read(path)
-    let file: TokenizerFile
+    let file: TokenizerJSON
     do {
-      file = try JSONDecoder().decode(TokenizerFile.self, from: data)
+      file = try JSONDecoder().decode(TokenizerJSON.self, from: data)
     } catch DecodingError.dataCorrupted {
       throw PipelineError(.badData, "\(path) is not JSON: expected a tokenizer.json")
     } catch DecodingError.keyNotFound(let key, let context) {
@@ -57,7 +57,7 @@ extension BytePairEncoding {
     return data
   }
 
-  private init(_ file: TokenizerFile) throws(FileFault) {
+  private init(_ file: TokenizerJSON) throws(FileFault) {
     try file.refuseWhatIsNotDone()
     let vocabulary = file.model.vocabulary
     var pieces = [[UInt8]](repeating: [], count: vocabulary.count)
@@ -143,7 +143,7 @@ private struct FileFault: Error {
 }
 
 /// The parts of a `tokenizer.json` on which ids depend.
-private struct TokenizerFile: Decodable {
+private struct TokenizerJSON: Decodable {
   var truncation: Present?
   var padding: Present?
   var addedTokens: [Present]?

@@ -1,0 +1,139 @@
+import Basics
+import Foundation
+import Imaging
+import Ladder
+import LatentModels
+import LinearAlgebra
+
+extension VAE: IllustratedModel {
+  /// Draws without the noise of single pixels, and the plane of codes of a further model that has two of them.
+  func figures(_ context: LadderFigure.Context) throws(PipelineError) -> [LadderFigure] {
+    var figures = [context.fitted.lossFigure()].compactMap(\.self)
+    guard let side = context.side else { return figures }
+    var random = Philox(seed: context.options.seed, stream: RandomStream.ladderFigures())
+    let latents = configuration.latentDimensions
+    let codes = Matrix((0..<24 * latents).map { _ in random.normal() }, rows: 24, columns: latents)
+    figures.append(
+      .picture(
+        Picture.grid(try decode(codes).pictures(side: side), columns: 12, spacing: 2), scale: max(1, 64 / side),
+        caption: "Draws without the noise of single pixels: the mean of p(x | z) for random codes"))
+    var flat = context.options
+    flat.latentDimensions = 2
+    flat.bound = context.options.bound.part(0.5)
+    context.options.progress("fitting a VAE with two latent dimensions", 0)
+    let plane: VAE
+    if latents == 2 {
+      plane = self
+    } else {
+      plane = try VAE(VAERung.configuration(context.train, flat, arePictures: true), seed: context.options.seed)
+      _ = try GradientRung.train(
+        plane, context.train, flat, arePictures: true, what: "a VAE with two latent dimensions")
+    }
+    let manifold = try plane.manifold(side: 16).pictures(side: side)
+    figures.append(
+      .picture(
+        Picture.grid(manifold, columns: 16, spacing: 0), scale: max(1, 40 / side),
+        caption: """
+          A VAE whose code has only two numbers, as a map: each picture is decoded from its place in the plane. \
+          Neighbours look alike, and every place decodes to something.
+          """))
+    return figures
+  }
+}
+
+extension GaussianMixtureVAE: IllustratedModel {
+  /// A row for each component: training pictures that it holds most certainly, then draws from it.
+  func figures(_ context: LadderFigure.Context) throws(PipelineError) -> [LadderFigure] {
+    var figures = [context.fitted.lossFigure()].compactMap(\.self)
+    guard let side = context.side else { return figures }
+    let shown = context.train.spread(over: 2000)
+    let responsibilities = try responsibilities(shown)
+    let clusters = try cluster(shown)
+    let sizes = (0..<components).map { k in clusters.count { $0 == k } }
+    let used = sizes.indices.filter { sizes[$0] > 0 }.sorted { sizes[$0] > sizes[$1] }
+    var rows: [Picture] = []
+    for k in used {
+      let members = clusters.indices.filter { clusters[$0] == k }
+        .sorted { responsibilities[$0, k] > responsibilities[$1, k] }
+      let pictures = shown.selecting(members.prefix(6)).pictures(side: side)
+      rows += pictures + (pictures.count..<7).map { _ in Picture(width: side, height: side, color: .white) }
+      rows += try sample(6, component: k, seed: context.options.seed).pictures(side: side)
+    }
+    figures.append(
+      .picture(
+        Picture.grid(rows, columns: 13, spacing: 2), scale: max(1, 64 / side),
+        caption: """
+          A row for each component in use, the most frequent first: on the left training pictures that were sorted into it, \
+          on the right draws from it alone. Nobody has told the model what kinds there are.
+          """))
+    return figures
+  }
+}
+
+extension HierarchicalVAE: IllustratedModel {
+  /// What each level has to say, and draws at lower temperatures.
+  func figures(_ context: LadderFigure.Context) throws(PipelineError) -> [LadderFigure] {
+    let side = context.side ?? 0
+    var figures = [context.fitted.lossFigure()].compactMap(\.self)
+    let levels = configuration.levels
+    let pictures = try sample(
+      24, seed: context.options.seed &+ 1, temperatures: Array(repeating: 0.7, count: levels), showsMeans: true)
+    figures.append(
+      .picture(
+        Picture.grid(pictures.pictures(side: side), columns: 12, spacing: 2), scale: max(1, 64 / side),
+        caption: "Draws at temperature 0.7, without the noise of single pixels: likelier and less varied"))
+    let bounds = try self.bounds(context.train.spread(over: 64), seed: context.options.seed)
+    let bits = (0..<levels).map { level in
+      bounds.map { $0.kl[level] }.mean / log(2) / Double(dimensions)
+    }
+    let coarsest = (side / configuration.patchSize) >> (levels - 1)
+    figures.append(
+      .drawing(
+        BarChart(
+          title: "What each level says of a picture, bits a dimension",
+          bars: bits.enumerated().map {
+            let cells = coarsest << $0
+            return .init(name: "\(cells)×\(cells) cells", value: max(0, $1), label: String(format: "%.3f", $1))
+          }
+        ).drawing(), caption: "The divergence of each level's posterior from its prior. A level with none is not used.")
+    )
+    return figures
+  }
+}
+
+extension TwoStageModel: IllustratedModel {
+  /// Pictures decoded from the coarsest level of a hierarchy of tokens, from the two coarsest and so on.
+  func figures(_ context: LadderFigure.Context) throws(PipelineError) -> [LadderFigure] {
+    let side = context.side ?? 0
+    let grids = configuration.priors.map { "\($0.gridSide)×\($0.gridSide)" }
+    guard grids.count > 1 else { return [] }
+    let shown = context.train.spread(over: 12)
+    let decoded = try decodedLevelByLevel(shown)
+    let rows = decoded.cumulative.flatMap { $0.pictures(side: side) } + shown.pictures(side: side)
+    let levels = grids.indices.map { grids[...$0].joined(separator: " and ") }.joined(separator: ", then of ")
+    return [
+      .picture(
+        Picture.grid(rows, columns: shown.rows, spacing: 2), scale: max(1, 64 / side),
+        caption: "Training pictures decoded level by level: of the tokens of \(levels); in the last row the pictures "
+          + "themselves. The coarse level says what and where, the finer ones how it looks in detail.")
+    ]
+  }
+}
+
+extension MixtureAutoEncoder: IllustratedModel {
+  func figures(_ context: LadderFigure.Context) -> [LadderFigure] {
+    [context.fitted.lossFigure(unit: "mean squared error")].compactMap(\.self)
+  }
+}
+
+extension FittedRung {
+  fileprivate func lossFigure(unit: String = "nats a dimension") -> LadderFigure? {
+    if lossCurve.count < 3 { return nil }
+    return .drawing(
+      LineChart(
+        title: "Learning", xLabel: "seconds", yLabel: "training loss",
+        series: [.init(name: "training loss, \(unit)", points: lossCurve.map { ($0.seconds, $0.loss) })]
+      ).drawing(),
+      caption: "The loss over training: where it still falls at the end, more time would help.")
+  }
+}
