@@ -32,6 +32,30 @@ struct FrontDoorTests {
     #expect(shown.count == 64 && shown.last == drawn[0] && shown[0] != drawn[0])
   }
 
+  @Test func bothStagesAreTrainedAndMeasured() throws {
+    let folder = FileManager.default.temporaryDirectory.appending(path: "front-door-\(UUID())")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    for (name, color) in [
+      ("red", Picture.Color(red: 230, green: 30, blue: 30)), ("blue", .init(red: 20, green: 40, blue: 220)),
+    ] {
+      try Picture(width: 64, height: 64, color: color).write(to: folder.appending(path: "\(name).png"))
+      try Data("a \(name) square\n".utf8).write(to: folder.appending(path: "\(name).txt"))
+    }
+    let dataSet = try PictureDataSet(contentsOf: folder, pictureSize: 64) { print($0) }
+    let resources = TrainingResources(
+      checkpoint: Checkpoint(folder.appending(path: "model")), dataSet: dataSet, threads: 2, precision: .bfloat16)
+    var settings = TrainingSettings()
+    (settings.preset, settings.batchSize, settings.bound, settings.vocabularySize) = (.tiny, 2, .steps(2), 280)
+    try ImageTokenizerTrainer(resources).train(settings: settings, resume: false)
+    try PriorTrainer(resources).train(settings: settings, resume: false)
+    let model = try TextToImageModel(contentsOf: folder.appending(path: "model"))
+    let evaluation = try #require(try Evaluator(model, dataSet).evaluate(.train))
+    #expect(evaluation.pictures == 2 && evaluation.reconstructionPsnrInDecibels > 0)
+    let ids = model.textEncoder.encode("a red square")
+    #expect(!ids.isEmpty)
+  }
+
   @Test func failuresAreOfOneType() {
     do throws(PipelineError) {
       _ = try TextToImageModel(contentsOf: URL(filePath: "nowhere"))

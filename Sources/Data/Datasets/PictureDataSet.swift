@@ -19,6 +19,13 @@ import Synchronization
 ///
 /// What cannot be used (a picture that is damaged or has no caption, a caption without a picture) is named through
 /// `report` and left out.
+///
+/// ```swift
+/// let dataSet = try PictureDataSet(contentsOf: URL(filePath: "pictures"), pictureSize: 64) { print($0) }
+/// for index in dataSet.indices(of: .validation) {
+///   let (caption, picture) = (dataSet.entries[index].captions[0], try dataSet.picture(at: index))
+/// }
+/// ```
 public final class PictureDataSet: Sendable {
   public let url: URL
   /// The side of the squares that ``picture(at:)`` returns, in pixels.

@@ -10,6 +10,11 @@ import HeapModule
 /// The ids are those that Hugging Face's `tokenizers` 0.23 gives with the file that ``write(to:)`` writes. Where the
 /// Unicode versions inside that library are older than Swift's, its versions count, so other releases of it may cut
 /// words of recently added scripts elsewhere.
+///
+/// ```swift
+/// let vocabulary = try BytePairEncoding.train(on: ["a red heart", "a red car"], vocabularySize: 280)
+/// let ids = vocabulary.encode("a red car")
+/// ```
 public struct BytePairEncoding: TextEncoder {
   /// Two neighbouring pieces that become one.
   struct Merge: Sendable, Equatable {

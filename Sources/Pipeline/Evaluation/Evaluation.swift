@@ -151,6 +151,10 @@ extension TextToImageModel {
 }
 
 /// Measures a model on a data set.
+///
+/// ```swift
+/// let evaluation = try Evaluator(model, dataSet).evaluate(.validation)
+/// ```
 public struct Evaluator {
   private let reconstructor: Reconstructor
   /// Both stages; nil where there is only the first.

@@ -42,6 +42,12 @@ public struct ImagePrompt: Sendable {
 }
 
 /// Both stages of a checkpoint, ready to draw.
+///
+/// ```swift
+/// let model = try TextToImageModel(contentsOf: URL(filePath: "checkpoints/emoji"))
+/// let pictures = try model.generate("a red heart", count: 4, options: .init(seed: 7))
+/// try pictures[0].write(to: URL(filePath: "heart.png"))
+/// ```
 public final class TextToImageModel {
   public let configuration: CheckpointConfiguration
   public let imageTokenizer: any ImageTokenizer

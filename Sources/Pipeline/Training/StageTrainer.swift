@@ -10,6 +10,15 @@ import Optimization
 import TensorCore
 
 /// What a training run of any stage works with.
+///
+/// ```swift
+/// let resources = TrainingResources(
+///   checkpoint: Checkpoint(URL(filePath: "checkpoints/mine")), dataSet: dataSet, threads: 2, precision: .bfloat16)
+/// var settings = TrainingSettings()
+/// settings.bound = .minutes(30)
+/// try ImageTokenizerTrainer(resources).train(settings: settings, resume: false)
+/// try PriorTrainer(resources).train(settings: settings, resume: false)
+/// ```
 public struct TrainingResources: Sendable {
   public var checkpoint: Checkpoint
   public var dataSet: PictureDataSet
