@@ -99,8 +99,8 @@ let package = Package(
     .target(
       name: "Evaluation",
       dependencies: [
-        "Basics", "Checkpoints", "Datasets", "Generation", "ImageTokenizers", "Imaging", "Pages", "Priors",
-        "TensorCore",
+        "Basics", "Checkpoints", "Datasets", "Generation", "ImageTokenizers", "Imaging", "LinearAlgebra", "Pages",
+        "Priors", "TensorCore",
       ], path: "Sources/Pipeline/Evaluation"),
     .target(
       name: "Training",
@@ -153,6 +153,7 @@ let package = Package(
       ], path: "Tests/PipelineTestSupport"),
     .testTarget(name: "BasicsTests", dependencies: ["Basics", "TensorCore", "TestSupport"]),
     .testTarget(name: "TensorCoreTests", dependencies: ["Basics", "ModelTestSupport", "Optimization", "TensorCore"]),
+    .testTarget(name: "LinearAlgebraTests", dependencies: ["Basics", "LinearAlgebra"]),
     .testTarget(name: "NNTests", dependencies: ["NN", "TensorCore"]),
     .testTarget(
       name: "OptimizationTests", dependencies: ["Basics", "ModelTestSupport", "NN", "Optimization", "TensorCore"]),

@@ -161,6 +161,9 @@ struct Evaluate: ParsableCommand {
     func percent(_ share: Double) -> String { String(format: "%.1f%%", 100 * share) }
     try Console.result("\(e.split.rawValue), \(e.pictures) pictures")
     try Console.result(String(format: "  reconstruction PSNR   %.2f dB", e.reconstructionPsnrInDecibels))
+    if let distance = e.reconstructionPatchDistance {
+      try Console.result(String(format: "  patch distance        %.3f (of reconstructions; 0 is as sharp)", distance))
+    }
     try Console.result(
       String(
         format: "  codebook perplexity   %.0f (%@ of the codes in use)", e.codebookPerplexity, percent(e.codebookUse)))

@@ -8,15 +8,26 @@ struct TrainTokenizer: ParsableCommand {
     abstract: "Stage 1: learns to turn pictures into tokens and back.")
 
   @Option(help: "How tokens are learnt.") var kind = ImageTokenizerKind.standard
+  @Option(
+    parsing: .unconditional,
+    help: "Pixels a side of the pictures, a multiple of 32 up to 512; the preset's unless given."
+  )
+  var pictureSize: Int?
+  @Option(
+    parsing: .unconditional,
+    help: "The share of the run, at its end, in which a discriminator makes reconstructions sharp; 0 leaves it out.")
+  var adversarial = TrainingSettings().adversarial
   @OptionGroup var training: TrainingOptions
 
   func run() throws {
     var settings = try training.settings(augmentation: TrainingSettings.standardAugmentation(of: .imageTokenizer))
     settings.imageTokenizerKind = kind
+    settings.pictureSize = pictureSize
+    settings.adversarial = adversarial
     try settings.validate()
     let checkpoint = training.checkpoint.forTraining()
     let resumed = training.resume ? try checkpoint.readConfigurationOfImageTokenizerTraining() : nil
-    let size = try (resumed?.imageTokenizer?.base ?? kind.preset(settings.chosenPreset)).layout.pictureSize
+    let size = try resumed?.imageTokenizer?.layout.pictureSize ?? settings.imageTokenizer().layout.pictureSize
     let resources = try training.resources(checkpoint, pictureSize: size, fit: resumed?.data?.fit)
     try ImageTokenizerTrainer(resources).train(settings: settings, resume: training.resume)
     try training.printResult(

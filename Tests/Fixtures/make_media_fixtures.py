@@ -132,6 +132,10 @@ def save_jpegs():
     y, x = numpy.mgrid[0:8, 0:16]
     rgb = numpy.stack([40 + 8 * x, 200 - 10 * y, 60 + 4 * x + 6 * y], 2)
     save("color.jpg", jpeg(Image.fromarray(rgb.astype(numpy.uint8))), rgb)
+    # Smooth, so that what is decoded scaled down is what averaging makes of the whole.
+    y, x = numpy.mgrid[0:88, 0:120]
+    smooth = numpy.stack([2 * x, 255 - 2 * y, 128 + 80 * numpy.sin(x / 9 + y / 13)], -1).clip(0, 255)
+    (FOLDER / "smooth.jpg").write_bytes(jpeg(Image.fromarray(smooth.astype(numpy.uint8))))
     save("jpeg-named.png", (FOLDER / "color.jpg").read_bytes(), rgb)
     grey = rgb[..., 0]
     save("grey.jpg", jpeg(Image.fromarray(grey.astype(numpy.uint8))), numpy.repeat(grey[..., None], 3, 2))

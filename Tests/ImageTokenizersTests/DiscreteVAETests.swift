@@ -26,9 +26,11 @@ struct DiscreteVAETests {
 
   private func loss(_ model: DiscreteVAE, precision: ElementType = .float32) throws -> ImageTokenizerLoss {
     let settings = try fixture.tensor("settings").scalars
+    let pictures = try fixture.tensor("pictures")
     return model.loss(
-      try fixture.tensor("pictures"), gumbel: try fixture.tensor("gumbel"), temperature: settings[0],
-      klWeight: settings[1], precision: precision)
+      model.forward(
+        pictures, gumbel: try fixture.tensor("gumbel"), temperature: settings[0], klWeight: settings[1],
+        precision: precision), pictures)
   }
 
   @Test func agreesWithPyTorch() throws {

@@ -3,7 +3,9 @@ import ModelTestSupport
 import NN
 import Testing
 
+@testable import Basics
 @testable import ImageTokenizers
+@testable import TensorCore
 
 /// What holds of every kind in the list.
 @Suite struct ImageTokenizerConfigurationTests {
@@ -26,10 +28,32 @@ import Testing
     #expect(try uncheckedFields(of: shape).isEmpty)
     let model = shape.makeModel(seed: 0)
     #expect(model.layout == shape.layout && model.tokenCount > 0)
-    #expect(shape.summary.contains("64×64 pixels in") && shape.summary.contains("\(shape.layout.gridSides[0])×"))
+    let size = shape.layout.pictureSize
+    #expect(
+      shape.summary.contains("\(size)×\(size) pixels in") && shape.summary.contains("\(shape.layout.gridSides[0])×"))
     let count = model.namedTensors().reduce(0) { $0 + $1.tensor.count }
     let least = shape.leastParameterCount
     #expect(least <= count && Double(least) > 0.9 * Double(count), "\(least) of \(count)")
+  }
+
+  @Test(arguments: ImageTokenizerKind.trainable, Preset.allCases)
+  func everySizeOfPicturesHasAShape(_ kind: ImageTokenizerKind, _ preset: Preset) throws {
+    for size in stride(from: 32, through: 512, by: 32) {
+      let shape = try kind.preset(preset, pictureSize: size)
+      try shape.validate()
+      #expect(shape.layout.pictureSize == size)
+      // What stage 2 has to learn grows much slower than the pictures.
+      let places = shape.layout.tokenCount / shape.layout.codesPerPlace
+      #expect(places <= (size <= 128 ? 320 : 1280), "\(places) places at \(size)")
+    }
+    #expect(try kind.preset(preset).layout.pictureSize == preset.pictureSize)
+    #expect(try Self.reconstructed(kind.preset(preset, pictureSize: 96)).shape == [1, 96, 96, 3])
+  }
+
+  private static func reconstructed(_ shape: some TrainableImageTokenizerConfiguration) -> Tensor {
+    let model = shape.makeModel(seed: 1)
+    let side = shape.layout.pictureSize
+    return model.decode(model.encode(.uniform([1, side, side, 3], seed: 1, stream: 1)))
   }
 
   @Test(arguments: ImageTokenizerKind.allCases) func smallPicturesHaveAGrid(_ kind: ImageTokenizerKind) throws {

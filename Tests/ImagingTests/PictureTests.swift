@@ -25,12 +25,25 @@ import Testing
     #expect(try #require(largest) <= 4)
   }
 
+  /// 120×88 pixels.
+  @Test(arguments: [(11, 1), (12, 2), (22, 2), (34, 4), (60, 6), (88, 8), (1000, 8)])
+  func aLargeJPEGIsDecodedScaledDown(least: Int, eighths: Int) throws {
+    let bytes = [UInt8](try Data(contentsOf: MediaFixture.url("smooth.jpg")))
+    let whole = try Picture(decoding: bytes, name: "smooth")
+    #expect(whole.width == 120 && whole.height == 88)
+    let picture = try Picture(decoding: bytes, name: "smooth", atLeast: least)
+    #expect(picture.width == 15 * eighths && picture.height == 11 * eighths)
+    let averaged = whole.resized(width: picture.width, height: picture.height)
+    let differences = zip(picture.pixels, averaged.pixels).map { abs(Int($0) - Int($1)) }
+    #expect(differences.reduce(0, +) < differences.count, "\(differences.reduce(0, +)) over \(differences.count)")
+  }
+
   @Test(arguments: [
     ("empty.png", "the file is empty"),
     ("not-a-picture.png", "not a PNG or JPEG picture"),
     ("truncated.png", "damaged PNG: the file ends early"),
     ("truncated.jpg", "damaged JPEG: the file ends early"),
-    ("huge.png", "the picture claims 50000×50000 pixels; at most 100 million are read"),
+    ("huge.png", "the picture claims 50000×50000 pixels; at most 128 million are read"),
   ])
   func badFilesAreNamedInOneLine(name: String, reason: String) throws {
     let url = MediaFixture.url(name)

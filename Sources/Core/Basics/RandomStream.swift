@@ -25,6 +25,10 @@ package struct RandomStream: Sendable, Equatable {
   package static let trainingNoise = RandomStream(0x70 << 56, bits: 56)
   /// By step.
   package static let codeRevival = RandomStream(0xC0DE << 40, bits: 40)
+  /// By the number of the weight.
+  package static let discriminatorWeights = RandomStream(0xD15C << 40, bits: 40)
+  /// By step.
+  package static let discriminatorAugmentation = RandomStream(0xD15D << 40, bits: 40)
   /// By the number of the picture.
   package static let drawnTokens = RandomStream(0x5A << 56, bits: 56)
 
@@ -67,15 +71,17 @@ package struct RandomStream: Sendable, Equatable {
   package static let rankerFailures = RandomStream(0x7A7 << 48, bits: 48)
   package static let priorDrawings = RandomStream(0xD2A << 48, bits: 48)
   package static let evaluatedCaptions = RandomStream(0xE7A1)
+  package static let evaluatedPatches = RandomStream(0xE7A2)
 
   /// All of them, for the test that no two ranges meet.
   package static let all: [RandomStream] = [
-    initialWeights, dropout, trainingNoise, codeRevival, drawnTokens, gaussianSamples, mixtureStarts, mixtureSamples,
+    initialWeights, dropout, trainingNoise, codeRevival, discriminatorWeights, discriminatorAugmentation, drawnTokens,
+    gaussianSamples, mixtureStarts, mixtureSamples,
     ppcaStart, ppcaSamples, vaeEvaluation, vaeLatents, vaeObservations, hierarchicalVAEEvaluation,
     hierarchicalVAELatents, hierarchicalVAEObservations, gaussianMixtureVAEEvaluation, gaussianMixtureVAELatents,
     gaussianMixtureVAEObservations, fittingNoise, fittingDequantization, heldOutDequantization, fittingOrder,
     tokenFittingOrder, ladderDequantization, ladderSplit, ladderShrinkage, ladderFigures, epochOrder, samples,
     keywordPairs, vocabularyTexts, captionTokens, imageCorruption, rankerPictures, rankerFailures, priorDrawings,
-    evaluatedCaptions,
+    evaluatedCaptions, evaluatedPatches,
   ]
 }

@@ -6,11 +6,15 @@ import TensorCore
 public struct Initializer: Sendable {
   /// Nil where the weights are read.
   private let seed: UInt64?
+  private let purpose: RandomStream
   private var weights: UInt64 = 0
 
-  public init(seed: UInt64) { self.seed = seed }
+  public init(seed: UInt64) { self.init(seed: seed, for: .initialWeights) }
 
-  private init() { seed = nil }
+  /// - Parameter purpose: of the random numbers, where a seed serves several models.
+  package init(seed: UInt64, for purpose: RandomStream) { (self.seed, self.purpose) = (seed, purpose) }
+
+  private init() { (seed, purpose) = (nil, .initialWeights) }
 
   /// For weights that are read from a file: no random numbers are drawn only to be written over.
   public static let unread = Initializer()
@@ -31,6 +35,6 @@ public struct Initializer: Sendable {
 
   private mutating func nextStream() -> UInt64 {
     defer { weights += 1 }
-    return RandomStream.initialWeights(weights)
+    return purpose(weights)
   }
 }

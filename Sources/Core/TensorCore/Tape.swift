@@ -59,8 +59,13 @@ public final class Tape {
   private var parameterVariables: [ObjectIdentifier: Variable] = [:]
   /// Where the gradients of parameters go; nil gives each its own memory.
   private let gradientMemory: ((Parameter) -> Tensor?)?
+  /// The parameters that are variables, the others being constants; nil where all are.
+  private let differentiable: Set<ObjectIdentifier>?
 
-  init(gradientMemory: ((Parameter) -> Tensor?)? = nil) { self.gradientMemory = gradientMemory }
+  init(differentiating parameters: [Parameter]? = nil, gradientMemory: ((Parameter) -> Tensor?)? = nil) {
+    differentiable = parameters.map { Set($0.map { ObjectIdentifier($0) }) }
+    self.gradientMemory = gradientMemory
+  }
 
   /// The tape that the calling thread records on, if any.
   static var current: Tape? {
@@ -84,9 +89,10 @@ public final class Tape {
     return try body()
   }
 
-  /// The place of a parameter on this tape.
-  func variable(of parameter: Parameter) -> Variable {
+  /// The place of a parameter on this tape; nil where it is a constant.
+  func variable(of parameter: Parameter) -> Variable? {
     if let variable = parameterVariables[ObjectIdentifier(parameter)] { return variable }
+    if let differentiable, !differentiable.contains(ObjectIdentifier(parameter)) { return nil }
     let variable = Variable(destination: gradientMemory?(parameter))
     parameterVariables[ObjectIdentifier(parameter)] = variable
     return variable
@@ -123,11 +129,14 @@ public final class Tape {
   }
 }
 
-/// The value of a scalar function and its gradients with respect to `inputs`, which may be of any shape.
+/// The value of a scalar function and its gradients with respect to `inputs`, which may be of any shape, and to
+/// `parameters`; all other parameters are constants. It may be taken in the midst of another function that is
+/// differentiated, which then sees constants.
+/// - Returns: the gradients of the inputs, then those of the parameters.
 public func valueAndGradient(
-  of inputs: [Tensor], _ function: ([Tensor]) throws -> Tensor
+  of inputs: [Tensor], parameters: [Parameter] = [], _ function: ([Tensor]) throws -> Tensor
 ) rethrows -> (value: Tensor, gradients: [Tensor]) {
-  let tape = Tape()
+  let tape = Tape(differentiating: parameters)
   let variables = inputs.map { _ in Variable() }
   let value = try tape.recording {
     try function(
@@ -141,7 +150,8 @@ public func valueAndGradient(
   let gradients = zip(inputs, variables).map { input, variable in
     variable.takeGradient() ?? .zeros(input.shape)
   }
-  return (value.detached(), gradients)
+  let others = parameters.map { tape.gradient(of: $0) ?? .zeros($0.shape) }
+  return (value.detached(), gradients + others)
 }
 
 /// The value of a scalar function and its gradients with respect to `parameters`.

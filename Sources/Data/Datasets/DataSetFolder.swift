@@ -8,17 +8,21 @@ struct PictureSource: Sendable {
   /// Where in the file the picture lies; nil for the whole file.
   package let part: Range<Int>?
 
+  /// - Parameters:
+  ///   - name: what the picture is called.
+  ///   - side: of the square that it becomes, in pixels. It is decoded twice as large, or larger.
   /// - Throws: `PipelineError` that calls the picture `name`.
-  package func picture(name: String) throws(PipelineError) -> Picture {
+  package func picture(name: String, for side: Int) throws(PipelineError) -> Picture {
     guard let part else {
       return try Picture(
-        decoding: InputFile.contents(of: url, maximumByteCount: Self.maximumByteCount), name: name)
+        decoding: InputFile.contents(of: url, maximumByteCount: Self.maximumByteCount), name: name, atLeast: 2 * side)
     }
     guard part.count <= Self.maximumByteCount else {
       throw PipelineError(.badData, "\(name): \(part.count) bytes; at most \(Self.maximumByteCount) are read")
     }
     return try Picture(
-      decoding: InputFile.contents(of: url, offset: part.lowerBound, byteCount: part.count), name: name)
+      decoding: InputFile.contents(of: url, offset: part.lowerBound, byteCount: part.count), name: name,
+      atLeast: 2 * side)
   }
 
   private static let maximumByteCount = 1 << 30

@@ -131,7 +131,8 @@ public final class PictureDataSet: Sendable {
   /// - Throws: `PipelineError` where the file turns out to be damaged or gone; never where all were decoded on opening.
   public func picture(at index: Int) throws(PipelineError) -> Picture {
     if let decoded { return decoded[index] }
-    return try sources[index].picture(name: entries[index].fileName).squared(side: pictureSize, fit: fit)
+    return try sources[index].picture(name: entries[index].fileName, for: pictureSize).squared(
+      side: pictureSize, fit: fit)
   }
 
   /// The picture, or nil where it is damaged, which is reported once.
@@ -169,7 +170,7 @@ public final class PictureDataSet: Sendable {
       DispatchQueue.concurrentPerform(iterations: count) { i in
         let result: Result<Picture, PipelineError>
         do throws(PipelineError) {
-          let picture = try items[i].source.picture(name: items[i].entry.fileName)
+          let picture = try items[i].source.picture(name: items[i].entry.fileName, for: pictureSize)
           result = .success(picture.squared(side: pictureSize, fit: fit))
         } catch {
           result = .failure(error)

@@ -26,8 +26,8 @@ public struct Picture: Sendable, Equatable {
     public static let black = Color(red: 0, green: 0, blue: 0)
   }
 
-  /// The most pixels that a picture file may claim; a larger one is refused before anything is allocated.
-  public static let maximumPixelCount = 100_000_000
+  /// The most pixels that a picture in memory has; a file that claims more is refused before anything is allocated.
+  public static let maximumPixelCount = 128_000_000
 
   /// - Precondition: `width` and `height` are positive and `pixels` holds `3 * width * height` bytes.
   public init(width: Int, height: Int, pixels: [UInt8]) {
@@ -65,13 +65,15 @@ public struct Picture: Sendable, Equatable {
   /// - Parameters:
   ///   - bytes: of a PNG or JPEG.
   ///   - name: what the error messages call the picture.
+  ///   - least: where the picture is only needed so large, in pixels of its shorter side: a JPEG is then decoded scaled down, but
+  ///     never below.
   /// - Throws: `PipelineError` of kind `.badData` where the bytes are empty, not a picture, damaged, cut short, or
   ///   claim more than ``maximumPixelCount`` pixels.
-  public init(decoding bytes: some ContiguousBytes, name: String) throws(PipelineError) {
+  public init(decoding bytes: some ContiguousBytes, name: String, atLeast least: Int? = nil) throws(PipelineError) {
     // `withUnsafeBytes` does not carry typed throws.
     let result: Result<Picture, PipelineError> = bytes.withUnsafeBytes { buffer in
       do throws(PipelineError) {
-        return .success(try Self.decode(buffer.bindMemory(to: UInt8.self), name: name))
+        return .success(try Self.decode(buffer.bindMemory(to: UInt8.self), least: least, name: name))
       } catch {
         return .failure(error)
       }
@@ -79,25 +81,28 @@ public struct Picture: Sendable, Equatable {
     self = try result.get()
   }
 
-  private static func decode(_ bytes: UnsafeBufferPointer<UInt8>, name: String) throws(PipelineError) -> Picture {
+  private static func decode(
+    _ bytes: UnsafeBufferPointer<UInt8>, least: Int?, name: String
+  ) throws(PipelineError) -> Picture {
     guard !bytes.isEmpty else { throw PipelineError(.badData, "\(name): the file is empty") }
     if PNG.isPNG(bytes) { return try PNG.decode(bytes, name: name) }
-    if JPEG.isJPEG(bytes) { return try JPEG.decode(bytes, name: name) }
+    if JPEG.isJPEG(bytes) { return try JPEG.decode(bytes, least: least, name: name) }
     throw PipelineError(.badData, "\(name): not a PNG or JPEG picture")
   }
 
   /// Refuses what would take unreasonable amounts of memory.
   /// - Throws: `PipelineError` of kind `.badData`.
-  static func checkSize(width: Int, height: Int, name: String) throws(PipelineError) {
+  static func checkSize(
+    width: Int, height: Int, atMost maximum: Int = maximumPixelCount, name: String
+  ) throws(PipelineError) {
     guard width > 0, height > 0 else {
       throw PipelineError(.badData, "\(name): the picture claims a size of \(width)×\(height)")
     }
     let (count, overflow) = width.multipliedReportingOverflow(by: height)
-    guard !overflow, count <= maximumPixelCount else {
+    guard !overflow, count <= maximum else {
       throw PipelineError(
         .badData,
-        "\(name): the picture claims \(width)×\(height) pixels; at most \(maximumPixelCount / 1_000_000) million are read"
-      )
+        "\(name): the picture claims \(width)×\(height) pixels; at most \(maximum / 1_000_000) million are read")
     }
   }
 

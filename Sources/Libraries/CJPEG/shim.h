@@ -64,10 +64,11 @@ static inline int dalle_jpeg_read_size(const uint8_t *bytes, size_t count, uint3
   return 0;
 }
 
-/// Decodes to 8-bit samples. `channels` receives 3 for RGB, 4 for CMYK in which 255 is full ink, and -4 for CMYK in
-/// which 0 is full ink, as Adobe's programs write it. `samples` holds 4 * width * height bytes.
+/// Decodes to 8-bit samples, `eighths` of 8 along each axis, which is ⌈side * eighths / 8⌉. `channels` receives 3 for RGB, 4 for
+/// CMYK in which 255 is full ink, and -4 for CMYK in which 0 is full ink, as Adobe's programs write it. `samples` holds
+/// 4 * width * height bytes, and these are the sizes of what is decoded.
 static inline int dalle_jpeg_decode(const uint8_t *bytes, size_t count, uint32_t width, uint32_t height,
-                                    uint8_t *samples, int *channels, char *message) {
+                                    unsigned eighths, uint8_t *samples, int *channels, char *message) {
   struct jpeg_decompress_struct info;
   dalle_jpeg_errors errors;
   memset(&info, 0, sizeof info);
@@ -82,6 +83,8 @@ static inline int dalle_jpeg_decode(const uint8_t *bytes, size_t count, uint32_t
   int is_cmyk = info.jpeg_color_space == JCS_CMYK || info.jpeg_color_space == JCS_YCCK;
   info.out_color_space = is_cmyk ? JCS_CMYK : JCS_RGB;
   *channels = !is_cmyk ? 3 : info.saw_Adobe_marker ? -4 : 4;
+  info.scale_num = eighths;
+  info.scale_denom = 8;
   jpeg_start_decompress(&info);
   if (info.output_width != width || info.output_height != height) ERREXIT(&info, JERR_BAD_STATE);
   size_t row_bytes = (size_t)width * (size_t)info.output_components;

@@ -79,7 +79,7 @@ public struct DiscreteVAE: TrainableImageTokenizer {
   public func decode(_ tokens: [Int32]) -> Tensor {
     let side = configuration.gridSide
     let codes = embedding(codeVectors, tokens: tokens, shape: [tokens.count / tokenCount, side, side])
-    return distribution(codes, precision: .float32).mode
+    return distribution(decoder.features(codes, precision: .float32)).mode
   }
 
   /// e, [K, E], rows of length one.
@@ -91,20 +91,20 @@ public struct DiscreteVAE: TrainableImageTokenizer {
     return linear(z, weight: codeVectors.cast(to: precision), as: .float32) * configuration.logitScale
   }
 
-  /// p(x | code vectors [B, side, side, E])
-  private func distribution(_ codes: Tensor, precision: ElementType) -> LogitLaplace {
+  /// p(x | code vectors), of what the decoder's last layer is given.
+  private func distribution(_ features: Tensor) -> LogitLaplace {
     let (side, patch) = (configuration.gridSide, configuration.patchSize)
-    let outputs = decoder(codes, precision: precision).reshaped([-1, 2, 3 * patch * patch])
+    let outputs = decoder.result(of: features).reshaped([-1, 2, 3 * patch * patch])
     func pixels(_ part: Int) -> Tensor {
       outputs.positions(part..<part + 1).reshaped([-1, side, side, 3 * patch * patch]).depthToSpace(patch)
     }
     return LogitLaplace(mean: pixels(0), logScale: pixels(1))
   }
 
-  public func loss(_ pictures: Tensor, step: ImageTokenizerStep) -> ImageTokenizerLoss {
+  public func forward(_ pictures: Tensor, step: ImageTokenizerStep) -> ImageTokenizerForward {
     let side = configuration.gridSide
     let (temperature, klWeight) = schedules(progress: step.progress)
-    return loss(
+    return forward(
       pictures, gumbel: .gumbel([pictures.shape[0], side, side, configuration.codes], step.noise),
       temperature: temperature, klWeight: klWeight, precision: step.precision)
   }
@@ -123,26 +123,32 @@ public struct DiscreteVAE: TrainableImageTokenizer {
   }
 
   /// - Parameter gumbel: g, [B, side, side, K].
-  func loss(
+  func forward(
     _ pictures: Tensor, gumbel: Tensor, temperature: Float, klWeight: Float, precision: ElementType
-  ) -> ImageTokenizerLoss {
+  ) -> ImageTokenizerForward {
     let (K, E, side) = (configuration.codes, configuration.codeDimensions, configuration.gridSide)
     let logits = logits(pictures, precision: precision)
     let relaxed = ((logits + gumbel) * (1 / temperature)).softmax()
     let codes = matrixProduct(
       relaxed.reshaped([-1, K]).cast(to: precision), codeVectors.cast(to: precision)
     ).reshaped([-1, side, side, E])
-    let distribution = distribution(codes, precision: precision)
     // Divided by the number of pixel channels, which a token has 3·patch² of: the sum over a picture would have gradients
     // as large as the picture (appendix A.2).
     let channelsPerToken = Float(3 * configuration.patchSize * configuration.patchSize)
-    let total =
-      distribution.negativeLogLikelihood(of: pictures)
-      + klFromUniform(logits: logits) * (klWeight / channelsPerToken)
-    let error = withoutRecording { meanSquaredError(distribution.mode, pictures) }
-    return ImageTokenizerLoss(
-      total: total, meanSquaredError: error.item, tokens: largestElements(logits), statistics: [])
+    return ImageTokenizerForward(
+      features: decoder.features(codes, precision: precision),
+      regularization: klFromUniform(logits: logits) * (klWeight / channelsPerToken), tokens: largestElements(logits),
+      statistics: [])
   }
+
+  public func reconstruction(of features: Tensor, _ pictures: Tensor) -> ImageTokenizerReconstruction {
+    let distribution = distribution(features)
+    let error = withoutRecording { meanSquaredError(distribution.mode, pictures) }
+    return ImageTokenizerReconstruction(
+      loss: distribution.negativeLogLikelihood(of: pictures), pictures: distribution.mode, meanSquaredError: error.item)
+  }
+
+  public var lastLayer: [Parameter] { decoder.lastLayer }
 
   public func finishStep(_ statistics: [[NamedTensor]], step: Int, seed: UInt64) {}
 }
@@ -204,8 +210,11 @@ extension DiscreteVAE.Configuration {
   public static let kind = "dvae"
   public static let title = "discrete VAE"
 
-  public static func preset(_ preset: Preset) -> Self {
+  public static func preset(_ preset: Preset, pictureSize: Int) -> Self {
     var c = Self()
+    (c.pictureSize, c.patchSize) = (pictureSize, pictureSize / places(pictureSize: pictureSize))
+    // As strong against a pixel as the paper's β is, whose tokens stand for 8×8 of them.
+    c.klWeight *= Float(c.patchSize * c.patchSize) / 64
     switch preset {
     case .tiny: (c.channels, c.blocks, c.codes) = (128, 2, 512)
     case .small: (c.channels, c.blocks) = (256, 2)

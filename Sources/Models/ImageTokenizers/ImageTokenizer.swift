@@ -21,11 +21,20 @@ public protocol ImageTokenizer: Sendable {
 
 /// An image tokenizer that learns from pictures: VQ-VAE, VQ-VAE-2 and the discrete VAE are three ways to do so.
 public protocol TrainableImageTokenizer: ImageTokenizer, ConfiguredModule {
-  /// The training loss of one shard, a scalar on the current tape.
+  /// The forward pass in training, up to the decoder's last layer, on the current tape.
   /// - Parameters:
-  ///   - pictures: [B, S, S, 3] in [0, 1].
+  ///   - pictures: one shard's, [B, S, S, 3] in [0, 1].
   ///   - step: where the run stands.
-  func loss(_ pictures: Tensor, step: ImageTokenizerStep) -> ImageTokenizerLoss
+  func forward(_ pictures: Tensor, step: ImageTokenizerStep) -> ImageTokenizerForward
+
+  /// The decoder's last layer.
+  /// - Parameters:
+  ///   - features: what ``forward(_:step:)`` gave.
+  ///   - pictures: what they are to become.
+  func reconstruction(of features: Tensor, _ pictures: Tensor) -> ImageTokenizerReconstruction
+
+  /// The parameters of the decoder's last layer, by whose gradients the weight of a discriminator is chosen.
+  var lastLayer: [Parameter] { get }
 
   /// Changes what no gradient changes, after an optimizer step.
   /// - Parameters:
@@ -64,7 +73,46 @@ public struct ImageTokenizerStep: Sendable {
   }
 }
 
-/// What an image tokenizer's forward pass in training gives.
+/// What an image tokenizer's forward pass in training gives before the decoder's last layer.
+public struct ImageTokenizerForward {
+  /// What goes into that layer.
+  public let features: Tensor
+  /// The part of the loss that does not look at pixels, a scalar: the codes' commitment, or their divergence.
+  public let regularization: Tensor
+  /// The tokens chosen, to see how many are in use.
+  public let tokens: [Int32]
+  /// What the shard leaves behind for ``TrainableImageTokenizer/finishStep(_:step:seed:)``, besides its gradients.
+  public let statistics: [NamedTensor]
+}
+
+/// What the decoder's last layer makes of that.
+public struct ImageTokenizerReconstruction {
+  /// The mean over the shard's pictures, a scalar.
+  public let loss: Tensor
+  /// x̂, [B, S, S, 3], mostly within [0, 1].
+  public let pictures: Tensor
+  /// A pixel channel, for pixels in [0, 1].
+  public let meanSquaredError: Float
+}
+
+extension TrainableImageTokenizer {
+  /// The training loss of one shard, on the current tape.
+  /// - Parameters:
+  ///   - pictures: [B, S, S, 3] in [0, 1].
+  ///   - step: where the run stands.
+  public func loss(_ pictures: Tensor, step: ImageTokenizerStep) -> ImageTokenizerLoss {
+    loss(forward(pictures, step: step), pictures)
+  }
+
+  func loss(_ forward: ImageTokenizerForward, _ pictures: Tensor) -> ImageTokenizerLoss {
+    let reconstruction = reconstruction(of: forward.features, pictures)
+    return ImageTokenizerLoss(
+      total: reconstruction.loss + forward.regularization, meanSquaredError: reconstruction.meanSquaredError,
+      tokens: forward.tokens, statistics: forward.statistics)
+  }
+}
+
+/// What an image tokenizer's whole forward pass in training gives.
 public struct ImageTokenizerLoss {
   /// The mean over the shard's pictures, a scalar.
   public let total: Tensor

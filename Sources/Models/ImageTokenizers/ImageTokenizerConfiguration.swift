@@ -14,6 +14,10 @@ public protocol ImageTokenizerConfiguration: ListedConfiguration {
 public protocol TrainableImageTokenizerConfiguration: ImageTokenizerConfiguration, TrainableConfiguration {
   associatedtype Model: TrainableImageTokenizer where Model.Configuration == Self
 
+  /// The shape of a preset for pictures of a size, a multiple of 32 pixels a side: so many places of tokens as stage 2 can learn,
+  /// and convolutions as fine as pay.
+  static func preset(_ preset: Preset, pictureSize: Int) -> Self
+
   /// The shape for pictures of some dozen pixels a side, such as digits; nil where pictures of that size have no grid that does.
   static func small(pictureSize: Int) -> Self?
 }
@@ -34,7 +38,21 @@ public enum ImageTokenizerKinds: ModelKinds {
 public typealias ImageTokenizerKind = Kind<ImageTokenizerKinds>
 public typealias AnyImageTokenizerConfiguration = AnyConfiguration<ImageTokenizerKinds>
 
+extension Preset {
+  /// Pixels a side of the pictures, where nothing is said.
+  public var pictureSize: Int { self == .base ? 128 : 64 }
+}
+
 extension ImageTokenizerKind {
+  /// The shape of a preset for pictures of a size; see ``TrainableImageTokenizerConfiguration/preset(_:pictureSize:)``.
+  /// - Throws: `PipelineError` of kind `.usage` where models of this kind are not trained here.
+  public func preset(
+    _ preset: Preset, pictureSize: Int
+  ) throws(PipelineError) -> any TrainableImageTokenizerConfiguration {
+    guard let type = type as? any TrainableImageTokenizerConfiguration.Type else { return try self.preset(preset) }
+    return type.preset(preset, pictureSize: pictureSize)
+  }
+
   /// The shape of this kind for small pictures; see ``TrainableImageTokenizerConfiguration/small(pictureSize:)``.
   public func small(pictureSize: Int) -> AnyImageTokenizerConfiguration? {
     guard let type = type as? any TrainableImageTokenizerConfiguration.Type else { return nil }
@@ -43,6 +61,8 @@ extension ImageTokenizerKind {
 }
 
 extension TrainableImageTokenizerConfiguration {
+  public static func preset(_ preset: Preset) -> Self { self.preset(preset, pictureSize: preset.pictureSize) }
+
   public func makeModel(_ initializer: Initializer) -> Model { Model(self, initializer) }
 
   /// A model with initial weights.
@@ -66,6 +86,10 @@ extension TrainableImageTokenizerConfiguration {
     try check("codes", codes, in: 2...1 << 20)
     try check("code_dimensions", codeDimensions, in: 1...4096)
   }
+
+  /// Places a side of the token grid for pictures of a size. Stage 2 takes as long as there are places, so there are eight as
+  /// long as codes can say what these hold.
+  static func places(pictureSize: Int) -> Int { pictureSize <= 128 ? 8 : 16 }
 
   /// Pixels a side of the largest patch that leaves a small picture eight places a side, in an even number where `isEven`; nil
   /// where there is none.

@@ -63,13 +63,19 @@ struct PatchNetwork: PictureNetwork {
       stemGain: Float(inputs).squareRoot(), outputKernel: 3, outputGain: 0.3, &initializer)
   }
 
-  func callAsFunction(_ input: Tensor, precision: ElementType) -> Tensor {
-    var features = ends.takesPixels ? input.centred() : input
-    if ends.gathered > 1 { features = features.spaceToDepth(ends.gathered) }
-    var x = stem(features.cast(to: precision), as: .float32)
+  func features(_ input: Tensor, precision: ElementType) -> Tensor {
+    var inner = ends.takesPixels ? input.centred() : input
+    if ends.gathered > 1 { inner = inner.spaceToDepth(ends.gathered) }
+    var x = stem(inner.cast(to: precision), as: .float32)
     for block in blocks { x = block(x, precision: precision) }
-    var result = output(norm(x, as: precision), as: .float32)
+    return norm(x, as: precision)
+  }
+
+  func result(of features: Tensor) -> Tensor {
+    var result = output(features, as: .float32)
     if ends.scattered > 1 { result = result.depthToSpace(ends.scattered) }
     return ends.givesPixels ? result.uncentred() : result
   }
+
+  var lastLayer: [Parameter] { output.parameters() }
 }

@@ -21,13 +21,17 @@ struct StridedEncoder: PictureNetwork {
     output = Conv2d(c.channels, c.networkDimensions, kernel: 1, &initializer)
   }
 
-  func callAsFunction(_ pictures: Tensor, precision: ElementType) -> Tensor {
+  func features(_ pictures: Tensor, precision: ElementType) -> Tensor {
     var x = pictures.centred().cast(to: precision)
     for convolution in downsampling { x = convolution(x).applying(.relu) }
     x = middle(x)
     for block in blocks { x = block(x) }
-    return output(x.applying(.relu), as: .float32)
+    return x.applying(.relu)
   }
+
+  func result(of features: Tensor) -> Tensor { output(features, as: .float32) }
+
+  var lastLayer: [Parameter] { output.parameters() }
 }
 
 /// Code vectors [B, side, side, E] → pixels [B, S, S, 3].
@@ -47,14 +51,18 @@ struct StridedDecoder: PictureNetwork {
     }
   }
 
-  func callAsFunction(_ codes: Tensor, precision: ElementType) -> Tensor {
+  func features(_ codes: Tensor, precision: ElementType) -> Tensor {
     var x = middle(codes.cast(to: precision))
     for block in blocks { x = block(x) }
-    for (i, convolution) in upsampling.enumerated() {
-      x = convolution(x.applying(.relu), as: i == upsampling.count - 1 ? .float32 : precision)
-    }
-    return x.uncentred()
+    for convolution in upsampling.dropLast() { x = convolution(x.applying(.relu), as: precision) }
+    return x.applying(.relu)
   }
+
+  func result(of features: Tensor) -> Tensor {
+    upsampling[upsampling.count - 1](features, as: .float32).uncentred()
+  }
+
+  var lastLayer: [Parameter] { upsampling[upsampling.count - 1].parameters() }
 }
 
 /// x + conv1×1(relu(conv3×3(relu(x)))), all in x's type.

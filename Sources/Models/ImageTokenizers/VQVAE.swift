@@ -109,11 +109,11 @@ public struct VQVAE: TrainableImageTokenizer {
     return l2Normalized(r > 1 ? outputs.spaceToDepth(r) : outputs)
   }
 
-  /// x̂
-  private func picture(_ codes: Tensor, precision: ElementType) -> Tensor {
+  /// What the decoder's last layer makes x̂ of.
+  private func features(_ codes: Tensor, precision: ElementType) -> Tensor {
     let r = configuration.placeSide
     // Parts of unit vectors, which the decoder expects to have length one.
-    return decoder(r > 1 ? codes.depthToSpace(r) * Float(r) : codes, precision: precision)
+    return decoder.features(r > 1 ? codes.depthToSpace(r) * Float(r) : codes, precision: precision)
   }
 
   private var quantizers: [VectorQuantizer] { [quantizer] + refinements }
@@ -153,23 +153,30 @@ public struct VQVAE: TrainableImageTokenizer {
       let level = stride(from: d, to: tokens.count, by: D).map { tokens[$0] - Int32(d * configuration.codes) }
       return quantizer.vectors(level, shape: shape)
     }
-    return picture(codes.dropFirst().reduce(codes[0], +), precision: .float32)
+    return decoder.result(of: features(codes.dropFirst().reduce(codes[0], +), precision: .float32))
   }
 
-  public func loss(_ pictures: Tensor, step: ImageTokenizerStep) -> ImageTokenizerLoss {
+  public func forward(_ pictures: Tensor, step: ImageTokenizerStep) -> ImageTokenizerForward {
     let z = codeVectors(pictures, precision: step.precision)
     let levels = quantized(z)
     let codes = levels.dropFirst().reduce(levels[0].codes) { $0 + $1.codes }
-    let reconstruction = picture(codes.straightThrough(to: z), precision: step.precision)
-    let error = meanSquaredError(reconstruction, pictures)
+    let features = features(codes.straightThrough(to: z), precision: step.precision)
     // The mean over elements times E is the mean squared distance of a vector from its code.
     let commitment = meanSquaredError(z, codes) * Float(configuration.codeDimensions)
-    return ImageTokenizerLoss(
-      // Pixels in [-1, 1] would have four times the error that pixels in [0, 1] have; β is meant for those.
-      total: error * 4 + commitment * (configuration.commitment / 4), meanSquaredError: error.item,
+    return ImageTokenizerForward(
+      features: features, regularization: commitment * (configuration.commitment / 4),
       tokens: tokens(levels.map(\.indices)),
       statistics: quantizers.statistics(levels.map { ($0.residual, $0.indices) }))
   }
+
+  public func reconstruction(of features: Tensor, _ pictures: Tensor) -> ImageTokenizerReconstruction {
+    let reconstruction = decoder.result(of: features)
+    let error = meanSquaredError(reconstruction, pictures)
+    // Pixels in [-1, 1] would have four times the error that pixels in [0, 1] have; β is meant for those.
+    return ImageTokenizerReconstruction(loss: error * 4, pictures: reconstruction, meanSquaredError: error.item)
+  }
+
+  public var lastLayer: [Parameter] { decoder.lastLayer }
 
   public func finishStep(_ statistics: [[NamedTensor]], step: Int, seed: UInt64) {
     quantizers.update(statistics, step: step, seed: seed)
@@ -178,24 +185,44 @@ public struct VQVAE: TrainableImageTokenizer {
 
 /// One side of an auto-encoder of pictures. Pixels are in [0, 1], code vectors of any length.
 public protocol PictureNetwork: Module, Sendable {
+  /// What goes into the last layer.
+  /// - Parameters:
+  ///   - x: [B, H, W, C], float32: pictures or code vectors.
+  ///   - precision: the type of the operands of products, and of what is returned.
+  func features(_ x: Tensor, precision: ElementType) -> Tensor
+  /// What the last layer makes of it, float32.
+  func result(of features: Tensor) -> Tensor
+  /// The last layer's weight and bias.
+  var lastLayer: [Parameter] { get }
+}
+
+extension PictureNetwork {
   /// - Parameters:
   ///   - x: [B, H, W, C]: pictures or code vectors.
   ///   - precision: the type of the operands of products; what comes in and goes out is float32.
-  func callAsFunction(_ x: Tensor, precision: ElementType) -> Tensor
+  public func callAsFunction(_ x: Tensor, precision: ElementType) -> Tensor {
+    result(of: features(x, precision: precision))
+  }
 }
 
 extension VQVAE.Configuration {
   public static let kind = "vqvae"
   public static let title = "VQ-VAE"
 
-  public static func preset(_ preset: Preset) -> Self {
+  public static func preset(_ preset: Preset, pictureSize: Int) -> Self {
     var c = Self()
+    (c.pictureSize, c.patchSize) = (pictureSize, pictureSize / places(pictureSize: pictureSize))
     switch preset {
     case .tiny: (c.channels, c.blocks, c.codes) = (128, 2, 512)
     case .small: (c.channels, c.blocks) = (256, 2)
-    // 8×8 places of four residual codes reconstruct as well as 16×16 tokens and leave the prior a sequence of 64.
+    // 8×8 places of four residual codes reconstruct 64×64 pixels as well as 16×16 tokens and leave the prior a sequence of 64.
     // Convolutions at the grid of 16×16, where they reconstruct best in a fixed time.
-    case .base: (c.convolutionPatchSize, c.channels, c.blocks, c.depth) = (4, 128, 2, 4)
+    case .base where pictureSize <= 64:
+      (c.convolutionPatchSize, c.channels, c.blocks, c.depth) = (c.patchSize / 2, 128, 2, 4)
+    // Of four times the pixels each place has twice as much to say, and convolutions pay at the grid of 32×32.
+    case .base:
+      (c.convolutionPatchSize, c.channels, c.blocks) = (pictureSize / 32, 96, 2)
+      (c.depth, c.codeDimensions) = pictureSize <= 128 ? (8, 64) : (4, 32)
     }
     return c
   }

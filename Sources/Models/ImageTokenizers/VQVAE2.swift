@@ -129,14 +129,14 @@ public struct VQVAE2: TrainableImageTokenizer {
     return context.map { own + $0 } ?? own
   }
 
-  /// x̂ from the codes of all levels.
-  private func picture(_ codes: [Tensor], precision: ElementType) -> Tensor {
+  /// What the decoder's last layer makes x̂ of, from the codes of all levels.
+  private func features(_ codes: [Tensor], precision: ElementType) -> Tensor {
     var context: Tensor?
     for l in codes.indices.dropLast() {
       context = contexts[l](joined(codes[l], context, level: l, precision: precision), precision: precision)
     }
     let last = codes.count - 1
-    return decoder(joined(codes[last], context, level: last, precision: precision), precision: precision)
+    return decoder.features(joined(codes[last], context, level: last, precision: precision), precision: precision)
   }
 
   /// The mean of a level's codes, weighted by their use, [1, E].
@@ -210,7 +210,7 @@ public struct VQVAE2: TrainableImageTokenizer {
         quantizers[l].vectors(indices, shape: [B, side, side]), level: l,
         isKept: Array(repeating: kept.contains(l), count: B))
     }
-    return picture(codes, precision: .float32)
+    return decoder.result(of: features(codes, precision: .float32))
   }
 
   // MARK: - Training
@@ -232,31 +232,36 @@ public struct VQVAE2: TrainableImageTokenizer {
     }
   }
 
-  public func loss(_ pictures: Tensor, step: ImageTokenizerStep) -> ImageTokenizerLoss {
-    loss(
+  public func forward(_ pictures: Tensor, step: ImageTokenizerStep) -> ImageTokenizerForward {
+    forward(
       pictures, kept: keptLevels(pictures: pictures.shape[0], noise: step.noise), precision: step.precision)
   }
 
   /// - Parameter kept: the levels that each picture is decoded from.
-  func loss(
-    _ pictures: Tensor, kept: [Set<Int>], precision: ElementType
-  ) -> ImageTokenizerLoss {
+  func forward(_ pictures: Tensor, kept: [Set<Int>], precision: ElementType) -> ImageTokenizerForward {
     let levels = levels(of: pictures, precision: precision)
     let codes = levels.enumerated().map { l, level in
       masked(level.codes, level: l, isKept: kept.map { $0.contains(l) })
     }
-    let error = meanSquaredError(picture(codes, precision: precision), pictures)
-    // As in VQ-VAE: pixels in [-1, 1] would have four times the error that pixels in [0, 1] have; β is meant for those.
-    var total = error * 4
-    for level in levels {
-      let commitment = meanSquaredError(level.vectors, level.codes.detached()) * Float(configuration.codeDimensions)
-      total = total + commitment * (configuration.commitment / 4)
+    let features = features(codes, precision: precision)
+    let commitments = levels.map { level in
+      meanSquaredError(level.vectors, level.codes.detached())
+        * (Float(configuration.codeDimensions) * configuration.commitment / 4)
     }
-    return ImageTokenizerLoss(
-      total: total, meanSquaredError: error.item,
+    return ImageTokenizerForward(
+      features: features, regularization: commitments.dropFirst().reduce(commitments[0], +),
       tokens: tokens(levels.map(\.indices), pictures: pictures.shape[0]),
       statistics: quantizers.statistics(levels.map { ($0.vectors, $0.indices) }))
   }
+
+  public func reconstruction(of features: Tensor, _ pictures: Tensor) -> ImageTokenizerReconstruction {
+    let reconstruction = decoder.result(of: features)
+    let error = meanSquaredError(reconstruction, pictures)
+    // As in VQ-VAE: pixels in [-1, 1] would have four times the error that pixels in [0, 1] have; β is meant for those.
+    return ImageTokenizerReconstruction(loss: error * 4, pictures: reconstruction, meanSquaredError: error.item)
+  }
+
+  public var lastLayer: [Parameter] { decoder.lastLayer }
 
   public func finishStep(_ statistics: [[NamedTensor]], step: Int, seed: UInt64) {
     quantizers.update(statistics, step: step, seed: seed)
@@ -267,9 +272,10 @@ extension VQVAE2.Configuration {
   public static let kind = "vqvae2"
   public static let title = "VQ-VAE-2"
 
-  public static func preset(_ preset: Preset) -> Self {
+  public static func preset(_ preset: Preset, pictureSize: Int) -> Self {
     // The finest grid has four times the places of the others: half the width does the same work.
     var c = Self()
+    (c.pictureSize, c.patchSize) = (pictureSize, pictureSize / (2 * places(pictureSize: pictureSize)))
     switch preset {
     case .tiny: (c.channels, c.blocks, c.codes) = (64, 1, 256)
     case .small: (c.channels, c.blocks) = (128, 1)

@@ -21,6 +21,10 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   /// Steps between two saves; nil saves every ninety seconds.
   public var saveEvery: Int?
   public var augmentation: Augmentation?
+  /// Of a tokenizer's pictures, pixels a side, a multiple of 32; the preset's where nil.
+  public var pictureSize: Int?
+  /// Of a tokenizer's run: the share, at its end, in which a discriminator makes reconstructions sharp.
+  public var adversarial: Float = 0
   /// Of captions: the probability of training without one, which guidance needs.
   public var captionDropout: Float = 0.1
   /// In what forms captions are read. A new run of a prior or a ranker takes all for nil; with none, captions are read as
@@ -67,6 +71,8 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
     seed = try value(.seed, else: seed)
     saveEvery = try value(.saveEvery, else: saveEvery)
     augmentation = try value(.augmentation, else: augmentation)
+    pictureSize = try value(.pictureSize, else: pictureSize)
+    adversarial = try value(.adversarial, else: adversarial)
     captionDropout = try value(.captionDropout, else: captionDropout)
     captionForms = try value(.captionForms, else: captionForms)
     mergeDropout = try value(.mergeDropout, else: mergeDropout)
@@ -84,6 +90,13 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   /// What is done to training pictures where a run's settings say nothing else.
   public static func standardAugmentation(of stage: Stage) -> Augmentation {
     stage == .prior ? .none : Augmentation(maximumShift: 0.06, maximumScaling: 0.06)
+  }
+
+  /// The shape of the image tokenizer that a run with these settings trains.
+  /// - Throws: `PipelineError` of kind `.usage` where models of the kind are not trained here.
+  public func imageTokenizer() throws(PipelineError) -> any TrainableImageTokenizerConfiguration {
+    try (imageTokenizerKind ?? .standard).preset(
+      chosenPreset, pictureSize: pictureSize ?? chosenPreset.pictureSize)
   }
 
   /// The preset of a run that has begun, and of one that does not say.
@@ -145,6 +158,12 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
         try check((0..<1).contains(value), "\(name) must be 0 up to 1, not \(value)")
       }
     }
+    if let pictureSize {
+      try check(
+        (32...512).contains(pictureSize) && pictureSize % 32 == 0,
+        "`pictureSize` must be a multiple of 32 from 32 to 512, not \(pictureSize)")
+    }
+    try check((0...1).contains(adversarial), "`adversarial` must be 0 to 1, not \(adversarial)")
     try check((0...1).contains(captionDropout), "`captionDropout` must be 0 to 1, not \(captionDropout)")
     try check((0...1).contains(imageCorruption), "`imageCorruption` must be 0 to 1, not \(imageCorruption)")
     if let refinementCorruption {

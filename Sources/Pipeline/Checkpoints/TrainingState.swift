@@ -42,33 +42,50 @@ package struct TrainingState {
     (self.settings, self.threads, self.precision) = (settings, threads, precision)
   }
 
-  /// - Parameter buffers: the model's; they are no part of the store.
-  package func write(_ optimizer: AdamW, buffers: [(name: String, buffer: Buffer)], to url: URL) throws(PipelineError) {
-    let store = optimizer.store
-    var tensors: [(name: String, tensor: Tensor)] = []
-    func add(_ prefix: String, _ memory: Tensor?) {
-      guard let memory else { return }
-      tensors += store.named(memory).map { ("\(prefix).\($0.name)", $0.tensor) }
+  /// A model that is trained: its optimizer and its buffers, which are no part of the optimizer's store.
+  package struct Trained {
+    package var optimizer: AdamW
+    package var buffers: [(name: String, buffer: Buffer)]
+    /// Stands before its tensors' names; that of the stage's model is empty.
+    package var prefix: String
+
+    package init(_ model: some Module, _ optimizer: AdamW, prefix: String = "") {
+      (self.optimizer, buffers, self.prefix) = (optimizer, model.namedBuffers(), prefix)
     }
-    add("weights", store.values)
-    add("first_moment", optimizer.firstMoment)
-    add("second_moment", optimizer.secondMoment)
-    add("average", optimizer.average)
-    tensors += buffers.map { ("buffers.\($0.name)", $0.buffer.value) }
+
+    /// Where the optimizer's steps are counted, which a companion makes fewer of.
+    fileprivate var stepKey: String { prefix + "step" }
+
+    fileprivate var tensors: [NamedTensor] {
+      let memories = [
+        ("weights", optimizer.store.values), ("first_moment", optimizer.firstMoment),
+        ("second_moment", optimizer.secondMoment),
+      ]
+      let all = memories + (optimizer.average.map { [("average", $0)] } ?? [])
+      return all.flatMap { kind, memory in
+        optimizer.store.named(memory).map { ("\(prefix)\(kind).\($0.name)", $0.tensor) }
+      } + buffers.map { ("\(prefix)buffers.\($0.name)", $0.buffer.value) }
+    }
+  }
+
+  /// - Parameters:
+  ///   - trained: the stage's model, then its companions.
+  ///   - url: the file.
+  package func write(_ trained: [Trained], to url: URL) throws(PipelineError) {
     guard let json = try? JSONEncoder().encode(settings) else {
       throw PipelineError(.inputOutput, "cannot describe the training state")
     }
     let configuration = String(decoding: try configuration.json(), as: UTF8.self)
-    try SafeTensors.write(
-      tensors,
-      metadata: [
-        "stage": stage.rawValue, "step": "\(step)", "seconds": "\(seconds)", "threads": "\(threads)",
-        "precision": precision.rawValue, "settings": String(decoding: json, as: UTF8.self),
-        "configuration": configuration,
-      ], to: url)
+    let steps = Dictionary(trained.map { ($0.stepKey, "\($0.optimizer.step)") }, uniquingKeysWith: { $1 })
+    let place = [
+      "stage": stage.rawValue, "step": "\(step)", "seconds": "\(seconds)", "threads": "\(threads)",
+      "precision": precision.rawValue, "settings": String(decoding: json, as: UTF8.self),
+      "configuration": configuration,
+    ]
+    try SafeTensors.write(trained.flatMap(\.tensors), metadata: place.merging(steps) { own, _ in own }, to: url)
   }
 
-  /// Reads where a run stood; its tensors follow by ``restore(_:buffers:from:)``.
+  /// Reads where a run stood; its tensors follow by ``restore(_:from:)``.
   package static func read(from url: URL, stage: Stage) throws(PipelineError) -> (
     state: TrainingState, file: SafeTensors
   ) {
@@ -96,20 +113,14 @@ package struct TrainingState {
     return (state, file)
   }
 
-  package func restore(
-    _ optimizer: AdamW, buffers: [(name: String, buffer: Buffer)], from file: SafeTensors
-  ) throws(PipelineError) {
-    let store = optimizer.store
-    func restore(_ prefix: String, _ memory: Tensor?) throws(PipelineError) {
-      guard let memory else { return }
-      for (name, tensor) in store.named(memory) { try file.read("\(prefix).\(name)", into: tensor) }
+  /// Puts back what was saved of a model.
+  /// - Throws: `PipelineError` of kind `.badData` where the file holds no such model.
+  package func restore(_ trained: Trained, from file: SafeTensors) throws(PipelineError) {
+    guard let step = file.metadata[trained.stepKey].flatMap(Int.init) else {
+      throw PipelineError(.badData, "the training state does not say at which step \(trained.stepKey) stood")
     }
-    try restore("weights", store.values)
-    try restore("first_moment", optimizer.firstMoment)
-    try restore("second_moment", optimizer.secondMoment)
-    try restore("average", optimizer.average)
-    for (name, buffer) in buffers { try file.read("buffers.\(name)", into: buffer.value) }
-    optimizer.resume(at: step)
+    for (name, tensor) in trained.tensors { try file.read(name, into: tensor) }
+    trained.optimizer.resume(at: step)
   }
 }
 

@@ -14,6 +14,9 @@ public struct Evaluation: Encodable, Sendable {
   public var pictures: Int
   /// From the mean squared error over the split, pixels in [0, 1].
   public var reconstructionPsnrInDecibels: Double
+  /// Between reconstructions and the split's pictures, at full size, in which less is sharper; see `PatchDistance`. Nil where
+  /// there are no training pictures to say what is looked at.
+  public var reconstructionPatchDistance: Double?
   /// Over the split's tokens; see `CodebookUse`.
   public var codebookPerplexity: Double
   /// The share of codes that the split's tokens use.
@@ -32,8 +35,8 @@ public struct Evaluation: Encodable, Sendable {
   public var drawings: [Drawing] = []
 
   enum CodingKeys: String, CodingKey {
-    case split, pictures, reconstructionPsnrInDecibels, codebookPerplexity, codebookUse, priorLoss, retrieval
-    case candidates, rankedRetrieval, retrievalCeiling
+    case split, pictures, reconstructionPsnrInDecibels, reconstructionPatchDistance, codebookPerplexity, codebookUse
+    case priorLoss, retrieval, candidates, rankedRetrieval, retrievalCeiling
   }
 
   public struct Retrieval: Encodable, Sendable {
@@ -96,6 +99,9 @@ public struct Evaluation: Encodable, Sendable {
     return [
       row("pictures") { "\($0.pictures)" },
       row("reconstruction PSNR, dB") { String(format: "%.2f", $0.reconstructionPsnrInDecibels) },
+      row("patch distance of reconstructions") {
+        $0.reconstructionPatchDistance.map { String(format: "%.3f", $0) } ?? "–"
+      },
       row("codebook perplexity") { String(format: "%.0f", $0.codebookPerplexity) },
       row("codes in use") { percent($0.codebookUse) },
       row("prior loss, nats an image token") { $0.priorLoss.map { String(format: "%.3f", $0) } ?? "–" },
@@ -161,6 +167,7 @@ public struct Evaluator {
   let model: TextToImageModel?
   public let dataSet: PictureDataSet
   let library: PictureLibrary
+  private let patchDistance: PatchDistance?
 
   public init(_ model: TextToImageModel, _ dataSet: PictureDataSet) throws(PipelineError) {
     try self.init(model, model.reconstructor, dataSet)
@@ -171,6 +178,9 @@ public struct Evaluator {
     try self.init(nil, tokenizer.reconstructor, dataSet)
   }
 
+  /// Training pictures whose patches say what is looked at.
+  private static let maximumPatchPictures = 2000
+
   private init(
     _ model: TextToImageModel?, _ reconstructor: Reconstructor, _ dataSet: PictureDataSet
   ) throws(PipelineError) {
@@ -178,6 +188,8 @@ public struct Evaluator {
     self.reconstructor = reconstructor
     self.dataSet = dataSet
     library = try PictureLibrary(dataSet)
+    let training = try dataSet.pictures(of: .train, atMost: Self.maximumPatchPictures).map(\.picture)
+    patchDistance = training.isEmpty ? nil : try PatchDistance(training, threads: reconstructor.team.count)
   }
 
   /// Measures one split.
@@ -211,7 +223,9 @@ public struct Evaluator {
     }
     var evaluation = Evaluation(
       split: split, pictures: indices.count,
-      reconstructionPsnrInDecibels: psnrInDecibels(meanSquaredError: error), codebookPerplexity: use.perplexity,
+      reconstructionPsnrInDecibels: psnrInDecibels(meanSquaredError: error),
+      reconstructionPatchDistance: try patchDistance?.between(reconstructions.map(\.picture), pictures),
+      codebookPerplexity: use.perplexity,
       codebookUse: Double(use.used) / Double(use.total),
       retrievalCeiling: .init(ranks: drawings.map(\.ceiling.rank)), drawings: drawings)
     guard let model else { return evaluation }

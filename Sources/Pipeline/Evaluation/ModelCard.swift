@@ -74,7 +74,11 @@ public struct ModelCard {
   private var training: String {
     var text: [String] = []
     let priorRuns = configuration.priorRuns
-    let tokenizerRuns = [configuration.tokenizerTraining].compactMap(\.self)
+    var tokenizerRuns = [configuration.tokenizerTraining].compactMap(\.self)
+    // Presets have had other sizes.
+    for run in tokenizerRuns.indices {
+      tokenizerRuns[run].settings.pictureSize = configuration.imageTokenizer?.layout.pictureSize
+    }
     let rankerRuns = [configuration.rankerTraining].compactMap(\.self)
     for (command, summary) in tokenizerRuns.map({ ("train-tokenizer", $0) }) + priorRuns.map({ ("train-prior", $0) })
       + rankerRuns.map({ ("train-ranker", $0) })
@@ -126,6 +130,10 @@ public struct ModelCard {
       options.append(("maximum-shift", "\(augmentation.maximumShift)"))
       options.append(("maximum-scaling", "\(augmentation.maximumScaling)"))
       if augmentation.horizontalFlip { options.append(("horizontal-flip", "")) }
+    }
+    if command == "train-tokenizer" {
+      if let size = s.pictureSize, size != s.chosenPreset.pictureSize { options.append(("picture-size", "\(size)")) }
+      if s.adversarial != TrainingSettings().adversarial { options.append(("adversarial", "\(s.adversarial)")) }
     }
     if command != "train-tokenizer", s.captionForms != CaptionForms.Kind.allCases {
       options.append(("caption-forms", s.captionForms.map { $0.isEmpty ? "none" : $0.list } ?? "none"))

@@ -14,6 +14,7 @@ final class ImageTokenizerTask: StageTask {
   private let model: any TrainableImageTokenizer
   private unowned let run: StageRun
   private let validation: Validation
+  private let adversary: AdversarialTraining?
   private var recent: RecentTokens
   private var collapseIsKnown = false
   private var lastValidation: Double?
@@ -21,37 +22,73 @@ final class ImageTokenizerTask: StageTask {
   init(_ model: any TrainableImageTokenizer, _ run: StageRun) throws(PipelineError) {
     (self.model, self.run) = (model, run)
     validation = try Validation(model, dataSet: run.resources.dataSet, team: run.team)
+    adversary = run.settings.adversarial > 0 ? try AdversarialTraining(run) : nil
     recent = RecentTokens(codeCount: model.codeCount, codebooks: model.codesPerPlace)
     lastValidation = run.state.configuration.tokenizerTraining?.validation
+  }
+
+  /// What a replica leaves of its step.
+  private struct Shard {
+    var number: Int
+    /// Of the batch.
+    var share: Float
+    var loss: Float
+    var meanSquaredError: Float
+    var reconstructions: Tensor
+    var forward: (tokens: [Int32], statistics: [NamedTensor])
+    /// Of the discriminator's judgement.
+    var weight: Float = 0
   }
 
   func step(_ batch: Batch, _ place: StageRun.Place) -> DescentLoop.Result {
     let (model, seed, precision) = (model, run.settings.seed, run.resources.precision)
     let batchSize = run.plan.batchSize
-    let pictureBytes = batch.pixels.count / batchSize
+    let adversary = adversary.flatMap { $0.takesPart(at: place) ? $0 : nil }
+    let views = adversary?.views(step: place.step, side: model.pictureSize)
+    func pictures(_ range: Range<Int>) -> Tensor {
+      let bytes = batch.pixels.count / batchSize
+      return Tensor(
+        pictureBytes: Array(batch.pixels[range.lowerBound * bytes..<range.upperBound * bytes]), side: model.pictureSize)
+    }
     let (result, shards) = run.replicas.step(learningRate: place.learningRate) { replica in
       let range = replica.range(of: batchSize)
-      let bytes = Array(batch.pixels[range.lowerBound * pictureBytes..<range.upperBound * pictureBytes])
-      let share = Float(range.count) / Float(batchSize)
-      let loss = model.loss(
-        Tensor(pictureBytes: bytes, side: model.pictureSize),
+      let (pictures, share) = (pictures(range), Float(range.count) / Float(batchSize))
+      let forward = model.forward(
+        pictures,
         step: ImageTokenizerStep(
           progress: place.progress, noise: .training(seed: seed, step: place.step, shard: replica.number),
           precision: precision))
-      return (loss.total * share, (loss: loss, share: share))
+      func shard(_ reconstruction: ImageTokenizerReconstruction, weight: Float = 0) -> Shard {
+        Shard(
+          number: replica.number, share: share,
+          loss: (reconstruction.loss.item + forward.regularization.item) * share,
+          meanSquaredError: reconstruction.meanSquaredError, reconstructions: reconstruction.pictures.detached(),
+          forward: (forward.tokens, forward.statistics), weight: weight)
+      }
+      if let adversary, let views {
+        let loss = adversary.loss(model, forward, pictures, share: share, views.judged[range], replica)
+        return (loss.total, shard(loss.reconstruction, weight: loss.weight))
+      }
+      let reconstruction = model.reconstruction(of: forward.features, pictures)
+      return ((reconstruction.loss + forward.regularization) * share, shard(reconstruction))
     }
     if result.gradientNorm.isFinite {
-      model.finishStep(run.replicas.gather(shards.map(\.loss.statistics)), step: place.step, seed: seed)
+      model.finishStep(run.replicas.gather(shards.map(\.forward.statistics)), step: place.step, seed: seed)
     }
-    let squaredError = shards.reduce(0) { $0 + $1.loss.meanSquaredError * $1.share }
-    recent.append(shards.flatMap(\.loss.tokens))
+    var metrics: [(name: String, value: Double)] = []
+    if let adversary, let views {
+      let made = Dictionary(uniqueKeysWithValues: shards.map { ($0.number, $0.reconstructions) })
+      metrics = adversary.step(pictures, made, views, place) + [("adversarial_weight", Double(shards[0].weight))]
+    }
+    let squaredError = shards.reduce(0) { $0 + $1.meanSquaredError * $1.share }
+    recent.append(shards.flatMap(\.forward.tokens))
     warnOfCollapse(step: place.step)
     return DescentLoop.Result(
-      loss: result.loss, gradientNorm: result.gradientNorm,
+      loss: shards.reduce(0) { $0 + $1.loss }, gradientNorm: result.gradientNorm,
       metrics: [
         ("psnr", psnrInDecibels(meanSquaredError: Double(squaredError))), ("perplexity", recent.use.perplexity),
         ("codes_in_use", Double(recent.use.used)),
-      ])
+      ] + metrics)
   }
 
   private func warnOfCollapse(step: Int) {

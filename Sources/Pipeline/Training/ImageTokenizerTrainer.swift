@@ -30,10 +30,7 @@ public struct ImageTokenizerTrainer: StageTrainer {
     let (state, saved) = try start(.imageTokenizer, settings: settings, resume: resume) {
       () throws(PipelineError) in
       var configuration = CheckpointConfiguration()
-      let architecture =
-        if let architecture { architecture } else {
-          try (settings.imageTokenizerKind ?? .standard).preset(settings.chosenPreset)
-        }
+      let architecture = if let architecture { architecture } else { try settings.imageTokenizer() }
       configuration.imageTokenizer = AnyConfiguration(architecture)
       configuration.data = .init(dataSet)
       try configuration.validate(of: "the architecture")

@@ -44,7 +44,10 @@ final class StageRun {
   let team: ThreadTeam
   let optimizer: AdamW
   let replicas: ReplicaTrainer
-  private let buffers: [(name: String, buffer: Buffer)]
+  /// The stage's model, then its companions.
+  private var trained: [TrainingState.Trained]
+  /// What is gone on from.
+  private let saved: SafeTensors?
   private let loader: BatchLoader
   private let batches: PrefetchingLoader
   private let log: TrainingLog
@@ -82,14 +85,27 @@ final class StageRun {
     (self.resources, state, self.plan, self.loader) = (resources, start, plan, loader)
     team = try ThreadTeam(count: min(resources.threads, plan.batchSize))
     optimizer = AdamW(ParameterStore(model, precision: resources.precision), options: options)
-    buffers = model.namedBuffers()
-    if let saved { try start.restore(optimizer, buffers: buffers, from: saved) }
+    trained = [TrainingState.Trained(model, optimizer)]
+    self.saved = saved
+    if let saved { try start.restore(trained[0], from: saved) }
     lock = try resources.checkpoint.create()
     replicas = ReplicaTrainer(optimizer, team: team)
     batches = PrefetchingLoader(loader, startingAt: start.step)
     log = TrainingLog(
       folder: resources.checkpoint.logFolder, stage: start.stage, resumingAt: saved.map { _ in start.step })
     isFirstSave = saved == nil
+  }
+
+  /// Has a further model saved with the stage's own, and puts back what was saved of it.
+  /// - Parameters:
+  ///   - companion: trained beside the stage's model, and of no use without it.
+  ///   - optimizer: of the companion.
+  ///   - name: stands before the names of its tensors.
+  /// - Throws: `PipelineError` where what is saved does not do.
+  func adopt(_ companion: some Module, _ optimizer: AdamW, named name: String) throws(PipelineError) {
+    let new = TrainingState.Trained(companion, optimizer, prefix: name + ".")
+    if let saved { try state.restore(new, from: saved) }
+    trained.append(new)
   }
 
   var settings: TrainingSettings { state.settings }
@@ -169,7 +185,7 @@ final class StageRun {
       && ([checkpoint[keyPath: task.file]] + task.replaced).contains(where: checkpoint.exists)
     try checkpoint.save(settingAside: setsAside, removing: setsAside ? task.replaced : []) {
       (save) throws(PipelineError) in
-      try state.write(optimizer, buffers: buffers, to: save.trainingStateFile)
+      try state.write(trained, to: save.trainingStateFile)
       try save.write(state.configuration)
       try SafeTensors.write(task.tensors(), as: .bfloat16, to: save[keyPath: task.file])
       try ModelCard(checkpoint, state.configuration).write(to: save.modelCardFile)

@@ -26,6 +26,7 @@ void ck_add_rows_backward(ck_type dyt, const void *dy, float *drow, size_t P, si
 
 typedef enum {
   CK_RELU,
+  CK_LEAKY_RELU,
   CK_SILU,
   CK_GELU_TANH,
   CK_GELU_ERF,
@@ -55,6 +56,15 @@ void ck_dropout(ck_type xt, const void *x, ck_type yt, void *y, size_t n, float 
 /// Philox 4×32-10 uniforms in [0,1) (24 bits) and, by Box–Muller on pairs of words, standard normals.
 void ck_uniform(float *y, size_t n, uint64_t seed, uint64_t stream);
 void ck_normal(float *y, size_t n, uint64_t seed, uint64_t stream);
+
+// MARK: - Augmentation, of one picture of float32
+
+/// y[P,3] = own·x[p,c] + pixel·(mean of x[p]) + picture·(mean of x) + offset. With no offset it is its own transpose.
+void ck_recolor(const float *x, float *y, size_t P, float own, float pixel, float picture, float offset);
+/// y[H,W,C] is x moved by so many rows and columns, with zeros where nothing came from.
+void ck_shift_picture(const float *x, float *y, size_t H, size_t W, size_t C, ptrdiff_t down, ptrdiff_t right);
+/// Sets a rectangle of y[.., W, C] to zero.
+void ck_cut_out(float *y, size_t W, size_t C, size_t top, size_t left, size_t height, size_t width);
 
 // MARK: - Layout
 

@@ -201,6 +201,9 @@ void ck_add_rows_backward(ck_type dyt, const void *dy, float *drow, size_t P, si
 /// GELU (Hendrycks & Gimpel 2016) by tanh: x·½(1 + tanh u) = x·σ(2u); this is 2u = √(8/π)·(x + 0.044715·x³).
 CK_INLINE float gelu_argument(float x) { return 1.59576912f * (x + 0.044715f * x * x * x); }
 
+/// The slope of the leaky ReLU below zero.
+static const float leak = 0.2f;
+
 /// The standard normal distribution function.
 CK_INLINE float normal_cdf(float x) { return 0.5f + 0.5f * ck_erf(0.707106781f * x); }
 CK_INLINE float normal_density(float x) { return 0.398942280f * ck_exp(-0.5f * x * x); }
@@ -208,6 +211,7 @@ CK_INLINE float normal_density(float x) { return 0.398942280f * ck_exp(-0.5f * x
 CK_CLONES static void apply(ck_function f, const float *x, float *y, size_t n) {
   switch (f) {
   case CK_RELU: EACH(y[i] = x[i] < 0 ? 0 : x[i])
+  case CK_LEAKY_RELU: EACH(y[i] = (x[i] < 0 ? leak : 1) * x[i])
   case CK_SILU: EACH(y[i] = x[i] * ck_sigmoid(x[i]))
   case CK_GELU_TANH: EACH(y[i] = x[i] * ck_sigmoid(gelu_argument(x[i])))
   case CK_GELU_ERF: EACH(y[i] = x[i] * normal_cdf(x[i]))
@@ -248,6 +252,7 @@ CK_INLINE float sign(float x) { return x > 0 ? 1.0f : x < 0 ? -1.0f : 0.0f; }
 CK_CLONES static void apply_backward(ck_function f, const float *x, const float *dy, float *dx, size_t n) {
   switch (f) {
   case CK_RELU: EACH(dx[i] = x[i] > 0 ? dy[i] : 0)
+  case CK_LEAKY_RELU: EACH(dx[i] = (x[i] > 0 ? 1 : leak) * dy[i])
   case CK_SILU: EACH(dx[i] = dy[i] * ck_silu_slope(x[i]))
   case CK_GELU_TANH: EACH(dx[i] = dy[i] * gelu_tanh_derivative(x[i]))
   case CK_GELU_ERF: EACH(dx[i] = dy[i] * (normal_cdf(x[i]) + x[i] * normal_density(x[i])))

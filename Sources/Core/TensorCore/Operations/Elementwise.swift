@@ -105,6 +105,8 @@ extension Tensor {
 /// An elementwise function with a derivative.
 public enum ElementwiseFunction: Sendable {
   case relu
+  /// x where it is positive, x/5 elsewhere (Maas et al. 2013, with the slope of Isola et al. 2017).
+  case leakyRelu
   /// x·σ(x) (Elfwing et al. 2018; "swish").
   case silu
   /// x·Φ(x) by the tanh approximation (Hendrycks & Gimpel 2016).
@@ -116,6 +118,7 @@ public enum ElementwiseFunction: Sendable {
   package var kernel: ck_function {
     switch self {
     case .relu: CK_RELU
+    case .leakyRelu: CK_LEAKY_RELU
     case .silu: CK_SILU
     case .gelu: CK_GELU_TANH
     case .geluExact: CK_GELU_ERF

@@ -1,7 +1,6 @@
-import LinearAlgebra
 import Testing
 
-@testable import LadderReport
+@testable import LinearAlgebra
 
 @Suite struct FeatureSpaceTests {
   @Test func theFeatureSpaceHoldsTheLeadingDirections() throws {

@@ -1,9 +1,8 @@
 import Foundation
-import LinearAlgebra
 import Testing
 
-@testable import Basics
-@testable import LadderReport
+import Basics
+@testable import LinearAlgebra
 
 @Suite struct FrechetDistanceTests {
   @Test func covariancesThatCommuteHaveAClosedForm() throws {
