@@ -5,7 +5,7 @@ package enum FlagNames {
   /// Flags that are not called as the settings are.
   private static let exceptions = [
     "bound": "--steps, --epochs or --minutes", "isWarmStart": "--warm-start", "keptRows": "--keep-rows",
-    "pictureSize": "--size",
+    "side": "--size",
   ]
 
   /// The message with the flag in the place of each setting, which is marked as code.

@@ -47,6 +47,15 @@ import Testing
     try Program.run(["train-prior", "data"] + options, in: Trained.folder.get()).expectFailure(64, words)
   }
 
+  @Test(arguments: [
+    (["--picture-size", "100"], "--picture-size must be a multiple of 32 from 32 to 512, not 100"),
+    (["--picture-size", "0"], "--picture-size must be"), (["--picture-size", "544"], "--picture-size must be"),
+    (["--adversarial", "1.5"], "--adversarial must be 0 to 1"), (["--adversarial", "nan"], "--adversarial must be"),
+  ])
+  func tokenizerOptionsThatMakeNoSense(_ options: [String], _ words: String) throws {
+    try Program.run(["train-tokenizer", "data"] + options, in: Trained.folder.get()).expectFailure(64, words)
+  }
+
   @Test func nothingIsWrittenForARunThatCannotBegin() throws {
     let folder = try Trained.copy()
     let vocabulary = folder.path("checkpoints/local/vocabulary.json")

@@ -74,12 +74,12 @@ import Testing
     let short = ["--batch-size", "2", "--steps", "1"]
     try Program.run(["train-tokenizer", "data"] + short, in: folder).expectSuccess()
     let pixelCNN = ["train-prior", "data", "--kind", "pixelcnn"]
-    try Program.run(pixelCNN + short, in: folder).expectFailure(64, "one token a place, and the image tokenizer has 8")
+    try Program.run(pixelCNN + short, in: folder).expectFailure(64, "one token a place, and the image tokenizer has 4")
     #expect(!folder.exists("checkpoints/local/vocabulary.json"))
     try Program.run(["train-prior", "data"] + short, in: folder).expectSuccess()
     let inspected = try Program.run(["inspect", "checkpoints/local", "--json"], in: folder)
     inspected.expectSuccess()
-    for field in [#""codes_a_place" : 8"#, #""codes" : 8192"#, #""token_grid" : "8×8""#] {
+    for field in [#""codes_a_place" : 4"#, #""codes" : 4096"#, #""token_grid" : "8×8""#] {
       #expect(inspected.output.contains(field))
     }
     try Program.run(

@@ -40,7 +40,7 @@ public typealias AnyImageTokenizerConfiguration = AnyConfiguration<ImageTokenize
 
 extension Preset {
   /// Pixels a side of the pictures, where nothing is said.
-  public var pictureSize: Int { self == .base ? 128 : 64 }
+  public var pictureSize: Int { 64 }
 }
 
 extension ImageTokenizerKind {

@@ -14,16 +14,16 @@ import TensorCore
 /// regularization R of Tseng et al. 2021 (equation 7), where α_R and α_F are moving averages of D over real pictures and
 /// reconstructions. What D sees has been through a `DifferentiableAugmentation`.
 ///
-/// A stack of 4×4 convolutions of stride 2, then one of 3×3, gives a number for each patch of some 40 pixels. In place of
+/// A stack of 4×4 convolutions of stride 2, then one of 3×3, gives a number for each patch of 18 pixels. In place of
 /// batch normalization, which would look across replicas, stands group normalization.
 public struct PatchDiscriminator: ConfiguredModule {
   public struct Configuration: Sendable {
     /// Of the first convolution; each further one has twice as many.
     public var channels = 32
     /// Convolutions of stride 2.
-    public var halvings = 3
+    public var halvings = 2
     /// γ
-    public var regularization: Float = 0.3
+    public var regularization: Float = 0.03
     /// Of the moving averages α.
     public var averageDecay: Float = 0.99
     /// The factor on λ that the paper's code has.
@@ -121,12 +121,14 @@ public struct PatchDiscriminator: ConfiguredModule {
   ///   - forward: of the shard.
   ///   - pictures: the shard, [B, S, S, 3] in [0, 1].
   ///   - share: of the batch, a factor on all.
+  ///   - attention: a further factor on λ, 0 to 1.
   ///   - augmentations: what each reconstruction is seen through.
   ///   - precision: the type of the operands of products.
   ///   - sum: adds up tensors over all shards, so that all have the λ of the batch.
   public func loss(
     of model: some TrainableImageTokenizer, _ forward: ImageTokenizerForward, _ pictures: Tensor, share: Float,
-    through augmentations: [DifferentiableAugmentation], precision: ElementType, sum: ([Tensor]) -> [Tensor]
+    attention: Float = 1, through augmentations: [DifferentiableAugmentation], precision: ElementType,
+    sum: ([Tensor]) -> [Tensor]
   ) -> TokenizerLoss {
     let (features, last) = (forward.features.detached(), model.lastLayer)
     var reconstruction: ImageTokenizerReconstruction?
@@ -146,7 +148,7 @@ public struct PatchDiscriminator: ConfiguredModule {
       tensors.reduce(0) { $0 + ($1 * $1).sum().item }.squareRoot()
     }
     let ratio = norm(gradients.prefix(last.count)) / (norm(gradients.suffix(last.count)) + 1e-4)
-    let weight = configuration.weight * min(ratio, 1e4)
+    let weight = attention * configuration.weight * min(ratio, 1e4)
     let places = [forward.features] + last.map { $0() }
     let terms = zip(places, zip(near, real)).map { place, gradients in
       (place * (gradients.0 + gradients.1 * weight).cast(to: place.type)).sum()

@@ -45,7 +45,7 @@ public struct LadderData: Sendable {
     guard count * width <= Self.mostElements else {
       throw PipelineError(
         .badData,
-        "\(dataSet.url.path) holds \(count) pictures, too many at \(side)×\(side) pixels; give a smaller `pictureSize`")
+        "\(dataSet.url.path) holds \(count) pictures, too many at \(side)×\(side) pixels; give a smaller `side`")
     }
     var elements: [Double] = []
     elements.reserveCapacity(count * width)

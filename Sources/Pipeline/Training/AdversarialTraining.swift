@@ -9,6 +9,9 @@ import TensorCore
 /// The discriminator beside a tokenizer that is trained (Esser et al. 2021, section 3.1), in the last part of its run: before,
 /// there is nothing in reconstructions that would be worth telling from pictures.
 final class AdversarialTraining {
+  /// It learns so much faster than the tokenizer at its peak, to the end: what it has to tell apart changes all the time.
+  private static let learningRateFactor: Float = 3
+
   private let discriminator: PatchDiscriminator
   private unowned let run: StageRun
   private let replicas: ReplicaTrainer
@@ -30,6 +33,16 @@ final class AdversarialTraining {
   }
 
   func takesPart(at place: StageRun.Place) -> Bool { place.progress >= Double(1 - share) }
+
+  /// The shares of its part in which the discriminator learns alone, and in which the tokenizer listens more and more. What a
+  /// discriminator says that knows nothing yet is noise, and a tokenizer that follows it is never caught up with.
+  private static let (headStart, ramp) = (0.2, 0.2)
+
+  /// How far the tokenizer listens, 0 to 1.
+  func attention(at place: StageRun.Place) -> Float {
+    let done = (place.progress - Double(1 - share)) / Double(share)
+    return Float(min(1, max(0, (done - Self.headStart) / Self.ramp)))
+  }
 
   /// What the pictures of a batch are seen through in one step: reconstructions while the tokenizer learns, then pictures and
   /// reconstructions while the discriminator does.
@@ -53,14 +66,16 @@ final class AdversarialTraining {
   ///   - forward: of the shard.
   ///   - pictures: the shard, [B, S, S, 3] in [0, 1].
   ///   - share: of the batch.
+  ///   - attention: how far the tokenizer listens.
   ///   - views: of the shard.
   ///   - replica: in the midst of its step.
   func loss(
     _ model: some TrainableImageTokenizer, _ forward: ImageTokenizerForward, _ pictures: Tensor, share: Float,
-    _ views: ArraySlice<DifferentiableAugmentation>, _ replica: ReplicaTrainer.Replica
+    attention: Float, _ views: ArraySlice<DifferentiableAugmentation>, _ replica: ReplicaTrainer.Replica
   ) -> PatchDiscriminator.TokenizerLoss {
     discriminator.loss(
-      of: model, forward, pictures, share: share, through: Array(views), precision: run.resources.precision
+      of: model, forward, pictures, share: share, attention: attention, through: Array(views),
+      precision: run.resources.precision
     ) { gradients in
       let all = replica.gather(gradients.map { ("gradient", $0) })
       return gradients.indices.map { i in all.dropFirst().reduce(all[0][i].tensor) { $0 + $1[i].tensor } }
@@ -78,7 +93,7 @@ final class AdversarialTraining {
     _ pictures: (Range<Int>) -> Tensor, _ made: [Int: Tensor], _ views: Views, _ place: StageRun.Place
   ) -> [(name: String, value: Double)] {
     let (precision, batchSize) = (run.resources.precision, run.plan.batchSize)
-    let (result, shards) = replicas.step(learningRate: place.learningRate) { replica in
+    let (result, shards) = replicas.step(learningRate: Self.learningRateFactor * run.plan.learningRate) { replica in
       guard let made = made[replica.number] else { preconditionFailure("a replica without reconstructions") }
       let range = replica.range(of: batchSize)
       let share = Float(range.count) / Float(batchSize)

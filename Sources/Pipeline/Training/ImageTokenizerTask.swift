@@ -44,6 +44,7 @@ final class ImageTokenizerTask: StageTask {
     let (model, seed, precision) = (model, run.settings.seed, run.resources.precision)
     let batchSize = run.plan.batchSize
     let adversary = adversary.flatMap { $0.takesPart(at: place) ? $0 : nil }
+    let attention = adversary?.attention(at: place) ?? 0
     let views = adversary?.views(step: place.step, side: model.pictureSize)
     func pictures(_ range: Range<Int>) -> Tensor {
       let bytes = batch.pixels.count / batchSize
@@ -65,8 +66,9 @@ final class ImageTokenizerTask: StageTask {
           meanSquaredError: reconstruction.meanSquaredError, reconstructions: reconstruction.pictures.detached(),
           forward: (forward.tokens, forward.statistics), weight: weight)
       }
-      if let adversary, let views {
-        let loss = adversary.loss(model, forward, pictures, share: share, views.judged[range], replica)
+      if let adversary, let views, attention > 0 {
+        let loss = adversary.loss(
+          model, forward, pictures, share: share, attention: attention, views.judged[range], replica)
         return (loss.total, shard(loss.reconstruction, weight: loss.weight))
       }
       let reconstruction = model.reconstruction(of: forward.features, pictures)

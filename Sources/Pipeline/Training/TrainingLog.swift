@@ -69,8 +69,11 @@ final class TrainingLog {
       try AtomicFile.write(Data(keptLines.map { $0.text + "\n" }.joined().utf8), to: file)
       isOpen = true
     }
+    // The folder may have gone between two saves.
+    guard let handle = try? FileHandle(forWritingTo: file) else {
+      throw PipelineError(.cannotCreate, "cannot open \(file.path) to add to it")
+    }
     do {
-      let handle = try FileHandle(forWritingTo: file)
       try handle.seekToEnd()
       try handle.write(contentsOf: Data(pending.utf8))
       try handle.close()
