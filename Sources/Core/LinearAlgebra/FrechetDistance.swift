@@ -1,5 +1,4 @@
 import Basics
-import LinearAlgebra
 
 /// The mean and the maximum-likelihood covariance of a cloud of points: all that the Fréchet distance sees of it.
 public struct GaussianStatistics: Sendable {

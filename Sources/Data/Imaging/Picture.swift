@@ -53,7 +53,7 @@ public struct Picture: Sendable, Equatable {
     self.init(width: width, height: height, pixels: pixels)
   }
 
-  /// Reads a PNG or JPEG file; see ``init(decoding:name:)``.
+  /// Reads a PNG or JPEG file; see ``init(decoding:name:atLeast:)``.
   /// - Throws: `PipelineError` of kind `.noInput` where the file is missing or cannot be read, and `.badData` where it
   ///   is not a whole PNG or JPEG.
   public init(contentsOf url: URL) throws(PipelineError) {

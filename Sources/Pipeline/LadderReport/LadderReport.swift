@@ -15,7 +15,7 @@ public struct RungReport: Encodable, Sendable {
   /// The same for as many training rows, to tell a model that has learnt its rows by heart from one that has learnt little.
   public var trainingMeanLogLikelihood: Double?
   public var trainingBitsPerDimension: Double?
-  /// Between draws and held-out rows; see ``FrechetDistance``.
+  /// Between draws and held-out rows; see `FrechetDistance`.
   public var frechetDistance: Double?
   /// Between draws and training rows.
   public var trainingFrechetDistance: Double?

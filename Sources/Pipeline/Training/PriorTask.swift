@@ -3,10 +3,12 @@ import Checkpoints
 import Datasets
 import Evaluation
 import Foundation
+import Generation
 import ImageTokenizers
 import NN
 import Optimization
 import Priors
+import Synchronization
 import TensorCore
 import TextTokenizer
 
@@ -188,5 +190,30 @@ final class PriorTask: StageTask {
   func writeRest(to save: Checkpoint, isFirst: Bool) throws(PipelineError) {
     try known.write(to: save.captionsFile)
     if isFirst { try vocabulary.write(to: save.vocabularyFile) }
+  }
+}
+
+/// The image tokens of pictures, each encoded once where it is always the same.
+private final class TokenCache: Sendable {
+  private let imageTokenizer: any ImageTokenizer
+  private let isCaching: Bool
+  private let known = Mutex<[Int: [Int32]]>([:])
+
+  init(_ imageTokenizer: any ImageTokenizer, isCaching: Bool) {
+    self.imageTokenizer = imageTokenizer
+    self.isCaching = isCaching
+  }
+
+  func tokens(of batch: Batch, at position: Int) -> [Int32] {
+    let index = batch.indices[position]
+    if isCaching, let tokens = known.withLock({ $0[index] }) { return tokens }
+    let side = imageTokenizer.pictureSize
+    let size = side * side * 3
+    let bytes = Array(batch.pixels[position * size..<(position + 1) * size])
+    // One by one, so that a picture's tokens do not depend on the batch it is met in. Runs while a tape records, but
+    // a tokenizer's parameters are constants here.
+    let tokens = withoutRecording { imageTokenizer.encode(Tensor(pictureBytes: bytes, side: side)) }
+    if isCaching { known.withLock { $0[index] = tokens } }
+    return tokens
   }
 }
