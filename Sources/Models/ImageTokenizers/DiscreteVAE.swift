@@ -143,9 +143,10 @@ public struct DiscreteVAE: TrainableImageTokenizer {
 
   public func reconstruction(of features: Tensor, _ pictures: Tensor) -> ImageTokenizerReconstruction {
     let distribution = distribution(features)
-    let error = withoutRecording { meanSquaredError(distribution.mode, pictures) }
+    let made = distribution.mode
+    let error = withoutRecording { meanSquaredError(made, pictures) }
     return ImageTokenizerReconstruction(
-      loss: distribution.negativeLogLikelihood(of: pictures), pictures: distribution.mode, meanSquaredError: error.item)
+      loss: distribution.negativeLogLikelihood(of: pictures), pictures: made, meanSquaredError: error.item)
   }
 
   public var lastLayer: [Parameter] { decoder.lastLayer }

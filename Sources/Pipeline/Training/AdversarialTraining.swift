@@ -77,9 +77,13 @@ final class AdversarialTraining {
       of: model, forward, pictures, share: share, attention: attention, through: Array(views),
       precision: run.resources.precision
     ) { gradients in
-      let all = replica.gather(gradients.map { ("gradient", $0) })
-      return gradients.indices.map { i in all.dropFirst().reduce(all[0][i].tensor) { $0 + $1[i].tensor } }
+      Self.sums(replica.gather(gradients.map { ("gradient", $0) }))
     }
+  }
+
+  /// Of tensors that replicas brought together, over the replicas in their order.
+  private static func sums(_ gathered: [[NamedTensor]]) -> [Tensor] {
+    gathered[0].indices.map { i in gathered.dropFirst().reduce(gathered[0][i].tensor) { $0 + $1[i].tensor } }
   }
 
   /// A step of the discriminator.
@@ -103,8 +107,7 @@ final class AdversarialTraining {
       let means = Tensor([share * loss.hinge, share * loss.real, share * loss.made], shape: [3])
       return (loss.total * share, [(name: "means", tensor: means)])
     }
-    let all = replicas.gather(shards)
-    let means = all.dropFirst().reduce(all[0][0].tensor) { $0 + $1[0].tensor }.scalars
+    let means = Self.sums(replicas.gather(shards))[0].scalars
     if result.gradientNorm.isFinite { discriminator.finishStep(real: means[1], made: means[2]) }
     if let words = diagnosis.add(hinge: Double(means[0])) { run.observer.report(.note(words)) }
     return [

@@ -5,7 +5,7 @@ import CKernels
 /// color, moved and cut, and the gradient goes back through all of it (Zhao et al. 2020, "Differentiable augmentation for
 /// data-efficient GAN training", section 3). Moved and cut as there, but colors change a fifth as much and less: a discriminator
 /// of reconstructions, which have the right colors anyway, learns nothing through more in thousands of steps.
-public struct DifferentiableAugmentation: Sendable, Equatable {
+public struct DifferentiableAugmentation: Sendable {
   /// Added to all pixels.
   public var brightness: Float = 0
   /// The factor on a pixel's distance from its grey.
@@ -36,11 +36,6 @@ public struct DifferentiableAugmentation: Sendable, Equatable {
       return max(0, start)..<min(side, start + half)
     }
     cut = (range(), range())
-  }
-
-  public static func == (a: Self, b: Self) -> Bool {
-    (a.brightness, a.saturation, a.contrast) == (b.brightness, b.saturation, b.contrast)
-      && a.shift == b.shift && a.cut.rows == b.cut.rows && a.cut.columns == b.cut.columns
   }
 
   /// One picture of H rows of W pixels of three channels.
