@@ -135,8 +135,8 @@ let package = Package(
       name: "dalle-cli",
       dependencies: [
         "ArrayFiles", "CommandSupport", "DALLE", "ImageTokenizers", "LatentModels", "LinearAlgebra", "NN",
-        "Optimization", "Priors",
-        "TextTokenizer", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Optimization", "Priors", "TextTokenizer", "Training",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
     // What several test targets share: folders, fixtures of models, and tiny models that are trained.

@@ -7,6 +7,7 @@ import LatentModels
 import Optimization
 import Priors
 import TensorCore
+import Training
 
 struct Benchmark: ParsableCommand {
   enum Workload: String, ExpressibleByArgument, CaseIterable {
@@ -37,6 +38,11 @@ struct Benchmark: ParsableCommand {
   @Option(help: "Codes of the image tokenizer.") var codes = 1024
   @Option(help: "Dimensions of a code.") var codeDim = 64
   @Option(help: "The image tokenizer's network.") var network = VQVAE.Network.strided
+  @Option(
+    help: "Pixels a side of a place of the convolutions' grid of a network of patches; that of a token unless given.")
+  var convolutionPatch: Int?
+  @Option(help: "Codes a place.") var depth = 1
+  @Flag(help: "A discriminator learns beside the image tokenizer.") var adversarial = false
   @Option(help: "Rows of the matrix that mixture and ppca are fitted to.") var points = 20_000
   @Option(help: "Columns of that matrix.") var dimensions = 64
   @Option(help: "Components of the mixture.") var components = 10
@@ -109,7 +115,8 @@ struct Benchmark: ParsableCommand {
       ("dim", dim), ("layers", layers), ("heads", heads), ("image", image), ("text-vocab", textVocab),
       ("image-vocab", imageVocab), ("size", size), ("channels", channels), ("codes", codes), ("code-dim", codeDim),
       ("batch", batch ?? 1), ("steps", steps), ("points", points), ("dimensions", dimensions),
-      ("components", components), ("iterations", iterations), ("latent", latent),
+      ("components", components), ("iterations", iterations), ("latent", latent), ("depth", depth),
+      ("convolution-patch", convolutionPatch ?? 1),
     ] where value < 1 || value > 1 << 20 {
       throw PipelineError(.usage, "--\(name) must be 1 to \(1 << 20), not \(value)")
     }
@@ -201,23 +208,37 @@ struct Benchmark: ParsableCommand {
     var c = VQVAE.Configuration()
     (c.network, c.pictureSize, c.patchSize) = (network, size, 1 << down)
     (c.channels, c.blocks, c.codes, c.codeDimensions) = (channels, 2, codes, codeDim)
+    (c.convolutionPatchSize, c.depth) = (convolutionPatch, depth)
+    try c.validate()
     let model = VQVAE(c, seed: 0)
+    let adversary =
+      adversarial
+      ? AdversarialTraining(team: team, batchSize: batch, learningRate: 3e-4, precision: precision, seed: 0) : nil
     let trainer = ReplicaTrainer(AdamW(ParameterStore(model, precision: precision)), team: team)
     let pictures = Tensor.uniform([batch, size, size, 3], seed: 0, stream: 0)
-    let shards = (0..<team.count).map { shard in
-      let range = team.range(of: shard, total: batch)
-      let pixels = size * size * 3
-      return pictures.view(
-        range.lowerBound * pixels..<range.upperBound * pixels, shape: [range.count, size, size, 3])
+    let pixels = size * size * 3
+    func shard(_ range: Range<Int>) -> Tensor {
+      pictures.view(range.lowerBound * pixels..<range.upperBound * pixels, shape: [range.count, size, size, 3])
     }
     var step = 0
     let seconds = median(warmUp: 2) {
-      let (_, statistics) = trainer.step(learningRate: 3e-4) { replica in
-        let pictures = shards[replica.number]
-        let loss = model.loss(pictures, step: .init(precision: precision))
-        return (loss.total * (Float(pictures.shape[0]) / Float(batch)), loss.statistics)
+      let views = adversary?.views(step: step, side: size)
+      let (_, left) = trainer.step(learningRate: 3e-4) { replica in
+        let range = replica.range(of: batch)
+        let (pictures, share) = (shard(range), Float(range.count) / Float(batch))
+        let forward = model.forward(pictures, step: .init(precision: precision))
+        guard let adversary, let views else {
+          let made = model.reconstruction(of: forward.features, pictures)
+          return ((made.loss + forward.regularization) * share, (replica.number, forward.statistics, Tensor?.none))
+        }
+        let loss = adversary.loss(model, forward, pictures, share: share, views.judged[range], replica)
+        return (loss.total, (replica.number, forward.statistics, loss.reconstruction.pictures.detached()))
       }
-      model.finishStep(statistics, step: step, seed: 0)
+      model.finishStep(left.map(\.1), step: step, seed: 0)
+      if let adversary, let views {
+        let made = left.compactMap { number, _, made in made.map { (number, $0) } }
+        adversary.step(shard, Dictionary(uniqueKeysWithValues: made), views)
+      }
       step += 1
     }
     return report(

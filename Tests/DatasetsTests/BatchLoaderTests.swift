@@ -196,6 +196,19 @@ import Testing
     #expect((150...250).contains(results.filter { $0 == mirrored }.count))
   }
 
+  /// Each pixel of a picture that was only shifted is one of the original's or white: nothing is interpolated.
+  @Test func shiftsAreOfWholePixels() {
+    func colors(_ picture: Picture) -> [[UInt8]] {
+      stride(from: 0, to: picture.pixels.count, by: 3).map { Array(picture.pixels[$0..<$0 + 3]) }
+    }
+    let known = Set(colors(picture) + [[255, 255, 255]])
+    var random = Philox(seed: 5, stream: 6)
+    let shift = Augmentation(maximumShift: 0.3)
+    let results = (0..<50).map { _ in shift.applied(to: picture, using: &random) }
+    #expect(results.allSatisfy { known.isSuperset(of: colors($0)) })
+    #expect(Set(results.map(\.pixels)).count > 20)
+  }
+
   @Test func whiteStaysWhiteAndShiftsLetWhiteIn() {
     var random = Philox(seed: 3, stream: 4)
     let strong = Augmentation(maximumShift: 0.5, maximumScaling: 0.3)

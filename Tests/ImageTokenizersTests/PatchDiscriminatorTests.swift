@@ -23,11 +23,13 @@ struct PatchDiscriminatorTests {
   private func discriminator() throws -> PatchDiscriminator {
     var configuration = PatchDiscriminator.Configuration()
     (configuration.channels, configuration.halvings, configuration.regularization) = (4, 2, 0.3)
+    configuration.weight = 0.8
     let model = PatchDiscriminator(configuration, seed: 1)
     for (name, parameter) in model.namedParameters() {
       parameter.overwrite(with: try fixture.tensor("initial/\(name)"))
     }
-    model.averages.overwrite(with: try fixture.tensor("averages"))
+    // One that knows all.
+    model.averages.overwrite(with: Tensor(try fixture.tensor("averages").scalars + [0], shape: [3]))
     return model
   }
 
@@ -88,10 +90,15 @@ struct PatchDiscriminatorTests {
 
   @Test func averagesFollowTheMeans() {
     let model = PatchDiscriminator(.init(), seed: 1)
-    for _ in 0..<2 { model.finishStep(real: 1, made: -2) }
-    let expected = 1 - Float(0.99 * 0.99)
-    #expect(abs(model.averages.value.scalars[0] - expected) < 1e-6)
-    #expect(abs(model.averages.value.scalars[1] + 2 * expected) < 1e-6)
+    #expect(model.attention == 0)
+    for _ in 0..<2 { model.finishStep(real: 1, made: -2, hinge: 0.4) }
+    let decay = model.configuration.averageDecay
+    let moved = 1 - decay * decay
+    let expected: [Float] = [moved, -2 * moved, 1 - 0.6 * moved]
+    for (average, mean) in zip(model.averages.value.scalars, expected) { #expect(abs(average - mean) < 1e-6) }
+    #expect(abs(model.attention - 0.6 * moved) < 1e-6)
+    model.finishStep(real: 0, made: 0, hinge: 30)
+    #expect(model.attention == 0, "a discriminator that is wrong is not heard")
   }
 
   @Test(arguments: [1, 7, 32, 64]) func randomViewsStayWithinTheirStrengths(side: Int) {

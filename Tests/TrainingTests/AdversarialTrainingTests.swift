@@ -64,7 +64,7 @@ import Testing
     // It is kept to go on with, and no part of the model.
     let state = try SafeTensors(contentsOf: sharp.checkpoint.trainingStateFile)
     #expect(state.shape(of: "discriminator.weights.output.weight") != nil)
-    #expect(state.shape(of: "discriminator.buffers.averages") == [2])
+    #expect(state.shape(of: "discriminator.buffers.averages") == [3])
     #expect(try SafeTensors(contentsOf: sharp.checkpoint.imageTokenizerFile).names.allSatisfy { !$0.contains("discr") })
     #expect(try sharp.checkpoint.readConfiguration().tokenizerTraining?.settings.adversarial == 0.5)
   }

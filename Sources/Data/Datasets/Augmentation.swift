@@ -3,9 +3,9 @@ import Imaging
 
 /// Random small changes to training pictures that leave their captions true.
 public struct Augmentation: Sendable, Equatable, Codable {
-  /// The largest shift along each axis, as a fraction of the side.
+  /// The largest shift along each axis, as a fraction of the side. Shifts are of whole pixels, for a part of one would blur.
   public var maximumShift: Float
-  /// The largest change of size, as a fraction: 0.1 gives factors of 0.9 to 1.1.
+  /// The largest change of size, as a fraction: 0.1 gives factors of 0.9 to 1.1. Pixels are interpolated, and so softer.
   public var maximumScaling: Float
   /// Whether half of the pictures are mirrored. Off by default: text, flags and arrows have a direction.
   public var horizontalFlip: Bool
@@ -25,8 +25,8 @@ public struct Augmentation: Sendable, Equatable, Codable {
   /// picture bit for bit.
   public func applied(to picture: Picture, using random: inout Philox) -> Picture {
     let scale = 1 + maximumScaling * (2 * random.uniform() - 1)
-    let shiftX = maximumShift * (2 * random.uniform() - 1) * Float(picture.width)
-    let shiftY = maximumShift * (2 * random.uniform() - 1) * Float(picture.height)
+    let shiftX = (maximumShift * (2 * random.uniform() - 1) * Float(picture.width)).rounded()
+    let shiftY = (maximumShift * (2 * random.uniform() - 1) * Float(picture.height)).rounded()
     let isMirrored = random.uniform() < 0.5 && horizontalFlip
     if scale == 1 && shiftX == 0 && shiftY == 0 && !isMirrored { return picture }
     let columns = Self.taps(count: picture.width, scale: max(scale, 0.01), shift: shiftX, isMirrored: isMirrored)

@@ -14,6 +14,11 @@ import TensorCore
 /// regularization R of Tseng et al. 2021 (equation 7), where α_R and α_F are moving averages of D over real pictures and
 /// reconstructions. What D sees has been through a `DifferentiableAugmentation`.
 ///
+/// On a few thousand pictures and two cores it has a few thousand steps to learn in, and two things make it learn in them. A picture
+/// and its reconstruction are seen through the same augmentation, so that where D is between -1 and 1 the gradients of what they
+/// have in common cancel. And the tokenizer listens only as far as D knows something, by λ's further factor ``attention``: what
+/// an ignorant discriminator says is noise, and a tokenizer that follows it is never caught up with.
+///
 /// A stack of 4×4 convolutions of stride 2, then one of 3×3, gives a number for each patch of 18 pixels. In place of
 /// batch normalization, which would look across replicas, stands group normalization.
 public struct PatchDiscriminator: ConfiguredModule {
@@ -24,10 +29,10 @@ public struct PatchDiscriminator: ConfiguredModule {
     public var halvings = 2
     /// γ
     public var regularization: Float = 0.03
-    /// Of the moving averages α.
-    public var averageDecay: Float = 0.99
-    /// The factor on λ that the paper's code has.
-    public var weight: Float = 0.8
+    /// Of the moving averages.
+    public var averageDecay: Float = 0.95
+    /// The factor on λ where D knows all.
+    public var weight: Float = 3
 
     public init() {}
   }
@@ -35,7 +40,7 @@ public struct PatchDiscriminator: ConfiguredModule {
   public let downsampling: [Conv2d]
   public let norms: [GroupNorm]
   public let output: Conv2d
-  /// α_R and α_F, [2].
+  /// Moving averages of D over pictures, of D over reconstructions, which are α_R and α_F, and of the hinge loss, [3].
   public let averages: Buffer
   public let configuration: Configuration
 
@@ -49,7 +54,7 @@ public struct PatchDiscriminator: ConfiguredModule {
     }
     norms = widths.dropFirst(2).map { GroupNorm($0, groups: $0 % 16 == 0 ? $0 / 16 : 1) }
     output = Conv2d(widths[c.halvings], 1, kernel: 3, padding: 1, &initializer)
-    averages = Buffer(.zeros([2]))
+    averages = Buffer(Tensor([0, 0, 1], shape: [3]))
   }
 
   /// D
@@ -90,15 +95,18 @@ public struct PatchDiscriminator: ConfiguredModule {
     )
   }
 
+  /// How far the tokenizer listens, 0 to 1: 0 where D cannot tell pictures from reconstructions at all, and has a hinge loss of 1.
+  public var attention: Float { max(0, 1 - averages.value.scalars[2]) }
+
   /// Moves the averages, after an optimizer step.
   /// - Parameters:
   ///   - real: the mean of D over a batch of pictures.
   ///   - made: over their reconstructions.
-  public func finishStep(real: Float, made: Float) {
+  ///   - hinge: the hinge loss.
+  public func finishStep(real: Float, made: Float, hinge: Float) {
     let decay = configuration.averageDecay
-    let old = averages.value.scalars
-    averages.overwrite(
-      with: Tensor([decay * old[0] + (1 - decay) * real, decay * old[1] + (1 - decay) * made], shape: [2]))
+    let seen = zip(averages.value.scalars, [real, made, hinge]).map { decay * $0 + (1 - decay) * $1 }
+    averages.overwrite(with: Tensor(seen, shape: [3]))
   }
 
   // MARK: - The tokenizer's side
@@ -121,13 +129,12 @@ public struct PatchDiscriminator: ConfiguredModule {
   ///   - forward: of the shard.
   ///   - pictures: the shard, [B, S, S, 3] in [0, 1].
   ///   - share: of the batch, a factor on all.
-  ///   - attention: a further factor on λ, 0 to 1.
   ///   - augmentations: what each reconstruction is seen through.
   ///   - precision: the type of the operands of products.
   ///   - sum: adds up tensors over all shards, so that all have the λ of the batch.
   public func loss(
     of model: some TrainableImageTokenizer, _ forward: ImageTokenizerForward, _ pictures: Tensor, share: Float,
-    attention: Float = 1, through augmentations: [DifferentiableAugmentation], precision: ElementType,
+    through augmentations: [DifferentiableAugmentation], precision: ElementType,
     sum: ([Tensor]) -> [Tensor]
   ) -> TokenizerLoss {
     let (features, last) = (forward.features.detached(), model.lastLayer)

@@ -89,7 +89,12 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
 
   /// What is done to training pictures where a run's settings say nothing else.
   public static func standardAugmentation(of stage: Stage) -> Augmentation {
-    stage == .prior ? .none : Augmentation(maximumShift: 0.06, maximumScaling: 0.06)
+    switch stage {
+    // Whole pixels only: a tokenizer that has seen interpolated pictures makes soft ones.
+    case .imageTokenizer: Augmentation(maximumShift: 0.06)
+    case .prior: .none
+    case .ranker: Augmentation(maximumShift: 0.06, maximumScaling: 0.06)
+    }
   }
 
   /// The shape of the image tokenizer that a run with these settings trains.

@@ -15,6 +15,7 @@ final class ImageTokenizerTask: StageTask {
   private unowned let run: StageRun
   private let validation: Validation
   private let adversary: AdversarialTraining?
+  private var diagnosis = AdversarialTraining.Diagnosis()
   private var recent: RecentTokens
   private var collapseIsKnown = false
   private var lastValidation: Double?
@@ -22,7 +23,12 @@ final class ImageTokenizerTask: StageTask {
   init(_ model: any TrainableImageTokenizer, _ run: StageRun) throws(PipelineError) {
     (self.model, self.run) = (model, run)
     validation = try Validation(model, dataSet: run.resources.dataSet, team: run.team)
-    adversary = run.settings.adversarial > 0 ? try AdversarialTraining(run) : nil
+    adversary =
+      run.settings.adversarial > 0
+      ? AdversarialTraining(
+        team: run.team, batchSize: run.plan.batchSize, learningRate: run.plan.learningRate,
+        precision: run.resources.precision, seed: run.settings.seed) : nil
+    if let adversary { try run.adopt(adversary.discriminator, adversary.optimizer, named: "discriminator") }
     recent = RecentTokens(codeCount: model.codeCount, codebooks: model.codesPerPlace)
     lastValidation = run.state.configuration.tokenizerTraining?.validation
   }
@@ -43,8 +49,7 @@ final class ImageTokenizerTask: StageTask {
   func step(_ batch: Batch, _ place: StageRun.Place) -> DescentLoop.Result {
     let (model, seed, precision) = (model, run.settings.seed, run.resources.precision)
     let batchSize = run.plan.batchSize
-    let adversary = adversary.flatMap { $0.takesPart(at: place) ? $0 : nil }
-    let attention = adversary?.attention(at: place) ?? 0
+    let adversary = place.progress >= Double(1 - run.settings.adversarial) ? adversary : nil
     let views = adversary?.views(step: place.step, side: model.pictureSize)
     func pictures(_ range: Range<Int>) -> Tensor {
       let bytes = batch.pixels.count / batchSize
@@ -66,9 +71,9 @@ final class ImageTokenizerTask: StageTask {
           meanSquaredError: reconstruction.meanSquaredError, reconstructions: reconstruction.pictures.detached(),
           forward: (forward.tokens, forward.statistics), weight: weight)
       }
-      if let adversary, let views, attention > 0 {
+      if let adversary, let views, adversary.isHeard {
         let loss = adversary.loss(
-          model, forward, pictures, share: share, attention: attention, views.judged[range], replica)
+          model, forward, pictures, share: share, views.judged[range], replica)
         return (loss.total, shard(loss.reconstruction, weight: loss.weight))
       }
       let reconstruction = model.reconstruction(of: forward.features, pictures)
@@ -80,7 +85,12 @@ final class ImageTokenizerTask: StageTask {
     var metrics: [(name: String, value: Double)] = []
     if let adversary, let views {
       let made = Dictionary(uniqueKeysWithValues: shards.map { ($0.number, $0.reconstructions) })
-      metrics = adversary.step(pictures, made, views, place) + [("adversarial_weight", Double(shards[0].weight))]
+      let means = adversary.step(pictures, made, views)
+      if let words = diagnosis.add(hinge: means.hinge) { run.observer.report(.note(words)) }
+      metrics = [
+        ("discriminator_loss", means.hinge), ("discriminator_real", means.real), ("discriminator_made", means.made),
+        ("adversarial_weight", Double(shards[0].weight)),
+      ]
     }
     let squaredError = shards.reduce(0) { $0 + $1.meanSquaredError * $1.share }
     recent.append(shards.flatMap(\.forward.tokens))
