@@ -99,7 +99,7 @@ struct CompositionMakerTests {
     #expect { try folder.maker() } throws: {
       ($0 as? PipelineError)?.message.contains("only one of the 1 pictures") == true
     }
-    try folder.writeToys([.ball, .box])
+    try folder.writeToys([.cone, .box])
     // Neither has a texture.
     #expect { try folder.maker(["made-of"]) } throws: { ($0 as? PipelineError)?.kind == .badData }
     #expect { try folder.maker(["made of"]) } throws: {

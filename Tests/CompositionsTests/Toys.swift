@@ -12,6 +12,8 @@ enum Toy: String, CaseIterable {
   case ball
   /// A blue square.
   case box
+  /// A green triangle.
+  case cone
   /// Black and yellow stripes, upright.
   case wasp
   /// Green and white squares.
@@ -33,6 +35,7 @@ enum Toy: String, CaseIterable {
       if radius > 20 { return nil }
       return abs(dx + 8) < 3 && abs(dy + 6) < 3 ? .black : Picture.Color(red: 210, green: 30, blue: 30)
     case .box: return isInSquare ? Picture.Color(red: 40, green: 90, blue: 220) : nil
+    case .cone: return isInSquare && 2 * abs(dx) < Double(y - 6) ? Picture.Color(red: 40, green: 160, blue: 60) : nil
     case .wasp:
       if !isInSquare { return nil }
       return x / 4 % 2 == 0 ? .black : Picture.Color(red: 250, green: 210, blue: 30)
@@ -108,5 +111,5 @@ extension Picture {
 }
 
 /// What the ball and the box look like among others.
-func isRed(_ color: SIMD3<Float>) -> Bool { color.x > color.z + 0.4 }
+func isRed(_ color: SIMD3<Float>) -> Bool { color.x > max(color.y, color.z) + 0.4 }
 func isBlue(_ color: SIMD3<Float>) -> Bool { color.z > color.x + 0.4 }

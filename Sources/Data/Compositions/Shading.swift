@@ -21,16 +21,16 @@ struct Shading {
     let deviation = max(0.1, (squares / coverage).squareRoot())
     broad = blurred.map { min(max(($0.x / max($0.y, 1e-3) - mean) / deviation, -1.6), 1.6) }
     local = layer.pixels.indices.map { i in
-      layer.color(at: i).luma - blurred[i].x / max(blurred[i].y, 1e-3)
+      let around = blurred[i].x / max(blurred[i].y, 1e-3)
+      let off = layer.color(at: i).luma - around
+      // What is much darker or brighter than all around it (an eye, and the spark in it) is so in any material, and where
+      // all is dark, in proportion.
+      return off < 0 ? min(1.9 * off, 0.9 * off / max(around, 0.15)) : 1.1 * off
     }
   }
 
   /// What a color is multiplied by, up to 1; above, the share by which it goes on to white.
-  func light(at i: Int) -> Float {
-    // What is much darker or brighter than all around it (an eye, and the spark in it) is so in any material.
-    let detail = local[i] < 0 ? 1.9 * local[i] : 1.1 * local[i]
-    return max(0.1, 1 + 0.17 * broad[i] + detail)
-  }
+  func light(at i: Int) -> Float { max(0.1, 1 + 0.17 * broad[i] + local[i]) }
 }
 
 /// The lines that a person would draw of a thing: its outline, and where its color changes.
