@@ -43,7 +43,7 @@ struct WordingTests {
     #expect(try captions("counted-colored", name, colors: [.blue], count: 3)[0] == "three blue \(plural)")
   }
 
-  @Test(arguments: ["grapes", "jeans", "bread", "cooked rice"])
+  @Test(arguments: ["grapes", "jeans", "skis", "bread", "cooked rice"])
   func whatIsNotCounted(_ name: String) throws {
     #expect(try things(name)[0].plural == nil)
     #expect(try captions("counted", name, count: 2).isEmpty)

@@ -18,8 +18,7 @@ public enum CompositionFolder {
   /// The most compositions in a folder.
   public static let maximumCount = 10_000_000
 
-  /// Writes the first compositions of a maker as a folder in the imagefolder form, which appears whole at the end; see
-  /// ``AtomicFolder`` in Basics.
+  /// Writes the first compositions of a maker as a folder in the imagefolder form, which appears whole at the end.
   /// - Parameters:
   ///   - folder: made whole, or not at all.
   ///   - count: compositions to make.

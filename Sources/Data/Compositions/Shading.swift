@@ -25,7 +25,7 @@ struct Shading {
       let off = layer.color(at: i).luma - around
       // What is much darker or brighter than all around it (an eye, and the spark in it) is so in any material, and where
       // all is dark, in proportion.
-      return off < 0 ? min(1.9 * off, 0.9 * off / max(around, 0.15)) : 1.1 * off
+      return off < 0 ? min(2.3 * off, 0.9 * off / max(around, 0.15)) : 1.1 * off
     }
   }
 

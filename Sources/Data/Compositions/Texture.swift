@@ -17,6 +17,8 @@ struct Texture: Sendable, Equatable {
   /// The least standard deviation of a texture's colors, all three together: of what is of one color, nothing can be
   /// recognised.
   private static let minimumContrast: Float = 0.1
+  /// The least share of a texture that is taken by edges.
+  private static let minimumEdges: Float = 0.04
   /// The least share of a texture that is dark where it is drawn in lines.
   private static let minimumLines: Float = 0.15
 
@@ -65,7 +67,10 @@ struct Texture: Sendable, Equatable {
     for y in best.y..<(best.y + best.side) {
       for x in best.x..<(best.x + best.side) { drawn += lines.strength[y * width + x] }
     }
-    hasLines = drawn >= Self.minimumLines * Float(best.side * best.side)
+    let share = drawn / Float(best.side * best.side)
+    // A soft change of color, as on a peach, is shading and no texture.
+    guard share >= Self.minimumEdges else { return nil }
+    hasLines = share >= Self.minimumLines
 
     func distance(_ a: SIMD3<Float>, _ b: SIMD3<Float>) -> Float { ((a - b) * (a - b)).sum().squareRoot() }
   }

@@ -5,7 +5,7 @@ import Foundation
 enum ThingName {
   /// - Returns: the caption in lower case without its leading article and its full stop; nil where it does not read like the
   ///   name of a thing: more than three words, signs and digits, a word that says that something is done, counted or pointed
-  ///   at, or a word of ``notThings``.
+  ///   at, or a word of `notThings`.
   static func name(in caption: String) -> String? {
     var text = Substring(caption.lowercased().replacing("’", with: "'"))
     while let last = text.last, last == "." || last.isWhitespace { text.removeLast() }

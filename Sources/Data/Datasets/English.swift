@@ -100,7 +100,7 @@ public enum English {
     var singulars = Dictionary(
       irregularPlurals.filter { $0.key != $0.value }.map { ($0.value, $0.key) }, uniquingKeysWith: { first, _ in first }
     )
-    for word in ["shoe", "toe", "canoe"] { singulars[word + "s"] = word }
+    for word in ["shoe", "toe", "canoe", "ski"] { singulars[word + "s"] = word }
     return singulars
   }()
 }
