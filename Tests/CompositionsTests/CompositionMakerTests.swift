@@ -99,6 +99,15 @@ struct CompositionMakerTests {
     #expect { try folder.maker() } throws: {
       ($0 as? PipelineError)?.message.contains("only one of the 1 pictures") == true
     }
+    // A damaged picture is named, and the others are taken.
+    try folder.writeToys([.cone, .box, .wasp])
+    try folder.copyFixture("truncated.png", to: "toys/wasp.png")
+    let reports = Reports()
+    let dataSet = try PictureDataSet(contentsOf: folder.path("toys"), pictureSize: 32, maximumBytesInMemory: 0)
+    let maker = try CompositionMaker(
+      dataSet, settings: .init(), team: ThreadTeam(count: 1), report: { reports.append($0) })
+    #expect(maker.thingNames == ["box", "cone"])
+    #expect(reports.lines.contains { $0.hasPrefix("skipped wasp.png: damaged PNG") })
     try folder.writeToys([.cone, .box])
     // Neither has a texture.
     #expect { try folder.maker(["made-of"]) } throws: { ($0 as? PipelineError)?.kind == .badData }

@@ -91,7 +91,8 @@ public final class CompositionMaker: Sendable {
   ///     composition.
   ///   - settings: what is made.
   ///   - team: the threads that the pictures are read on.
-  ///   - report: receives one line for relations that cannot be made, and what is left out of the data set in sum.
+  ///   - report: receives one line for each damaged picture and each relation that cannot be made, and one for all that is left
+  ///     out.
   /// - Throws: `PipelineError` of kind `.usage` for settings that make no sense, and `.badData` where the data set has not
   ///   two things.
   public init(
@@ -287,10 +288,22 @@ public final class CompositionMaker: Sendable {
         "none of the \(pictures.count) captions in \(dataSet.url.path) names a thing; compositions need captions of one to three words, such as \"teapot\""
       )
     }
-    let things = team.map(named.count) { i -> Thing? in
-      guard let cutout = try? cutout(of: named[i].entry, in: dataSet, settings: settings) else { return nil }
-      return Thing(entry: named[i].entry, name: named[i].name, cutout: cutout)
-    }.compactMap { $0 }
+    let results = team.map(named.count) { i -> Result<Thing?, PipelineError> in
+      do throws(PipelineError) {
+        let cutout = try cutout(of: named[i].entry, in: dataSet, settings: settings)
+        return .success(cutout.map { Thing(entry: named[i].entry, name: named[i].name, cutout: $0) })
+      } catch {
+        return .failure(error)
+      }
+    }
+    var things: [Thing] = []
+    for result in results {
+      do throws(PipelineError) {
+        if let thing = try result.get() { things.append(thing) }
+      } catch {
+        report("skipped \(error.message)")
+      }
+    }
     guard things.count > 1 else {
       let reason = "\(things.count == 1 ? "only one" : "none") of the \(named.count) pictures in \(dataSet.url.path)"
       throw PipelineError(

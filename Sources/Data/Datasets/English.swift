@@ -52,7 +52,8 @@ public enum English {
   package static func isUncountable(_ word: String) -> Bool { uncountables.contains(word.lowercased()) }
 
   private static let uncountables: Set<String> = [
-    "bacon", "bread", "broccoli", "butter", "cheese", "clothing", "coral", "corn", "cotton", "custard", "fire", "fog",
+    "bacon", "bread", "broccoli", "butter", "cheese", "clothing", "coral", "corn", "cotton", "custard", "dna", "fire",
+    "fog",
     "food", "fruit", "furniture", "garlic", "ginger", "gold", "grass", "honey", "ice", "leather", "meat",
     "milk", "money", "popcorn", "rice", "sake", "salt", "sand", "snow", "soap", "spaghetti", "sugar",
     "sushi", "thread", "water", "wool", "wood", "yarn",
