@@ -63,6 +63,9 @@ let package = Package(
       path: "Sources/Data/TextTokenizer"),
     .target(name: "Datasets", dependencies: ["Basics", "Imaging", "TextTokenizer"], path: "Sources/Data/Datasets"),
     .target(
+      name: "Compositions", dependencies: ["Basics", "Datasets", "Imaging"],
+      path: "Sources/Data/Compositions"),
+    .target(
       name: "EmojiData", dependencies: ["Basics", "CFreeType", "CHarfBuzz", "Datasets", "Imaging"],
       path: "Sources/Data/EmojiData"),
 
@@ -125,8 +128,9 @@ let package = Package(
     .target(
       name: "DALLE",
       dependencies: [
-        "Basics", "Checkpoints", "Datasets", "EmojiData", "Evaluation", "Generation", "ImageTokenizers", "Imaging",
-        "Ladder", "LadderReport", "LatentModels", "LinearAlgebra", "NN", "Optimization", "Priors", "Rankers",
+        "Basics", "Checkpoints", "Compositions", "Datasets", "EmojiData", "Evaluation", "Generation",
+        "ImageTokenizers", "Imaging", "Ladder", "LadderReport", "LatentModels", "LinearAlgebra", "NN", "Optimization",
+        "Priors", "Rankers",
         "TensorCore",
         "TextTokenizer", "Training",
       ]),
@@ -163,6 +167,8 @@ let package = Package(
     .testTarget(name: "ImagingTests", dependencies: ["Basics", "Imaging", "TestSupport"]),
     .testTarget(name: "TextTokenizerTests", dependencies: ["Basics", "TestSupport", "TextTokenizer"]),
     .testTarget(name: "DatasetsTests", dependencies: ["Basics", "Datasets", "Imaging", "TestSupport"]),
+    .testTarget(
+      name: "CompositionsTests", dependencies: ["Basics", "Compositions", "Datasets", "Imaging", "TestSupport"]),
     .testTarget(name: "EmojiDataTests", dependencies: ["Basics", "Datasets", "EmojiData", "Imaging", "TestSupport"]),
     .testTarget(
       name: "ImageTokenizersTests",

@@ -1,6 +1,7 @@
 // What a client may name with `import DALLE` alone.
 @_exported import Basics
 @_exported import Checkpoints
+@_exported import Compositions
 @_exported import Datasets
 @_exported import EmojiData
 @_exported import Evaluation

@@ -11,8 +11,9 @@ struct DalleCLI: ParsableCommand {
     abstract: "Trains a text-to-image model on captioned pictures, and draws with it.",
     version: "0.2.0",
     subcommands: [
-      TrainTokenizer.self, TrainPrior.self, TrainRanker.self, Generate.self, Prepare.self, TrainVocabulary.self,
-      Tokenize.self, Reconstruct.self, Evaluate.self, Baselines.self, Inspect.self, Benchmark.self,
+      TrainTokenizer.self, TrainPrior.self, TrainRanker.self, Generate.self, Prepare.self, Compose.self,
+      TrainVocabulary.self, Tokenize.self, Reconstruct.self, Evaluate.self, Baselines.self, Inspect.self,
+      Benchmark.self,
     ])
 
   /// Runs the command, and turns a failure that a person can cause into one line and its exit code.

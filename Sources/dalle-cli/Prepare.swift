@@ -1,5 +1,8 @@
 import ArgumentParser
+import Basics
 import CommandSupport
+import Compositions
+import Datasets
 import EmojiData
 import Foundation
 
@@ -12,14 +15,124 @@ struct Prepare: ParsableCommand {
   @Argument(help: "What to prepare.") var source: Source
   @Option(help: "The folder to make.") var output = DataOptions.standardFolder
   @Flag(inversion: .prefixedNo, help: "Take CLDR's keywords as further captions.") var keywords = true
+  @Option(parsing: .unconditional, help: "Add this many compositions of the emoji, as compose makes them.")
+  var compositions: Int?
+  @OptionGroup var options: CompositionOptions
+  @Flag(help: "Print what was made as JSON.") var json = false
+
+  private struct Report: Encodable {
+    var emoji: EmojiDataSet.Summary
+    var compositions: CompositionFolder.Summary
+  }
+
+  func run() throws {
+    if let compositions { try CompositionFolder.checkCount(compositions, setting: "compositions") }
+    let settings = try options.settings()
+    let team = try ThreadTeam(count: options.threads.count())
+    var composed: CompositionFolder.Summary?
+    let summary = try EmojiDataSet.prepare(
+      to: URL(fileURLWithPath: output), keywords: keywords, report: { Console.note($0) }
+    ) { (folder) throws(PipelineError) in
+      guard let compositions else { return }
+      let maker = try CompositionOptions.maker(of: folder, settings: settings, team: team)
+      // A folder of its own, whose name comes after the emoji's.
+      let target = folder.appendingPathComponent("compositions")
+      try AtomicFile.createDirectory(target)
+      composed = try CompositionFolder.fill(
+        target, count: compositions, by: maker, team: team,
+        progress: { CompositionOptions.showProgress($0, of: compositions) })
+    }
+    guard let composed else {
+      if json { return try Console.json(summary) }
+      Console.line(
+        "\(summary.pictures) pictures: \(summary.train) train, \(summary.validation) validation, \(summary.test) test")
+      return try Console.result(output)
+    }
+    if json { return try Console.json(Report(emoji: summary, compositions: composed)) }
+    Console.line(
+      "\(summary.pictures) emoji: \(summary.train) train, \(summary.validation) validation, \(summary.test) test")
+    CompositionOptions.show(composed)
+    try Console.result(output)
+  }
+}
+
+/// Compositions of somebody's own pictures.
+struct Compose: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Makes compositions of a folder's pictures, with captions.",
+    discussion: """
+      The pictures show one thing each on transparent or plain white ground, and their captions name it. What is made is \
+      a data set to train on: things made of others, in other colors, several, beside and on top of each other, as \
+      sketches, and so on. Pairs are held out for validation and test whatever the wording.
+      """)
+
+  @Argument(help: "A folder of captioned pictures.") var folder: String
+  @Option(help: "The folder to make.") var output: String
+  @Option(parsing: .unconditional, help: "Compositions to make.") var count: Int
+  @OptionGroup var options: CompositionOptions
   @Flag(help: "Print what was made as JSON.") var json = false
 
   func run() throws {
-    let summary = try EmojiDataSet.prepare(
-      to: URL(fileURLWithPath: output), keywords: keywords, report: { Console.note($0) })
+    try CompositionFolder.checkCount(count)
+    let settings = try options.settings()
+    let target = URL(fileURLWithPath: output)
+    try AtomicFolder.requireEmpty(target)
+    let team = try ThreadTeam(count: options.threads.count())
+    let maker = try CompositionOptions.maker(of: URL(fileURLWithPath: folder), settings: settings, team: team)
+    let summary = try CompositionFolder.write(
+      to: target, count: count, by: maker, team: team, progress: { CompositionOptions.showProgress($0, of: count) })
     if json { return try Console.json(summary) }
-    Console.line(
-      "\(summary.pictures) pictures: \(summary.train) train, \(summary.validation) validation, \(summary.test) test")
+    CompositionOptions.show(summary)
     try Console.result(output)
+  }
+}
+
+/// How compositions are made.
+struct CompositionOptions: ParsableArguments {
+  @Option(parsing: .unconditional, help: "Names all random numbers of compositions.") var seed: UInt64 = 0
+  @Option(parsing: .unconditional, help: "The side of compositions, in pixels.")
+  var pictureSize = CompositionMaker.Settings().pictureSize
+  @Option(
+    help: ArgumentHelp(
+      """
+      Which relations things have in compositions: all, or a list with commas of \
+      \(Relation.all.map(\.name).joined(separator: ", ")).
+      """, valueName: "list"))
+  var relations = "all"
+  @OptionGroup var threads: ThreadOptions
+
+  /// - Throws: `PipelineError` for what makes no sense, before anything is read.
+  func settings() throws(PipelineError) -> CompositionMaker.Settings {
+    var settings = CompositionMaker.Settings()
+    settings.seed = seed
+    settings.pictureSize = pictureSize
+    if relations != "all" {
+      settings.relations = relations.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    }
+    try settings.validate()
+    return settings
+  }
+
+  static func maker(
+    of folder: URL, settings: CompositionMaker.Settings, team: ThreadTeam
+  ) throws(PipelineError) -> CompositionMaker {
+    // Nothing is decoded on opening: of each picture its cutout is kept, and nothing else.
+    let dataSet = try PictureDataSet(
+      contentsOf: folder, pictureSize: settings.pictureSize, maximumBytesInMemory: 0, report: { Console.note($0) })
+    return try CompositionMaker(dataSet, settings: settings, team: team, report: { Console.note($0) })
+  }
+
+  static func showProgress(_ done: Int, of count: Int) {
+    Console.progress("\(done) of \(count) compositions", isLast: done == count)
+  }
+
+  static func show(_ summary: CompositionFolder.Summary) {
+    Console.line(
+      "\(summary.pictures) compositions: \(summary.train) train, \(summary.validation) validation, \(summary.test) test"
+    )
+    for relation in Relation.all {
+      guard let count = summary.relations[relation.name] else { continue }
+      Console.line("  \(relation.name): \(count)")
+    }
   }
 }

@@ -152,5 +152,19 @@ import Testing
     #expect(reports.lines.count == 2)
     #expect(reports.lines[0].contains("no keywords from"))
     #expect(reports.lines[1] == "skipped unheard of: the font has no single color glyph for 10ffff")
+
+    // What is added appears with the emoji, or neither does.
+    try EmojiDataSet.prepare(
+      to: folder.path("more"), emojiTest: folder.path("emoji-test.txt"), annotations: [], report: { _ in }
+    ) { (partial) throws(PipelineError) in
+      try AtomicFile.write(Data("x".utf8), to: partial.appendingPathComponent("added"))
+    }
+    #expect(folder.exists("more/added") && folder.exists("more/metadata.jsonl"))
+    #expect(throws: PipelineError.self) {
+      try EmojiDataSet.prepare(
+        to: folder.path("none"), emojiTest: folder.path("emoji-test.txt"), annotations: [], report: { _ in }
+      ) { (_) throws(PipelineError) in throw PipelineError(.badData, "nothing to add") }
+    }
+    #expect(!folder.exists("none"))
   }
 }

@@ -287,8 +287,8 @@ public struct CaptionForms: Sendable {
   /// The noun that the text is about in the other number: the last word before a colon, a comma or a preposition.
   private static func withOtherNumber(_ text: String) -> String {
     var words = text.split(separator: " ").map(String.init)
-    let end = words.indices.first { $0 > 0 && English.functionWords.contains(words[$0].lowercased()) } ?? words.count
-    let place = words[..<end].firstIndex { $0.hasSuffix(":") || $0.hasSuffix(",") } ?? end - 1
+    let last = English.nounPlace(in: words)
+    let place = words.prefix(last + 1).firstIndex { $0.hasSuffix(":") || $0.hasSuffix(",") } ?? last
     guard words.indices.contains(place),
       let noun = words[place].split(separator: ":").first?.split(separator: ",").first,
       noun.allSatisfy(\.isLetter), noun.count > 2

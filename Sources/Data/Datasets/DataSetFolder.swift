@@ -13,16 +13,20 @@ struct PictureSource: Sendable {
   ///   - side: of the square that it becomes, in pixels. It is decoded twice as large, or larger.
   /// - Throws: `PipelineError` that calls the picture `name`.
   package func picture(name: String, for side: Int) throws(PipelineError) -> Picture {
-    guard let part else {
-      return try Picture(
-        decoding: InputFile.contents(of: url, maximumByteCount: Self.maximumByteCount), name: name, atLeast: 2 * side)
-    }
+    try Picture(decoding: contents(name: name), name: name, atLeast: 2 * side)
+  }
+
+  /// The same with its transparency.
+  package func transparentPicture(name: String, for side: Int) throws(PipelineError) -> TransparentPicture {
+    try TransparentPicture(decoding: contents(name: name), name: name, atLeast: 2 * side)
+  }
+
+  private func contents(name: String) throws(PipelineError) -> Data {
+    guard let part else { return try InputFile.contents(of: url, maximumByteCount: Self.maximumByteCount) }
     guard part.count <= Self.maximumByteCount else {
       throw PipelineError(.badData, "\(name): \(part.count) bytes; at most \(Self.maximumByteCount) are read")
     }
-    return try Picture(
-      decoding: InputFile.contents(of: url, offset: part.lowerBound, byteCount: part.count), name: name,
-      atLeast: 2 * side)
+    return try InputFile.contents(of: url, offset: part.lowerBound, byteCount: part.count)
   }
 
   private static let maximumByteCount = 1 << 30
@@ -42,7 +46,6 @@ struct DataSetFolder {
     "a data set is a folder that holds pictures (PNG, JPEG) and a metadata.jsonl with file_name and text, "
     + "or a .txt beside each picture, or WebDataset .tar shards"
 
-  private static let metadataName = "metadata.jsonl"
   private static let pictureExtensions: Set<String> = ["png", "jpg", "jpeg"]
   private static let maximumCaptionFileByteCount = 16 << 20
 
@@ -83,7 +86,7 @@ struct DataSetFolder {
   /// - Throws: `PipelineError` of kind `.badData` where there are none, and with `isStrict` for the first one that has
   ///   to be left out.
   func items() throws(PipelineError) -> [Item] {
-    let metadata = paths.filter { ($0 as NSString).lastPathComponent == Self.metadataName }
+    let metadata = paths.filter { ($0 as NSString).lastPathComponent == MetadataLine.fileName }
     let shards = paths.filter { ($0 as NSString).pathExtension == "tar" }
     var items: [Item]
     if !metadata.isEmpty {
@@ -102,8 +105,8 @@ struct DataSetFolder {
 
   // MARK: metadata.jsonl
 
-  /// One line of `metadata.jsonl`.
-  private struct MetadataLine: Decodable {
+  /// What is read of one line of `metadata.jsonl`.
+  private struct MetadataEntry: Decodable {
     let fileName: String
     let texts: [String]
     let keywords: [String]
@@ -139,7 +142,7 @@ struct DataSetFolder {
       {
         if line.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\r") }) { continue }
         let place = "\(file) line \(number + 1)"
-        guard let entry = try? decoder.decode(MetadataLine.self, from: line) else {
+        guard let entry = try? decoder.decode(MetadataEntry.self, from: line) else {
           try skip(place, "not a JSON object with file_name and text")
           continue
         }
@@ -177,7 +180,7 @@ struct DataSetFolder {
           path, captions: captions, keywords: words, split: splits[path], source: PictureSource(url: file, part: nil)))
     }
     for path in pictures() where captions[path] == nil {
-      try skip(path, "\(Self.metadataName) has no line for it")
+      try skip(path, "\(MetadataLine.fileName) has no line for it")
     }
     return items
   }

@@ -10,16 +10,21 @@ public enum English {
   }
 
   /// Words that a caption does not become another one by.
-  static let functionWords: Set<String> = [
+  static let functionWords: Set<String> = joiningWords.union([
     "a", "an", "the", "some", "one", "this", "that", "these", "those", "my", "your", "his", "her", "its", "our",
-    "their",
+    "their", "be", "being", "it", "me", "picture", "photo", "photograph", "image", "drawing", "painting",
+    "illustration",
+    "icon", "emoji", "draw", "show",
+  ])
+
+  /// Those that stand between a noun and what is said of it.
+  private static let joiningWords: Set<String> = [
     "of", "in", "on", "at", "by", "with", "without", "and", "or", "to", "for", "from", "as", "into", "onto", "over",
-    "under", "near", "is", "are", "be", "being", "it", "me", "picture", "photo", "photograph", "image", "drawing",
-    "painting", "illustration", "icon", "emoji", "draw", "show",
+    "under", "near", "is", "are",
   ]
 
   /// Whether a text begins as one that takes no further article does: with an article, a possessive or a number.
-  static func isDetermined(_ text: String) -> Bool {
+  package static func isDetermined(_ text: String) -> Bool {
     guard let first = text.split(separator: " ").first?.lowercased() else { return false }
     return determiners.contains(first) || first.allSatisfy(\.isNumber)
   }
@@ -30,13 +35,29 @@ public enum English {
   ]
 
   /// "a" or "an", by the first letter.
-  static func indefiniteArticle(for text: String) -> String {
+  package static func indefiniteArticle(for text: String) -> String {
     guard let first = text.lowercased().first else { return "a" }
     return "aeiou".contains(first) ? "an" : "a"
   }
 
   /// Whether a word looks like a plural.
-  static func isPlural(_ word: String) -> Bool { singular(word) != word }
+  package static func isPlural(_ word: String) -> Bool { singular(word) != word }
+
+  /// Where in the words of a phrase its noun stands: the last word before a preposition and the like, "pot" in "pot of food".
+  package static func nounPlace(in words: [String]) -> Int {
+    (words.indices.first { $0 > 0 && joiningWords.contains(words[$0].lowercased()) } ?? words.count) - 1
+  }
+
+  /// Whether a noun is one of those that are not counted: "bread", "rice".
+  package static func isUncountable(_ word: String) -> Bool { uncountables.contains(word.lowercased()) }
+
+  private static let uncountables: Set<String> = [
+    "bacon", "bread", "broccoli", "butter", "cheese", "clothing", "coral", "corn", "cotton", "custard", "dna", "fire",
+    "fog",
+    "food", "fruit", "furniture", "garlic", "ginger", "gold", "grass", "honey", "ice", "leather", "meat",
+    "milk", "money", "popcorn", "rice", "sake", "salt", "sand", "snow", "soap", "spaghetti", "sugar",
+    "sushi", "thread", "water", "wool", "wood", "yarn",
+  ]
 
   /// The plural of a singular noun.
   public static func plural(_ word: String) -> String {
@@ -62,20 +83,25 @@ public enum English {
     return String(word.dropLast())
   }
 
-  private static let singularsInS: Set<String> = ["lens", "canvas", "christmas", "texas", "pancreas", "atlas"]
+  private static let singularsInS: Set<String> = [
+    "lens", "canvas", "christmas", "texas", "pancreas", "atlas", "rhinoceros",
+  ]
 
   private static let irregularPlurals = [
     "man": "men", "woman": "women", "child": "children", "person": "people", "foot": "feet", "tooth": "teeth",
     "goose": "geese", "mouse": "mice", "leaf": "leaves", "wolf": "wolves", "knife": "knives", "calf": "calves",
     "half": "halves", "shelf": "shelves", "loaf": "loaves", "life": "lives", "potato": "potatoes",
-    "tomato": "tomatoes", "hero": "heroes", "sheep": "sheep", "fish": "fish", "deer": "deer", "bison": "bison",
+    "tomato": "tomatoes", "hero": "heroes", "volcano": "volcanoes", "mango": "mangoes", "sheep": "sheep",
+    "fish": "fish", "deer": "deer", "bison": "bison",
+    "moose": "moose", "jellyfish": "jellyfish", "blowfish": "blowfish", "ox": "oxen", "die": "dice", "elf": "elves",
+    "scarf": "scarves", "sheaf": "sheaves", "thief": "thieves",
   ]
 
   private static let irregularSingulars: [String: String] = {
     var singulars = Dictionary(
       irregularPlurals.filter { $0.key != $0.value }.map { ($0.value, $0.key) }, uniquingKeysWith: { first, _ in first }
     )
-    for word in ["shoe", "toe", "canoe"] { singulars[word + "s"] = word }
+    for word in ["shoe", "toe", "canoe", "ski"] { singulars[word + "s"] = word }
     return singulars
   }()
 }

@@ -135,6 +135,12 @@ public final class PictureDataSet: Sendable {
       side: pictureSize, fit: fit)
   }
 
+  /// The picture at a position of `entries` as its file has it, with its transparency and in its own shape.
+  /// - Throws: `PipelineError` where the file is damaged or gone.
+  package func transparentPicture(at index: Int) throws(PipelineError) -> TransparentPicture {
+    try sources[index].transparentPicture(name: entries[index].fileName, for: pictureSize)
+  }
+
   /// The picture, or nil where it is damaged, which is reported once.
   /// - Throws: `PipelineError` for a damaged picture if the data set was opened with `strict`.
   func pictureIfReadable(at index: Int) throws(PipelineError) -> Picture? {

@@ -44,28 +44,21 @@ public enum EmojiDataSet {
   ///   - keywords: whether `keywords` are written: CLDR's without the short name itself, for each emoji whose list of
   ///     keywords no other emoji has.
   ///   - report: receives one line for each sequence that the font does not have, and for missing annotations.
+  ///   - additions: puts what else belongs to the data set into the folder before it appears.
   /// - Throws: `PipelineError` of kind `.noInput` where the font or `emojiTest` is missing, `.badData` where a file is not
   ///   what it should be, `.cannotCreate` where `folder` holds files already or cannot be created, and `.inputOutput`
   ///   where writing fails.
   @discardableResult
   public static func prepare(
     to folder: URL, fontFile: URL = standardFont, emojiTest: URL = standardEmojiTest,
-    annotations: [URL] = standardAnnotations, keywords: Bool = true, report: (String) -> Void = { _ in }
+    annotations: [URL] = standardAnnotations, keywords: Bool = true, report: (String) -> Void = { _ in },
+    additions: (URL) throws(PipelineError) -> Void = { _ in }
   ) throws(PipelineError) -> Summary {
     try require(fontFile, package: "fonts-noto-color-emoji")
     try require(emojiTest, package: "unicode-data")
     let sequences = try sequences(in: emojiTest)
     let keywords = keywords ? try readKeywords(from: annotations, report: report) : [:]
-    let manager = FileManager.default
-    if let content = try? manager.contentsOfDirectory(atPath: folder.path), !content.isEmpty {
-      throw PipelineError(.cannotCreate, "\(folder.path) is not empty; remove it first, or name another folder")
-    }
-    let parent = folder.deletingLastPathComponent()
-    try AtomicFile.createDirectory(parent)
-    let partial = parent.appendingPathComponent(".\(folder.lastPathComponent).\(getpid()).partial")
-    try? manager.removeItem(at: partial)
-    try AtomicFile.createDirectory(partial)
-    do throws(PipelineError) {
+    return try AtomicFolder.make(folder) { (partial) throws(PipelineError) in
       let isDrawn = try draw(sequences, fontFile: fontFile, into: partial)
       for (sequence, isDrawn) in zip(sequences, isDrawn) where !isDrawn {
         report("skipped \(sequence.caption): the font has no single color glyph for \(sequence.codePointText)")
@@ -75,14 +68,8 @@ public enum EmojiDataSet {
         throw PipelineError(.badData, "the font \(fontFile.path) has none of the emoji in \(emojiTest.path)")
       }
       let summary = try writeMetadata(drawn, keywords: keywords, into: partial)
-      // On an empty folder `rename` succeeds, on one that another process has filled meanwhile it does not.
-      guard rename(partial.path, folder.path) == 0 else {
-        throw PipelineError(.cannotCreate, "cannot create \(folder.path): \(String(cString: strerror(errno)))")
-      }
+      try additions(partial)
       return summary
-    } catch {
-      try? manager.removeItem(at: partial)
-      throw error
     }
   }
 
@@ -207,24 +194,9 @@ public enum EmojiDataSet {
     }
   }
 
-  /// One line of `metadata.jsonl`.
-  private struct MetadataLine: Encodable {
-    let fileName: String
-    let text: String
-    let split: Split
-    let keywords: [String]?
-
-    enum CodingKeys: String, CodingKey {
-      case fileName = "file_name"
-      case text, split, keywords
-    }
-  }
-
   private static func writeMetadata(
     _ sequences: [Sequence], keywords: [[UInt32]: [String]], into folder: URL
   ) throws(PipelineError) -> Summary {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     let allWords = sequences.map { sequence in
       (keywords[sequence.annotationKey] ?? []).filter { $0 != sequence.caption }
     }
@@ -235,13 +207,9 @@ public enum EmojiDataSet {
       let split = split(ofCaption: sequence.caption)
       // "flag" alone is what CLDR has for each of 258 flags: a caption that fits so many pictures teaches none.
       let words = uses[found] == 1 ? found : []
-      let line = MetadataLine(
-        fileName: sequence.fileName, text: sequence.caption, split: split,
-        keywords: words.isEmpty ? nil : words)
-      do { content += try encoder.encode(line) } catch {
-        throw PipelineError(.badData, "the caption \"\(sequence.caption)\" cannot be written as JSON")
-      }
-      content.append(UInt8(ascii: "\n"))
+      content += try MetadataLine(
+        fileName: sequence.fileName, texts: [sequence.caption], split: split, keywords: words
+      ).encoded()
       summary.pictures += 1
       switch split {
       case .train: summary.train += 1
@@ -251,7 +219,7 @@ public enum EmojiDataSet {
       if sequence.caption.contains("skin tone") { summary.withSkinTone += 1 }
       if !words.isEmpty { summary.withKeywords += 1 }
     }
-    try AtomicFile.write(content, to: folder.appendingPathComponent("metadata.jsonl"))
+    try AtomicFile.write(content, to: folder.appendingPathComponent(MetadataLine.fileName))
     return summary
   }
 }

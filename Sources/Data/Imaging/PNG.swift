@@ -8,7 +8,9 @@ enum PNG {
 
   static func isPNG(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool { bytes.starts(with: signature) }
 
-  package static func decode(_ bytes: UnsafeBufferPointer<UInt8>, name: String) throws(PipelineError) -> Picture {
+  package static func decode(
+    _ bytes: UnsafeBufferPointer<UInt8>, name: String
+  ) throws(PipelineError) -> TransparentPicture {
     // Signature (8), the header chunk's length and type (8), width (4), height (4), all big-endian.
     guard bytes.count >= 24 else { throw PipelineError(.badData, "\(name): damaged PNG: the file ends early") }
     let width = bytes[16..<20].reduce(0) { $0 << 8 | Int($1) }
@@ -23,16 +25,7 @@ enum PNG {
       initialized = status == 0 ? 4 * count : 0
     }
     guard status == 0 else { throw PipelineError(.badData, "\(name): damaged PNG: \(text(of: message))") }
-    let pixels = [UInt8](unsafeUninitializedCapacity: 3 * count) { buffer, initialized in
-      for i in 0..<count {
-        let alpha = rgba[4 * i + 3]
-        buffer[3 * i] = Picture.overWhite(rgba[4 * i], alpha: alpha)
-        buffer[3 * i + 1] = Picture.overWhite(rgba[4 * i + 1], alpha: alpha)
-        buffer[3 * i + 2] = Picture.overWhite(rgba[4 * i + 2], alpha: alpha)
-      }
-      initialized = 3 * count
-    }
-    return Picture(width: width, height: height, pixels: pixels)
+    return TransparentPicture(width: width, height: height, pixels: rgba)
   }
 
   /// libpng's words, which it leaves as a C string.

@@ -70,24 +70,32 @@ public struct Picture: Sendable, Equatable {
   /// - Throws: `PipelineError` of kind `.badData` where the bytes are empty, not a picture, damaged, cut short, or
   ///   claim more than ``maximumPixelCount`` pixels.
   public init(decoding bytes: some ContiguousBytes, name: String, atLeast least: Int? = nil) throws(PipelineError) {
+    self = try Self.withBytes(of: bytes, name: name) { (bytes) throws(PipelineError) in
+      if PNG.isPNG(bytes) { return try PNG.decode(bytes, name: name).overWhite() }
+      return try JPEG.decode(bytes, least: least, name: name)
+    }
+  }
+
+  /// Calls `decode` with the bytes of a PNG or JPEG.
+  /// - Throws: `PipelineError` of kind `.badData` where they are neither, and what `decode` throws.
+  static func withBytes<Result>(
+    of bytes: some ContiguousBytes, name: String,
+    decode: (UnsafeBufferPointer<UInt8>) throws(PipelineError) -> Result
+  ) throws(PipelineError) -> Result {
     // `withUnsafeBytes` does not carry typed throws.
-    let result: Result<Picture, PipelineError> = bytes.withUnsafeBytes { buffer in
+    let result: Swift.Result<Result, PipelineError> = bytes.withUnsafeBytes { buffer in
+      let bytes = buffer.bindMemory(to: UInt8.self)
       do throws(PipelineError) {
-        return .success(try Self.decode(buffer.bindMemory(to: UInt8.self), least: least, name: name))
+        guard !bytes.isEmpty else { throw PipelineError(.badData, "\(name): the file is empty") }
+        guard PNG.isPNG(bytes) || JPEG.isJPEG(bytes) else {
+          throw PipelineError(.badData, "\(name): not a PNG or JPEG picture")
+        }
+        return .success(try decode(bytes))
       } catch {
         return .failure(error)
       }
     }
-    self = try result.get()
-  }
-
-  private static func decode(
-    _ bytes: UnsafeBufferPointer<UInt8>, least: Int?, name: String
-  ) throws(PipelineError) -> Picture {
-    guard !bytes.isEmpty else { throw PipelineError(.badData, "\(name): the file is empty") }
-    if PNG.isPNG(bytes) { return try PNG.decode(bytes, name: name) }
-    if JPEG.isJPEG(bytes) { return try JPEG.decode(bytes, least: least, name: name) }
-    throw PipelineError(.badData, "\(name): not a PNG or JPEG picture")
+    return try result.get()
   }
 
   /// Refuses what would take unreasonable amounts of memory.

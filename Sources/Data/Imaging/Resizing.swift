@@ -143,7 +143,7 @@ extension Picture {
 }
 
 /// Which source samples make up each sample of a resized line, and in which proportion.
-struct ResamplingAxis {
+package struct ResamplingAxis {
   /// The taps of output `i` are `offsets[i]..<offsets[i + 1]`.
   private var offsets = [0]
   /// The source sample of the first tap of each output; the others follow it.
@@ -151,7 +151,7 @@ struct ResamplingAxis {
   /// For each output these sum to 1.
   private var weights: [Float] = []
 
-  init(from sourceCount: Int, to targetCount: Int) {
+  package init(from sourceCount: Int, to targetCount: Int) {
     for i in 0..<targetCount {
       if targetCount <= sourceCount {
         // In units of 1/targetCount of a source sample, so that the coverage is exact: output i covers
@@ -181,7 +181,7 @@ struct ResamplingAxis {
 
   /// Calls `body` with the source sample, its weight, and whether it is the first one of output `i`.
   @inline(__always)
-  func forEachTap(of i: Int, _ body: (_ source: Int, _ weight: Float, _ isFirst: Bool) -> Void) {
+  package func forEachTap(of i: Int, _ body: (_ source: Int, _ weight: Float, _ isFirst: Bool) -> Void) {
     let first = offsets[i]
     for tap in first..<offsets[i + 1] { body(starts[i] + tap - first, weights[tap], tap == first) }
   }

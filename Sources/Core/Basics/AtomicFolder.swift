@@ -1,0 +1,48 @@
+import Foundation
+
+/// Folders that are either wholly there or not there at all.
+public enum AtomicFolder {
+  /// Makes a folder under a hidden name beside `url`, has it filled, and renames it. A kill before that leaves at most the hidden
+  /// folder; a failure leaves nothing.
+  /// - Parameters:
+  ///   - url: the folder; it may be there where it is empty.
+  ///   - fill: puts what belongs there into the folder that it is given.
+  /// - Returns: what `fill` returns.
+  /// - Throws: `PipelineError` of kind `.cannotCreate` where `url` holds files already or cannot be created, and what `fill`
+  ///   throws.
+  public static func make<Result>(
+    _ url: URL, fill: (URL) throws(PipelineError) -> Result
+  ) throws(PipelineError) -> Result {
+    let manager = FileManager.default
+    try requireEmpty(url)
+    let parent = url.deletingLastPathComponent()
+    try AtomicFile.createDirectory(parent)
+    let partial = parent.appendingPathComponent(".\(url.lastPathComponent).\(getpid()).partial")
+    try? manager.removeItem(at: partial)
+    try AtomicFile.createDirectory(partial)
+    do throws(PipelineError) {
+      let result = try fill(partial)
+      // On an empty folder `rename` succeeds, on one that another process has filled meanwhile it does not.
+      guard rename(partial.path, url.path) == 0 else {
+        throw PipelineError(.cannotCreate, "cannot create \(url.path): \(AtomicFile.lastSystemError())")
+      }
+      return result
+    } catch {
+      try? manager.removeItem(at: partial)
+      throw error
+    }
+  }
+
+  /// Refuses a folder that cannot be made, before the work and not after it.
+  /// - Throws: `PipelineError` of kind `.cannotCreate` where `url` is a file, or a folder that is not empty.
+  public static func requireEmpty(_ url: URL) throws(PipelineError) {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else { return }
+    guard isFolder.boolValue else {
+      throw PipelineError(.cannotCreate, "\(url.path) is a file; name a folder")
+    }
+    if let content = try? FileManager.default.contentsOfDirectory(atPath: url.path), !content.isEmpty {
+      throw PipelineError(.cannotCreate, "\(url.path) is not empty; remove it first, or name another folder")
+    }
+  }
+}

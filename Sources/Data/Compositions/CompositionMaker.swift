@@ -1,0 +1,344 @@
+import Basics
+import Datasets
+import Imaging
+import Synchronization
+
+/// A picture of things that no picture of the data set shows together, and what is said of it.
+public struct Composition: Sendable {
+  /// The name of its ``Relation``.
+  public var relation: String
+  /// What X is called.
+  public var first: String
+  /// What Y is called; where the relation has no further thing, the color, the count or the size by which X is told.
+  public var second: String?
+  public var caption: String
+  /// Other wordings, without the caption itself.
+  public var furtherCaptions: [String]
+  /// By the pair alone, whatever the wording; see ``CompositionMaker/split(relation:first:second:)``.
+  public var split: Split
+  public var picture: Picture
+}
+
+/// Makes compositions of a data set's things.
+///
+/// ``composition(at:)`` is a function of the things, the seed and the index alone: kept on disk and made while training, a
+/// composition is the same bits. What a pair looks like does not depend on the seed either.
+public final class CompositionMaker: Sendable {
+  /// What can be chosen.
+  public struct Settings: Sendable {
+    /// Names all random numbers.
+    public var seed: UInt64 = 0
+    /// The side of the pictures, in pixels, ``CompositionMaker/pictureSizes``.
+    public var pictureSize = 128
+    /// Names of relations; all where it is empty.
+    public var relations: [String] = []
+    /// The language of the captions, by its code.
+    public var language = "en"
+    /// How much cutouts may take in memory, in bytes; others are cut anew when they are needed.
+    public var maximumBytesInMemory = 256 << 20
+
+    public init() {}
+
+    /// - Throws: `PipelineError` of kind `.usage` for what makes no sense.
+    public func validate() throws(PipelineError) {
+      guard CompositionMaker.pictureSizes.contains(pictureSize) else {
+        let (least, most) = (CompositionMaker.pictureSizes.lowerBound, CompositionMaker.pictureSizes.upperBound)
+        throw PipelineError(.usage, "`pictureSize` must be \(least) to \(most), not \(pictureSize)")
+      }
+      guard Wordings.all[language] != nil else {
+        let known = Wordings.all.keys.sorted().joined(separator: ", ")
+        throw PipelineError(.usage, "`language` must be one of \(known), not \"\(language)\"")
+      }
+      for name in relations where !Relation.all.contains(where: { $0.name == name }) {
+        let known = Relation.all.map(\.name).joined(separator: ", ")
+        throw PipelineError(.usage, "`relations` must be a list of \(known) with commas between, not \"\(name)\"")
+      }
+    }
+  }
+
+  /// The sides of pictures that there are, in pixels.
+  public static let pictureSizes = 32...512
+
+  public let settings: Settings
+  /// The relations that can be made of these things, in the order of ``Relation/all``.
+  public let relations: [Relation]
+  private let dataSet: PictureDataSet
+  private let wordings: Wordings
+  private let things: [Thing]
+  /// Positions among the things, by their names.
+  private let places: [String: Int]
+  /// What can be X and Y in each relation.
+  private let candidates: [Candidates]
+  /// The cutouts made last.
+  private let cache = Mutex(Kept())
+
+  private struct Candidates: Sendable {
+    var relation: Relation
+    var x: [Int]
+    var y: [Int]
+  }
+
+  /// Cutouts by thing, and the order in which they came.
+  private struct Kept {
+    var cutouts: [Int: Cutout] = [:]
+    var order: [Int] = []
+    var byteCount = 0
+  }
+
+  /// Cuts out all things of the data set's train split, on all of the team's threads.
+  /// - Parameters:
+  ///   - dataSet: of pictures of one thing each on transparent or white ground. What of it is held out stands in no
+  ///     composition.
+  ///   - settings: what is made.
+  ///   - team: the threads that the pictures are read on.
+  ///   - report: receives one line for each damaged picture and each relation that cannot be made, and one for all that is left
+  ///     out.
+  /// - Throws: `PipelineError` of kind `.usage` for settings that make no sense, and `.badData` where the data set has not
+  ///   two things.
+  public init(
+    _ dataSet: PictureDataSet, settings: Settings, team: ThreadTeam, report: (String) -> Void = { _ in }
+  ) throws(PipelineError) {
+    try settings.validate()
+    let wanted = Relation.all.filter { settings.relations.isEmpty || settings.relations.contains($0.name) }
+    self.settings = settings
+    self.dataSet = dataSet
+    wordings = Wordings.all[settings.language] ?? .english
+    things = try Self.things(of: dataSet, settings: settings, team: team, report: report)
+    places = Dictionary(uniqueKeysWithValues: things.enumerated().map { ($1.name, $0) })
+    var candidates: [Candidates] = []
+    for relation in wanted {
+      let found = Self.candidates(for: relation, among: things)
+      if let found {
+        candidates.append(found)
+      } else {
+        report("none of the relation \(relation.name): too few of the \(things.count) things can carry it")
+      }
+    }
+    guard !candidates.isEmpty else {
+      throw PipelineError(
+        .badData, "the \(things.count) things in \(dataSet.url.path) can carry none of the relations asked for")
+    }
+    self.candidates = candidates
+    relations = candidates.map(\.relation)
+  }
+
+  /// The names of all things that compositions are made of, sorted as the data set's files are.
+  public var thingNames: [String] { things.map(\.name) }
+
+  /// The names of the things whose texture others can be made of.
+  public var materialNames: [String] { things.filter { $0.texture != nil }.map(\.name) }
+
+  // MARK: Compositions
+
+  /// The composition of an index.
+  /// - Parameter index: 0 or above.
+  /// - Throws: `PipelineError` where a picture has been damaged or removed since the maker was made.
+  public func composition(at index: Int) throws(PipelineError) -> Composition {
+    var random = Philox(seed: settings.seed, stream: RandomStream.compositions(), counter: UInt64(index) << 8)
+    let parts = parts(using: &random)
+    var captions = wordings.captions(of: parts, things: things)
+    // The plainest wording is the one that people type most.
+    let chosen = random.uniform() < 0.35 ? 0 : random.index(below: captions.count)
+    let caption = captions.remove(at: chosen)
+    // A few others, drawn too, so that no wording is always a further one.
+    let others = random.permutation(captions.count).prefix(3).sorted().map { captions[$0] }
+    return try composition(parts, caption: caption, furtherCaptions: others)
+  }
+
+  /// The true picture of a pair, with its plainest caption and all others; evaluation asks for those of its own choice.
+  /// - Parameters:
+  ///   - relation: the name of a ``Relation``.
+  ///   - first: what X is called.
+  ///   - second: what Y is called; in relations without a further thing a color, a count ("two") or a size.
+  ///   - seed: names what the pair leaves open, such as the colors of "a red teapot next to a blue owl".
+  /// - Returns: nil where the pair cannot carry the relation, or a name is none of a thing.
+  /// - Throws: `PipelineError` where a picture has been damaged or removed since the maker was made.
+  public func composition(
+    relation: String, first: String, second: String? = nil, seed: UInt64 = 0
+  ) throws(PipelineError) -> Composition? {
+    guard let found = candidates.first(where: { $0.relation.name == relation }), let x = places[first],
+      found.x.contains(x)
+    else { return nil }
+    var random = Philox(seed: seed, stream: RandomStream.compositions(1))
+    var parts = Relation.Parts(relation: found.relation, x: x)
+    if !found.y.isEmpty {
+      guard let second, let y = places[second], found.y.contains(y), y != x else { return nil }
+      parts.y = y
+    }
+    complete(&parts, using: &random)
+    if found.y.isEmpty, let second {
+      let takes = found.relation.takes
+      if takes.contains(.color) {
+        guard let color = NamedColor(rawValue: second), things[x].newColors.contains(color) else { return nil }
+        parts.colors = [color]
+      } else if takes.contains(.count) {
+        guard let count = Wordings.english.counts.first(where: { $0.value == second })?.key else { return nil }
+        parts.count = count
+      } else if takes.contains(.size) {
+        guard let size = SizeWord(rawValue: second) else { return nil }
+        parts.size = size
+      }
+    }
+    var captions = wordings.captions(of: parts, things: things)
+    let caption = captions.removeFirst()
+    return try composition(parts, caption: caption, furtherCaptions: captions)
+  }
+
+  /// The split of a pair by the FNV-1a 64 hash of "relation|X|Y", or "relation|X": 0 mod 40 is test, 1 mod 40 is validation, and all
+  /// else train.
+  /// - Parameters:
+  ///   - relation: the name under which the relation's pairs are held out.
+  ///   - first: what X is called.
+  ///   - second: what Y is called, or what X is told by.
+  public static func split(relation: String, first: String, second: String?) -> Split {
+    let key = ([relation, first] + (second.map { [$0] } ?? [])).joined(separator: "|")
+    return switch FNV1a.hash(key) % 40 {
+    case 0: .test
+    case 1: .validation
+    default: .train
+    }
+  }
+
+  private func composition(
+    _ parts: Relation.Parts, caption: String, furtherCaptions: [String]
+  ) throws(PipelineError) -> Composition {
+    let x = try cutout(of: parts.x)
+    let y = try parts.y.map { (y) throws(PipelineError) in try cutout(of: y) } ?? x
+    let scene = Scene(
+      side: settings.pictureSize, x: Scene.Figure(x), y: Scene.Figure(y),
+      texture: parts.y.flatMap { things[$0].texture },
+      colors: parts.colors, count: parts.count ?? 1, size: parts.size ?? .large)
+    let first = things[parts.x].name
+    let second =
+      parts.y.map { things[$0].name } ?? parts.colors.first?.rawValue
+      ?? parts.count.flatMap { Wordings.english.counts[$0] } ?? parts.size?.rawValue
+    return Composition(
+      relation: parts.relation.name, first: first, second: second, caption: caption, furtherCaptions: furtherCaptions,
+      split: Self.split(relation: parts.relation.heldOutAs, first: first, second: second),
+      picture: parts.relation.draw(scene).overWhite())
+  }
+
+  /// Draws a relation, and things that can carry it.
+  private func parts(using random: inout Philox) -> Relation.Parts {
+    var left = random.index(below: candidates.reduce(0) { $0 + $1.relation.weight })
+    var found = candidates[0]
+    for candidate in candidates {
+      found = candidate
+      left -= candidate.relation.weight
+      if left < 0 { break }
+    }
+    var parts = Relation.Parts(relation: found.relation, x: 0)
+    if !found.y.isEmpty { parts.y = found.y[random.index(below: found.y.count)] }
+    // Nothing is made of itself. X has two candidates at least.
+    var choice = random.index(below: found.x.count - (parts.y.map(found.x.contains) == true ? 1 : 0))
+    if let y = parts.y, let own = found.x.firstIndex(of: y), choice >= own { choice += 1 }
+    parts.x = found.x[choice]
+    complete(&parts, using: &random)
+    return parts
+  }
+
+  /// Draws the colors, the count and the size.
+  private func complete(_ parts: inout Relation.Parts, using random: inout Philox) {
+    let takes = parts.relation.takes
+    if takes.contains(.color) {
+      let colors = things[parts.x].newColors
+      parts.colors = [colors[random.index(below: colors.count)]]
+    }
+    if takes.contains(.secondColor), let y = parts.y {
+      // Another one than X has, so that it is seen which is which.
+      let colors = things[y].newColors.filter { !parts.colors.contains($0) }
+      if !colors.isEmpty { parts.colors.append(colors[random.index(below: colors.count)]) }
+    }
+    if takes.contains(.count) { parts.count = 2 + random.index(below: 3) }
+    if takes.contains(.size) { parts.size = SizeWord.allCases[random.index(below: SizeWord.allCases.count)] }
+  }
+
+  // MARK: Things
+
+  /// - Returns: nil where no two things can carry the relation.
+  private static func candidates(for relation: Relation, among things: [Thing]) -> Candidates? {
+    let takes = relation.takes
+    let x = things.indices.filter { i in
+      (!takes.contains(.count) || things[i].plural != nil) && (!takes.contains(.color) || !things[i].newColors.isEmpty)
+    }
+    let y = things.indices.filter { i in
+      relation.takesY && (!takes.contains(.material) || things[i].texture != nil)
+        && (!takes.contains(.linedMaterial) || things[i].texture?.hasLines == true)
+        && (!takes.contains(.secondColor) || things[i].newColors.count > 1)
+    }
+    guard x.count > 1, !relation.takesY || !y.isEmpty else { return nil }
+    return Candidates(relation: relation, x: x, y: y)
+  }
+
+  private static func things(
+    of dataSet: PictureDataSet, settings: Settings, team: ThreadTeam, report: (String) -> Void
+  ) throws(PipelineError) -> [Thing] {
+    let pictures = dataSet.indices(of: .train)
+    var names: Set<String> = []
+    var named: [(entry: Int, name: String)] = []
+    for entry in pictures {
+      // Of several pictures of one name, the first one is taken.
+      if let name = ThingName.name(in: dataSet.entries[entry].captions[0]), names.insert(name).inserted {
+        named.append((entry, name))
+      }
+    }
+    guard !named.isEmpty else {
+      throw PipelineError(
+        .badData,
+        "none of the \(pictures.count) captions in \(dataSet.url.path) names a thing; compositions need captions of one to three words, such as \"teapot\""
+      )
+    }
+    let results = team.map(named.count) { i -> Result<Thing?, PipelineError> in
+      do throws(PipelineError) {
+        let cutout = try cutout(of: named[i].entry, in: dataSet, settings: settings)
+        return .success(cutout.map { Thing(entry: named[i].entry, name: named[i].name, cutout: $0) })
+      } catch {
+        return .failure(error)
+      }
+    }
+    var things: [Thing] = []
+    for result in results {
+      do throws(PipelineError) {
+        if let thing = try result.get() { things.append(thing) }
+      } catch {
+        report("skipped \(error.message)")
+      }
+    }
+    guard things.count > 1 else {
+      let reason = "\(things.count == 1 ? "only one" : "none") of the \(named.count) pictures in \(dataSet.url.path)"
+      throw PipelineError(
+        .badData, "\(reason) that are named as things stands alone on transparent or plain white ground; two are needed"
+      )
+    }
+    report(
+      "\(things.count) things of \(pictures.count) pictures: \(pictures.count - named.count) captions name none, or one that was "
+        + "there already, and \(named.count - things.count) pictures have no transparent or plain white ground")
+    return things
+  }
+
+  private static func cutout(
+    of entry: Int, in dataSet: PictureDataSet, settings: Settings
+  ) throws(PipelineError) -> Cutout? {
+    // Larger than the picture only where a small part of a thing is used as its texture.
+    Cutout(try dataSet.transparentPicture(at: entry), atMost: 2 * settings.pictureSize)
+  }
+
+  private func cutout(of thing: Int) throws(PipelineError) -> Cutout {
+    if let kept = cache.withLock({ $0.cutouts[thing] }) { return kept }
+    let entry = things[thing].entry
+    guard let cutout = try Self.cutout(of: entry, in: dataSet, settings: settings) else {
+      throw PipelineError(.badData, "\(dataSet.entries[entry].fileName) has changed since its thing was cut out")
+    }
+    cache.withLock { kept in
+      guard kept.cutouts.updateValue(cutout, forKey: thing) == nil else { return }
+      kept.order.append(thing)
+      kept.byteCount += cutout.byteCount
+      while kept.byteCount > settings.maximumBytesInMemory, kept.order.count > 1 {
+        if let oldest = kept.cutouts.removeValue(forKey: kept.order.removeFirst()) {
+          kept.byteCount -= oldest.byteCount
+        }
+      }
+    }
+    return cutout
+  }
+}

@@ -1,0 +1,132 @@
+import Datasets
+import Foundation
+
+/// What a thing is called, where a caption is the name of one.
+enum ThingName {
+  /// - Returns: the caption in lower case without its leading article and its full stop; nil where it does not read like the
+  ///   name of a thing: more than three words, signs and digits, a word that says that something is done, counted or pointed
+  ///   at, or a word of `notThings`.
+  static func name(in caption: String) -> String? {
+    var text = Substring(caption.lowercased().replacing("’", with: "'"))
+    while let last = text.last, last == "." || last.isWhitespace { text.removeLast() }
+    var words = text.split(whereSeparator: \.isWhitespace).map(String.init)
+    if let first = words.first, ["a", "an", "the"].contains(first), words.count > 1 { words.removeFirst() }
+    guard (1...3).contains(words.count), let noun = words.last, noun.count > 1 else { return nil }
+    for (i, word) in words.enumerated() {
+      guard word.allSatisfy({ $0.isLetter || $0 == "-" || $0 == "'" }), !notThings.contains(word),
+        !word.split(separator: "-").contains(where: { notThings.contains(String($0)) }),
+        !isDoing(word, isLast: i == words.count - 1), i > 0 || !English.isDetermined(word)
+      else { return nil }
+    }
+    // "worn", "locked": what something is like, and not a thing.
+    if words.count == 1 && noun.hasSuffix("ed") && !["bed", "seed", "sled", "shed", "weed", "reed"].contains(noun) {
+      return nil
+    }
+    return words.joined(separator: " ")
+  }
+
+  private static func isDoing(_ word: String, isLast: Bool) -> Bool {
+    word.count > 5 && word.hasSuffix("ing") && !nounsInING.contains(word) && (isLast || !purposes.contains(word))
+  }
+
+  private static let nounsInING: Set<String> = [
+    "ceiling", "clothing", "dumpling", "duckling", "earring", "gosling", "icing", "painting", "pudding", "sapling",
+    "seedling", "starling", "stocking", "string",
+  ]
+
+  /// What a thing is for, where a noun follows: a "sewing needle".
+  private static let purposes: Set<String> = [
+    "boxing", "cooking", "cutting", "curling", "diving", "drinking", "fishing", "hiking", "knitting", "nesting",
+    "racing",
+    "riding", "running", "sewing", "shopping", "swimming", "washing", "watering", "writing",
+  ]
+
+  /// Words by which a caption speaks of a sign, a person that does something, a place or an hour, rather than of a thing.
+  private static let notThings: Set<String> = [
+    "flag", "keycap", "clock", "o'clock", "thirty", "button", "arrow", "arrows", "sign", "symbol", "mark", "emblem",
+    "badge",
+    "square", "circle", "diamond", "triangle", "asterisk", "loop", "dash", "suit", "bubble", "droplets", "exclamation",
+    "zodiac", "aries", "taurus", "gemini", "cancer", "leo", "virgo", "libra", "scorpio", "sagittarius", "capricorn",
+    "aquarius", "pisces", "ophiuchus", "om", "khanda", "hamsa", "yin", "cinema", "wireless", "multiply", "plus",
+    "minus", "divide",
+    "infinity", "place", "worship", "without", "fuji", "tokyo", "liberty", "dharma", "david", "pointed", "struck",
+    "cross", "merperson",
+    "potable", "mate", "badminton",
+    "lacrosse", "identification", "springs", "wilted", "weary", "x-ray", "footprints", "prints", "exchange",
+    "fleur-de-lis", "copyright", "registered", "input", "information", "symbols", "mode",
+    "bars",
+    "prohibited", "no", "not", "non-potable", "warning", "biohazard", "radioactive", "customs", "claim", "control",
+    "restroom", "room", "closet", "crossing", "entry", "sparkles", "sparkle", "dizzy", "collision", "zzz",
+    "points",
+    "man", "woman", "men", "women", "person", "people", "boy", "girl", "baby", "child", "children", "adult", "family",
+    "couple",
+    "worker", "kiss", "student", "teacher", "judge", "farmer", "cook", "mechanic", "scientist", "technologist",
+    "singer", "artist",
+    "pilot", "firefighter", "officer", "detective", "guard", "skier", "snowboarder", "wrestling", "claus", "mx",
+    "face", "hand", "hands", "fist", "finger", "fingers", "thumbs", "gesture", "palm", "palms", "salute", "biceps",
+    "footprints",
+    "silhouette", "pointing", "handshake", "selfie", "monkey-face", "evil", "no-evil", "head", "lip",
+    "speaker", "volume", "low", "medium", "high", "level", "moon", "crescent", "and", "or", "off", "on", "in", "over",
+    "behind", "up",
+    "down", "left", "right", "oncoming", "departure", "arrival", "away", "incoming", "outbox", "inbox", "open",
+    "closed",
+    "locked", "unlocked", "empty", "hourglass", "foggy", "fog", "sunrise", "sunset", "cityscape", "night", "dusk",
+    "way", "wave",
+    "cyclone", "showing", "map", "uppercase", "lowercase", "numbers", "letters", "heart", "hearts", "playing",
+    "voltage", "current",
+    "chart", "increasing", "decreasing", "playground", "arts", "game", "hockey", "pong", "medal", "ceremony",
+    "cut", "banknote", "link", "drop", "hole", "love-you", "slash", "two-hump", "post", "part", "knobs",
+    "slider",
+    "construction", "motorway", "track", "stop", "park", "building", "suspension", "aerial", "front-facing", "tear-off",
+  ]
+}
+
+/// A thing that compositions are made of, without its pixels.
+struct Thing: Sendable {
+  /// The picture's position in the data set's `entries`.
+  let entry: Int
+  let name: String
+  /// Where it shows what it is made of; nil where there is nothing to recognise.
+  let texture: Texture?
+  /// The colors that it does not have already; none where its name says a color.
+  let newColors: [NamedColor]
+
+  /// The side at which things are looked at, so that what can be made of them does not depend on the size of pictures.
+  private static let analysisSide = 64
+
+  init(entry: Int, name: String, cutout: Cutout) {
+    self.entry = entry
+    self.name = name
+    let layer = cutout.layer(fitting: Self.analysisSide, Self.analysisSide)
+    texture = Texture(of: layer)
+    let colorNames = Set(NamedColor.allCases.map(\.rawValue)).union(["gray", "golden", "gold", "silver"])
+    guard !name.split(separator: " ").contains(where: { colorNames.contains(String($0)) }) else {
+      newColors = []
+      return
+    }
+    var shares = [NamedColor: Float]()
+    var covered: Float = 0
+    for i in layer.pixels.indices where layer.pixels[i].w > 0.5 {
+      shares[NamedColor(naming: layer.color(at: i)), default: 0] += 1
+      covered += 1
+    }
+    // Of brown, orange and red, as of grey and white, one passes for the other where it is much of the thing.
+    newColors = NamedColor.allCases.filter { shares[$0, default: 0] < 0.3 * covered }
+  }
+
+  /// The words of the name that stand in the plural for several of it; nil where it is not counted, or several already.
+  var plural: String? {
+    var words = name.split(separator: " ").map(String.init)
+    let place = English.nounPlace(in: words)
+    guard !isSeveralOrMass else { return nil }
+    words[place] = English.plural(words[place])
+    return words.joined(separator: " ")
+  }
+
+  /// Whether no "a" stands before the name.
+  var isSeveralOrMass: Bool {
+    let words = name.split(separator: " ").map(String.init)
+    let noun = words[English.nounPlace(in: words)]
+    return English.isPlural(noun) || English.isUncountable(noun)
+  }
+}

@@ -1,0 +1,50 @@
+import Basics
+import Foundation
+
+/// One line of a data set's `metadata.jsonl`, to be written.
+package struct MetadataLine: Encodable, Sendable {
+  /// What the file is called in each folder.
+  package static let fileName = "metadata.jsonl"
+
+  package var fileName: String
+  /// At least one.
+  package var texts: [String]
+  package var split: Split
+  package var keywords: [String]
+  /// How the picture was composed, where it was; readers pass over it.
+  package var relation: String?
+
+  package init(
+    fileName: String, texts: [String], split: Split, keywords: [String] = [], relation: String? = nil
+  ) {
+    self.fileName = fileName
+    self.texts = texts
+    self.split = split
+    self.keywords = keywords
+    self.relation = relation
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case fileName = "file_name"
+    case text, split, keywords, relation
+  }
+
+  package func encode(to encoder: any Encoder) throws {
+    var fields = encoder.container(keyedBy: CodingKeys.self)
+    try fields.encode(fileName, forKey: .fileName)
+    if texts.count == 1 { try fields.encode(texts[0], forKey: .text) } else { try fields.encode(texts, forKey: .text) }
+    try fields.encode(split, forKey: .split)
+    if !keywords.isEmpty { try fields.encode(keywords, forKey: .keywords) }
+    try fields.encodeIfPresent(relation, forKey: .relation)
+  }
+
+  /// The line with its end.
+  /// - Throws: `PipelineError` of kind `.badData` where a text cannot be written.
+  package func encoded() throws(PipelineError) -> Data {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    do { return try encoder.encode(self) + [UInt8(ascii: "\n")] } catch {
+      throw PipelineError(.badData, "the caption \"\(texts[0])\" cannot be written as JSON")
+    }
+  }
+}

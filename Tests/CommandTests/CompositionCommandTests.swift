@@ -1,0 +1,86 @@
+import Foundation
+import Imaging
+import TestSupport
+import Testing
+
+@Suite struct CompositionCommandTests {
+  /// Discs and squares of stripes on white, or on a ground that is not plain.
+  private func fill(_ folder: TemporaryFolder, captions: [String] = ["ball", "box", "wasp"], isPlain: Bool = true)
+    throws
+  {
+    var metadata = ""
+    for (number, caption) in captions.enumerated() {
+      var picture = Picture(width: 40, height: 40, color: .white)
+      for y in 0..<40 {
+        for x in 0..<40 {
+          let isThing = abs(2 * x - 39) < 30 && abs(2 * y - 39) < 30
+          let color: [UInt8] =
+            isThing ? [x / 3 % 2 == 0 ? 220 : 40, UInt8(60 * number), 90] : [UInt8(6 * x), UInt8(6 * y), 99]
+          if isThing || !isPlain {
+            picture.pixels.replaceSubrange((3 * (40 * y + x))..<(3 * (40 * y + x) + 3), with: color)
+          }
+        }
+      }
+      try folder.write(picture.pngData(), to: "data/\(number).png")
+      metadata += "{\"file_name\": \"\(number).png\", \"text\": \"\(caption)\", \"split\": \"train\"}\n"
+    }
+    try folder.write(metadata, to: "data/metadata.jsonl")
+  }
+
+  private func compose(_ options: String..., in folder: TemporaryFolder) throws -> Outcome {
+    try Program.run(["compose", "data", "--output", "out", "--picture-size", "32"] + options, in: folder)
+  }
+
+  @Test func compositionsAreADataSet() throws {
+    let folder = try TemporaryFolder()
+    try fill(folder)
+    let outcome = try compose("--count", "30", "--seed", "5", "--json", in: folder)
+    outcome.expectSuccess()
+    #expect(try outcome.json()["pictures"] as? Int == 30)
+    let found = try Program.run(["inspect", "out", "--json"], in: folder)
+    found.expectSuccess()
+    #expect(try found.json()["pictures"] as? Int == 30)
+    let first = try folder.contents(of: "out")
+    try FileManager.default.removeItem(at: folder.path("out"))
+    try compose("--count", "30", "--seed", "5", "--threads", "1", in: folder).expectSuccess()
+    #expect(try folder.contents(of: "out") == first)
+    // Of each relation, how many.
+    let some = try Program.run(
+      ["compose", "data", "--output", "some", "--count", "9", "--relations", "next-to,sketch"], in: folder)
+    some.expectSuccess()
+    #expect(some.errorLines.contains { $0.hasPrefix("  next-to: ") })
+    #expect(!some.errors.contains("made-of"))
+  }
+
+  @Test func whatMakesNoSense() throws {
+    let folder = try TemporaryFolder()
+    try fill(folder)
+    try compose("--count", "0", in: folder).expectFailure(64, "--count must be 1 to")
+    try compose("--count", "-3", in: folder).expectFailure(64, "--count must be 1 to")
+    try compose("--count", "5", "--relations", "made-of,eats", in: folder)
+      .expectFailure(64, "--relations must be a list of", "not \"eats\"")
+    try compose("--count", "5", "--relations", "", in: folder).expectFailure(64, "--relations must be")
+    try compose("--count", "5", "--picture-size", "8", in: folder).expectFailure(64, "--picture-size must be 32 to 512")
+    try compose("--count", "5", "--threads", "0", in: folder).expectFailure(64, "--threads must be")
+    try Program.run(["prepare", "emoji", "--output", "out", "--compositions", "0"], in: folder)
+      .expectFailure(64, "--compositions must be 1 to")
+    #expect(!folder.exists("out"))
+    try folder.write("mine", to: "out/file")
+    try compose("--count", "5", in: folder).expectFailure(73, "out is not empty")
+    #expect(try folder.contents(of: "out") == ["file": Data("mine".utf8)])
+    try Program.run(["compose", "data", "--output", "out/file", "--count", "5"], in: folder)
+      .expectFailure(73, "is a file")
+  }
+
+  @Test func picturesThatCannotBeComposed() throws {
+    let folder = try TemporaryFolder()
+    try compose("--count", "5", in: folder).expectFailure(66, "no such folder")
+    try fill(folder, isPlain: false)
+    try compose("--count", "5", in: folder).expectFailure(65, "none of the 3 pictures", "white ground")
+    try fill(folder, captions: ["ball"])
+    try compose("--count", "5", in: folder).expectFailure(65, "only one of the 1 pictures", "two are needed")
+    try fill(folder, captions: ["flag: Japan", "it is raining", "A button (blood type)"])
+    try compose("--count", "5", in: folder).expectFailure(65, "none of the 3 captions", "names a thing")
+    #expect(!folder.exists("out"))
+  }
+}

@@ -1,0 +1,121 @@
+import Basics
+import Datasets
+import Foundation
+import Imaging
+import TestSupport
+import Testing
+
+@testable import Compositions
+
+struct CompositionMakerTests {
+  @Test func aCompositionIsAFunctionOfSeedAndIndex() throws {
+    let folder = try TemporaryFolder()
+    let forwards = try folder.maker()
+    // Nearly nothing is kept, and the order is another one.
+    let backwards = try folder.maker(bytesInMemory: 1)
+    let first = try (0..<30).map { try forwards.composition(at: $0) }
+    for index in (0..<30).reversed() {
+      let again = try backwards.composition(at: index)
+      #expect(again.picture == first[index].picture && again.caption == first[index].caption)
+      #expect(again.furtherCaptions == first[index].furtherCaptions)
+    }
+    let other = try folder.maker(seed: 4)
+    #expect(try (0..<30).contains { try other.composition(at: $0).caption != first[$0].caption })
+  }
+
+  @Test func whatAPairLooksLikeIsTheSameForAll() throws {
+    let folder = try TemporaryFolder()
+    let maker = try folder.maker(["made-of", "next-to", "sketch"])
+    for index in 0..<20 {
+      let drawn = try maker.composition(at: index)
+      let asked = try #require(
+        try maker.composition(relation: drawn.relation, first: drawn.first, second: drawn.second))
+      #expect(asked.picture == drawn.picture && asked.split == drawn.split)
+      #expect(([asked.caption] + asked.furtherCaptions).contains(drawn.caption))
+      #expect(!drawn.furtherCaptions.contains(drawn.caption))
+    }
+    #expect(try maker.composition(relation: "colored", first: "ball", second: "blue") == nil)
+    #expect(try maker.composition(relation: "sketch", first: "tapir") == nil)
+    #expect(try maker.composition(relation: "next-to", first: "ball") == nil)
+  }
+
+  @Test func aPairStandsInOneSplit() throws {
+    let folder = try TemporaryFolder()
+    let maker = try folder.maker(side: 32)
+    var splits: [String: Set<Split>] = [:]
+    for index in 0..<600 {
+      let composition = try maker.composition(at: index)
+      let relation = try #require(Relation.all.first { $0.name == composition.relation })
+      let key = "\(relation.heldOutAs)|\(composition.first)|\(composition.second ?? "")"
+      splits[key, default: []].insert(composition.split)
+    }
+    #expect(splits.values.allSatisfy { $0.count == 1 })
+    #expect(CompositionMaker.split(relation: "made-of", first: "a", second: "b") == expected("made-of|a|b"))
+    #expect(CompositionMaker.split(relation: "sketch", first: "a", second: nil) == expected("sketch|a"))
+    func expected(_ key: String) -> Split {
+      FNV1a.hash(key) % 40 == 0 ? .test : FNV1a.hash(key) % 40 == 1 ? .validation : .train
+    }
+    // Of very many pairs, a fortieth each is held out.
+    let all = (0..<8000).map { CompositionMaker.split(relation: "made-of", first: "x\($0)", second: "y") }
+    #expect((140...260).contains(all.count { $0 == .test }) && (140...260).contains(all.count { $0 == .validation }))
+  }
+
+  @Test func whatTheDataSetHoldsOutStandsInNoComposition() throws {
+    let folder = try TemporaryFolder()
+    try folder.writeToys()
+    let metadata = String(decoding: try folder.read("toys/metadata.jsonl"), as: UTF8.self)
+    try folder.write(
+      metadata.replacing("wasp.\", \"split\": \"train\"", with: "wasp.\", \"split\": \"test\""),
+      to: "toys/metadata.jsonl")
+    #expect(try !folder.maker().thingNames.contains("wasp"))
+  }
+
+  @Test func aFolderIsTheSameForAnyNumberOfThreads() throws {
+    let folder = try TemporaryFolder()
+    let maker = try folder.maker(side: 32)
+    let summary = try CompositionFolder.write(to: folder.path("one"), count: 40, by: maker, team: ThreadTeam(count: 1))
+    try CompositionFolder.write(to: folder.path("three"), count: 40, by: maker, team: ThreadTeam(count: 3))
+    #expect(try folder.contents(of: "one") == folder.contents(of: "three"))
+    #expect(summary.pictures == 40 && summary.relations.values.reduce(0, +) == 40)
+    // What is on disk is what is made while training.
+    let dataSet = try PictureDataSet(contentsOf: folder.path("one"), pictureSize: 32, strict: true)
+    #expect(dataSet.entries.count == 40)
+    for index in [0, 17, 39] {
+      let composition = try maker.composition(at: index)
+      #expect(try dataSet.picture(at: index) == composition.picture)
+      #expect(dataSet.entries[index].captions == [composition.caption] + composition.furtherCaptions)
+      #expect(dataSet.entries[index].split == composition.split)
+    }
+    // Nothing is replaced.
+    #expect {
+      try CompositionFolder.write(to: folder.path("one"), count: 2, by: maker, team: ThreadTeam(count: 1))
+    } throws: { ($0 as? PipelineError)?.kind == .cannotCreate }
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path).sorted() == ["one", "three", "toys"])
+  }
+
+  @Test func toldApartIsWhatCannotBeUsed() throws {
+    let folder = try TemporaryFolder()
+    try folder.writeToys([.ball])
+    #expect { try folder.maker() } throws: {
+      ($0 as? PipelineError)?.message.contains("only one of the 1 pictures") == true
+    }
+    // A damaged picture is named, and the others are taken.
+    try folder.writeToys([.cone, .box, .wasp])
+    try folder.copyFixture("truncated.png", to: "toys/wasp.png")
+    let reports = Reports()
+    let dataSet = try PictureDataSet(contentsOf: folder.path("toys"), pictureSize: 32, maximumBytesInMemory: 0)
+    let maker = try CompositionMaker(
+      dataSet, settings: .init(), team: ThreadTeam(count: 1), report: { reports.append($0) })
+    #expect(maker.thingNames == ["box", "cone"])
+    #expect(reports.lines.contains { $0.hasPrefix("skipped wasp.png: damaged PNG") })
+    try folder.writeToys([.cone, .box])
+    // Neither has a texture.
+    #expect { try folder.maker(["made-of"]) } throws: { ($0 as? PipelineError)?.kind == .badData }
+    #expect { try folder.maker(["made of"]) } throws: {
+      ($0 as? PipelineError)?.message.contains("made-of, colored") == true
+    }
+    #expect { try folder.maker(side: 16) } throws: { ($0 as? PipelineError)?.kind == .usage }
+    let names = try folder.maker().relations.map(\.name)
+    #expect(names.contains("next-to") && !names.contains("made-of") && !names.contains("sketch-made-of"))
+  }
+}

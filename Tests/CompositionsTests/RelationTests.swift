@@ -1,0 +1,166 @@
+import Datasets
+import Imaging
+import TestSupport
+import Testing
+
+@testable import Compositions
+
+struct RelationTests {
+  private let folder: TemporaryFolder
+  private let maker: CompositionMaker
+
+  init() throws {
+    folder = try TemporaryFolder()
+    maker = try folder.maker()
+  }
+
+  private func picture(_ relation: String, _ first: String, _ second: String? = nil) throws -> Picture {
+    try #require(try maker.composition(relation: relation, first: first, second: second)).picture
+  }
+
+  // MARK: Where things are
+
+  @Test func everyRelationMakesPictures() throws {
+    #expect(maker.relations.map(\.name) == Relation.all.map(\.name))
+    for relation in Relation.all {
+      let single = try folder.maker([relation.name])
+      for index in 0..<6 {
+        let composition = try single.composition(at: index)
+        #expect(composition.relation == relation.name)
+        #expect(composition.picture.width == 64 && composition.picture.height == 64)
+        #expect(composition.picture.box() != nil, "\(composition.caption) is empty")
+      }
+    }
+  }
+
+  @Test func theFirstOfTwoIsOnTheLeft() throws {
+    for relation in ["next-to", "sized-next-to"] {
+      let picture = try picture(relation, "ball", "box")
+      let (ball, box) = (try #require(picture.box(where: isRed)), try #require(picture.box(where: isBlue)))
+      #expect(ball.x.upperBound <= box.x.lowerBound)
+      #expect(ball.x.upperBound <= 48 && box.x.lowerBound >= 16)
+    }
+  }
+
+  @Test func whatIsOnTopStandsOnTheOther() throws {
+    let picture = try picture("on-top-of", "ball", "box")
+    let (ball, box) = (try #require(picture.box(where: isRed)), try #require(picture.box(where: isBlue)))
+    #expect(ball.y.lowerBound < box.y.lowerBound && ball.y.upperBound < box.y.upperBound)
+    // They touch.
+    #expect(ball.y.upperBound >= box.y.lowerBound - 1)
+    let centres = (ball.x.lowerBound + ball.x.upperBound, box.x.lowerBound + box.x.upperBound)
+    #expect(abs(centres.0 - centres.1) <= 3)
+  }
+
+  @Test(arguments: ["two": 2, "three": 3, "four": 4])
+  func thereAreAsManyAsTheCaptionSays(_ word: String, _ count: Int) throws {
+    let picture = try picture("counted", "ball", word)
+    // Regions of connected red.
+    var left = Set((0..<(64 * 64)).filter { isRed(picture.color($0 % 64, $0 / 64)) })
+    var regions = 0
+    while let start = left.first {
+      var open = [start]
+      left.remove(start)
+      while let i = open.popLast() {
+        for next in [i - 1, i + 1, i - 64, i + 64] where left.remove(next) != nil { open.append(next) }
+      }
+      regions += 1
+    }
+    #expect(regions == count)
+  }
+
+  @Test func sizesDiffer() throws {
+    let small = try #require(try picture("sized", "box", "small").box())
+    let large = try #require(try picture("sized", "box", "large").box())
+    #expect(small.x.count <= 22 && large.x.count >= 60)
+    #expect(abs(small.x.lowerBound + small.x.upperBound - 64) <= 2)
+    // Which one is small is said of the first.
+    let pair = try #require(
+      try folder.maker(["sized-next-to"]).composition(relation: "sized-next-to", first: "ball", second: "box"))
+    let ball = try #require(pair.picture.box(where: isRed)).x.count
+    let box = try #require(pair.picture.box(where: isBlue)).x.count
+    #expect(pair.caption.hasPrefix("a small ball") == (ball < box))
+  }
+
+  @Test func aCircleIsAroundTheThing() throws {
+    let picture = try picture("inside-circle", "ball")
+    let ball = try #require(picture.box(where: isRed))
+    let ring = try #require(picture.box())
+    #expect(ring.x.lowerBound < ball.x.lowerBound - 4 && ring.x.upperBound > ball.x.upperBound + 4)
+    #expect(ring.y.count >= 58)
+    // Between the two there is white.
+    #expect(
+      (0..<64).contains { picture.color($0, 32).min() > 0.98 && $0 > ring.x.lowerBound && $0 < ball.x.lowerBound })
+  }
+
+  // MARK: What things look like
+
+  @Test(arguments: NamedColor.allCases.filter { $0 != .red })
+  func aThingTakesItsColorAndKeepsItsEye(_ color: NamedColor) throws {
+    let picture = try picture("colored", "ball", color.rawValue)
+    if color != .white { #expect(picture.share(of: color) > 0.6) }
+    #expect(picture.box(where: isRed) == nil || [.orange, .brown, .pink, .yellow].contains(color))
+    // The eye, in 48 pixels at 15 and 17.
+    let eye = picture.color(20, 24)
+    #expect(eye.max() < 0.2)
+  }
+
+  @Test func aThingIsNotGivenTheColorThatItHas() throws {
+    #expect(try maker.composition(relation: "colored", first: "ball", second: "red") == nil)
+    #expect(try maker.composition(relation: "colored", first: "box", second: "blue") == nil)
+    for index in 0..<40 {
+      let composition = try folder.maker(["colored"]).composition(at: index)
+      #expect([composition.first, composition.second] != ["ball", "red"])
+    }
+  }
+
+  @Test func whatIsMadeOfAnotherHasItsTexture() throws {
+    let picture = try picture("made-of", "ball", "wasp")
+    // Upright stripes: colors change from column to column and hardly from row to row.
+    var (across, down): (Float, Float) = (0, 0)
+    for y in 20..<44 {
+      for x in 28..<44 {
+        across += abs(picture.color(x + 1, y).luma - picture.color(x, y).luma)
+        down += abs(picture.color(x, y + 1).luma - picture.color(x, y).luma)
+      }
+    }
+    #expect(across > 4 * down)
+    #expect(picture.share(of: .yellow) + picture.share(of: .brown) + picture.share(of: .black) > 0.8)
+    #expect(picture.box(where: isRed) == nil)
+    // The shape is the ball's.
+    let plain = try #require(try self.picture("made-of", "ball", "plate").box())
+    let box = try #require(picture.box())
+    #expect(abs(box.x.count - plain.x.count) <= 4 && picture.color(2, 2).min() > 0.98)
+    // Its eye is seen in any texture.
+    #expect(try self.picture("made-of", "ball", "plate").color(20, 24).max() < 0.35)
+  }
+
+  @Test func whatHasNoTextureIsNoMaterial() throws {
+    #expect(Set(maker.materialNames).isSuperset(of: ["wasp", "plate", "grapes"]))
+    #expect(!maker.materialNames.contains("box"))
+    #expect(try maker.composition(relation: "made-of", first: "ball", second: "box") == nil)
+    #expect(try maker.composition(relation: "made-of", first: "wasp", second: "wasp") == nil)
+  }
+
+  @Test func aSketchIsDarkLinesOnWhite() throws {
+    let picture = try picture("sketch", "ball")
+    let colors = (0..<(64 * 64)).map { picture.color($0 % 64, $0 / 64) }
+    #expect(colors.allSatisfy { $0.max() - $0.min() < 0.08 })
+    let dark = colors.count { $0.max() < 0.5 }
+    #expect(dark > 100 && dark < 64 * 64 / 5)
+    // The middle of the red disc is white, its outline and its eye's are not.
+    #expect(picture.color(40, 40).min() > 0.95)
+    #expect((0..<8).contains { picture.color($0, 32).max() < 0.5 })
+  }
+
+  @Test func theSketchBelowIsOfTheSameThing() throws {
+    let picture = try picture("sketch-below", "ball")
+    let top = picture.cropped(x: 0, y: 0, width: 64, height: 32)
+    let bottom = picture.cropped(x: 0, y: 32, width: 64, height: 32)
+    #expect(top.share(of: .red) > 0.6)
+    #expect(bottom.box(where: isRed) == nil)
+    let (above, below) = (try #require(top.box()), try #require(bottom.box()))
+    #expect(abs(above.x.lowerBound - below.x.lowerBound) <= 1 && abs(above.y.count - below.y.count) <= 2)
+    #expect(abs(above.x.lowerBound + above.x.upperBound - 64) <= 1)
+  }
+}
