@@ -85,12 +85,22 @@ struct CompositionMakerTests {
       #expect(try dataSet.picture(at: index) == composition.picture)
       #expect(dataSet.entries[index].captions == [composition.caption] + composition.furtherCaptions)
       #expect(dataSet.entries[index].split == composition.split)
+      #expect(dataSet.entries[index].relation == composition.relation)
     }
     // Nothing is replaced.
     #expect {
       try CompositionFolder.write(to: folder.path("one"), count: 2, by: maker, team: ThreadTeam(count: 1))
     } throws: { ($0 as? PipelineError)?.kind == .cannotCreate }
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path).sorted() == ["one", "three", "toys"])
+  }
+
+  @Test func whatIsComposedAlreadyIsNoThing() throws {
+    let folder = try TemporaryFolder()
+    let maker = try folder.maker(side: 32)
+    let names = maker.thingNames
+    try CompositionFolder.write(
+      to: folder.path("toys/compositions"), count: 200, by: maker, team: ThreadTeam(count: 2))
+    #expect(try folder.maker(side: 32).thingNames == names)
   }
 
   @Test func toldApartIsWhatCannotBeUsed() throws {

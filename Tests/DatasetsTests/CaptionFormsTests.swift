@@ -34,6 +34,26 @@ import Testing
     }
   }
 
+  /// "pizza" is no caption for an owl made of it, nor "two owl" one for two owls.
+  @Test func aCompositionIsSaidAsAWhole() {
+    func composed(_ captions: [String]) -> CaptionedPicture {
+      CaptionedPicture(fileName: captions[0], captions: captions, split: .train, relation: "made-of")
+    }
+    let entries = Self.entries + [composed(["an owl made of pizza", "owl with the texture of a pizza"])]
+    let index = entries.count - 1
+    let said = Set(Self.captions(index, of: entries))
+    #expect(said.isSuperset(of: ["owl made of pizza", "the owl made of pizza.", "a picture of an owl made of pizza"]))
+    #expect(said.allSatisfy { $0.contains("owl made of pizza") || $0.contains("owl with the texture of a pizza") })
+    let forms = Self.forms(Set(CaptionForms.Kind.allCases), of: entries)
+    #expect(forms.keywordPair(of: index, seed: 1) == nil)
+    #expect(forms.epoch.count { $0 == index } == 1)
+    // Beside pictures that show sizes and places, neither is said of one that does not.
+    let asides = Set(Self.captions(4, [.asides], of: entries))
+    #expect(asides.contains("cute red apple") && asides.contains("slice of red apple"))
+    #expect(!asides.contains("small red apple") && !asides.contains { $0.contains(" the ") })
+    #expect(Self.captions(4, [.articles, .keywords], of: entries) == Self.captions(4, [.articles, .keywords]))
+  }
+
   @Test func theSameNumbersGiveTheSameCaptions() {
     #expect(Self.captions(2, draws: 100) == Self.captions(2, draws: 100))
   }

@@ -273,7 +273,8 @@ public final class CompositionMaker: Sendable {
   private static func things(
     of dataSet: PictureDataSet, settings: Settings, team: ThreadTeam, report: (String) -> Void
   ) throws(PipelineError) -> [Thing] {
-    let pictures = dataSet.indices(of: .train)
+    // What is composed already is no thing.
+    let pictures = dataSet.indices(of: .train).filter { dataSet.entries[$0].relation == nil }
     var names: Set<String> = []
     var named: [(entry: Int, name: String)] = []
     for entry in pictures {

@@ -35,8 +35,9 @@ public struct CaptionForms: Sendable {
   private let names: Set<String>
   /// Whether any picture has keywords.
   private let hasKeywords: Bool
-  /// What an aside speaks of: names of one or two words.
+  /// What an aside speaks of: names of one or two words. None, and no sizes, where there are pictures that show such things.
   private let places: [String]
+  private let adjectives: [String]
 
   /// What can be said of a picture.
   private struct Subject {
@@ -50,6 +51,8 @@ public struct CaptionForms: Sendable {
     var hasSimpler = false
     /// Whether English words may be put beside it.
     var isLatin: Bool
+    /// Of several things, or of one in a way that its caption says: in parts or in another number it is not what is shown.
+    var isComposed: Bool
   }
 
   private struct Word {
@@ -71,23 +74,25 @@ public struct CaptionForms: Sendable {
   public init(of entries: [CaptionedPicture], indices: [Int], kinds: Set<Kind> = Set(Kind.allCases)) {
     self.kinds = kinds
     // A letter can be a name ("A button"): an article is one where the data set is written with articles.
-    let articles = indices.count { index in
+    let named = indices.filter { entries[$0].relation == nil }
+    let articles = named.count { index in
       Self.articles.contains { entries[index].captions[0].lowercased().hasPrefix($0) }
     }
-    let dropsArticle = 5 * articles > indices.count
+    let dropsArticle = 5 * articles > named.count
     var subjects = [Subject?](repeating: nil, count: entries.count)
     var sharers: [String: Int] = [:]
     for index in indices {
-      let cores = entries[index].captions.map { Self.core($0, dropsArticle: dropsArticle) }
-      let words = Self.words(of: entries[index], core: cores[0])
+      let isComposed = entries[index].relation != nil
+      let cores = entries[index].captions.map { Self.core($0, dropsArticle: dropsArticle || isComposed) }
+      let words = isComposed ? [] : Self.words(of: entries[index], core: cores[0])
       for word in words { sharers[word.text, default: 0] += 1 }
       subjects[index] = Subject(
         cores: cores, names: Set(cores.map { $0.lowercased() }), words: words,
-        isLatin: cores.allSatisfy(Self.isLatin))
+        isLatin: cores.allSatisfy(Self.isLatin), isComposed: isComposed)
     }
     let names = indices.reduce(into: Set<String>()) { $0.formUnion(subjects[$1]?.names ?? []) }
-    let simpler = SimplerPictures(entries, indices)
-    for index in indices {
+    let simpler = SimplerPictures(entries, named)
+    for index in named {
       guard var subject = subjects[index] else { continue }
       subject.hasSimpler = simpler.exist(for: index)
       for i in subject.words.indices {
@@ -103,8 +108,13 @@ public struct CaptionForms: Sendable {
     self.names = names
     hasKeywords = indices.contains { !entries[$0].keywords.isEmpty }
     self.subjects = subjects
-    places = indices.compactMap { subjects[$0]?.cores[0].lowercased() }
-      .filter { $0.split(separator: " ").count <= 2 && !$0.contains(":") && Self.isLatin($0) }
+    let showsWhatAsidesSay = named.count < indices.count
+    places =
+      showsWhatAsidesSay
+      ? []
+      : named.compactMap { subjects[$0]?.cores[0].lowercased() }
+        .filter { $0.split(separator: " ").count <= 2 && !$0.contains(":") && Self.isLatin($0) }
+    adjectives = showsWhatAsidesSay ? Self.adjectives : Self.adjectives + Self.sizes
   }
 
   // MARK: What a picture is called
@@ -152,7 +162,7 @@ public struct CaptionForms: Sendable {
   public func caption(of index: Int, using random: inout Philox) -> String {
     guard let subject = subjects[index] else { preconditionFailure("no forms were made for picture \(index)") }
     var text = named(subject, using: &random)
-    if subject.isLatin {
+    if subject.isLatin && !subject.isComposed {
       if kinds.contains(.number) && random.uniform() < 0.06 { text = Self.withOtherNumber(text) }
       if kinds.contains(.asides) { text = withAside(text, using: &random) }
     }
@@ -171,7 +181,7 @@ public struct CaptionForms: Sendable {
   /// such a picture is called stands nowhere else, while "dog: brown" is learnt from "dog" and "cat: brown", too.
   public var epoch: [Int] {
     let shown = subjects.indices.filter { subjects[$0] != nil }
-    let alone = shown.filter { subjects[$0]?.hasSimpler == false }
+    let alone = shown.filter { subjects[$0]?.hasSimpler == false && subjects[$0]?.isComposed == false }
     return alone.count == shown.count ? shown : shown + alone
   }
 
@@ -300,12 +310,13 @@ public struct CaptionForms: Sendable {
   }
 
   /// The words that forms put beside what captions say, lower-cased: a prompt does not become another one by them.
-  public static let ownWords: Set<String> = Set(adjectives + doings + phrases).union(English.functionWords)
+  public static let ownWords: Set<String> = Set(adjectives + sizes + doings + phrases).union(English.functionWords)
 
   private static let adjectives = [
-    "cute", "little", "small", "big", "large", "beautiful", "nice", "pretty", "simple", "old", "new", "great", "lovely",
-    "single", "real", "fresh", "tiny", "huge", "plain",
+    "cute", "beautiful", "nice", "pretty", "simple", "old", "new", "great", "lovely", "single", "real", "fresh",
+    "plain",
   ]
+  private static let sizes = ["little", "small", "big", "large", "tiny", "huge"]
   private static let doings = [
     "sitting", "standing", "lying", "running", "walking", "flying", "sleeping", "waiting", "playing", "growing",
     "moving",
@@ -322,7 +333,7 @@ public struct CaptionForms: Sendable {
 
   private func withAside(_ text: String, using random: inout Philox) -> String {
     let share = random.uniform()
-    if share < 0.03 && !English.isDetermined(text) { return "\(Self.any(of: Self.adjectives, using: &random)) \(text)" }
+    if share < 0.03 && !English.isDetermined(text) { return "\(Self.any(of: adjectives, using: &random)) \(text)" }
     if share < 0.07 && !places.isEmpty {
       let preposition = Self.any(of: Self.prepositions, using: &random)
       let place = "\(preposition) \(Self.any(of: places, using: &random))"

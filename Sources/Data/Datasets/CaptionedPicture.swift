@@ -20,12 +20,17 @@ public struct CaptionedPicture: Sendable, Equatable {
   /// Words that say something of the picture, in the data set's order; often none.
   public let keywords: [String]
   public let split: Split
+  /// How things are composed in it, such as "made-of"; nil for a picture that was not composed of others.
+  public let relation: String?
 
-  public init(fileName: String, captions: [String], keywords: [String] = [], split: Split) {
+  public init(
+    fileName: String, captions: [String], keywords: [String] = [], split: Split, relation: String? = nil
+  ) {
     self.fileName = fileName
     self.captions = captions
     self.keywords = keywords
     self.split = split
+    self.relation = relation
   }
 
   /// The captions, and the keywords as a further one, joined by ", ".

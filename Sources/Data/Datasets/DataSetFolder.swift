@@ -111,10 +111,11 @@ struct DataSetFolder {
     let texts: [String]
     let keywords: [String]
     let split: String?
+    let relation: String?
 
     enum CodingKeys: String, CodingKey {
       case fileName = "file_name"
-      case text, keywords, split
+      case text, keywords, split, relation
     }
 
     init(from decoder: any Decoder) throws {
@@ -127,6 +128,7 @@ struct DataSetFolder {
       }
       keywords = try fields.decodeIfPresent([String].self, forKey: .keywords) ?? []
       split = try fields.decodeIfPresent(String.self, forKey: .split)
+      relation = try fields.decodeIfPresent(String.self, forKey: .relation)
     }
   }
 
@@ -134,6 +136,7 @@ struct DataSetFolder {
     var captions: [String: [String]] = [:]
     var keywords: [String: [String]] = [:]
     var splits: [String: Split] = [:]
+    var relations: [String: String] = [:]
     for file in files {
       let content = try InputFile.contents(of: url.appendingPathComponent(file), maximumByteCount: 1 << 31)
       let folder = (file as NSString).deletingLastPathComponent
@@ -160,6 +163,7 @@ struct DataSetFolder {
         captions[path, default: []] += entry.texts.compactMap(Self.caption)
         let words = entry.keywords.compactMap(Self.caption)
         if !words.isEmpty { keywords[path] = words }
+        relations[path] = relations[path] ?? entry.relation
       }
     }
     var items: [Item] = []
@@ -177,7 +181,8 @@ struct DataSetFolder {
       let captions = texts.isEmpty ? [words.joined(separator: ", ")] : texts
       items.append(
         item(
-          path, captions: captions, keywords: words, split: splits[path], source: PictureSource(url: file, part: nil)))
+          path, captions: captions, keywords: words, split: splits[path], relation: relations[path],
+          source: PictureSource(url: file, part: nil)))
     }
     for path in pictures() where captions[path] == nil {
       try skip(path, "\(MetadataLine.fileName) has no line for it")
@@ -320,10 +325,12 @@ struct DataSetFolder {
   }
 
   private func item(
-    _ path: String, captions: [String], keywords: [String] = [], split: Split?, source: PictureSource
+    _ path: String, captions: [String], keywords: [String] = [], split: Split?, relation: String? = nil,
+    source: PictureSource
   ) -> Item {
     let entry = CaptionedPicture(
-      fileName: path, captions: captions, keywords: keywords, split: split ?? Split.standard(forFileName: path))
+      fileName: path, captions: captions, keywords: keywords, split: split ?? Split.standard(forFileName: path),
+      relation: relation)
     return Item(entry: entry, source: source, namesSplit: split != nil)
   }
 

@@ -11,7 +11,7 @@ package struct MetadataLine: Encodable, Sendable {
   package var texts: [String]
   package var split: Split
   package var keywords: [String]
-  /// How the picture was composed, where it was; readers pass over it.
+  /// How the picture was composed, where it was.
   package var relation: String?
 
   package init(
