@@ -21,10 +21,10 @@ import Testing
     for name in ["b.png", "a.png", "sub/c.png"] { try folder.writePicture(name) }
     try folder.write(
       """
-      {"file_name": "b.png", "text": " a b ", "split": "test"}
+      {"file_name": "b.png", "text": " a b ", "split": "test", "relation": "made-of"}
       {"file_name": "a.png", "text": ["one", "two"], "keywords": ["x", "y"], "split": "validation"}
 
-      {"file_name": "./sub/../sub/c.png", "text": "größer", "other": 1}
+      {"file_name": "./sub/../sub/c.png", "text": "größer", "other": 1, "relation": 2}
       {"file_name": "b.png", "text": "another"}
       """, to: "metadata.jsonl")
     let reports = Reports()
@@ -33,6 +33,7 @@ import Testing
     #expect(set.entries.map(\.fileName) == ["a.png", "b.png", "sub/c.png"])
     #expect(set.entries.map(\.captions) == [["one", "two"], ["a b", "another"], ["größer"]])
     #expect(set.entries.map(\.keywords) == [["x", "y"], [], []])
+    #expect(set.entries.map(\.relation) == [nil, "made-of", nil])
     #expect(set.entries.map(\.allCaptions) == [["one", "two", "x, y"], ["a b", "another"], ["größer"]])
     #expect(set.entries.map(\.split) == [.validation, .test, Split.standard(forFileName: "sub/c.png")])
     #expect(set.indices(of: .test) == [1])

@@ -128,7 +128,8 @@ struct DataSetFolder {
       }
       keywords = try fields.decodeIfPresent([String].self, forKey: .keywords) ?? []
       split = try fields.decodeIfPresent(String.self, forKey: .split)
-      relation = try fields.decodeIfPresent(String.self, forKey: .relation)
+      // Ours; in somebody else's data set the word may mean anything.
+      relation = try? fields.decodeIfPresent(String.self, forKey: .relation)
     }
   }
 
