@@ -226,11 +226,12 @@ struct Benchmark: ParsableCommand {
       let (_, left) = trainer.step(learningRate: 3e-4) { replica in
         let range = replica.range(of: batch)
         let (pictures, share) = (shard(range), Float(range.count) / Float(batch))
-        let forward = model.forward(pictures, step: .init(precision: precision))
+        let step = ImageTokenizerStep(precision: precision)
         guard let adversary, let views else {
-          let made = model.reconstruction(of: forward.features, pictures)
-          return ((made.loss + forward.regularization) * share, (replica.number, forward.statistics, Tensor?.none))
+          let loss = model.loss(pictures, step: step)
+          return (loss.total * share, (replica.number, loss.statistics, Tensor?.none))
         }
+        let forward = model.forward(pictures, step: step)
         let loss = adversary.loss(model, forward, pictures, share: share, views.judged[range], replica)
         return (loss.total, (replica.number, forward.statistics, loss.reconstruction.pictures.detached()))
       }

@@ -1,6 +1,6 @@
 """Makes the numbers that the tests of the patch discriminator compare with, by PyTorch.
 
-    /tmp/venv-models/bin/python Tests/Fixtures/make_adversarial_fixtures.py
+    .build/venv/bin/python Tests/Fixtures/make_adversarial_fixtures.py
 
 Everything is computed in float64 from inputs that float32 holds exactly, and stored as float32.
 """

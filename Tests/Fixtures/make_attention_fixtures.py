@@ -1,6 +1,6 @@
 """Makes the numbers that the tests of sparse attention compare with, by PyTorch: dense attention with the mask added.
 
-    /tmp/venv-models/bin/python Tests/Fixtures/make_attention_fixtures.py
+    .build/venv/bin/python Tests/Fixtures/make_attention_fixtures.py
 
 As in make_model_fixtures.py, everything is computed in float64 and stored as float32. The whole prior has the weights of
 that script's fixture.

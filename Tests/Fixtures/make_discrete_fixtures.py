@@ -1,6 +1,6 @@
 """Makes the numbers that the tests of the discrete VAE, VQ-VAE-2 and PixelCNN compare with, by PyTorch.
 
-    /tmp/venv-models/bin/python Tests/Fixtures/make_discrete_fixtures.py
+    .build/venv/bin/python Tests/Fixtures/make_discrete_fixtures.py
 
 As in make_model_fixtures.py, everything is computed in float64 and stored as float32.
 """

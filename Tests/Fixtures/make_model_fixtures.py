@@ -1,7 +1,7 @@
 """Makes the numbers that the tests of TensorCore, NN, LatentModels and Priors compare with, by PyTorch.
 
-    python3 -m venv /tmp/venv-models && /tmp/venv-models/bin/pip install torch numpy safetensors
-    /tmp/venv-models/bin/python Tests/Fixtures/make_model_fixtures.py
+    python3 -m venv .build/venv && .build/venv/bin/pip install torch numpy safetensors
+    .build/venv/bin/python Tests/Fixtures/make_model_fixtures.py
 
 Everything is computed in float64 from inputs that float32 holds exactly, and stored as float32, integers included, so
 that what a test measures is the error of the code under test alone.

@@ -1,7 +1,7 @@
 """Makes the numbers that the tests of residual codes compare with, by PyTorch: a VQ-VAE with three codes a place, and a
 prior that predicts them.
 
-    /tmp/venv-models/bin/python Tests/Fixtures/make_residual_fixtures.py
+    .build/venv/bin/python Tests/Fixtures/make_residual_fixtures.py
 
 As in make_model_fixtures.py, everything is computed in float64 and stored as float32.
 """

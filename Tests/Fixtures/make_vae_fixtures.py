@@ -1,7 +1,7 @@
 """Makes the numbers that the tests of the variational auto-encoders compare with, by PyTorch, in float64.
 
-    python3 -m venv /tmp/venv-models && /tmp/venv-models/bin/pip install torch numpy safetensors
-    /tmp/venv-models/bin/python Tests/Fixtures/make_vae_fixtures.py
+    python3 -m venv .build/venv && .build/venv/bin/pip install torch numpy safetensors
+    .build/venv/bin/python Tests/Fixtures/make_vae_fixtures.py
 """
 
 import math

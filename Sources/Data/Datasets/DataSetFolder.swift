@@ -113,13 +113,8 @@ struct DataSetFolder {
     let split: String?
     let relation: String?
 
-    enum CodingKeys: String, CodingKey {
-      case fileName = "file_name"
-      case text, keywords, split, relation
-    }
-
     init(from decoder: any Decoder) throws {
-      let fields = try decoder.container(keyedBy: CodingKeys.self)
+      let fields = try decoder.container(keyedBy: MetadataLine.CodingKeys.self)
       fileName = try fields.decode(String.self, forKey: .fileName)
       if let text = try? fields.decode(String.self, forKey: .text) {
         texts = [text]

@@ -24,7 +24,8 @@ package struct MetadataLine: Encodable, Sendable {
     self.relation = relation
   }
 
-  private enum CodingKeys: String, CodingKey {
+  /// The columns, for readers too.
+  enum CodingKeys: String, CodingKey {
     case fileName = "file_name"
     case text, split, keywords, relation
   }
