@@ -61,7 +61,9 @@ let package = Package(
     .target(
       name: "TextTokenizer", dependencies: ["Basics", .product(name: "HeapModule", package: "swift-collections")],
       path: "Sources/Data/TextTokenizer"),
-    .target(name: "Datasets", dependencies: ["Basics", "Imaging", "TextTokenizer"], path: "Sources/Data/Datasets"),
+    .target(
+      name: "Datasets", dependencies: ["ArrayFiles", "Basics", "Imaging", "TextTokenizer"],
+      path: "Sources/Data/Datasets"),
     .target(
       name: "Compositions", dependencies: ["Basics", "Datasets", "Imaging"],
       path: "Sources/Data/Compositions"),
@@ -102,8 +104,9 @@ let package = Package(
     .target(
       name: "Evaluation",
       dependencies: [
-        "Basics", "Checkpoints", "Datasets", "Generation", "ImageTokenizers", "Imaging", "LinearAlgebra", "Pages",
-        "Priors", "TensorCore",
+        "Basics", "Checkpoints", "Compositions", "Datasets", "Generation", "ImageTokenizers", "Imaging",
+        "LinearAlgebra",
+        "Pages", "Priors", "TensorCore",
       ], path: "Sources/Pipeline/Evaluation"),
     .target(
       name: "Training",
@@ -198,7 +201,8 @@ let package = Package(
     .testTarget(
       name: "EvaluationTests",
       dependencies: [
-        "Basics", "Checkpoints", "Datasets", "Evaluation", "Generation", "Imaging", "Pages", "PipelineTestSupport",
+        "Basics", "Checkpoints", "Compositions", "Datasets", "Evaluation", "Generation", "Imaging", "Pages",
+        "PipelineTestSupport",
         "TestSupport",
       ]),
     .testTarget(

@@ -12,7 +12,7 @@ struct DalleCLI: ParsableCommand {
     version: "0.2.0",
     subcommands: [
       TrainTokenizer.self, TrainPrior.self, TrainRanker.self, Generate.self, Prepare.self, Compose.self,
-      TrainVocabulary.self, Tokenize.self, Reconstruct.self, Evaluate.self, Baselines.self, Inspect.self,
+      TrainVocabulary.self, Tokenize.self, Reconstruct.self, Encode.self, Evaluate.self, Baselines.self, Inspect.self,
       Benchmark.self,
     ])
 

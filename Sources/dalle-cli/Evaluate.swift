@@ -2,6 +2,7 @@ import ArgumentParser
 import Basics
 import Checkpoints
 import CommandSupport
+import Compositions
 import Datasets
 import Evaluation
 import Foundation
@@ -28,6 +29,13 @@ struct Evaluate: ParsableCommand {
       "pictures": ["hot beverage"]}, pictures by caption or file name.
       """, valueName: "file"))
   var promptFile: String?
+  @Option(
+    parsing: .unconditional,
+    help: """
+      Also draw this many pairs that are held out of compositions of the data's things, and look them up among 10000 \
+      compositions.
+      """)
+  var compositions: Int?
   @Option(help: "A contact sheet to write: an HTML page of the captions, their pictures and what is drawn for them.")
   var output: String?
   @Option(
@@ -51,6 +59,8 @@ struct Evaluate: ParsableCommand {
     /// Training captions in the forms in which people write them.
     var forms: FormEvaluation?
     var prompts: PromptEvaluation?
+    /// Pairs never seen.
+    var compositions: CompositionEvaluation?
     var output: String?
   }
 
@@ -67,6 +77,11 @@ struct Evaluate: ParsableCommand {
     if let candidates {
       guard (1...10_000).contains(candidates) else {
         throw PipelineError(.usage, "--candidates must be 1 to 10000, not \(candidates)")
+      }
+    }
+    if let compositions {
+      guard (1...10_000).contains(compositions) else {
+        throw PipelineError(.usage, "--compositions must be 1 to 10000, not \(compositions)")
       }
     }
     let options = GenerationOptions(seed: seed, sampling: try sampling.options())
@@ -117,7 +132,11 @@ struct Evaluate: ParsableCommand {
     let answers = try everyday.flatMap { prompts throws(PipelineError) in
       try evaluator.evaluate(prompts, candidates: candidates, options: options, progress: report)
     }
-    let wording = Wording(forms: forms, prompts: answers)
+    let composed = try compositions.flatMap { count throws(PipelineError) in
+      try evaluator.evaluate(
+        maker(of: evaluator.dataSet), count: count, candidates: candidates, options: options, progress: report)
+    }
+    let wording = Wording(forms: forms, prompts: answers, compositions: composed)
     if !json { try print(wording) }
     if card {
       try ModelCard(Checkpoint(folder), configuration, evaluations: results, wording: wording).write()
@@ -137,7 +156,8 @@ struct Evaluate: ParsableCommand {
       try Console.json(
         Report(
           checkpoint: folder.relativePath, data: evaluator.dataSet.url.relativePath, seed: seed,
-          sampling: options.sampling, splits: results, forms: forms, prompts: answers, output: output))
+          sampling: options.sampling, splits: results, forms: forms, prompts: answers, compositions: composed,
+          output: output))
     }
   }
 
@@ -149,6 +169,14 @@ struct Evaluate: ParsableCommand {
       Console.note("the checkpoint was trained on another data set or another version of it")
     }
     return dataSet
+  }
+
+  /// What makes the compositions that the data set's things have.
+  private func maker(of dataSet: PictureDataSet) throws(PipelineError) -> CompositionMaker {
+    var settings = CompositionMaker.Settings()
+    settings.pictureSize = dataSet.pictureSize
+    return try CompositionMaker(
+      dataSet, settings: settings, team: ThreadTeam(count: threads.count()), report: { Console.note($0) })
   }
 
   private func print(_ wording: Wording) throws {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Basics
 import CommandSupport
+import Datasets
 import Foundation
 import Generation
 import Imaging
@@ -46,6 +47,37 @@ struct Reconstruct: ParsableCommand {
     for (image, result) in zip(images, results) {
       Console.line("\(image): \(String(format: "%.2f", result.psnrInDecibels)) dB")
     }
+    try Console.result(output)
+  }
+}
+
+/// A data set's tokens, kept.
+struct Encode: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Keeps the tokens of a data set's pictures, for train-prior to take in their place.",
+    discussion: """
+      What is written takes a few kilobytes a picture, and training on it never reads or encodes a picture again. It \
+      belongs to the image tokenizer that made it.
+      """)
+
+  @Option(help: "The folder to make.") var output: String
+  @Flag(help: "Print what was made as JSON.") var json = false
+  @OptionGroup var checkpoint: CheckpointOptions
+  @OptionGroup var threads: ThreadOptions
+  @OptionGroup var data: DataOptions
+
+  func run() throws {
+    let target = URL(fileURLWithPath: output)
+    try AtomicFolder.requireEmpty(target)
+    let tokenizer = try StandaloneImageTokenizer(
+      checkpoint.forReading(needing: \.hasImageTokenizer), threads: try threads.count())
+    let dataSet = try data.open(pictureSize: tokenizer.pictureSize, fit: tokenizer.fit)
+    let count = dataSet.entries.count
+    let summary = try tokenizer.encode(
+      dataSet, to: target,
+      progress: { Console.progress("\($0) of \(count) pictures", isLast: $0 == count) })
+    if json { return try Console.json(summary) }
+    Console.line("\(summary.pictures) pictures, \(summary.tokensPerPicture) tokens each")
     try Console.result(output)
   }
 }

@@ -38,6 +38,24 @@ struct SafeTensorsTests {
     }
   }
 
+  @Test func tablesOfWholeNumbers() throws {
+    try withTemporaryFolder { folder in
+      let url = folder.appending(path: "file.safetensors")
+      let wide = IntegerTable([[0, 1, 255], [256, 32_768, 65_535]], columns: 3, width: .twoBytes)
+      let narrow = IntegerTable([[7], [255], [0]], columns: 1, width: .oneByte)
+      try SafeTensors.write(
+        [("weight", Tensor([1, 2], shape: [2]))], tables: [("narrow", narrow), ("wide", wide)], metadata: ["a": "b"],
+        to: url)
+      let file = try SafeTensors(contentsOf: url)
+      #expect(try file.table("wide")[0] == [0, 1, 255] && file.table("wide")[1] == [256, 32_768, 65_535])
+      #expect(try file.table("narrow").rowCount == 3 && file.table("narrow")[1] == [255])
+      #expect(try file.tensor("weight").scalars == [1, 2] && file.metadata == ["a": "b"])
+      #expect(throws: PipelineError.self) { try file.table("weight") }
+      #expect(throws: PipelineError.self) { try file.table("other") }
+      #expect(throws: PipelineError.self) { try file.tensor("wide") }
+    }
+  }
+
   /// Byte for byte what the format says: length, header, data in the order given.
   @Test func layout() throws {
     try withTemporaryFolder { folder in

@@ -28,15 +28,15 @@ struct CompositionMakerTests {
     let maker = try folder.maker(["made-of", "next-to", "sketch"])
     for index in 0..<20 {
       let drawn = try maker.composition(at: index)
-      let asked = try #require(
-        try maker.composition(relation: drawn.relation, first: drawn.first, second: drawn.second))
+      #expect(maker.pair(at: index) == drawn.pair && maker.split(of: drawn.pair) == drawn.split)
+      let asked = try #require(try maker.composition(of: drawn.pair))
       #expect(asked.picture == drawn.picture && asked.split == drawn.split)
       #expect(([asked.caption] + asked.furtherCaptions).contains(drawn.caption))
       #expect(!drawn.furtherCaptions.contains(drawn.caption))
     }
-    #expect(try maker.composition(relation: "colored", first: "ball", second: "blue") == nil)
-    #expect(try maker.composition(relation: "sketch", first: "tapir") == nil)
-    #expect(try maker.composition(relation: "next-to", first: "ball") == nil)
+    #expect(try maker.composition(of: .init(relation: "colored", first: "ball", second: "blue")) == nil)
+    #expect(try maker.composition(of: .init(relation: "sketch", first: "tapir")) == nil)
+    #expect(try maker.composition(of: .init(relation: "next-to", first: "ball")) == nil)
   }
 
   @Test func aPairStandsInOneSplit() throws {
@@ -45,8 +45,8 @@ struct CompositionMakerTests {
     var splits: [String: Set<Split>] = [:]
     for index in 0..<600 {
       let composition = try maker.composition(at: index)
-      let relation = try #require(Relation.all.first { $0.name == composition.relation })
-      let key = "\(relation.heldOutAs)|\(composition.first)|\(composition.second ?? "")"
+      let relation = try #require(Relation.all.first { $0.name == composition.pair.relation })
+      let key = "\(relation.heldOutAs)|\(composition.pair.first)|\(composition.pair.second ?? "")"
       splits[key, default: []].insert(composition.split)
     }
     #expect(splits.values.allSatisfy { $0.count == 1 })
@@ -58,6 +58,35 @@ struct CompositionMakerTests {
     // Of very many pairs, a fortieth each is held out.
     let all = (0..<8000).map { CompositionMaker.split(relation: "made-of", first: "x\($0)", second: "y") }
     #expect((140...260).contains(all.count { $0 == .test }) && (140...260).contains(all.count { $0 == .validation }))
+  }
+
+  @Test func pairsOfASplitAreThoseOfTheIndices() throws {
+    let maker = try TemporaryFolder().maker(side: 32)
+    let pairs = maker.pairs(of: .test, count: 12)
+    #expect(Set(pairs).count == 12 && pairs.allSatisfy { maker.split(of: $0) == .test })
+    let all = (0..<20_000).map(maker.pair)
+    #expect(all.first { maker.split(of: $0) == .test } == pairs[0])
+    // Few things have few pairs.
+    let few = maker.pairs(of: .test, count: 100_000)
+    #expect(few.count < 2000 && Set(few).isSuperset(of: all.filter { maker.split(of: $0) == .test }))
+  }
+
+  @Test func neighboursShareAPart() throws {
+    let folder = try TemporaryFolder()
+    let maker = try folder.maker(side: 32)
+    var random = Philox(seed: 1, stream: RandomStream.compositions(2))
+    for pair in maker.pairs(of: .train, count: 60) {
+      let neighbours = maker.neighbours(of: pair, count: 3, using: &random)
+      #expect(Set(neighbours).count == neighbours.count && !neighbours.contains(pair))
+      let (sameFirst, sameSecond) = (
+        neighbours.count { $0.first == pair.first }, neighbours.count { $0.second == pair.second }
+      )
+      #expect(sameFirst <= 3 && sameSecond <= 3 && sameSecond > 0, "\(pair)")
+      #expect(neighbours.allSatisfy { $0.relation == pair.relation })
+      for neighbour in neighbours { #expect(try maker.composition(of: neighbour) != nil, "\(neighbour)") }
+      if ["made-of", "next-to"].contains(pair.relation) { #expect(sameFirst > 0, "\(pair)") }
+    }
+    #expect(maker.neighbours(of: .init(relation: "above", first: "ball"), count: 3, using: &random).isEmpty)
   }
 
   @Test func whatTheDataSetHoldsOutStandsInNoComposition() throws {
@@ -85,7 +114,7 @@ struct CompositionMakerTests {
       #expect(try dataSet.picture(at: index) == composition.picture)
       #expect(dataSet.entries[index].captions == [composition.caption] + composition.furtherCaptions)
       #expect(dataSet.entries[index].split == composition.split)
-      #expect(dataSet.entries[index].relation == composition.relation)
+      #expect(dataSet.entries[index].relation == composition.pair.relation)
     }
     // Nothing is replaced.
     #expect {

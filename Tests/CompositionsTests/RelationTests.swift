@@ -15,7 +15,7 @@ struct RelationTests {
   }
 
   private func picture(_ relation: String, _ first: String, _ second: String? = nil) throws -> Picture {
-    try #require(try maker.composition(relation: relation, first: first, second: second)).picture
+    try #require(try maker.composition(of: .init(relation: relation, first: first, second: second))).picture
   }
 
   // MARK: Where things are
@@ -26,7 +26,7 @@ struct RelationTests {
       let single = try folder.maker([relation.name])
       for index in 0..<6 {
         let composition = try single.composition(at: index)
-        #expect(composition.relation == relation.name)
+        #expect(composition.pair.relation == relation.name)
         #expect(composition.picture.width == 64 && composition.picture.height == 64)
         #expect(composition.picture.box() != nil, "\(composition.caption) is empty")
       }
@@ -76,7 +76,8 @@ struct RelationTests {
     #expect(abs(small.x.lowerBound + small.x.upperBound - 64) <= 2)
     // Which one is small is said of the first.
     let pair = try #require(
-      try folder.maker(["sized-next-to"]).composition(relation: "sized-next-to", first: "ball", second: "box"))
+      try folder.maker(["sized-next-to"]).composition(
+        of: .init(relation: "sized-next-to", first: "ball", second: "box")))
     let ball = try #require(pair.picture.box(where: isRed)).x.count
     let box = try #require(pair.picture.box(where: isBlue)).x.count
     #expect(pair.caption.hasPrefix("a small ball") == (ball < box))
@@ -106,11 +107,11 @@ struct RelationTests {
   }
 
   @Test func aThingIsNotGivenTheColorThatItHas() throws {
-    #expect(try maker.composition(relation: "colored", first: "ball", second: "red") == nil)
-    #expect(try maker.composition(relation: "colored", first: "box", second: "blue") == nil)
+    #expect(try maker.composition(of: .init(relation: "colored", first: "ball", second: "red")) == nil)
+    #expect(try maker.composition(of: .init(relation: "colored", first: "box", second: "blue")) == nil)
     for index in 0..<40 {
       let composition = try folder.maker(["colored"]).composition(at: index)
-      #expect([composition.first, composition.second] != ["ball", "red"])
+      #expect([composition.pair.first, composition.pair.second] != ["ball", "red"])
     }
   }
 
@@ -138,8 +139,8 @@ struct RelationTests {
   @Test func whatHasNoTextureIsNoMaterial() throws {
     #expect(Set(maker.materialNames).isSuperset(of: ["wasp", "plate", "grapes"]))
     #expect(!maker.materialNames.contains("box"))
-    #expect(try maker.composition(relation: "made-of", first: "ball", second: "box") == nil)
-    #expect(try maker.composition(relation: "made-of", first: "wasp", second: "wasp") == nil)
+    #expect(try maker.composition(of: .init(relation: "made-of", first: "ball", second: "box")) == nil)
+    #expect(try maker.composition(of: .init(relation: "made-of", first: "wasp", second: "wasp")) == nil)
   }
 
   @Test func aSketchIsDarkLinesOnWhite() throws {

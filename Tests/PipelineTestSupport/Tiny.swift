@@ -126,11 +126,13 @@ public enum Tiny {
   public static func trainPrior(
     _ folder: TemporaryFolder, _ settings: TrainingSettings, resume: Bool = false, threads: Int = 2,
     precision: ElementType = .float32, observer: TrainingObserver = .init(),
-    architecture: any TrainablePriorConfiguration = prior, vocabulary: BytePairEncoding? = nil
+    architecture: any TrainablePriorConfiguration = prior, vocabulary: BytePairEncoding? = nil,
+    dataSet: PictureDataSet? = nil
   ) throws {
-    try PriorTrainer(
-      resources(folder, threads, precision, observer), architecture: architecture, vocabulary: vocabulary
-    ).train(settings: settings, resume: resume)
+    var resources = try resources(folder, threads, precision, observer)
+    if let dataSet { resources.dataSet = dataSet }
+    try PriorTrainer(resources, architecture: architecture, vocabulary: vocabulary)
+      .train(settings: settings, resume: resume)
   }
 
   public static func trainRanker(

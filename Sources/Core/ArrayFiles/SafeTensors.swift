@@ -81,7 +81,7 @@ public struct SafeTensors: WeightSource {
 
   private static let types: [String: ElementType] = ["F32": .float32, "BF16": .bfloat16]
   /// Bytes an element of the types whose size is checked.
-  private static let sizes = ["F64": 8, "F32": 4, "BF16": 2]
+  private static let sizes = ["F64": 8, "F32": 4, "BF16": 2, "U16": 2, "U8": 1]
 
   /// The shape of a tensor; nil where the file has none of that name.
   public func shape(of name: String) -> [Int]? { entries[name]?.shape }
@@ -115,6 +115,21 @@ public struct SafeTensors: WeightSource {
     return Matrix(elements, rows: entry.shape.count == 1 ? 1 : entry.shape[0], columns: entry.shape.last ?? 0)
   }
 
+  /// A table of whole numbers, whose rows stay in the mapped file until they are asked for.
+  /// - Throws: `PipelineError` of kind `.badData` where it is missing, of another type than U8 and U16, or has other than two
+  ///   axes.
+  public func table(_ name: String) throws(PipelineError) -> IntegerTable {
+    guard let entry = entries[name] else { throw PipelineError(.badData, "\(path) has no tensor \(name)") }
+    guard let width = IntegerTable.Width(rawValue: entry.dtype), entry.shape.count == 2 else {
+      throw PipelineError(
+        .badData,
+        "\(path): \(name) is of type \(entry.dtype) and shape \(entry.shape) where rows of U8 or U16 are expected")
+    }
+    return IntegerTable(
+      bytes: data[dataStart + entry.offsets[0]..<dataStart + entry.offsets[1]], rowCount: entry.shape[0],
+      columns: entry.shape[1], width: width)
+  }
+
   /// Reads a tensor into memory that is there already, converting: for whoever owns that memory.
   /// - Throws: `PipelineError` of kind `.badData` where it is missing or has another shape.
   package func read(_ name: String, into target: Tensor) throws(PipelineError) {
@@ -146,11 +161,13 @@ public struct SafeTensors: WeightSource {
   /// - Parameters:
   ///   - tensors: with their names in the file.
   ///   - matrices: stored as float64.
+  ///   - tables: of whole numbers.
   ///   - metadata: free text for the header.
   ///   - type: what the tensors are stored as; nil keeps each as it is.
   ///   - url: the file; what was there is replaced at the end.
   public static func write(
     _ tensors: [(name: String, tensor: Tensor)], matrices: [(name: String, matrix: Matrix)] = [],
+    tables: [(name: String, table: IntegerTable)] = [],
     metadata: [String: String] = [:], as type: ElementType? = nil, to url: URL
   ) throws(PipelineError) {
     var header: [String: any Sendable] = metadata.isEmpty ? [:] : ["__metadata__": metadata]
@@ -164,6 +181,8 @@ public struct SafeTensors: WeightSource {
     for (name, matrix) in matrices { describe(name, "F64", [matrix.rows, matrix.columns]) }
     let stored = tensors.map { ($0.name, $0.tensor.cast(to: type ?? $0.tensor.type)) }
     for (name, tensor) in stored { describe(name, tensor.type == .float32 ? "F32" : "BF16", tensor.shape) }
+    let tables = tables.sorted { $0.table.width.byteCount > $1.table.width.byteCount }
+    for (name, table) in tables { describe(name, table.width.rawValue, [table.rowCount, table.columns]) }
     guard var json = try? JSONSerialization.data(withJSONObject: header, options: [.sortedKeys]) else {
       throw PipelineError(.inputOutput, "cannot describe the tensors of \(url.path)")
     }
@@ -171,12 +190,15 @@ public struct SafeTensors: WeightSource {
     var prefix = withUnsafeBytes(of: UInt64(json.count).littleEndian) { Data($0) }
     prefix.append(json)
     for (_, matrix) in matrices { matrix.elements.withUnsafeBytes { prefix.append(contentsOf: $0) } }
-    // The pointers stay valid while `prefix` and `stored` live.
+    let suffix = tables.reduce(into: Data()) { $0 += $1.table.bytes }
+    // The pointers stay valid while `prefix`, `stored` and `suffix` live.
     let result: Result<Void, PipelineError> = withExtendedLifetime(stored) {
       prefix.withUnsafeBytes { head in
-        let chunks = [head] + stored.map { tensor in tensor.1.withUnsafeBytes { $0 } }
-        do throws(PipelineError) { return .success(try AtomicFile.write(chunks, to: url)) } catch {
-          return .failure(error)
+        suffix.withUnsafeBytes { tail in
+          let chunks = [head] + stored.map { tensor in tensor.1.withUnsafeBytes { $0 } } + [tail]
+          do throws(PipelineError) { return .success(try AtomicFile.write(chunks, to: url)) } catch {
+            return .failure(error)
+          }
         }
       }
     }

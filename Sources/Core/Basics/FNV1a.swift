@@ -9,6 +9,12 @@ public struct FNV1a: Sendable {
     for byte in bytes { value = (value ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
   }
 
+  /// The value in sixteen digits.
+  public var hexadecimal: String {
+    let digits = String(value, radix: 16)
+    return String(repeating: "0", count: 16 - digits.count) + digits
+  }
+
   /// The hash of a string's UTF-8 bytes.
   public static func hash(_ string: String) -> UInt64 {
     var hash = FNV1a()

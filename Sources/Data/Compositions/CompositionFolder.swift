@@ -98,6 +98,6 @@ public enum CompositionFolder {
     }
     return MetadataLine(
       fileName: name, texts: [composition.caption] + composition.furtherCaptions, split: composition.split,
-      relation: composition.relation)
+      relation: composition.pair.relation)
   }
 }

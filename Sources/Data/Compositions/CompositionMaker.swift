@@ -5,12 +5,7 @@ import Synchronization
 
 /// A picture of things that no picture of the data set shows together, and what is said of it.
 public struct Composition: Sendable {
-  /// The name of its ``Relation``.
-  public var relation: String
-  /// What X is called.
-  public var first: String
-  /// What Y is called; where the relation has no further thing, the color, the count or the size by which X is told.
-  public var second: String?
+  public var pair: CompositionPair
   public var caption: String
   /// Other wordings, without the caption itself.
   public var furtherCaptions: [String]
@@ -64,15 +59,15 @@ public final class CompositionMaker: Sendable {
   public let relations: [Relation]
   private let dataSet: PictureDataSet
   private let wordings: Wordings
-  private let things: [Thing]
+  let things: [Thing]
   /// Positions among the things, by their names.
-  private let places: [String: Int]
+  let places: [String: Int]
   /// What can be X and Y in each relation.
-  private let candidates: [Candidates]
+  let candidates: [Candidates]
   /// The cutouts made last.
   private let cache = Mutex(Kept())
 
-  private struct Candidates: Sendable {
+  struct Candidates: Sendable {
     var relation: Relation
     var x: [Int]
     var y: [Int]
@@ -147,38 +142,12 @@ public final class CompositionMaker: Sendable {
 
   /// The true picture of a pair, with its plainest caption and all others; evaluation asks for those of its own choice.
   /// - Parameters:
-  ///   - relation: the name of a ``Relation``.
-  ///   - first: what X is called.
-  ///   - second: what Y is called; in relations without a further thing a color, a count ("two") or a size.
+  ///   - pair: the names of a relation and of what is in it.
   ///   - seed: names what the pair leaves open, such as the colors of "a red teapot next to a blue owl".
   /// - Returns: nil where the pair cannot carry the relation, or a name is none of a thing.
   /// - Throws: `PipelineError` where a picture has been damaged or removed since the maker was made.
-  public func composition(
-    relation: String, first: String, second: String? = nil, seed: UInt64 = 0
-  ) throws(PipelineError) -> Composition? {
-    guard let found = candidates.first(where: { $0.relation.name == relation }), let x = places[first],
-      found.x.contains(x)
-    else { return nil }
-    var random = Philox(seed: seed, stream: RandomStream.compositions(1))
-    var parts = Relation.Parts(relation: found.relation, x: x)
-    if !found.y.isEmpty {
-      guard let second, let y = places[second], found.y.contains(y), y != x else { return nil }
-      parts.y = y
-    }
-    complete(&parts, using: &random)
-    if found.y.isEmpty, let second {
-      let takes = found.relation.takes
-      if takes.contains(.color) {
-        guard let color = NamedColor(rawValue: second), things[x].newColors.contains(color) else { return nil }
-        parts.colors = [color]
-      } else if takes.contains(.count) {
-        guard let count = Wordings.english.counts.first(where: { $0.value == second })?.key else { return nil }
-        parts.count = count
-      } else if takes.contains(.size) {
-        guard let size = SizeWord(rawValue: second) else { return nil }
-        parts.size = size
-      }
-    }
+  public func composition(of pair: CompositionPair, seed: UInt64 = 0) throws(PipelineError) -> Composition? {
+    guard let parts = parts(of: pair, seed: seed) else { return nil }
     var captions = wordings.captions(of: parts, things: things)
     let caption = captions.removeFirst()
     return try composition(parts, caption: caption, furtherCaptions: captions)
@@ -208,18 +177,14 @@ public final class CompositionMaker: Sendable {
       side: settings.pictureSize, x: Scene.Figure(x), y: Scene.Figure(y),
       texture: parts.y.flatMap { things[$0].texture },
       colors: parts.colors, count: parts.count ?? 1, size: parts.size ?? .large)
-    let first = things[parts.x].name
-    let second =
-      parts.y.map { things[$0].name } ?? parts.colors.first?.rawValue
-      ?? parts.count.flatMap { Wordings.english.counts[$0] } ?? parts.size?.rawValue
+    let pair = pair(of: parts)
     return Composition(
-      relation: parts.relation.name, first: first, second: second, caption: caption, furtherCaptions: furtherCaptions,
-      split: Self.split(relation: parts.relation.heldOutAs, first: first, second: second),
+      pair: pair, caption: caption, furtherCaptions: furtherCaptions, split: split(of: pair),
       picture: parts.relation.draw(scene).overWhite())
   }
 
   /// Draws a relation, and things that can carry it.
-  private func parts(using random: inout Philox) -> Relation.Parts {
+  func parts(using random: inout Philox) -> Relation.Parts {
     var left = random.index(below: candidates.reduce(0) { $0 + $1.relation.weight })
     var found = candidates[0]
     for candidate in candidates {
@@ -238,7 +203,7 @@ public final class CompositionMaker: Sendable {
   }
 
   /// Draws the colors, the count and the size.
-  private func complete(_ parts: inout Relation.Parts, using random: inout Philox) {
+  func complete(_ parts: inout Relation.Parts, using random: inout Philox) {
     let takes = parts.relation.takes
     if takes.contains(.color) {
       let colors = things[parts.x].newColors

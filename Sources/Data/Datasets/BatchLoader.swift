@@ -8,7 +8,7 @@ public struct Batch: Sendable, Equatable {
   public var indices: [Int]
   /// One caption for each picture.
   public var captions: [String]
-  /// `[batch, size, size, 3]`, row-major, 0...255.
+  /// `[batch, size, size, 3]`, row-major, 0...255; empty where the data set holds tokens in place of pictures.
   public var pixels: [UInt8]
 }
 
@@ -47,7 +47,7 @@ public final class BatchLoader: Sendable {
   ///   - forms: made for `indices` at least.
   ///   - neighbours: gives every second picture of a batch; nil shows them in the order of the epoch alone.
   /// - Throws: `PipelineError` of kind `.badData` where there are no pictures, and `.usage` where `batchSize` is not
-  ///   positive.
+  ///   positive, or tokens are to be augmented.
   public init(
     dataSet: PictureDataSet, indices: [Int], batchSize: Int, seed: UInt64, augmentation: Augmentation = .none,
     forms: CaptionForms? = nil, neighbours: CaptionNeighbours? = nil
@@ -56,6 +56,12 @@ public final class BatchLoader: Sendable {
       throw PipelineError(.badData, "the data set \(dataSet.url.path) has no pictures in this split")
     }
     guard batchSize > 0 else { throw PipelineError(.usage, "a batch size of \(batchSize) makes no sense") }
+    guard dataSet.encoded == nil || augmentation == .none else {
+      throw PipelineError(
+        .usage,
+        "the tokens in \(dataSet.url.path) are as they are: leave `maximumShift`, `maximumScaling` and `horizontalFlip` out"
+      )
+    }
     self.dataSet = dataSet
     self.indices = indices
     self.batchSize = batchSize
@@ -80,10 +86,10 @@ public final class BatchLoader: Sendable {
     let side = dataSet.pictureSize
     var batch = Batch(indices: [], captions: [], pixels: [])
     batch.pixels.reserveCapacity(batchSize * side * side * 3)
-    func append(_ index: Int, _ picture: Picture, using random: inout Philox) {
+    func append(_ index: Int, _ picture: Picture?, using random: inout Philox) {
       batch.indices.append(index)
       batch.captions.append(caption(of: index, using: &random))
-      batch.pixels += augmentation.applied(to: picture, using: &random).pixels
+      if let picture { batch.pixels += augmentation.applied(to: picture, using: &random).pixels }
     }
     for sample in (step * orderedPerBatch)..<((step + 1) * orderedPerBatch) {
       let (index, picture) = try picture(ofSample: sample)
@@ -101,8 +107,10 @@ public final class BatchLoader: Sendable {
     return batch
   }
 
-  private func picture(ofSample sample: Int) throws(PipelineError) -> (index: Int, picture: Picture) {
+  /// - Returns: no picture where there are tokens only.
+  private func picture(ofSample sample: Int) throws(PipelineError) -> (index: Int, picture: Picture?) {
     let order = order(ofEpoch: sample / indices.count)
+    if dataSet.encoded != nil { return (indices[order[sample % order.count]], nil) }
     for attempt in 0..<order.count {
       let index = indices[order[(sample % order.count + attempt) % order.count]]
       if let picture = try dataSet.pictureIfReadable(at: index) { return (index, picture) }

@@ -36,7 +36,8 @@ struct PictureSource: Sendable {
 struct DataSetFolder {
   struct Item {
     var entry: CaptionedPicture
-    package var source: PictureSource
+    /// Nil for a picture of which there are tokens only.
+    package var source: PictureSource?
     /// Whether the data set itself says which split the picture belongs to.
     var namesSplit: Bool
   }
@@ -81,6 +82,14 @@ struct DataSetFolder {
       throw PipelineError(.badData, "the folder \(url.path) is empty; \(Self.acceptedForms)")
     }
   }
+
+  /// What an image tokenizer made of the pictures, in the order of ``items()``; nil where the folder holds the pictures.
+  /// - Throws: `PipelineError` of kind `.badData` where it is damaged.
+  func encodedPictures() throws(PipelineError) -> EncodedPictures? {
+    encodedShards.isEmpty ? nil : try EncodedPictures(encodedShards.map { url.appendingPathComponent($0) })
+  }
+
+  private var encodedShards: [String] { paths.filter(EncodedPictures.isShard) }
 
   /// The pictures that have captions, sorted by file name. Their files have not been opened.
   /// - Throws: `PipelineError` of kind `.badData` where there are none, and with `isStrict` for the first one that has
@@ -162,6 +171,7 @@ struct DataSetFolder {
         relations[path] = relations[path] ?? entry.relation
       }
     }
+    let isEncoded = !encodedShards.isEmpty
     var items: [Item] = []
     for (path, texts) in captions.sorted(by: { $0.key < $1.key }) {
       let words = keywords[path] ?? []
@@ -170,7 +180,7 @@ struct DataSetFolder {
         continue
       }
       let file = url.appendingPathComponent(path)
-      guard FileManager.default.fileExists(atPath: file.path) else {
+      guard isEncoded || FileManager.default.fileExists(atPath: file.path) else {
         try skip(path, "the metadata names it, but there is no such file")
         continue
       }
@@ -178,7 +188,7 @@ struct DataSetFolder {
       items.append(
         item(
           path, captions: captions, keywords: words, split: splits[path], relation: relations[path],
-          source: PictureSource(url: file, part: nil)))
+          source: isEncoded ? nil : PictureSource(url: file, part: nil)))
     }
     for path in pictures() where captions[path] == nil {
       try skip(path, "\(MetadataLine.fileName) has no line for it")
@@ -322,7 +332,7 @@ struct DataSetFolder {
 
   private func item(
     _ path: String, captions: [String], keywords: [String] = [], split: Split?, relation: String? = nil,
-    source: PictureSource
+    source: PictureSource?
   ) -> Item {
     let entry = CaptionedPicture(
       fileName: path, captions: captions, keywords: keywords, split: split ?? Split.standard(forFileName: path),

@@ -24,6 +24,13 @@ package struct MetadataLine: Encodable, Sendable {
     self.relation = relation
   }
 
+  /// What a data set says of a picture.
+  package init(_ entry: CaptionedPicture) {
+    self.init(
+      fileName: entry.fileName, texts: entry.captions, split: entry.split, keywords: entry.keywords,
+      relation: entry.relation)
+  }
+
   /// The columns, for readers too.
   enum CodingKeys: String, CodingKey {
     case fileName = "file_name"

@@ -5,7 +5,9 @@ import Synchronization
 
 /// A folder of captioned pictures.
 ///
-/// Three forms are read; the first one that fits is taken:
+/// Four forms are read; the first one that fits is taken:
+/// - What an image tokenizer has made of a data set: ``EncodedPictures``. There are no pictures then, and ``encoded`` has the
+///   tokens.
 /// - Hugging Face *imagefolder*: one or more `metadata.jsonl`, each line an object with `file_name` (relative to the
 ///   `metadata.jsonl`), `text` (a string or several), and optionally `split` (`train`, `validation`, `test`) and
 ///   `keywords` (an array of words). Several lines with the same file name
@@ -39,7 +41,10 @@ public final class PictureDataSet: Sendable {
 
   private let isStrict: Bool
   private let report: @Sendable (String) -> Void
-  private let sources: [PictureSource]
+  /// What an image tokenizer has made of the pictures, in the order of `entries`, where the folder holds that in place of them.
+  public let encoded: EncodedPictures?
+  /// Nil for a picture of which there are tokens only.
+  private let sources: [PictureSource?]
   /// All pictures, or nil where they are decoded when asked for.
   private let decoded: [Picture]?
   private let reported = Mutex<Set<Int>>([])
@@ -50,7 +55,7 @@ public final class PictureDataSet: Sendable {
   /// cores, and bad ones are left out of `entries`. Otherwise they are decoded each time they are asked for.
   /// - Parameters:
   ///   - url: the folder.
-  ///   - pictureSize: the side of the squares that pictures are brought to, in pixels.
+  ///   - pictureSize: the side of the squares that pictures are brought to, in pixels; where there are tokens only, theirs holds.
   ///   - fit: how pictures that are not square become so.
   ///   - strict: throw for what would otherwise be reported and left out.
   ///   - maximumBytesInMemory: of decoded pixels.
@@ -64,9 +69,19 @@ public final class PictureDataSet: Sendable {
     guard (1...8192).contains(pictureSize) else {
       throw PipelineError(.usage, "a picture size of \(pictureSize) makes no sense; 1 to 8192 pixels are possible")
     }
-    var items = try DataSetFolder(url, isStrict: strict, report: report).items()
+    let folder = try DataSetFolder(url, isStrict: strict, report: report)
+    let encoded = try folder.encodedPictures()
+    var items = try folder.items()
+    if let encoded {
+      guard items.count == encoded.count else {
+        throw PipelineError(
+          .badData,
+          "\(url.path) has captions of \(items.count) pictures and tokens of \(encoded.count): it is not whole; encode it again"
+        )
+      }
+    }
     var pictures: [Picture]?
-    if items.count * pictureSize * pictureSize * 3 <= maximumBytesInMemory {
+    if encoded == nil && items.count * pictureSize * pictureSize * 3 <= maximumBytesInMemory {
       let results = Self.decodeAll(items, pictureSize: pictureSize, fit: fit)
       var good: [DataSetFolder.Item] = []
       var squares: [Picture] = []
@@ -93,8 +108,9 @@ public final class PictureDataSet: Sendable {
       }
     }
     self.url = url
-    self.pictureSize = pictureSize
-    self.fit = fit
+    self.pictureSize = encoded?.origin.pictureSize ?? pictureSize
+    self.fit = encoded?.origin.fit ?? fit
+    self.encoded = encoded
     self.entries = entries
     self.fingerprint = Self.fingerprint(of: entries)
     self.isStrict = strict
@@ -128,22 +144,37 @@ public final class PictureDataSet: Sendable {
   public var isInMemory: Bool { decoded != nil }
 
   /// The picture at a position of `entries`, `pictureSize` × `pictureSize`.
-  /// - Throws: `PipelineError` where the file turns out to be damaged or gone; never where all were decoded on opening.
+  /// - Throws: `PipelineError` where the file turns out to be damaged or gone, or there are tokens only; never where all were
+  ///   decoded on opening.
   public func picture(at index: Int) throws(PipelineError) -> Picture {
     if let decoded { return decoded[index] }
-    return try sources[index].picture(name: entries[index].fileName, for: pictureSize).squared(
+    return try source(at: index).picture(name: entries[index].fileName, for: pictureSize).squared(
       side: pictureSize, fit: fit)
+  }
+
+  private func source(at index: Int) throws(PipelineError) -> PictureSource {
+    guard let source = sources[index] else { throw hasNoPictures }
+    return source
+  }
+
+  /// - Throws: `PipelineError` of kind `.badData` where there are tokens only.
+  package func requirePictures() throws(PipelineError) { if encoded != nil { throw hasNoPictures } }
+
+  private var hasNoPictures: PipelineError {
+    PipelineError(
+      .badData,
+      "\(url.path) holds what encode made of pictures, which only train-prior can use; name the folder of the pictures")
   }
 
   /// The picture at a position of `entries` as its file has it, with its transparency and in its own shape.
   /// - Throws: `PipelineError` where the file is damaged or gone.
   package func transparentPicture(at index: Int) throws(PipelineError) -> TransparentPicture {
-    try sources[index].transparentPicture(name: entries[index].fileName, for: pictureSize)
+    try source(at: index).transparentPicture(name: entries[index].fileName, for: pictureSize)
   }
 
   /// The picture, or nil where it is damaged, which is reported once.
   /// - Throws: `PipelineError` for a damaged picture if the data set was opened with `strict`.
-  func pictureIfReadable(at index: Int) throws(PipelineError) -> Picture? {
+  package func pictureIfReadable(at index: Int) throws(PipelineError) -> Picture? {
     do throws(PipelineError) {
       return try picture(at: index)
     } catch {
@@ -176,7 +207,8 @@ public final class PictureDataSet: Sendable {
       DispatchQueue.concurrentPerform(iterations: count) { i in
         let result: Result<Picture, PipelineError>
         do throws(PipelineError) {
-          let picture = try items[i].source.picture(name: items[i].entry.fileName, for: pictureSize)
+          guard let source = items[i].source else { preconditionFailure("there are tokens only") }
+          let picture = try source.picture(name: items[i].entry.fileName, for: pictureSize)
           result = .success(picture.squared(side: pictureSize, fit: fit))
         } catch {
           result = .failure(error)
@@ -194,7 +226,6 @@ public final class PictureDataSet: Sendable {
       for part in [entry.fileName, entry.split.rawValue] + entry.allCaptions { hash.combine(Array(part.utf8) + [0]) }
       hash.combine([UInt8(ascii: "\n")])
     }
-    let digits = String(hash.value, radix: 16)
-    return String(repeating: "0", count: 16 - digits.count) + digits
+    return hash.hexadecimal
   }
 }

@@ -131,6 +131,14 @@ public struct Checkpoint: Sendable {
     return try description.base.makeModel(reading: SafeTensors(contentsOf: imageTokenizerFile))
   }
 
+  /// Tells whether tokens are those of this checkpoint's image tokenizer: FNV-1a 64 over its file, in hexadecimal.
+  /// - Throws: `PipelineError` where there is none.
+  package func imageTokenizerFingerprint() throws(PipelineError) -> String {
+    var hash = FNV1a()
+    hash.combine(try InputFile.mapped(imageTokenizerFile))
+    return hash.hexadecimal
+  }
+
   /// - Throws: `PipelineError` where the stage 2 model is missing, damaged, or does not fit `config.json`.
   public func readPrior(_ configuration: CheckpointConfiguration) throws(PipelineError) -> any Prior {
     guard hasPrior, let description = configuration.prior else {

@@ -184,6 +184,7 @@ public struct Evaluator {
   private init(
     _ model: TextToImageModel?, _ reconstructor: Reconstructor, _ dataSet: PictureDataSet
   ) throws(PipelineError) {
+    try dataSet.requirePictures()
     self.model = model
     self.reconstructor = reconstructor
     self.dataSet = dataSet

@@ -50,6 +50,9 @@ public struct EvaluationPage {
       splits: try evaluations.map { (evaluation) throws(PipelineError) in try Self.section(evaluation) },
       forms: try wording.forms.map { (forms) throws(PipelineError) in try Self.section(forms) },
       everyday: try wording.prompts.map { (everyday) throws(PipelineError) in try Self.section(everyday) },
+      compositions: try wording.compositions.map { (compositions) throws(PipelineError) in
+        try Self.section(compositions)
+      },
       outside: prompts.isEmpty
         ? nil
         : Outside(prompts: try prompts.map { (prompt) throws(PipelineError) in try Self.section(prompt) }))
@@ -60,6 +63,7 @@ public struct EvaluationPage {
     var links = evaluations.map { Link(id: $0.split.rawValue, name: $0.split.rawValue) }
     if wording.forms != nil { links.append(Link(id: "forms", name: "other forms")) }
     if wording.prompts != nil { links.append(Link(id: "everyday", name: "everyday prompts")) }
+    if wording.compositions != nil { links.append(Link(id: "compositions", name: "pairs never seen")) }
     if !prompts.isEmpty { links.append(Link(id: "prompts", name: "captions from outside")) }
     return links
   }
@@ -83,6 +87,7 @@ public struct EvaluationPage {
     let splits: [SplitSection]
     let forms: FormSection?
     let everyday: EverydaySection?
+    let compositions: CompositionSection?
     let outside: Outside?
   }
 
@@ -137,6 +142,17 @@ public struct EvaluationPage {
   private struct Best {
     let candidates: Int
     let cards: [Figure]
+  }
+
+  private struct CompositionSection {
+    let pool: Int
+    let relations: [RelationSection]
+  }
+
+  private struct RelationSection {
+    let relation: String
+    /// The true pictures, and below each what was drawn.
+    let pairs: [PromptDrawings]
   }
 
   private struct Outside { let prompts: [PromptSection] }
@@ -204,6 +220,22 @@ public struct EvaluationPage {
       try figure(
         drawing.picture, drawing.isRight ? "✓ \(drawing.prompt)" : "✗ \(drawing.prompt); nearest: \(drawing.nearest)")
     }
+  }
+
+  /// Of each relation, the page shows so many pairs, the first ones.
+  private static let shownPairs = 8
+
+  private static func section(_ compositions: CompositionEvaluation) throws(PipelineError) -> CompositionSection {
+    CompositionSection(
+      pool: compositions.pool,
+      relations: try compositions.relations.map { (part) throws(PipelineError) in
+        let drawings = compositions.drawings.filter { $0.pair.relation == part.relation }.prefix(shownPairs)
+        return RelationSection(
+          relation: part.relation,
+          pairs: try drawings.map { (drawing) throws(PipelineError) in
+            PromptDrawings(pictures: [try figure(drawing.truth, "true")] + (try cards([drawing.drawn])))
+          })
+      })
   }
 
   // MARK: - Captions from outside

@@ -42,6 +42,20 @@ extension EvaluationPage {
       {{/best}}
       </section>
       {{/everyday}}
+      {{#compositions}}
+      <section id="compositions"><h2>Pairs never seen</h2>
+      <p>The first of each relation, none picked: the true picture, and below it what is drawn. Where that is nearer to another of \
+      {{pool}} compositions, the caption of that one stands below it.</p>
+      {{#relations}}
+      <h3>{{relation}}</h3>
+      <div class="cards">
+      {{#pairs}}
+      <div>{{#pictures}}{{>figure}}{{/pictures}}</div>
+      {{/pairs}}
+      </div>
+      {{/relations}}
+      </section>
+      {{/compositions}}
       {{#outside}}
       <section id="prompts"><h2>Captions from outside of the data</h2>
       <p>The first drawings of the seed, and below each the picture of the training split nearest to it.</p>

@@ -2,26 +2,29 @@ import Basics
 import Datasets
 import Imaging
 
-/// Every picture of a data set box-filtered to 32×32 RGB, to look up which of them are near to a picture.
+/// Pictures box-filtered to 32×32 RGB, mostly all of a data set, to look up which of them are near to a picture.
 package struct PictureLibrary: Sendable {
-  private static let side = 32
-  /// [side·side·3] each, in the order of the data set's entries.
+  /// [32·32·3] each, in the order of the data set's entries.
   private let features: [[UInt8]]
 
-  package init(_ dataSet: PictureDataSet) throws(PipelineError) {
-    var features: [[UInt8]] = []
-    for index in dataSet.entries.indices { features.append(Self.feature(try dataSet.picture(at: index))) }
-    self.features = features
-  }
+  /// - Parameter thumbnails: see `Picture.thumbnail`.
+  package init(thumbnails: [[UInt8]]) { features = thumbnails }
 
-  private static func feature(_ picture: Picture) -> [UInt8] {
-    picture.resized(width: side, height: side).pixels
+  package init(_ dataSet: PictureDataSet) throws(PipelineError) {
+    if let encoded = dataSet.encoded {
+      features = dataSet.entries.indices.map(encoded.thumbnail)
+      return
+    }
+    var features: [[UInt8]] = []
+    for index in dataSet.entries.indices { features.append(try dataSet.picture(at: index).thumbnail) }
+    self.features = features
   }
 
   /// A picture's distances from all of the data set.
   package struct Distances {
     /// Squared, summed over the elements.
     fileprivate let squared: [Int32]
+    fileprivate let elementCount: Int
 
     /// Where the picture at `index` of the data set stands among all.
     package func place(of index: Int) -> Evaluation.Place {
@@ -34,13 +37,13 @@ package struct PictureLibrary: Sendable {
 
     /// The root of the mean squared difference of an element, in [0, 1].
     package func rootMeanSquare(at index: Int) -> Double {
-      (Double(squared[index]) / Double(side * side * 3)).squareRoot() / 255
+      (Double(squared[index]) / Double(elementCount)).squareRoot() / 255
     }
   }
 
   package func distances(from picture: Picture) -> Distances {
-    let feature = Self.feature(picture)
-    return Distances(squared: features.map { Self.squaredDistance(feature, $0) })
+    let feature = picture.thumbnail
+    return Distances(squared: features.map { Self.squaredDistance(feature, $0) }, elementCount: feature.count)
   }
 
   private static func squaredDistance(_ a: [UInt8], _ b: [UInt8]) -> Int32 {

@@ -4,7 +4,7 @@ import Foundation
 import Imaging
 import TensorCore
 
-/// Stage 1 of a checkpoint alone, for looking at what it keeps of a picture.
+/// Stage 1 of a checkpoint alone, for looking at what it keeps of a picture, and for encoding data sets.
 public struct StandaloneImageTokenizer {
   public struct Result: Sendable {
     /// The picture as the model takes it, square and of its size.
@@ -16,6 +16,7 @@ public struct StandaloneImageTokenizer {
   /// How pictures become square.
   public let fit: Picture.Fit
   package let reconstructor: Reconstructor
+  let fingerprint: String
 
   /// - Throws: `PipelineError` where the checkpoint has no stage 1 or it is damaged.
   public init(_ checkpoint: Checkpoint, threads: Int) throws(PipelineError) {
@@ -23,6 +24,7 @@ public struct StandaloneImageTokenizer {
     fit = configuration.data?.fit ?? .pad
     reconstructor = Reconstructor(
       tokenizer: try checkpoint.readImageTokenizer(configuration), team: try ThreadTeam(count: threads))
+    fingerprint = try checkpoint.imageTokenizerFingerprint()
   }
 
   /// Pixels a side.

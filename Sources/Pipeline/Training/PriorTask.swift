@@ -57,8 +57,8 @@ final class PriorTask: StageTask {
     (self.model, self.description, self.vocabulary, self.run) = (model, description, vocabulary, run)
     self.replacesVocabulary = replacesVocabulary
     result = description.makeModel(.unread)
-    tokens = TokenCache(imageTokenizer, isCaching: run.plan.augmentation == .none)
     let dataSet = run.resources.dataSet
+    tokens = TokenCache(imageTokenizer, dataSet.encoded, isCaching: run.plan.augmentation == .none)
     validation = try PriorValidation(dataSet, vocabulary, imageTokenizer, run.team)
     known = KnownCaptions(of: dataSet)
     lastValidation = run.state.configuration.priorTraining?.validation
@@ -193,19 +193,22 @@ final class PriorTask: StageTask {
   }
 }
 
-/// The image tokens of pictures, each encoded once where it is always the same.
+/// The image tokens of pictures, each encoded once where it is always the same, or before.
 private final class TokenCache: Sendable {
   private let imageTokenizer: any ImageTokenizer
+  private let encoded: EncodedPictures?
   private let isCaching: Bool
   private let known = Mutex<[Int: [Int32]]>([:])
 
-  init(_ imageTokenizer: any ImageTokenizer, isCaching: Bool) {
+  init(_ imageTokenizer: any ImageTokenizer, _ encoded: EncodedPictures?, isCaching: Bool) {
     self.imageTokenizer = imageTokenizer
+    self.encoded = encoded
     self.isCaching = isCaching
   }
 
   func tokens(of batch: Batch, at position: Int) -> [Int32] {
     let index = batch.indices[position]
+    if let encoded { return encoded.tokens(at: index) }
     if isCaching, let tokens = known.withLock({ $0[index] }) { return tokens }
     let side = imageTokenizer.pictureSize
     let size = side * side * 3

@@ -41,6 +41,7 @@ public struct PriorTrainer: StageTrainer {
     var (state, saved) = try start(.prior, settings: settings, resume: resume)
     let imageTokenizer = try checkpoint.readImageTokenizer(state.configuration)
     try checkPictureSize(imageTokenizer)
+    try checkTokens(imageTokenizer)
     let captions = dataSet.trainingTexts()
     let vocabulary: BytePairEncoding
     var replacesVocabulary = false
@@ -93,6 +94,19 @@ public struct PriorTrainer: StageTrainer {
     try run.run(
       PriorTask(
         model, description, vocabulary, replacesVocabulary: replacesVocabulary, imageTokenizer, run))
+  }
+
+  /// - Throws: `PipelineError` of kind `.badData` where the data set's tokens are not the checkpoint's tokenizer's.
+  private func checkTokens(_ imageTokenizer: any ImageTokenizer) throws(PipelineError) {
+    guard let encoded = dataSet.encoded else { return }
+    guard encoded.origin.imageTokenizer == (try checkpoint.imageTokenizerFingerprint()),
+      encoded.tokensPerPicture == imageTokenizer.tokenCount
+    else {
+      throw PipelineError(
+        .badData,
+        "the tokens in \(dataSet.url.path) are those of another tokenizer than \(checkpoint.url.path) has; encode the pictures again"
+      )
+    }
   }
 
   /// What a warm start begins with.

@@ -35,12 +35,17 @@ struct PriorValidation {
   ) throws(PipelineError) {
     self.team = team
     reconstructor = Reconstructor(tokenizer: imageTokenizer, team: team)
-    let held = try dataSet.pictures(of: .validation, atMost: Self.maximumCount)
-    indices = held.map(\.index)
-    let heldCaptions = held.map { dataSet.entries[$0.index].captions[0] }
+    if let encoded = dataSet.encoded {
+      indices = dataSet.indices(of: .validation).spread(over: Self.maximumCount)
+      images = indices.map(encoded.tokens)
+    } else {
+      let held = try dataSet.pictures(of: .validation, atMost: Self.maximumCount)
+      indices = held.map(\.index)
+      images = reconstructor.tokens(of: held.map(\.picture))
+    }
+    let heldCaptions = indices.map { dataSet.entries[$0].captions[0] }
     texts = heldCaptions.map { vocabulary.encode($0) }
-    images = reconstructor.tokens(of: held.map(\.picture))
-    library = dataSet.isInMemory ? try PictureLibrary(dataSet) : nil
+    library = dataSet.isInMemory || dataSet.encoded != nil ? try PictureLibrary(dataSet) : nil
     let train = dataSet.indices(of: .train)
     let forms = CaptionForms(of: dataSet.entries, indices: train)
     formIndices = train.spread(over: Self.formCount)
@@ -49,7 +54,7 @@ struct PriorValidation {
       return vocabulary.encode(forms.caption(of: index, in: written[number % written.count]))
     }
     // Two thirds from training, evenly spaced, the rest held out.
-    let trainCount = min(train.count, held.isEmpty ? Self.sampleCount : Self.sampleCount * 2 / 3)
+    let trainCount = min(train.count, indices.isEmpty ? Self.sampleCount : Self.sampleCount * 2 / 3)
     captions =
       train.spread(over: trainCount).map { dataSet.entries[$0].captions[0] }
       + heldCaptions.prefix(Self.sampleCount - trainCount)

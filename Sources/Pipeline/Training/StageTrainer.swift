@@ -65,6 +65,7 @@ extension StageTrainer {
     configuration: (() throws(PipelineError) -> CheckpointConfiguration)? = nil
   ) throws(PipelineError) -> (state: TrainingState, saved: SafeTensors?) {
     try settings.validate()
+    if stage != .prior { try dataSet.requirePictures() }
     guard resume else {
       let configuration = if let configuration { try configuration() } else { try checkpoint.readConfiguration() }
       var state = TrainingState(

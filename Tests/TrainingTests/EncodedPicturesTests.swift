@@ -1,0 +1,97 @@
+import ArrayFiles
+import Basics
+import Checkpoints
+import Datasets
+import Foundation
+import Generation
+import PipelineTestSupport
+import TestSupport
+import Testing
+
+@testable import Training
+
+/// What encode makes of a data set, and what stage 2 makes of that.
+@Suite struct EncodedPicturesTests {
+  private func encoded(_ folder: TemporaryFolder, name: String = "encoded") throws -> PictureDataSet {
+    let target = folder.url.appendingPathComponent(name)
+    let summary = try StandaloneImageTokenizer(folder.checkpoint, threads: 2).encode(folder.dataSet(), to: target)
+    let dataSet = try PictureDataSet(contentsOf: target, pictureSize: 16)
+    #expect(summary.pictures == dataSet.entries.count && summary.shards == 1)
+    return dataSet
+  }
+
+  @Test func tokensTakeThePlaceOfPictures() throws {
+    let (pictures, tokens) = (try Tiny.withKeywords(), try Tiny.withKeywords())
+    for folder in [pictures, tokens] { try Tiny.trainTokenizer(folder, Tiny.settings(steps: 3)) }
+    let dataSet = try encoded(tokens)
+    #expect(try dataSet.entries == pictures.dataSet().entries && dataSet.fingerprint == pictures.dataSet().fingerprint)
+    var settings = Tiny.settings(steps: 6)
+    settings.captionForms = CaptionForms.Kind.allCases
+    let recorders = (Recorder(), Recorder())
+    try Tiny.trainPrior(pictures, settings, observer: recorders.0.observer)
+    try Tiny.trainPrior(tokens, settings, observer: recorders.1.observer, dataSet: dataSet)
+    for file in [\Checkpoint.priorFile, \.vocabularyFile, \.captionsFile] {
+      let (a, b) = (pictures.checkpoint[keyPath: file], tokens.checkpoint[keyPath: file])
+      #expect(try pictures.contents(a) == tokens.contents(b), "\(a.lastPathComponent)")
+    }
+    // The thumbnails are what retrieval looks up.
+    #expect(recorders.0.validations.last?.contains("retrieval@1") ?? false)
+    #expect(recorders.0.validations.last == recorders.1.validations.last)
+  }
+
+  @Test func resumedRunsReadTheSameTokens() throws {
+    let folder = try Tiny.withKeywords()
+    try Tiny.trainTokenizer(folder, Tiny.settings(steps: 2))
+    let dataSet = try encoded(folder)
+    try Tiny.trainPrior(folder, Tiny.settings(steps: 6), dataSet: dataSet)
+    let whole = try folder.contents(folder.checkpoint.priorFile)
+    try Tiny.trainPrior(folder, Tiny.settings(steps: 6), observer: Recorder(stopAfter: 3).observer, dataSet: dataSet)
+    try Tiny.trainPrior(folder, Tiny.settings(steps: 6), resume: true, dataSet: dataSet)
+    #expect(try folder.contents(folder.checkpoint.priorFile) == whole)
+  }
+
+  @Test func whatNeedsPicturesRefusesTokens() throws {
+    let folder = try Tiny.trained(steps: 2)
+    let dataSet = try encoded(folder)
+    let resources = TrainingResources(
+      checkpoint: folder.checkpoint, dataSet: dataSet, threads: 1, precision: .float32)
+    func message(_ body: () throws -> Void) -> String {
+      do { try body() } catch let error as PipelineError { return error.message } catch {}
+      return "nothing was thrown"
+    }
+    let settings = Tiny.settings(steps: 1)
+    let refusals = [
+      message { try ImageTokenizerTrainer(resources).train(settings: settings, resume: false) },
+      message { try RankerTrainer(resources).train(settings: settings, resume: false) },
+      message { _ = try dataSet.picture(at: 0) },
+      message {
+        _ = try StandaloneImageTokenizer(folder.checkpoint, threads: 1)
+          .encode(dataSet, to: folder.url.appendingPathComponent("twice"))
+      },
+    ]
+    for refusal in refusals { #expect(refusal.contains("which only train-prior can use"), "\(refusal)") }
+    var shifted = settings
+    shifted.augmentation = Augmentation(maximumShift: 0.1)
+    #expect(message { try Tiny.trainPrior(folder, shifted, dataSet: dataSet) }.contains("`maximumShift`"))
+    // Another tokenizer's tokens mean other pictures.
+    try Tiny.trainTokenizer(folder, Tiny.settings(steps: 4))
+    #expect(message { try Tiny.trainPrior(folder, settings, dataSet: dataSet) }.contains("another tokenizer"))
+  }
+
+  @Test func damagedShardsAreNamed() throws {
+    let folder = try Tiny.trained(steps: 2)
+    let url = try encoded(folder).url
+    let shard = url.appendingPathComponent("tokens-00000.safetensors")
+    let metadata = url.appendingPathComponent("metadata.jsonl")
+    let (whole, lines) = (try Data(contentsOf: shard), try Data(contentsOf: metadata))
+    try lines.dropFirst((lines.firstIndex(of: UInt8(ascii: "\n")) ?? 0) + 1).write(to: metadata)
+    #expect(throws: PipelineError.self) { try PictureDataSet(contentsOf: url, pictureSize: 16) }
+    try lines.write(to: metadata)
+    try whole.dropLast(5).write(to: shard)
+    #expect(throws: PipelineError.self) { try PictureDataSet(contentsOf: url, pictureSize: 16) }
+    try SafeTensors.write([], tables: [("tokens", IntegerTable([[1]], columns: 1, width: .twoBytes))], to: shard)
+    #expect(throws: PipelineError.self) { try PictureDataSet(contentsOf: url, pictureSize: 16) }
+    try whole.write(to: shard)
+    #expect(try PictureDataSet(contentsOf: url, pictureSize: 16).encoded?.count == 12)
+  }
+}
