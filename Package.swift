@@ -111,8 +111,8 @@ let package = Package(
     .target(
       name: "Training",
       dependencies: [
-        "ArrayFiles", "Basics", "Checkpoints", "Datasets", "Evaluation", "Generation", "ImageTokenizers", "Imaging",
-        "NN", "Optimization", "Priors", "Rankers", "TensorCore", "TextTokenizer",
+        "ArrayFiles", "Basics", "Checkpoints", "Compositions", "Datasets", "Evaluation", "Generation",
+        "ImageTokenizers", "Imaging", "NN", "Optimization", "Priors", "Rankers", "TensorCore", "TextTokenizer",
       ], path: "Sources/Pipeline/Training"),
     .target(
       name: "Ladder",
@@ -208,8 +208,8 @@ let package = Package(
     .testTarget(
       name: "TrainingTests",
       dependencies: [
-        "ArrayFiles", "Basics", "Checkpoints", "Datasets", "Generation", "NN", "Optimization", "PipelineTestSupport",
-        "Priors", "TensorCore", "TestSupport", "TextTokenizer", "Training",
+        "ArrayFiles", "Basics", "Checkpoints", "Datasets", "Generation", "ImageTokenizers", "Imaging", "NN",
+        "Optimization", "PipelineTestSupport", "Priors", "TensorCore", "TestSupport", "TextTokenizer", "Training",
       ]),
     .testTarget(
       name: "LadderTests",

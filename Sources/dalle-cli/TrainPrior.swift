@@ -43,6 +43,11 @@ struct TrainPrior: ParsableCommand {
       row,column,row,row, repeated to the number of layers; full unless given.
       """)
   var attention: String?
+  @Option(
+    parsing: .unconditional,
+    help:
+      "The share of pictures that are compositions of the data's things, as compose makes them, made while it trains.")
+  var compositions = TrainingSettings().compositions
   @Flag(help: "Begin a new run with the weights that the checkpoint holds.") var warmStart = false
   @Option(
     parsing: .unconditional, help: "Decay of the weights' moving average, which is then what is saved; 0 keeps none.")
@@ -63,6 +68,7 @@ struct TrainPrior: ParsableCommand {
     settings.mergeDropout = mergeDropout
     settings.imageCorruption = imageCorruption
     settings.refinementCorruption = refinementCorruption
+    settings.compositions = compositions
     settings.isWarmStart = warmStart
     settings.averageDecay = averageDecay
     try settings.validate()

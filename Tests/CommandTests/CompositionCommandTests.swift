@@ -83,4 +83,44 @@ import Testing
     try compose("--count", "5", in: folder).expectFailure(65, "none of the 3 captions", "names a thing")
     #expect(!folder.exists("out"))
   }
+
+  /// On disk, as tokens and on the fly; then what is held out is drawn.
+  @Test func compositionsAreTrainedOnAndMeasured() throws {
+    let folder = try TemporaryFolder()
+    try fill(folder, captions: ["ball", "box", "wasp", "lamp", "brick", "coin", "pole"])
+    let short = ["--preset", "tiny", "--batch-size", "4", "--steps", "2"]
+    try Program.run(["train-tokenizer", "data", "--picture-size", "32"] + short, in: folder).expectSuccess()
+    try compose("--count", "40", in: folder).expectSuccess()
+    let encoded = try Program.run(["encode", "out", "--output", "tokens", "--json"], in: folder)
+    encoded.expectSuccess()
+    #expect(try encoded.json()["pictures"] as? Int == 40)
+    try Program.run(["encode", "out", "--output", "tokens"], in: folder).expectFailure(73, "tokens is not empty")
+    try Program.run(["encode", "tokens", "--output", "again"], in: folder)
+      .expectFailure(65, "which only train-prior can use")
+    try Program.run(["train-prior", "tokens"] + short, in: folder).expectSuccess()
+    try Program.run(["train-tokenizer", "tokens"] + short, in: folder).expectFailure(
+      65, "which only train-prior can use")
+    try Program.run(["train-prior", "tokens", "--compositions", "0.5"] + short, in: folder)
+      .expectFailure(65, "which only train-prior can use")
+    try Program.run(["train-prior", "data", "--compositions", "1"] + short, in: folder)
+      .expectFailure(64, "--compositions must be 0 up to 1")
+    let trained = try Program.run(["train-prior", "data", "--compositions", "0.5"] + short, in: folder)
+    trained.expectSuccess()
+    #expect(trained.errors.contains("pairs never seen"))
+    let card = String(decoding: try folder.read("checkpoints/local/README.md"), as: UTF8.self)
+    #expect(card.contains("--compositions 0.5"))
+
+    try Program.run(["evaluate", "data", "--compositions", "0"], in: folder).expectFailure(64, "--compositions must be")
+    let measured = try Program.run(
+      [
+        "evaluate", "data", "--split", "train", "--captions", "2", "--compositions", "6", "--output", "sheet.html",
+        "--json",
+      ],
+      in: folder)
+    measured.expectSuccess()
+    let found = try #require(try measured.json()["compositions"] as? [String: Any])
+    let all = try #require(found["all"] as? [String: Any])
+    #expect((all["retrieval"] as? [String: Any])?["captions"] as? Int == 6)
+    #expect(String(decoding: try folder.read("sheet.html"), as: UTF8.self).contains("Pairs never seen"))
+  }
 }

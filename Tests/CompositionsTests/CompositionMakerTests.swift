@@ -71,6 +71,24 @@ struct CompositionMakerTests {
     #expect(few.count < 2000 && Set(few).isSuperset(of: all.filter { maker.split(of: $0) == .test }))
   }
 
+  @Test func trainingSeesNoPairThatIsHeldOut() throws {
+    let folder = try TemporaryFolder()
+    let maker = try folder.maker(side: 32)
+    let made = TrainingCompositions(maker)
+    let captions = made.captions(ofFirst: 200)
+    for number in 0..<200 {
+      let onDisk = try maker.composition(at: number)
+      let (said, picture) = try made.captionedPicture(number)
+      #expect(said == captions[number])
+      if onDisk.split == .train {
+        #expect(picture == onDisk.picture && said == [onDisk.caption] + onDisk.furtherCaptions)
+      } else {
+        #expect(picture != onDisk.picture || said[0] != onDisk.caption)
+      }
+    }
+    #expect(try (0..<200).contains { try maker.composition(at: $0).split != .train })
+  }
+
   @Test func neighboursShareAPart() throws {
     let folder = try TemporaryFolder()
     let maker = try folder.maker(side: 32)

@@ -22,6 +22,40 @@ import Testing
         dataSet: set, indices: set.indices(of: .train), batchSize: batchSize, seed: seed, augmentation: augmentation))
   }
 
+  /// Grey pictures whose number is their color.
+  private struct Greys: PictureMaker {
+    func captionedPicture(_ number: Int) -> (captions: [String], picture: Picture) {
+      let shade = UInt8(100 + number % 100)
+      return (["grey \(number)"], Picture(width: 6, height: 6, color: .init(red: shade, green: shade, blue: shade)))
+    }
+  }
+
+  /// The data set's pictures keep their order, and those that are made have numbers in a row.
+  @Test(arguments: [0.25, 0.5, 0.9])
+  func picturesCanBeMadeAmongThoseOfTheDataSet(share: Double) throws {
+    try withLoader(count: 12, batchSize: 4) { plain throws in
+      let made = try BatchLoader(
+        dataSet: plain.dataSet, indices: plain.indices, batchSize: 4, seed: plain.seed,
+        made: .init(Greys(), share: share)
+      )
+      let batches = try (0..<30).map { try made.batch(at: $0) }
+      let samples = batches.flatMap { batch in
+        zip(batch.indices, batch.captions).enumerated().map {
+          (index: $1.0, caption: $1.1, shade: Int(batch.pixels[$0 * 6 * 6 * 3]))
+        }
+      }
+      let greys = samples.filter { $0.index < 0 }
+      #expect(greys.count == Int(120 * share))
+      for (number, grey) in greys.enumerated() {
+        #expect(grey.index == -1 - number && grey.caption == "grey \(number)" && grey.shade == 100 + number % 100)
+      }
+      let rest = samples.filter { $0.index >= 0 }
+      #expect(
+        rest.prefix(12).map(\.index) == (try (0..<3).flatMap { try plain.batch(at: $0).indices }).prefix(rest.count))
+      #expect(try made.batch(at: 17) == batches[17])
+    }
+  }
+
   @Test func aBatchIsAFunctionOfSeedAndStep() throws {
     try withLoader(count: 23, batchSize: 5, augmentation: Self.augmentation) { loader throws in
       let forward = try (0..<12).map { try loader.batch(at: $0) }

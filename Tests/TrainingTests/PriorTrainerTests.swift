@@ -1,6 +1,8 @@
 import ArrayFiles
 import Datasets
 import Foundation
+import ImageTokenizers
+import Imaging
 import PipelineTestSupport
 import TensorCore
 import TestSupport
@@ -135,5 +137,66 @@ import TextTokenizer
     #expect(recorder.validations.last?.contains("of 9 training captions in other forms") ?? false)
     let log = try folder.contents(folder.checkpoint.logFolder.appendingPathComponent("metrics.jsonl"))
     #expect(String(decoding: log, as: UTF8.self).contains("\"forms_retrieval_at_1\":"))
+  }
+
+  /// Things of 48 pixels, which pictures of 32 can be composed of.
+  private func withThings() throws -> TemporaryFolder {
+    let folder = try TemporaryFolder()
+    try FileManager.default.createDirectory(at: folder.data, withIntermediateDirectories: true)
+    var metadata = ""
+    for (i, name) in ["box", "pole", "ball", "brick", "lamp", "coin"].enumerated() {
+      var picture = Picture(width: 48, height: 48, color: .white)
+      picture.paste(
+        Picture(width: 16 + 2 * i, height: 28 - i, color: .init(red: UInt8(40 * i), green: 90, blue: 30)), x: 10, y: 8)
+      picture.paste(Picture(width: 16 + 2 * i, height: 3, color: .black), x: 10, y: 14)
+      try picture.write(to: folder.data.appendingPathComponent("\(i).png"))
+      metadata += "{\"file_name\": \"\(i).png\", \"text\": \"\(name)\", \"split\": \"train\"}\n"
+    }
+    try Data(metadata.utf8).write(to: folder.data.appendingPathComponent("metadata.jsonl"))
+    return folder
+  }
+
+  @Test func compositionsAreMadeWhileAPriorTrains() throws {
+    var shape = try #require(Tiny.imageTokenizer as? VQVAE.Configuration)
+    (shape.pictureSize, shape.patchSize) = (32, 8)
+    let (whole, parts) = (try withThings(), try withThings())
+    var settings = Tiny.settings(steps: 6)
+    (settings.captionForms, settings.compositions) = (CaptionForms.Kind.allCases, 0.5)
+    let recorder = Recorder()
+    for (folder, stop) in [(whole, nil), (parts, 2)] as [(TemporaryFolder, Int?)] {
+      let dataSet = try folder.dataSet(pictureSize: 32)
+      let resources = TrainingResources(
+        checkpoint: folder.checkpoint, dataSet: dataSet, threads: 2, precision: .float32)
+      try ImageTokenizerTrainer(resources, architecture: shape).train(settings: Tiny.settings(steps: 2), resume: false)
+      try Tiny.trainPrior(
+        folder, settings, observer: stop.map { Recorder(stopAfter: $0).observer } ?? recorder.observer, dataSet: dataSet
+      )
+      if stop != nil { try Tiny.trainPrior(folder, Tiny.settings(steps: 6), resume: true, dataSet: dataSet) }
+    }
+    for file in [\Checkpoint.priorFile, \.captionsFile, \.vocabularyFile] {
+      let (a, b) = (whole.checkpoint[keyPath: file], parts.checkpoint[keyPath: file])
+      #expect(try whole.contents(a) == parts.contents(b), "\(a.lastPathComponent)")
+    }
+    #expect(recorder.validations.last?.contains("pairs never seen") ?? false)
+    // What is said of them is known.
+    let words = Set((try whole.checkpoint.readConfiguration().captionWords ?? "").split(separator: " "))
+    #expect(words.isSuperset(of: ["sketch", "circle", "box", "made"]))
+    let known = String(decoding: try whole.contents(whole.checkpoint.captionsFile), as: UTF8.self)
+    #expect(known.contains(" next to "))
+  }
+
+  @Test func tokensTakeNoCompositions() throws {
+    let folder = try Tiny.trained(steps: 2)
+    let target = folder.url.appendingPathComponent("encoded")
+    try StandaloneImageTokenizer(folder.checkpoint, threads: 1).encode(folder.dataSet(), to: target)
+    var settings = Tiny.settings(steps: 1)
+    settings.compositions = 0.5
+    #expect(throws: PipelineError.self) {
+      try Tiny.trainPrior(folder, settings, dataSet: PictureDataSet(contentsOf: target, pictureSize: 16))
+    }
+    for share: Float in [-0.1, 1, .nan] {
+      settings.compositions = share
+      #expect(throws: PipelineError.self) { try settings.validate() }
+    }
   }
 }

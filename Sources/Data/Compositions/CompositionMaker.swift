@@ -129,6 +129,12 @@ public final class CompositionMaker: Sendable {
   /// - Parameter index: 0 or above.
   /// - Throws: `PipelineError` where a picture has been damaged or removed since the maker was made.
   public func composition(at index: Int) throws(PipelineError) -> Composition {
+    let (parts, captions) = described(at: index)
+    return try composition(parts, caption: captions[0], furtherCaptions: Array(captions.dropFirst()))
+  }
+
+  /// What the composition of an index consists of, and its captions, without its picture.
+  func described(at index: Int) -> (parts: Relation.Parts, captions: [String]) {
     var random = Philox(seed: settings.seed, stream: RandomStream.compositions(), counter: UInt64(index) << 8)
     let parts = parts(using: &random)
     var captions = wordings.captions(of: parts, things: things)
@@ -137,7 +143,7 @@ public final class CompositionMaker: Sendable {
     let caption = captions.remove(at: chosen)
     // A few others, drawn too, so that no wording is always a further one.
     let others = random.permutation(captions.count).prefix(3).sorted().map { captions[$0] }
-    return try composition(parts, caption: caption, furtherCaptions: others)
+    return (parts, [caption] + others)
   }
 
   /// The true picture of a pair, with its plainest caption and all others; evaluation asks for those of its own choice.

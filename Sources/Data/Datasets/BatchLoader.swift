@@ -4,12 +4,20 @@ import Synchronization
 
 /// The pictures and captions of one training step.
 public struct Batch: Sendable, Equatable {
-  /// Where in the data set's `entries` each picture comes from.
+  /// Where in the data set's `entries` each picture comes from; below 0 for one that was made for the batch.
   public var indices: [Int]
   /// One caption for each picture.
   public var captions: [String]
   /// `[batch, size, size, 3]`, row-major, 0...255; empty where the data set holds tokens in place of pictures.
   public var pixels: [UInt8]
+}
+
+/// Captioned pictures without end, made when they are asked for: a function of their number.
+public protocol PictureMaker: Sendable {
+  /// - Parameter number: 0 or above.
+  /// - Returns: a picture of the data set's size, with at least one caption, the first one the primary one.
+  /// - Throws: `PipelineError` where what it is made of cannot be read any more.
+  func captionedPicture(_ number: Int) throws(PipelineError) -> (captions: [String], picture: Picture)
 }
 
 /// Puts together the batches of a training run, each picture once an epoch in an order that changes every epoch.
@@ -32,6 +40,21 @@ public final class BatchLoader: Sendable {
   /// places that are left.
   public let neighbours: CaptionNeighbours?
 
+  /// What makes pictures beside the data set's, and the share of all that it makes.
+  public struct MadePictures: Sendable {
+    public var maker: any PictureMaker
+    /// In 0 ... 1.
+    public var share: Double
+
+    public init(_ maker: any PictureMaker, share: Double) { (self.maker, self.share) = (maker, share) }
+
+    /// How many of the first samples are made. They are spread evenly, so that what a sample is follows from its number.
+    func count(ofFirst samples: Int) -> Int { Int((Double(samples) * share).rounded(.down)) }
+  }
+
+  /// Nil where all pictures are the data set's.
+  public let made: MadePictures?
+
   /// Blocks of four words that belong to one sample.
   private static let blocksPerSample: UInt64 = 16
 
@@ -46,11 +69,12 @@ public final class BatchLoader: Sendable {
   ///   - augmentation: what is done to each picture.
   ///   - forms: made for `indices` at least.
   ///   - neighbours: gives every second picture of a batch; nil shows them in the order of the epoch alone.
+  ///   - made: pictures that are shown among the data set's.
   /// - Throws: `PipelineError` of kind `.badData` where there are no pictures, and `.usage` where `batchSize` is not
   ///   positive, or tokens are to be augmented.
   public init(
     dataSet: PictureDataSet, indices: [Int], batchSize: Int, seed: UInt64, augmentation: Augmentation = .none,
-    forms: CaptionForms? = nil, neighbours: CaptionNeighbours? = nil
+    forms: CaptionForms? = nil, neighbours: CaptionNeighbours? = nil, made: MadePictures? = nil
   ) throws(PipelineError) {
     guard !indices.isEmpty else {
       throw PipelineError(.badData, "the data set \(dataSet.url.path) has no pictures in this split")
@@ -69,10 +93,9 @@ public final class BatchLoader: Sendable {
     self.augmentation = augmentation
     self.forms = forms
     self.neighbours = neighbours
+    self.made = made
+    precondition(made == nil || (dataSet.encoded == nil && neighbours == nil), "pictures are made beside pictures")
   }
-
-  /// Steps in one pass over the pictures, rounded up.
-  public var stepsPerEpoch: Int { (indices.count + orderedPerBatch - 1) / orderedPerBatch }
 
   /// The pictures of a batch that come in the epoch's order.
   private var orderedPerBatch: Int { neighbours == nil ? batchSize : (batchSize + 1) / 2 }
@@ -92,7 +115,12 @@ public final class BatchLoader: Sendable {
       if let picture { batch.pixels += augmentation.applied(to: picture, using: &random).pixels }
     }
     for sample in (step * orderedPerBatch)..<((step + 1) * orderedPerBatch) {
-      let (index, picture) = try picture(ofSample: sample)
+      let madeBefore = made?.count(ofFirst: sample) ?? 0
+      if let made, made.count(ofFirst: sample + 1) > madeBefore {
+        try append(made.maker, number: madeBefore, sample: sample, to: &batch)
+        continue
+      }
+      let (index, picture) = try picture(ofSample: sample - madeBefore)
       var random = Philox(
         seed: seed, stream: RandomStream.samples(), counter: UInt64(sample) &* Self.blocksPerSample)
       append(index, picture, using: &random)
@@ -105,6 +133,17 @@ public final class BatchLoader: Sendable {
       }
     }
     return batch
+  }
+
+  private func append(
+    _ maker: any PictureMaker, number: Int, sample: Int, to batch: inout Batch
+  ) throws(PipelineError) {
+    let (captions, picture) = try maker.captionedPicture(number)
+    var random = Philox(seed: seed, stream: RandomStream.samples(), counter: UInt64(sample) &* Self.blocksPerSample)
+    batch.indices.append(-1 - number)
+    batch.captions.append(
+      forms?.caption(composed: captions, using: &random) ?? Self.caption(among: captions, using: &random))
+    batch.pixels += augmentation.applied(to: picture, using: &random).pixels
   }
 
   /// - Returns: no picture where there are tokens only.
@@ -131,8 +170,11 @@ public final class BatchLoader: Sendable {
 
   private func caption(of index: Int, using random: inout Philox) -> String {
     if let forms { return forms.caption(of: index, using: &random) }
-    let captions = dataSet.entries[index].allCaptions
-    let takesPrimary = random.uniform() < Self.primaryCaptionShare
+    return Self.caption(among: dataSet.entries[index].allCaptions, using: &random)
+  }
+
+  private static func caption(among captions: [String], using random: inout Philox) -> String {
+    let takesPrimary = random.uniform() < primaryCaptionShare
     let choice = random.nextWord()
     if takesPrimary || captions.count == 1 { return captions[0] }
     return captions[1 + Int((UInt64(choice) * UInt64(captions.count - 1)) >> 32)]

@@ -122,6 +122,9 @@ public final class PictureDataSet: Sendable {
   /// The positions in `entries` of the pictures of a split, ascending.
   public func indices(of split: Split) -> [Int] { entries.indices.filter { entries[$0].split == split } }
 
+  /// Those of some positions whose pictures are not composed of others.
+  package func uncomposed(_ indices: [Int]) -> [Int] { indices.filter { entries[$0].relation == nil } }
+
   /// The forms in which the captions of the train split are read; nil where there are no kinds.
   public func forms(_ kinds: [CaptionForms.Kind]) -> CaptionForms? {
     kinds.isEmpty ? nil : CaptionForms(of: entries, indices: indices(of: .train), kinds: Set(kinds))

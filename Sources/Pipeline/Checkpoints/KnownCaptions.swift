@@ -18,6 +18,8 @@ package struct KnownCaptions {
 
   /// Of more pictures, so many are kept, evenly spread.
   private static let maximumCount = 20_000
+  /// Of compositions, which say the same words over and over.
+  private static let maximumCompositions = 4000
   /// Of a longer caption, so many characters.
   private static let maximumLength = 500
   private static let maximumFileSize = 256 << 20
@@ -29,13 +31,17 @@ package struct KnownCaptions {
     }
   }
 
-  /// Those of a data set's train split.
-  package init(of dataSet: PictureDataSet) {
+  /// Those of a data set's train split: of what is composed no more than there is room for beside the rest.
+  /// - Parameter compositions: further captions, several a picture.
+  package init(of dataSet: PictureDataSet, compositions: [[String]] = []) {
+    let entries = dataSet.indices(of: .train).map { dataSet.entries[$0] }
+    let plain = entries.filter { $0.relation == nil }.spread(over: Self.maximumCount)
+    let composed = (entries.filter { $0.relation != nil }.map(\.allCaptions) + compositions)
+      .spread(over: min(Self.maximumCompositions, Self.maximumCount - plain.count))
     self.init(
-      dataSet.indices(of: .train).spread(over: Self.maximumCount).map { index in
-        let entry = dataSet.entries[index]
-        let text = entry.captions[0].prefix(Self.maximumLength).split(whereSeparator: \.isWhitespace)
-        return Caption(text: text.joined(separator: " "), words: ContentWords(of: entry.allCaptions).words)
+      (plain.map(\.allCaptions) + composed).map { captions in
+        let text = captions[0].prefix(Self.maximumLength).split(whereSeparator: \.isWhitespace)
+        return Caption(text: text.joined(separator: " "), words: ContentWords(of: captions).words)
       })
   }
 

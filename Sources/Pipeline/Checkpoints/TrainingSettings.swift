@@ -30,6 +30,8 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   /// In what forms captions are read. A new run of a prior or a ranker takes all for nil; with none, captions are read as
   /// they stand.
   public var captionForms: [CaptionForms.Kind]?
+  /// Of a prior's pictures: the share of compositions of the data set's things that are made while it trains.
+  public var compositions: Float = 0
   /// Of merges when a caption is encoded (Provilkov et al. 2020).
   public var mergeDropout: Float = 0
   /// Of the places before: the probability that random tokens stand in the place of theirs.
@@ -75,6 +77,7 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
     adversarial = try value(.adversarial, else: adversarial)
     captionDropout = try value(.captionDropout, else: captionDropout)
     captionForms = try value(.captionForms, else: captionForms)
+    compositions = try value(.compositions, else: compositions)
     mergeDropout = try value(.mergeDropout, else: mergeDropout)
     imageCorruption = try value(.imageCorruption, else: imageCorruption)
     refinementCorruption = try value(.refinementCorruption, else: refinementCorruption)
@@ -170,6 +173,7 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
     }
     try check((0...1).contains(adversarial), "`adversarial` must be 0 to 1, not \(adversarial)")
     try check((0...1).contains(captionDropout), "`captionDropout` must be 0 to 1, not \(captionDropout)")
+    try check((0..<1).contains(compositions), "`compositions` must be 0 up to 1, not \(compositions)")
     try check((0...1).contains(imageCorruption), "`imageCorruption` must be 0 to 1, not \(imageCorruption)")
     if let refinementCorruption {
       try check(

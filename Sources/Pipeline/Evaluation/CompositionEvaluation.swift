@@ -61,23 +61,25 @@ public struct CompositionEvaluation: Encodable, Sendable {
 }
 
 /// Compositions to look up which of them are near to a picture, and those among them that are asked for.
-struct CompositionPool {
-  struct Member: Sendable {
-    var pair: CompositionPair
-    var caption: String
+package struct CompositionPool {
+  package struct Member: Sendable {
+    package var pair: CompositionPair
+    package var caption: String
     var thumbnail: [UInt8]
     /// Of the lower half, where that is a picture of its own.
     var lowerHalf: [UInt8]?
   }
 
-  let members: [Member]
+  package let members: [Member]
   /// Of what is asked for: the first members, in their order.
-  let truths: [Picture]
+  package let truths: [Picture]
 
-  /// Pairs of the test split, for each of them five with the same X and five with the same Y, and others up to `size`.
+  /// Held-out pairs, for each of them five with the same X and five with the same Y, and others up to `size`.
   /// - Throws: `PipelineError` where a thing's picture cannot be read.
-  init(_ maker: CompositionMaker, asking count: Int, size: Int, team: ThreadTeam) throws(PipelineError) {
-    let asked = maker.pairs(of: .test, count: count)
+  package init(
+    _ maker: CompositionMaker, asking count: Int, of split: Split = .test, size: Int, team: ThreadTeam
+  ) throws(PipelineError) {
+    let asked = maker.pairs(of: split, count: count)
     var random = Philox(seed: maker.settings.seed, stream: RandomStream.compositions(2))
     var pairs = asked
     var known = Set(asked)
@@ -112,7 +114,15 @@ struct CompositionPool {
     (self.members, self.truths) = (members, truths)
   }
 
-  static func isSketchBelow(_ pair: CompositionPair) -> Bool { pair.relation.hasSuffix("sketch-below") }
+  private static func isSketchBelow(_ pair: CompositionPair) -> Bool { pair.relation.hasSuffix("sketch-below") }
+}
+
+extension CompositionPool {
+  /// Where what is drawn for each pair that is asked for stands.
+  package func ranks(of pictures: [Picture]) -> [Int] {
+    let library = PictureLibrary(thumbnails: members.map(\.thumbnail))
+    return pictures.enumerated().map { library.distances(from: $1).place(of: $0).rank }
+  }
 }
 
 extension Picture {

@@ -163,7 +163,9 @@ extension Evaluator {
     let train = dataSet.indices(of: .train)
     guard let model, !train.isEmpty else { return nil }
     let forms = CaptionForms(of: dataSet.entries, indices: train)
-    let indices = Self.choose(train, limit: captionLimit, seed: options.seed)
+    // A composition is said as a whole, in the wordings that it has.
+    let plain = dataSet.uncomposed(train)
+    let indices = Self.choose(plain.isEmpty ? train : plain, limit: captionLimit, seed: options.seed)
     let written = CaptionForms.Measured.allCases
     var evaluation = FormEvaluation(forms: [])
     evaluation.rows = indices.map { .init(caption: dataSet.entries[$0].captions[0], drawings: []) }

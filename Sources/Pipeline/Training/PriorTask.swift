@@ -1,5 +1,6 @@
 import Basics
 import Checkpoints
+import Compositions
 import Datasets
 import Evaluation
 import Foundation
@@ -22,6 +23,9 @@ final class PriorTask: StageTask {
 
   /// Seconds between measurements of retrieval, each of which draws a picture for every validation caption.
   private static let retrievalInterval = 240.0
+
+  /// Compositions whose captions the checkpoint keeps.
+  private static let knownCompositions = 2000
 
   private let model: any TrainablePrior
   /// What is validated and saved: the weights, or their moving average where one is kept.
@@ -49,18 +53,20 @@ final class PriorTask: StageTask {
   ///   - vocabulary: of the captions.
   ///   - replacesVocabulary: whether the checkpoint had another one.
   ///   - imageTokenizer: whose tokens are learnt.
+  ///   - compositions: what is learnt besides the data set's pictures.
   ///   - run: that this is the work of.
   init(
     _ model: any TrainablePrior, _ description: any TrainablePriorConfiguration, _ vocabulary: BytePairEncoding,
-    replacesVocabulary: Bool, _ imageTokenizer: any ImageTokenizer, _ run: StageRun
+    replacesVocabulary: Bool, _ imageTokenizer: any ImageTokenizer, _ compositions: TrainingCompositions?,
+    _ run: StageRun
   ) throws(PipelineError) {
     (self.model, self.description, self.vocabulary, self.run) = (model, description, vocabulary, run)
     self.replacesVocabulary = replacesVocabulary
     result = description.makeModel(.unread)
     let dataSet = run.resources.dataSet
     tokens = TokenCache(imageTokenizer, dataSet.encoded, isCaching: run.plan.augmentation == .none)
-    validation = try PriorValidation(dataSet, vocabulary, imageTokenizer, run.team)
-    known = KnownCaptions(of: dataSet)
+    validation = try PriorValidation(dataSet, compositions?.maker, vocabulary, imageTokenizer, run.team)
+    known = KnownCaptions(of: dataSet, compositions: compositions?.captions(ofFirst: Self.knownCompositions) ?? [])
     lastValidation = run.state.configuration.priorTraining?.validation
     retrieval = run.state.configuration.priorTraining?.retrieval
     lastRetrieval = run.state.seconds
@@ -140,6 +146,10 @@ final class PriorTask: StageTask {
           format: "; retrieval@1 %.0f%%, @5 %.0f%% of %d captions", 100 * measured.at1, 100 * measured.at5,
           measured.captions)
       }
+      if let measured = validation.retrievalOfCompositions(result) {
+        metrics.append(("compositions_retrieval_at_1", measured.at1))
+        words += String(format: "; %.0f%% of %d pairs never seen", 100 * measured.at1, measured.captions)
+      }
       if let measured = validation.retrievalOfForms(result) {
         metrics.append(("forms_retrieval_at_1", measured.at1))
         words += String(
@@ -209,6 +219,8 @@ private final class TokenCache: Sendable {
   func tokens(of batch: Batch, at position: Int) -> [Int32] {
     let index = batch.indices[position]
     if let encoded { return encoded.tokens(at: index) }
+    // What is made for a batch is met once.
+    let isCaching = isCaching && index >= 0
     if isCaching, let tokens = known.withLock({ $0[index] }) { return tokens }
     let side = imageTokenizer.pictureSize
     let size = side * side * 3

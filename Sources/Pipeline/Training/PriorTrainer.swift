@@ -1,6 +1,7 @@
 import ArrayFiles
 import Basics
 import Checkpoints
+import Compositions
 import Datasets
 import ImageTokenizers
 import NN
@@ -42,7 +43,9 @@ public struct PriorTrainer: StageTrainer {
     let imageTokenizer = try checkpoint.readImageTokenizer(state.configuration)
     try checkPictureSize(imageTokenizer)
     try checkTokens(imageTokenizer)
-    let captions = dataSet.trainingTexts()
+    let compositions = try compositions(state.settings)
+    let composed = compositions?.captions(ofFirst: Self.compositionTexts).flatMap(\.self) ?? []
+    let captions = dataSet.trainingTexts() + composed
     let vocabulary: BytePairEncoding
     var replacesVocabulary = false
     var initial: PriorTask.InitialWeights?
@@ -54,7 +57,7 @@ public struct PriorTrainer: StageTrainer {
     } else {
       let earlier = checkpoint.hasVocabulary ? try checkpoint.readVocabulary() : nil
       var description = try shape(state.settings, trained: state.configuration.prior, imageTokenizer)
-      let texts = dataSet.trainingTexts(captionForms(state.settings))
+      let texts = dataSet.trainingTexts(captionForms(state.settings)) + composed
       vocabulary = try self.vocabulary(texts, earlier: earlier, vocabularySize: settings.vocabularySize)
       replacesVocabulary = earlier != nil && earlier != vocabulary
       if settings.isWarmStart { initial = try initialWeights(state.configuration, vocabulary, earlier ?? vocabulary) }
@@ -81,7 +84,8 @@ public struct PriorTrainer: StageTrainer {
     let forms = captionForms(state.settings)
     let loader = try BatchLoader(
       dataSet: dataSet, indices: forms?.epoch ?? train, batchSize: plan.batchSize, seed: state.settings.seed,
-      augmentation: plan.augmentation, forms: forms)
+      augmentation: plan.augmentation, forms: forms,
+      made: compositions.map { .init($0, share: Double(state.settings.compositions)) })
     if saved == nil && description.codesPerPlace > 1 && state.settings.refinementCorruption == nil {
       state.settings.refinementCorruption = TrainingSettings.standardRefinementCorruption
     }
@@ -93,7 +97,7 @@ public struct PriorTrainer: StageTrainer {
     let run = try StageRun(resources, state, from: saved, model, options, plan, loader)
     try run.run(
       PriorTask(
-        model, description, vocabulary, replacesVocabulary: replacesVocabulary, imageTokenizer, run))
+        model, description, vocabulary, replacesVocabulary: replacesVocabulary, imageTokenizer, compositions, run))
   }
 
   /// - Throws: `PipelineError` of kind `.badData` where the data set's tokens are not the checkpoint's tokenizer's.
@@ -107,6 +111,21 @@ public struct PriorTrainer: StageTrainer {
         "the tokens in \(dataSet.url.path) are those of another tokenizer than \(checkpoint.url.path) has; encode the pictures again"
       )
     }
+  }
+
+  /// Compositions whose captions a vocabulary is learnt from.
+  private static let compositionTexts = 5000
+
+  /// What makes compositions in training; nil where there are to be none.
+  private func compositions(_ settings: TrainingSettings) throws(PipelineError) -> TrainingCompositions? {
+    guard settings.compositions > 0 else { return nil }
+    try dataSet.requirePictures()
+    var making = CompositionMaker.Settings()
+    (making.seed, making.pictureSize) = (settings.seed, dataSet.pictureSize)
+    let observer = observer
+    return TrainingCompositions(
+      try CompositionMaker(
+        dataSet, settings: making, team: ThreadTeam(count: threads), report: { observer.report(.note($0)) }))
   }
 
   /// What a warm start begins with.

@@ -1,4 +1,5 @@
 import Basics
+import Compositions
 import Datasets
 import Evaluation
 import Foundation
@@ -15,15 +16,22 @@ struct PriorValidation {
   /// Training captions that are drawn in another form.
   private static let formCount = 60
   private static let sampleCount = 12
+  /// Compositions that are looked up; `evaluate` takes more.
+  private static let poolSize = 3000
   /// The held-out pictures' positions in the data set, captions and tokens.
   let indices: [Int]
   let texts: [[Int32]]
   let images: [[Int32]]
+  /// How many of them are no compositions: the first ones.
+  private let plainCount: Int
   /// Training captions in the forms in which people write them, in turn.
   let formIndices: [Int]
   let formTexts: [[Int32]]
   /// Nil where nothing is looked up, and where not all pictures are in memory: reading each would take too long.
   let library: PictureLibrary?
+  /// Pairs that are held out of the compositions that are made in training, and their captions; nil where there are none.
+  private let pool: CompositionPool?
+  private let poolTexts: [[Int32]]
   let captions: [String]
   let sampleTexts: [[Int32]]
   let reconstructor: Reconstructor
@@ -31,24 +39,36 @@ struct PriorValidation {
   let seed: UInt64 = 0
 
   init(
-    _ dataSet: PictureDataSet, _ vocabulary: any TextEncoder, _ imageTokenizer: any ImageTokenizer, _ team: ThreadTeam
+    _ dataSet: PictureDataSet, _ compositions: CompositionMaker?, _ vocabulary: any TextEncoder,
+    _ imageTokenizer: any ImageTokenizer, _ team: ThreadTeam
   ) throws(PipelineError) {
     self.team = team
     reconstructor = Reconstructor(tokenizer: imageTokenizer, team: team)
+    let validation = dataSet.indices(of: .validation)
+    let plain = dataSet.uncomposed(validation).spread(over: Self.maximumCount)
+    let composed = Set(validation).subtracting(dataSet.uncomposed(validation)).sorted().spread(over: Self.maximumCount)
     if let encoded = dataSet.encoded {
-      indices = dataSet.indices(of: .validation).spread(over: Self.maximumCount)
+      indices = plain + composed
       images = indices.map(encoded.tokens)
     } else {
-      let held = try dataSet.pictures(of: .validation, atMost: Self.maximumCount)
+      var held: [(index: Int, picture: Picture)] = []
+      for index in plain + composed {
+        if let picture = try dataSet.pictureIfReadable(at: index) { held.append((index, picture)) }
+      }
       indices = held.map(\.index)
       images = reconstructor.tokens(of: held.map(\.picture))
     }
+    plainCount = indices.count { dataSet.entries[$0].relation == nil }
     let heldCaptions = indices.map { dataSet.entries[$0].captions[0] }
     texts = heldCaptions.map { vocabulary.encode($0) }
     library = dataSet.isInMemory || dataSet.encoded != nil ? try PictureLibrary(dataSet) : nil
+    pool = try compositions.map { (maker) throws(PipelineError) in
+      try CompositionPool(maker, asking: Self.maximumCount, of: .validation, size: Self.poolSize, team: team)
+    }
+    poolTexts = pool.map { pool in pool.members.prefix(pool.truths.count).map { vocabulary.encode($0.caption) } } ?? []
     let train = dataSet.indices(of: .train)
     let forms = CaptionForms(of: dataSet.entries, indices: train)
-    formIndices = train.spread(over: Self.formCount)
+    formIndices = dataSet.uncomposed(train).spread(over: Self.formCount)
     formTexts = formIndices.enumerated().map { number, index in
       let written = CaptionForms.Measured.allCases
       return vocabulary.encode(forms.caption(of: index, in: written[number % written.count]))
@@ -73,18 +93,28 @@ struct PriorValidation {
       model.makeDecoder(team: team).draw(texts.map { DrawingRequest(text: $0, seed: seed, number: 0) }))
   }
 
-  /// Nil without pictures, and where there is no library.
+  /// Of what is no composition; nil without pictures, and where there is no library.
   func retrieval(_ model: any Prior) -> Evaluation.Retrieval? {
-    texts.isEmpty ? nil : retrieval(model, texts, indices)
+    plainCount == 0 ? nil : retrieval(model, Array(texts.prefix(plainCount)), Array(indices.prefix(plainCount)))
   }
 
   /// Of training captions in other forms; nil where there is no library.
   func retrievalOfForms(_ model: any Prior) -> Evaluation.Retrieval? { retrieval(model, formTexts, formIndices) }
 
+  /// Of pairs never seen; nil where there are no compositions.
+  func retrievalOfCompositions(_ model: any Prior) -> Evaluation.Retrieval? {
+    if plainCount < texts.count {
+      return retrieval(model, Array(texts.dropFirst(plainCount)), Array(indices.dropFirst(plainCount)))
+    }
+    guard let pool, !poolTexts.isEmpty else { return nil }
+    return Evaluation.Retrieval(ranks: pool.ranks(of: draw(model, poolTexts)))
+  }
+
   private func retrieval(_ model: any Prior, _ texts: [[Int32]], _ own: [Int]) -> Evaluation.Retrieval? {
     guard let library else { return nil }
+    let pictures = draw(model, texts)
     return Evaluation.Retrieval(
-      ranks: zip(draw(model, texts), own).map { library.distances(from: $0).place(of: $1).rank })
+      ranks: team.map(own.count) { library.distances(from: pictures[$0]).place(of: own[$0]).rank })
   }
 
   func drawSamples(_ model: any Prior, to folder: URL) throws(PipelineError) {

@@ -163,7 +163,9 @@ final class StageRun {
       })
   }
 
-  private var stepsPerEpoch: Double { Double(loader.indices.count) / Double(plan.batchSize) }
+  private var stepsPerEpoch: Double {
+    Double(loader.indices.count) / (Double(plan.batchSize) * (1 - (loader.made?.share ?? 0)))
+  }
 
   private func secondsLeft(step: Int, from start: (step: Int, seconds: Double), now: Double) -> Double {
     let perStep = (now - start.seconds) / Double(max(1, step - start.step))
