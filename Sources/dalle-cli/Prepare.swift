@@ -27,11 +27,13 @@ struct Prepare: ParsableCommand {
 
   func run() throws {
     if let compositions { try CompositionFolder.checkCount(compositions, setting: "compositions") }
-    let settings = try options.settings()
+    // Emoji have captions in more languages than compositions.
+    let settings = try options.settings(languages: compositions == nil ? ["en"] : options.languageCodes)
     let team = try ThreadTeam(count: options.threads.count())
     var composed: CompositionFolder.Summary?
     let summary = try EmojiDataSet.prepare(
-      to: URL(fileURLWithPath: output), keywords: keywords, report: { Console.note($0) }
+      to: URL(fileURLWithPath: output), languages: options.languageCodes, keywords: keywords,
+      report: { Console.note($0) }
     ) { (folder) throws(PipelineError) in
       guard let compositions else { return }
       let maker = try CompositionOptions.maker(of: folder, settings: settings, team: team)
@@ -74,7 +76,7 @@ struct Compose: ParsableCommand {
 
   func run() throws {
     try CompositionFolder.checkCount(count)
-    let settings = try options.settings()
+    let settings = try options.settings(languages: options.languageCodes)
     let target = URL(fileURLWithPath: output)
     try AtomicFolder.requireEmpty(target)
     let team = try ThreadTeam(count: options.threads.count())
@@ -99,11 +101,21 @@ struct CompositionOptions: ParsableArguments {
       \(Relation.all.map(\.name).joined(separator: ", ")).
       """, valueName: "list"))
   var relations = "all"
+  @Option(
+    help: ArgumentHelp(
+      """
+      The languages of captions, a list with commas, the primary one first: of compositions \
+      \(CompositionMaker.languages.joined(separator: " and ")), of emoji alone all that CLDR has.
+      """, valueName: "list"))
+  var languages = "en"
   @OptionGroup var threads: ThreadOptions
 
+  var languageCodes: [String] { languages.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
+
   /// - Throws: `PipelineError` for what makes no sense, before anything is read.
-  func settings() throws(PipelineError) -> CompositionMaker.Settings {
+  func settings(languages: [String]) throws(PipelineError) -> CompositionMaker.Settings {
     var settings = CompositionMaker.Settings()
+    settings.languages = languages
     settings.seed = seed
     settings.pictureSize = pictureSize
     if relations != "all" {

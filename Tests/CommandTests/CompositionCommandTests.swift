@@ -52,6 +52,23 @@ import Testing
     #expect(!some.errors.contains("made-of"))
   }
 
+  @Test func captionsInTwoLanguages() throws {
+    let folder = try TemporaryFolder()
+    try fill(folder)
+    let names = ["ball": "공", "box": "상자", "wasp": "말벌"]
+    let english = String(decoding: try folder.read("data/metadata.jsonl"), as: UTF8.self)
+    try folder.write(
+      names.reduce(english) { $0.replacing("\"\($1.key)\"", with: "[\"\($1.key)\", \"\($1.value)\"]") },
+      to: "data/metadata.jsonl")
+    try compose("--count", "20", "--languages", "en,ko", in: folder).expectSuccess()
+    let lines = String(decoding: try folder.read("out/metadata.jsonl"), as: UTF8.self).split(separator: "\n")
+    #expect(lines.count == 20 && lines.allSatisfy { $0.contains { ("가"..."힣").contains($0) } })
+    // Of emoji alone, there are more.
+    try Program.run(["prepare", "emoji", "--output", "emoji", "--languages", "de,ko"], in: folder).expectSuccess()
+    let emoji = String(decoding: try folder.read("emoji/metadata.jsonl"), as: UTF8.self)
+    #expect(emoji.contains("\"text\":[\"Akkordeon\",\"아코디언\"]"))
+  }
+
   @Test func whatMakesNoSense() throws {
     let folder = try TemporaryFolder()
     try fill(folder)
@@ -60,6 +77,16 @@ import Testing
     try compose("--count", "5", "--relations", "made-of,eats", in: folder)
       .expectFailure(64, "--relations must be a list of", "not \"eats\"")
     try compose("--count", "5", "--relations", "", in: folder).expectFailure(64, "--relations must be")
+    try compose("--count", "5", "--languages", "en,de", in: folder)
+      .expectFailure(64, "--languages must be a list of en, ko with commas", "not \"de\"")
+    try compose("--count", "5", "--languages", "ko", in: folder).expectFailure(65, "none of the 3 captions", "in ko")
+    try Program.run(["prepare", "emoji", "--output", "out", "--languages", "en,xx"], in: folder)
+      .expectFailure(64, "--languages must be a list of af, am,", "ko,", "not \"xx\"")
+    try Program.run(["prepare", "emoji", "--output", "out", "--languages", "en,en"], in: folder)
+      .expectFailure(64, "--languages has \"en\" twice")
+    try Program.run(
+      ["prepare", "emoji", "--output", "out", "--languages", "en,de", "--compositions", "5"], in: folder
+    ).expectFailure(64, "--languages must be a list of en, ko with commas", "not \"de\"")
     try compose("--count", "5", "--picture-size", "8", in: folder).expectFailure(64, "--picture-size must be 32 to 512")
     try compose("--count", "5", "--threads", "0", in: folder).expectFailure(64, "--threads must be")
     try Program.run(["prepare", "emoji", "--output", "out", "--compositions", "0"], in: folder)

@@ -23,6 +23,77 @@ struct CompositionMakerTests {
     #expect(try (0..<30).contains { try other.composition(at: $0).caption != first[$0].caption })
   }
 
+  /// What is on disk goes on to be what is made: with English alone, to the bit.
+  @Test func englishAloneIsAsEver() throws {
+    let folder = try TemporaryFolder()
+    let maker = try folder.maker(side: 32)
+    var hash = FNV1a()
+    for index in 0..<200 {
+      let composition = try maker.composition(at: index)
+      for text in [composition.caption] + composition.furtherCaptions { hash.combine(Array(text.utf8)) }
+    }
+    #expect(hash.value == 8_110_502_097_349_994_827)
+  }
+
+  @Test func captionsInTwoLanguages() throws {
+    let folder = try TemporaryFolder()
+    let english = try folder.maker(side: 32)
+    try folder.writeToys(languages: ["en", "ko"])
+    let maker = try folder.maker(side: 32, languages: ["en", "ko"])
+    #expect(maker.thingNames == english.thingNames)
+    var plainest = 0
+    for index in 0..<200 {
+      let composition = try maker.composition(at: index)
+      let alone = try english.composition(at: index)
+      // The same but for what is added.
+      #expect(composition.caption == alone.caption && composition.picture == alone.picture)
+      #expect(
+        composition.pair.first == alone.pair.first && composition.pair.second == alone.pair.second
+          && composition.split == alone.split)
+      let added = composition.furtherCaptions.dropFirst(alone.furtherCaptions.count)
+      #expect(composition.furtherCaptions.starts(with: alone.furtherCaptions))
+      #expect(added.allSatisfy(isKorean))
+      let hasWasp = [composition.pair.first, composition.pair.second].contains("wasp")
+      #expect(added.count == (hasWasp ? 0 : 2) && Set(added).count == added.count)
+      let pair = try #require(try maker.composition(of: composition.pair))
+      #expect(!isKorean(pair.caption) && pair.furtherCaptions.contains(where: isKorean) != hasWasp)
+      if let first = added.first, pair.furtherCaptions.first(where: isKorean) == first { plainest += 1 }
+    }
+    // Of about five wordings, the plainest is more than one in three.
+    #expect((40...120).contains(plainest))
+    // With Korean first, what has no Korean name is no thing, and pairs are still held out by their English names.
+    let korean = try folder.maker(side: 32, languages: ["ko", "en"])
+    #expect(korean.thingNames == maker.thingNames.filter { $0 != "wasp" })
+    for index in 0..<50 {
+      let composition = try korean.composition(at: index)
+      #expect(isKorean(composition.caption) && !isKorean(composition.pair.first))
+      #expect(composition.furtherCaptions.prefix(2).allSatisfy(isKorean))
+      #expect((1...2).contains(composition.furtherCaptions.count { !isKorean($0) }))
+      #expect(
+        try maker.composition(of: composition.pair)?
+          .split == composition.split)
+    }
+    func isKorean(_ text: String) -> Bool { text.contains { ("가"..."힣").contains($0) } }
+  }
+
+  @Test func aFolderInKorean() throws {
+    let folder = try TemporaryFolder()
+    let maker = try folder.maker(side: 32, languages: ["ko"])
+    #expect(maker.thingNames == ["공", "상자", "원뿔", "도넛", "포도", "접시"])
+    for index in 0..<50 {
+      let composition = try maker.composition(at: index)
+      for text in [composition.caption] + composition.furtherCaptions {
+        #expect(text.allSatisfy { ("가"..."힣").contains($0) || $0 == " " || $0 == "," }, "\(text)")
+      }
+    }
+    #expect { try folder.maker() } throws: { ($0 as? PipelineError)?.message.contains("names a thing") == true }
+    #expect { try folder.maker(languages: ["en", "de"]) } throws: {
+      ($0 as? PipelineError)?.message == "`languages` must be a list of en, ko with commas between, not \"de\""
+    }
+    #expect { try folder.maker(languages: ["ko", "ko"]) } throws: { ($0 as? PipelineError)?.kind == .usage }
+    #expect { try folder.maker(languages: []) } throws: { ($0 as? PipelineError)?.kind == .usage }
+  }
+
   @Test func whatAPairLooksLikeIsTheSameForAll() throws {
     let folder = try TemporaryFolder()
     let maker = try folder.maker(["made-of", "next-to", "sketch"])

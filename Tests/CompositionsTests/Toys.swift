@@ -63,24 +63,41 @@ enum Toy: String, CaseIterable {
     return TransparentPicture(width: Self.side, height: Self.side, pixels: pixels)
   }
 
+  /// The wasp has none.
+  var koreanName: String? {
+    switch self {
+    case .ball: "공"
+    case .box: "상자"
+    case .cone: "원뿔"
+    case .wasp: nil
+    case .plate: "접시"
+    case .doughnut: "도넛"
+    case .grapes: "포도"
+    }
+  }
 }
 
 extension TemporaryFolder {
   /// The toys as a data set.
-  func writeToys(_ toys: [Toy] = Toy.allCases) throws {
+  func writeToys(_ toys: [Toy] = Toy.allCases, languages: [String] = ["en"]) throws {
     var metadata = ""
     for toy in toys {
       try write(toy.picture().overWhite().pngData(), to: "toys/\(toy).png")
-      metadata += "{\"file_name\": \"\(toy).png\", \"text\": \"The \(toy).\", \"split\": \"train\"}\n"
+      for language in languages {
+        guard let caption = language == "ko" ? toy.koreanName : "The \(toy)." else { continue }
+        metadata += "{\"file_name\": \"\(toy).png\", \"text\": \"\(caption)\", \"split\": \"train\"}\n"
+      }
     }
     try write(metadata, to: "toys/metadata.jsonl")
   }
 
   func maker(
-    _ relations: [String] = [], side: Int = 64, seed: UInt64 = 3, bytesInMemory: Int = 1 << 20
+    _ relations: [String] = [], side: Int = 64, seed: UInt64 = 3, bytesInMemory: Int = 1 << 20,
+    languages: [String] = ["en"]
   ) throws -> CompositionMaker {
-    if !exists("toys") { try writeToys() }
+    if !exists("toys") { try writeToys(languages: languages) }
     var settings = CompositionMaker.Settings()
+    settings.languages = languages
     (settings.relations, settings.pictureSize, settings.seed) = (relations, side, seed)
     settings.maximumBytesInMemory = bytesInMemory
     let dataSet = try PictureDataSet(contentsOf: path("toys"), pictureSize: side, maximumBytesInMemory: 0)

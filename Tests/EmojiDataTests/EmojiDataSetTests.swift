@@ -37,6 +37,7 @@ import Testing
       annotations.keywords == [
         [0x2764]: ["heart", "R&B", "l’amour"], [0x3C]: ["less\n than", ">"], [0x31, 0x20E3]: ["keycap"],
       ])
+    #expect(annotations.names == [[0x2764]: "red heart"])
   }
 
   @Test(arguments: ["", "no XML", "<ldml><annotation cp=\"a\">word</ldml>", "<ldml>&nothing;</ldml>", "<ldml>"])
@@ -144,27 +145,121 @@ import Testing
       10FFFF ; fully-qualified # ? E99.0 unheard of
       """, to: "emoji-test.txt")
     let reports = Reports()
-    let missing = folder.url.appendingPathComponent("missing.xml")
     let summary = try EmojiDataSet.prepare(
       to: folder.url.appendingPathComponent("emoji"), emojiTest: folder.url.appendingPathComponent("emoji-test.txt"),
-      annotations: [missing], report: reports.append)
+      cldr: folder.path("missing"), report: reports.append)
     #expect(summary.pictures == 1 && summary.withKeywords == 0)
-    #expect(reports.lines.count == 2)
-    #expect(reports.lines[0].contains("no keywords from"))
-    #expect(reports.lines[1] == "skipped unheard of: the font has no single color glyph for 10ffff")
+    #expect(reports.lines.count == 3)
+    #expect(reports.lines[..<2].allSatisfy { $0.contains("no keywords from") })
+    #expect(reports.lines[2] == "skipped unheard of: the font has no single color glyph for 10ffff")
 
     // What is added appears with the emoji, or neither does.
     try EmojiDataSet.prepare(
-      to: folder.path("more"), emojiTest: folder.path("emoji-test.txt"), annotations: [], report: { _ in }
+      to: folder.path("more"), emojiTest: folder.path("emoji-test.txt"), keywords: false, report: { _ in }
     ) { (partial) throws(PipelineError) in
       try AtomicFile.write(Data("x".utf8), to: partial.appendingPathComponent("added"))
     }
     #expect(folder.exists("more/added") && folder.exists("more/metadata.jsonl"))
     #expect(throws: PipelineError.self) {
       try EmojiDataSet.prepare(
-        to: folder.path("none"), emojiTest: folder.path("emoji-test.txt"), annotations: [], report: { _ in }
+        to: folder.path("none"), emojiTest: folder.path("emoji-test.txt"), keywords: false, report: { _ in }
       ) { (_) throws(PipelineError) in throw PipelineError(.badData, "nothing to add") }
     }
     #expect(!folder.exists("none"))
+  }
+
+  /// A list of four emoji, of which CLDR has no name for one in Korean, and for none in a language of the test's own.
+  private func prepare(
+    _ languages: [String], in folder: TemporaryFolder, keywords: Bool = true, report: (String) -> Void = { _ in }
+  ) throws -> [CaptionedPicture] {
+    try folder.write(
+      """
+      1F9A1 ; fully-qualified # 🦡 E11.0 badger
+      1FA97 ; fully-qualified # 🪗 E13.0 accordion
+      1F1F0 1F1F7 ; fully-qualified # 🇰🇷 E2.0 flag: South Korea
+      1F9D1 1F3FE 200D 1F680 ; fully-qualified # 🧑🏾‍🚀 E12.1 astronaut: medium-dark skin tone
+      """, to: "emoji-test.txt")
+    let annotations = { (lines: String) in "<ldml><annotations>\(lines)</annotations></ldml>" }
+    try folder.write(
+      annotations(
+        """
+        <annotation cp="🪗">상자 | 아코디언</annotation><annotation cp="🪗" type="tts">아코디언</annotation>
+        <annotation cp="🦡">동물</annotation>
+        """), to: "cldr/annotations/ko.xml")
+    try folder.write(
+      annotations(
+        """
+        <annotation cp="🇰🇷">깃발</annotation><annotation cp="🇰🇷" type="tts">깃발: 대한민국</annotation>
+        <annotation cp="🧑🏾‍🚀" type="tts">우주비행사: 진한 갈색 피부</annotation>
+        """), to: "cldr/annotationsDerived/ko.xml")
+    try folder.write(annotations(#"<annotation cp="🪗">box</annotation>"#), to: "cldr/annotations/en.xml")
+    try folder.write(annotations(""), to: "cldr/annotationsDerived/en.xml")
+    try folder.write(annotations(""), to: "cldr/annotations/xx.xml")
+    try folder.write(annotations(""), to: "cldr/annotations/root.xml")
+    let target = folder.path("emoji")
+    try? FileManager.default.removeItem(at: target)
+    try EmojiDataSet.prepare(
+      to: target, emojiTest: folder.path("emoji-test.txt"), cldr: folder.path("cldr"), languages: languages,
+      keywords: keywords, report: report)
+    return try PictureDataSet(contentsOf: target, pictureSize: 32, strict: true).entries
+  }
+
+  @Test func namesInSeveralLanguages() throws {
+    let folder = try TemporaryFolder()
+    defer { folder.remove() }
+    let reports = Reports()
+    let both = try prepare(["en", "ko"], in: folder, report: reports.append)
+    #expect(
+      both.map(\.captions) == [
+        ["flag: South Korea", "깃발: 대한민국"], ["badger"],
+        ["astronaut: medium-dark skin tone", "우주비행사: 진한 갈색 피부"], ["accordion", "아코디언"],
+      ])
+    // Of an emoji without a name in a language, its keywords in it are left out, too.
+    #expect(both.map(\.keywords) == [["깃발"], [], [], ["box", "상자"]])
+    #expect(reports.lines == ["1 of 4 emoji have no name in ko"])
+    #expect(try prepare(["en", "ko"], in: folder, keywords: false).allSatisfy { $0.keywords.isEmpty })
+    // The same pictures are held out.
+    let english = try prepare(["en"], in: folder)
+    #expect(english.map(\.split) == both.map(\.split) && english.map(\.captions.count) == [1, 1, 1, 1])
+
+    let other = Reports()
+    let korean = try prepare(["ko", "en"], in: folder, report: other.append)
+    #expect(korean.map(\.captions[0]) == ["깃발: 대한민국", "badger", "우주비행사: 진한 갈색 피부", "아코디언"])
+    #expect(korean.map(\.split) == both.map(\.split))
+    let alone = Reports()
+    #expect(try prepare(["ko"], in: folder, report: alone.append).map(\.captions.count) == [1, 1, 1])
+    #expect(alone.lines == ["left out 1 of 4 emoji, which have no name in ko"])
+  }
+
+  @Test func languagesThatThereAreNot() throws {
+    let folder = try TemporaryFolder()
+    defer { folder.remove() }
+    func message(_ languages: String...) throws -> String {
+      do { _ = try prepare(languages, in: folder) } catch let error as PipelineError { return error.message }
+      return ""
+    }
+    #expect(try message("en", "../en") == "`languages` must be a list of en, ko, xx with commas between, not \"../en\"")
+    #expect(try message("ko", "en", "ko") == "`languages` has \"ko\" twice")
+    #expect(try message("xx").contains("has none of the emoji"))
+    #expect(!folder.exists("emoji"))
+    #expect {
+      try EmojiDataSet.prepare(to: folder.path("emoji"), cldr: folder.path("none"), languages: ["en", "ko"])
+    } throws: { "\($0)".contains("apt-get install unicode-cldr-core") }
+  }
+
+  @Test func allEmojiOfTheSystemInKorean() throws {
+    let folder = try TemporaryFolder()
+    defer { folder.remove() }
+    try EmojiDataSet.prepare(to: folder.path("emoji"), languages: ["en", "ko"])
+    let set = try PictureDataSet(contentsOf: folder.path("emoji"), pictureSize: 16, strict: true)
+    #expect(set.entries.count == 3655)
+    let korean = set.entries.filter { $0.captions.contains { Script(of: $0) == .hangul } }
+    #expect(korean.count > 3600)
+    #expect(korean.allSatisfy { $0.captions.count == 2 && Script(of: $0.captions[0]) == .latin })
+    #expect(set.entries.first { $0.captions[0] == "accordion" }?.captions == ["accordion", "아코디언"])
+    #expect(set.entries.first { $0.captions[0] == "man singer: dark skin tone" }?.captions[1] == "남자 가수: 검은색 피부")
+    // A name means one picture in each language.
+    let names = set.entries.flatMap { $0.captions }
+    #expect(Set(names).count == names.count)
   }
 }

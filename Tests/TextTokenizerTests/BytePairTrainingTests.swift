@@ -1,4 +1,5 @@
 import Basics
+import Foundation
 import Testing
 
 @testable import TextTokenizer
@@ -34,6 +35,15 @@ import Testing
     let captions = Array(repeating: "A grinning cat", count: 2)
     let vocabulary = try BytePairEncoding.train(on: captions, vocabularySize: 400)
     #expect(vocabulary.pieces(vocabulary.encode("a grinning cat")) == [" a", " grinning", " cat"])
+  }
+
+  /// A Korean word with its particle is a word like any other, and syllables are merged to it from their bytes.
+  @Test func koreanWordsBecomePieces() throws {
+    let caption = "아코디언으로 만든 코뿔소"
+    let vocabulary = try BytePairEncoding.train(on: [caption, caption], vocabularySize: 400)
+    #expect(vocabulary.pieces(vocabulary.encode(caption)) == [" 아코디언으로", " 만든", " 코뿔소"])
+    #expect(vocabulary.encode(caption.decomposedStringWithCanonicalMapping) == vocabulary.encode(caption))
+    #expect(BytePairEncoding.words(in: "빨간 찻주전자, 2개!") == ["빨간", "찻주전자", "2개"])
   }
 
   /// Every merge is what a recount of the words finds most frequent: the counts kept up to date are right.

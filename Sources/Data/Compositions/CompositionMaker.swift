@@ -27,8 +27,8 @@ public final class CompositionMaker: Sendable {
     public var pictureSize = 128
     /// Names of relations; all where it is empty.
     public var relations: [String] = []
-    /// The language of the captions, by its code.
-    public var language = "en"
+    /// The languages of the captions, by their codes; the first one's come first.
+    public var languages = ["en"]
     /// How much cutouts may take in memory, in bytes; others are cut anew when they are needed.
     public var maximumBytesInMemory = 256 << 20
 
@@ -40,10 +40,7 @@ public final class CompositionMaker: Sendable {
         let (least, most) = (CompositionMaker.pictureSizes.lowerBound, CompositionMaker.pictureSizes.upperBound)
         throw PipelineError(.usage, "`pictureSize` must be \(least) to \(most), not \(pictureSize)")
       }
-      guard Wordings.all[language] != nil else {
-        let known = Wordings.all.keys.sorted().joined(separator: ", ")
-        throw PipelineError(.usage, "`language` must be one of \(known), not \"\(language)\"")
-      }
+      try CaptionLanguages.check(languages, known: CompositionMaker.languages)
       for name in relations where !Relation.all.contains(where: { $0.name == name }) {
         let known = Relation.all.map(\.name).joined(separator: ", ")
         throw PipelineError(.usage, "`relations` must be a list of \(known) with commas between, not \"\(name)\"")
@@ -54,11 +51,15 @@ public final class CompositionMaker: Sendable {
   /// The sides of pictures that there are, in pixels.
   public static let pictureSizes = 32...512
 
+  /// The codes of the languages that captions can be made in.
+  public static let languages: [String] = Wordings.all.keys.sorted()
+
   public let settings: Settings
   /// The relations that can be made of these things, in the order of ``Relation/all``.
   public let relations: [Relation]
   private let dataSet: PictureDataSet
-  private let wordings: Wordings
+  /// Of each language.
+  let wordings: [Wordings]
   let things: [Thing]
   /// Positions among the things, by their names.
   let places: [String: Int]
@@ -97,7 +98,7 @@ public final class CompositionMaker: Sendable {
     let wanted = Relation.all.filter { settings.relations.isEmpty || settings.relations.contains($0.name) }
     self.settings = settings
     self.dataSet = dataSet
-    wordings = Wordings.all[settings.language] ?? .english
+    wordings = settings.languages.compactMap { Wordings.all[$0] }
     things = try Self.things(of: dataSet, settings: settings, team: team, report: report)
     places = Dictionary(uniqueKeysWithValues: things.enumerated().map { ($1.name, $0) })
     var candidates: [Candidates] = []
@@ -137,16 +138,24 @@ public final class CompositionMaker: Sendable {
   func described(at index: Int) -> (parts: Relation.Parts, captions: [String]) {
     var random = Philox(seed: settings.seed, stream: RandomStream.compositions(), counter: UInt64(index) << 8)
     let parts = parts(using: &random)
-    var captions = wordings.captions(of: parts, things: things)
-    // The plainest wording is the one that people type most.
-    let chosen = random.uniform() < 0.35 ? 0 : random.index(below: captions.count)
-    let caption = captions.remove(at: chosen)
+    var captions = wordings[0].captions(of: parts, things: things)
+    let caption = Self.draw(from: &captions, using: &random)
     // A few others, drawn too, so that no wording is always a further one.
-    let others = random.permutation(captions.count).prefix(3).sorted().map { captions[$0] }
+    var others = random.permutation(captions.count).prefix(3).sorted().map { captions[$0] }
+    for wordings in wordings.dropFirst() {
+      var captions = wordings.captions(of: parts, things: things)
+      if !captions.isEmpty { others.append(Self.draw(from: &captions, using: &random)) }
+      if !captions.isEmpty { others.append(captions[random.index(below: captions.count)]) }
+    }
     return (parts, [caption] + others)
   }
 
-  /// The true picture of a pair, with its plainest caption and all others; evaluation asks for those of its own choice.
+  /// Takes a wording out of several. The plainest is the one that people type most.
+  private static func draw(from captions: inout [String], using random: inout Philox) -> String {
+    captions.remove(at: random.uniform() < 0.35 ? 0 : random.index(below: captions.count))
+  }
+
+  /// The true picture of a pair, with its plainest caption and all others, of each language; evaluation asks for those of its own choice.
   /// - Parameters:
   ///   - pair: the names of a relation and of what is in it.
   ///   - seed: names what the pair leaves open, such as the colors of "a red teapot next to a blue owl".
@@ -154,7 +163,7 @@ public final class CompositionMaker: Sendable {
   /// - Throws: `PipelineError` where a picture has been damaged or removed since the maker was made.
   public func composition(of pair: CompositionPair, seed: UInt64 = 0) throws(PipelineError) -> Composition? {
     guard let parts = parts(of: pair, seed: seed) else { return nil }
-    var captions = wordings.captions(of: parts, things: things)
+    var captions = wordings.flatMap { $0.captions(of: parts, things: things) }
     let caption = captions.removeFirst()
     return try composition(parts, caption: caption, furtherCaptions: captions)
   }
@@ -246,24 +255,26 @@ public final class CompositionMaker: Sendable {
   ) throws(PipelineError) -> [Thing] {
     // What is composed already is no thing.
     let pictures = dataSet.indices(of: .train).filter { dataSet.entries[$0].relation == nil }
-    var names: Set<String> = []
-    var named: [(entry: Int, name: String)] = []
+    var known: Set<String> = []
+    var named: [(entry: Int, names: [String: String])] = []
     for entry in pictures {
-      // Of several pictures of one name, the first one is taken.
-      if let name = ThingName.name(in: dataSet.entries[entry].captions[0]), names.insert(name).inserted {
-        named.append((entry, name))
-      }
+      let names = ThingName.names(of: dataSet.entries[entry])
+      // Of several pictures of one name in the first language, or in English, the first one is taken; in others, it has the name.
+      let first = Set([names[settings.languages[0]], names["en"]].compactMap(\.self))
+      guard names[settings.languages[0]] != nil, first.isDisjoint(with: known) else { continue }
+      named.append((entry, names.filter { !known.contains($0.value) }))
+      known.formUnion(names.values)
     }
     guard !named.isEmpty else {
       throw PipelineError(
         .badData,
-        "none of the \(pictures.count) captions in \(dataSet.url.path) names a thing; compositions need captions of one to three words, such as \"teapot\""
+        "none of the \(pictures.count) captions in \(dataSet.url.path) names a thing; compositions need captions of one to three words in \(settings.languages[0]), such as \"teapot\""
       )
     }
     let results = team.map(named.count) { i -> Result<Thing?, PipelineError> in
       do throws(PipelineError) {
         let cutout = try cutout(of: named[i].entry, in: dataSet, settings: settings)
-        return .success(cutout.map { Thing(entry: named[i].entry, name: named[i].name, cutout: $0) })
+        return .success(cutout.map { Thing(entry: named[i].entry, names: named[i].names, cutout: $0) })
       } catch {
         return .failure(error)
       }

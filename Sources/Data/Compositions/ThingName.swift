@@ -3,6 +3,44 @@ import Foundation
 
 /// What a thing is called, where a caption is the name of one.
 enum ThingName {
+  /// What the thing that a picture shows is called, by the codes of languages; empty where it shows none. The first caption that is
+  /// not Korean says in English whether there is a thing, and the first Korean one what it is called in Korean; alone, it says both.
+  static func names(of picture: CaptionedPicture) -> [String: String] {
+    let korean = picture.captions.first { Script(of: $0) == .hangul }
+    if let english = picture.captions.first(where: { Script(of: $0) != .hangul }) {
+      guard let name = name(in: english) else { return [:] }
+      var names = ["en": name]
+      names["ko"] = korean.flatMap { koreanName(in: $0) }.map { name in
+        // Of some animals, CLDR speaks in Korean as of faces that are whole things in English.
+        name.hasSuffix(" 얼굴") ? String(name.dropLast(3)) : name
+      }
+      return names
+    }
+    guard let name = korean.flatMap({ koreanName(in: $0) }), let noun = name.split(separator: " ").last,
+      !koreanNotThings.contains(String(noun))
+    else { return [:] }
+    return ["ko": name]
+  }
+
+  /// - Returns: the caption without its full stop; nil where it is longer than three words, has signs in it, or tells of its noun
+  /// by a verb ("카메라" of "플래시를 터트리는 카메라"), so that what stands before would belong to something else.
+  static func koreanName(in caption: String) -> String? {
+    var text = Substring(caption)
+    while let last = text.last, last == "." || last.isWhitespace { text.removeLast() }
+    let words = text.split(whereSeparator: \.isWhitespace)
+    guard (1...3).contains(words.count), words.joined().allSatisfy({ $0.isLetter || $0.isNumber || $0 == "-" }),
+      !words.dropLast().contains(where: { $0.hasSuffix("는") })
+    else { return nil }
+    return words.joined(separator: " ")
+  }
+
+  /// What speaks in Korean of a sign, a person or a place rather than of a thing.
+  private static let koreanNotThings: Set<String> = [
+    "얼굴", "사람", "남자", "여자", "남성", "여성", "아이", "아기", "소년", "소녀", "가족", "커플", "부부", "손", "손가락", "주먹", "손바닥",
+    "깃발", "버튼", "화살표", "기호", "표시", "표지판", "마크", "아이콘", "글자", "숫자", "시", "반", "자리", "하트", "달", "피부", "중", "금지",
+    "선수", "직원", "과학자", "예술가", "요리사", "농부", "교사", "학생", "판사", "가수", "우주비행사", "소방관", "경찰관", "탐정", "경비원",
+  ]
+
   /// - Returns: the caption in lower case without its leading article and its full stop; nil where it does not read like the
   ///   name of a thing: more than three words, signs and digits, a word that says that something is done, counted or pointed
   ///   at, or a word of `notThings`.
@@ -85,6 +123,9 @@ enum ThingName {
 struct Thing: Sendable {
   /// The picture's position in the data set's `entries`.
   let entry: Int
+  /// By the codes of languages.
+  let names: [String: String]
+  /// Under which it is asked for and held out whatever the language: the English one where it has one.
   let name: String
   /// Where it shows what it is made of; nil where there is nothing to recognise.
   let texture: Texture?
@@ -94,12 +135,16 @@ struct Thing: Sendable {
   /// The side at which things are looked at, so that what can be made of them does not depend on the size of pictures.
   private static let analysisSide = 64
 
-  init(entry: Int, name: String, cutout: Cutout) {
+  /// - Precondition: `names` is not empty.
+  init(entry: Int, names: [String: String], cutout: Cutout) {
+    guard let name = names["en"] ?? names.values.min() else { preconditionFailure("a thing without a name") }
     self.entry = entry
+    self.names = names
     self.name = name
     let layer = cutout.layer(fitting: Self.analysisSide, Self.analysisSide)
     texture = Texture(of: layer)
     let colorNames = Set(NamedColor.allCases.map(\.rawValue)).union(["gray", "golden", "gold", "silver"])
+      .union(Wordings.korean.colors.values.joined())
     guard !name.split(separator: " ").contains(where: { colorNames.contains(String($0)) }) else {
       newColors = []
       return
@@ -114,7 +159,7 @@ struct Thing: Sendable {
     newColors = NamedColor.allCases.filter { shares[$0, default: 0] < 0.3 * covered }
   }
 
-  /// The words of the name that stand in the plural for several of it; nil where it is not counted, or several already.
+  /// The words of the English name that stand in the plural for several of it; nil where it is not counted, or several already.
   var plural: String? {
     var words = name.split(separator: " ").map(String.init)
     let place = English.nounPlace(in: words)

@@ -4,19 +4,26 @@ import Datasets
 ///
 /// In a template, `{…}` holds parts that are put in: `x` and `y` the things, `xs` and `ys` the same in the plural, `color`,
 /// `color2`, `count`, `size` and `size2` their names in the language. `a` or `the` before others in the same braces becomes the article that
-/// fits what follows, or none where the thing takes none: `{a color x}` is "an orange owl", and "orange grapes".
+/// fits what follows, or none where the thing takes none: `{a color x}` is "an orange owl", and "orange grapes". In Korean there
+/// are `hue`, a color's own name, `number`, a count that stands alone, `counter`, by what X is counted, and particles, each behind
+/// what it belongs to.
 struct Wordings: Sendable {
+  /// Its code.
+  let language: String
   /// By the relation's name; each has at least one. The first is the plainest.
   let templates: [String: [String]]
-  /// Several where a color has several spellings.
+  /// Several where a color has several spellings; the last one is a noun.
   let colors: [NamedColor: [String]]
   let counts: [Int: String]
+  /// As they stand alone.
+  let numbers: [Int: String]
   let sizes: [SizeWord: [String]]
 
   /// The languages that there are.
-  static let all: [String: Wordings] = ["en": english]
+  static let all: [String: Wordings] = ["en": english, "ko": korean]
 
   static let english = Wordings(
+    language: "en",
     templates: [
       "made-of": [
         "{a x} made of {y}", "{x} made of {y}", "{a x} made out of {y}", "{a x} made from {y}",
@@ -80,7 +87,7 @@ struct Wordings: Sendable {
     ],
     colors: Dictionary(
       uniqueKeysWithValues: NamedColor.allCases.map { ($0, $0 == .grey ? ["grey", "gray"] : [$0.rawValue]) }),
-    counts: [2: "two", 3: "three", 4: "four"],
+    counts: [2: "two", 3: "three", 4: "four"], numbers: [2: "two", 3: "three", 4: "four"],
     sizes: [.small: ["small", "tiny", "little"], .large: ["large", "big", "huge"]])
 
   /// All captions of a relation's parts in this language, the plainest first, each once.
@@ -112,6 +119,7 @@ struct Wordings: Sendable {
   private func phrase(_ words: [String], _ parts: Relation.Parts, things: [Thing], variant: Int) -> String? {
     var takesArticle = true
     var article: String?
+    var particle: Korean.Particle?
     var texts: [String] = []
     func spelled(_ all: [String]?) -> String? { all.map { $0[variant % $0.count] } }
     for word in words {
@@ -123,20 +131,27 @@ struct Wordings: Sendable {
       case "x", "y":
         let thing = word == "x" ? things[parts.x] : parts.y.map { things[$0] }
         takesArticle = thing?.isSeveralOrMass == false
-        text = thing?.name
+        text = thing?.names[language]
       case "xs": text = things[parts.x].plural
       case "ys": text = parts.y.flatMap { things[$0].plural }
       case "color": text = spelled(parts.colors.first.flatMap { colors[$0] })
       case "color2": text = spelled(parts.colors.last.flatMap { colors[$0] })
+      case "hue": text = parts.colors.first.flatMap { colors[$0]?.last }
+      case "number": text = parts.count.flatMap { numbers[$0] }
+      case "counter": text = things[parts.x].names[language].map(Self.koreanCounter)
       case "count": text = parts.count.flatMap { counts[$0] }
       case "size": text = spelled(parts.size.flatMap { sizes[$0] })
       case "size2": text = spelled(parts.size.flatMap { sizes[$0.opposite] })
-      default: text = nil
+      default:
+        particle = Korean.Particle(rawValue: word)
+        guard particle != nil else { return nil }
+        continue
       }
       guard let text else { return nil }
       texts.append(text)
     }
     let phrase = texts.joined(separator: " ")
+    if let particle { return Korean.with(particle, phrase) }
     switch article {
     case "a": return takesArticle ? "\(English.indefiniteArticle(for: phrase)) \(phrase)" : phrase
     case "the": return "the \(phrase)"

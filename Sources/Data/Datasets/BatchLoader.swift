@@ -117,7 +117,7 @@ public final class BatchLoader: Sendable {
     for sample in (step * orderedPerBatch)..<((step + 1) * orderedPerBatch) {
       let madeBefore = made?.count(ofFirst: sample) ?? 0
       if let made, made.count(ofFirst: sample + 1) > madeBefore {
-        try append(made.maker, number: madeBefore, sample: sample, to: &batch)
+        try appendMade(by: made.maker, number: madeBefore, sample: sample, to: &batch)
         continue
       }
       let (index, picture) = try picture(ofSample: sample - madeBefore)
@@ -135,8 +135,8 @@ public final class BatchLoader: Sendable {
     return batch
   }
 
-  private func append(
-    _ maker: any PictureMaker, number: Int, sample: Int, to batch: inout Batch
+  private func appendMade(
+    by maker: any PictureMaker, number: Int, sample: Int, to batch: inout Batch
   ) throws(PipelineError) {
     let (captions, picture) = try maker.captionedPicture(number)
     var random = Philox(seed: seed, stream: RandomStream.samples(), counter: UInt64(sample) &* Self.blocksPerSample)

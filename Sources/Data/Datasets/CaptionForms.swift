@@ -6,7 +6,9 @@ import TextTokenizer
 ///
 /// A model that reads each caption in one form only answers that form only: trained on "dog", it draws something else for
 /// "a dog". So training reads a caption in a form that is drawn anew each time. The forms are English but for punctuation,
-/// order and keywords; a caption in letters of another script gets those alone.
+/// order and keywords; a caption in letters of another script gets those alone, and one in Hangul Korean phrases besides.
+/// Where a picture has captions in several scripts, ``firstScriptShare`` of the time it is said in that of the first one, and
+/// each time in one script alone.
 ///
 /// What a caption becomes is a function of the random numbers given, and of the pictures that the forms were made for.
 public struct CaptionForms: Sendable {
@@ -29,18 +31,23 @@ public struct CaptionForms: Sendable {
   }
 
   public let kinds: Set<Kind>
-  /// By position in the data set's `entries`; nil for pictures that no forms were made for.
-  private let subjects: [Subject?]
+  /// How often a picture that has captions in several scripts is said in the first one's; the others are equally likely.
+  public static let firstScriptShare: Float = 0.65
+
+  /// By position in the data set's `entries`, one for each script of the picture's captions, that of the first one first; none
+  /// for pictures that no forms were made for.
+  let subjects: [[Subject]]
   /// The names of all pictures, lower-cased.
   private let names: Set<String>
   /// Whether any picture has keywords.
-  private let hasKeywords: Bool
+  let hasKeywords: Bool
   /// What an aside speaks of: names of one or two words. None, and no sizes, where there are pictures that show such things.
   private let places: [String]
   private let adjectives: [String]
 
-  /// What can be said of a picture.
-  private struct Subject {
+  /// What can be said of a picture in one script.
+  struct Subject {
+    var script: Script
     /// Its captions without article and full stop.
     var cores: [String]
     /// The same, lower-cased.
@@ -49,13 +56,13 @@ public struct CaptionForms: Sendable {
     var words: [Word]
     /// Whether another picture says a part of what this one does, and nothing else.
     var hasSimpler = false
-    /// Whether English words may be put beside it.
-    var isLatin: Bool
     /// Of several things, or of one in a way that its caption says: in parts or in another number it is not what is shown.
     var isComposed: Bool
+    /// Whether English words may be put beside it.
+    var isLatin: Bool { script == .latin }
   }
 
-  private struct Word {
+  struct Word {
     package var text: String
     var isKeyword = false
     /// Whether it is a keyword or a noun, which can stand alone.
@@ -65,6 +72,8 @@ public struct CaptionForms: Sendable {
     var isTelling = true
     /// How many pictures have it.
     var sharers = 1
+
+    var isKorean: Bool { Script(of: text) == .hangul }
   }
 
   /// - Parameters:
@@ -76,24 +85,25 @@ public struct CaptionForms: Sendable {
     // A letter can be a name ("A button"): an article is one where the data set is written with articles.
     let named = indices.filter { entries[$0].relation == nil }
     let articles = named.count { index in
-      Self.articles.contains { entries[index].captions[0].lowercased().hasPrefix($0) }
+      let english = entries[index].captions.first { Script(of: $0) == .latin }?.lowercased()
+      return english.map { english in Self.articles.contains { english.hasPrefix($0) } } ?? false
     }
     let dropsArticle = 5 * articles > named.count
-    var subjects = [Subject?](repeating: nil, count: entries.count)
+    var subjects = [[Subject]](repeating: [], count: entries.count)
     var sharers: [String: Int] = [:]
+    var said: [Script: [Int: [String]]] = [:]
     for index in indices {
       let isComposed = entries[index].relation != nil
-      let cores = entries[index].captions.map { Self.core($0, dropsArticle: dropsArticle || isComposed) }
-      let words = isComposed ? [] : Self.words(of: entries[index], core: cores[0])
-      for word in words { sharers[word.text, default: 0] += 1 }
-      subjects[index] = Subject(
-        cores: cores, names: Set(cores.map { $0.lowercased() }), words: words,
-        isLatin: cores.allSatisfy(Self.isLatin), isComposed: isComposed)
+      subjects[index] = Self.subjects(of: entries[index], dropsArticle: dropsArticle)
+      for subject in subjects[index] { for word in subject.words { sharers[word.text, default: 0] += 1 } }
+      if isComposed { continue }
+      for (script, picture) in entries[index].inEachScript { said[script, default: [:]][index] = picture.allCaptions }
     }
-    let names = indices.reduce(into: Set<String>()) { $0.formUnion(subjects[$1]?.names ?? []) }
-    let simpler = SimplerPictures(entries, named)
-    for index in named {
-      guard var subject = subjects[index] else { continue }
+    let names = indices.reduce(into: Set<String>()) { for subject in subjects[$1] { $0.formUnion(subject.names) } }
+    let simplerPictures = said.mapValues { SimplerPictures($0) }
+    for (index, place) in named.flatMap({ index in subjects[index].indices.map { (index, $0) } }) {
+      var subject = subjects[index][place]
+      guard let simpler = simplerPictures[subject.script] else { continue }
       subject.hasSimpler = simpler.exist(for: index)
       for i in subject.words.indices {
         let word = subject.words[i].text
@@ -103,7 +113,7 @@ public struct CaptionForms: Sendable {
         if (names.contains(word) && !subject.names.contains(word)) || isShared { subject.words[i].isNoun = false }
         subject.words[i].isTelling = !simpler.say(word, insteadOf: index)
       }
-      subjects[index] = subject
+      subjects[index][place] = subject
     }
     self.names = names
     hasKeywords = indices.contains { !entries[$0].keywords.isEmpty }
@@ -112,12 +122,25 @@ public struct CaptionForms: Sendable {
     places =
       showsWhatAsidesSay
       ? []
-      : named.compactMap { subjects[$0]?.cores[0].lowercased() }
-        .filter { $0.split(separator: " ").count <= 2 && !$0.contains(":") && Self.isLatin($0) }
+      : named.compactMap { subjects[$0].first(where: \.isLatin)?.cores[0].lowercased() }
+        .filter { $0.split(separator: " ").count <= 2 && !$0.contains(":") }
     adjectives = showsWhatAsidesSay ? Self.adjectives : Self.adjectives + Self.sizes
   }
 
   // MARK: What a picture is called
+
+  /// What can be said of a picture in each script, as long as it is not compared with others.
+  private static func subjects(of entry: CaptionedPicture, dropsArticle: Bool) -> [Subject] {
+    let isComposed = entry.relation != nil
+    return entry.inEachScript.map { script, picture in
+      let cores = picture.captions.map {
+        core($0, dropsArticle: (dropsArticle || isComposed) && script != .hangul)
+      }
+      return Subject(
+        script: script, cores: cores, names: Set(cores.map { $0.lowercased() }),
+        words: isComposed ? [] : words(of: picture, core: cores[0]), isComposed: isComposed)
+    }
+  }
 
   /// A caption without the article and the full stop that some data sets write everywhere.
   private static func core(_ caption: String, dropsArticle: Bool) -> String {
@@ -150,26 +173,42 @@ public struct CaptionForms: Sendable {
     return words.filter { !$0.text.isEmpty && known.insert($0.text).inserted }
   }
 
-  /// Whether all letters are of the Latin script, by their Unicode blocks.
-  private static func isLatin(_ text: String) -> Bool {
-    text.unicodeScalars.allSatisfy { !$0.properties.isAlphabetic || $0.value < 0x250 }
-  }
-
   // MARK: What is said of it
 
   /// A caption of the picture at a position of the data set's `entries`.
   /// - Precondition: the forms were made for it.
   public func caption(of index: Int, using random: inout Philox) -> String {
-    guard let subject = subjects[index] else { preconditionFailure("no forms were made for picture \(index)") }
+    let all = subjects[index]
+    precondition(!all.isEmpty, "no forms were made for picture \(index)")
+    return caption(of: all, using: &random)
+  }
+
+  /// A caption of a composition that is made for a batch, and is no picture of the data set.
+  /// - Parameter captions: all that is said of it, at least one.
+  public func caption(composed captions: [String], using random: inout Philox) -> String {
+    // What the file is called and how it is composed plays no part.
+    let entry = CaptionedPicture(fileName: "", captions: captions, split: .train, relation: "")
+    return caption(of: Self.subjects(of: entry, dropsArticle: true), using: &random)
+  }
+
+  /// - Parameter all: what can be said of one picture, a script each.
+  private func caption(of all: [Subject], using random: inout Philox) -> String {
+    var subject = all[0]
+    if all.count > 1 && random.uniform() >= Self.firstScriptShare {
+      subject = all[1 + random.index(below: all.count - 1)]
+    }
     var text = named(subject, using: &random)
+    // Korean keywords may be all that is Korean.
+    if Script(of: text) == .hangul { subject.script = .hangul }
     if subject.isLatin && !subject.isComposed {
-      if kinds.contains(.number) && random.uniform() < 0.06 { text = Self.withOtherNumber(text) }
+      if kinds.contains(.number) && random.uniform() < 0.06 { text = English.withOtherNumber(text) }
       if kinds.contains(.asides) { text = withAside(text, using: &random) }
     }
     // "small" beside "airplane" or two keywords may be what another picture is called.
     let name = text.lowercased()
     if names.contains(name) && !subject.names.contains(name) { text = subject.cores[0] }
     if subject.isLatin { text = withBeginning(text, using: &random) }
+    if subject.script == .hangul && kinds.contains(.phrases) { text = Korean.withPhrase(text, using: &random) }
     if kinds.contains(.punctuation) {
       let share = random.uniform()
       if share < 0.15 { text += "." } else if share < 0.22 { text += "!" }
@@ -180,46 +219,9 @@ public struct CaptionForms: Sendable {
   /// The pictures of an epoch: those that the forms were made for, the ones twice of which no other picture says a part. What
   /// such a picture is called stands nowhere else, while "dog: brown" is learnt from "dog" and "cat: brown", too.
   public var epoch: [Int] {
-    let shown = subjects.indices.filter { subjects[$0] != nil }
-    let alone = shown.filter { subjects[$0]?.hasSimpler == false && subjects[$0]?.isComposed == false }
+    let shown = subjects.indices.filter { !subjects[$0].isEmpty }
+    let alone = shown.filter { !subjects[$0][0].hasSimpler && !subjects[$0][0].isComposed }
     return alone.count == shown.count ? shown : shown + alone
-  }
-
-  /// A caption in one of the forms that ``Measured`` has, the same each time.
-  /// - Precondition: the forms were made for the picture.
-  public func caption(of index: Int, in form: Measured) -> String {
-    guard let core = subjects[index]?.cores[0] else { preconditionFailure("no forms were made for picture \(index)") }
-    let article = English.isDetermined(core) ? "" : "\(English.indefiniteArticle(for: core)) "
-    return switch form {
-    case .plain: core
-    case .sentence: core.lowercased() + "."
-    case .indefinite: article + core
-    case .definite: English.isDetermined(core) ? core : "the \(core)"
-    case .exclamation: core + "!"
-    case .picture: "a picture of \(article)\(core)"
-    }
-  }
-
-  /// Forms in which it is measured whether a model knows a caption; X is the caption without article and full stop.
-  public enum Measured: String, Sendable, CaseIterable {
-    case plain = "X"
-    case sentence = "x."
-    case indefinite = "a X"
-    case definite = "the X"
-    case exclamation = "X!"
-    case picture = "a picture of a X"
-  }
-
-  /// Two keywords of a picture, or where the data set gives none two words of its caption; nil where it has no two.
-  /// - Parameters:
-  ///   - index: the picture's position in the data set's `entries`.
-  ///   - seed: names the random numbers.
-  public func keywordPair(of index: Int, seed: UInt64) -> [String]? {
-    guard let words = subjects[index]?.words.filter({ !hasKeywords || $0.isKeyword }), words.count > 1 else {
-      return nil
-    }
-    var random = Philox(seed: seed, stream: RandomStream.keywordPairs(), counter: UInt64(index) << 8)
-    return random.permutation(words.count).prefix(2).map { words[$0].text }
   }
 
   /// A caption, or some keywords.
@@ -232,7 +234,8 @@ public struct CaptionForms: Sendable {
     }
     // Captions beyond the first are often longer, and as good.
     let core = subject.cores[random.uniform() < 0.6 ? 0 : random.index(below: subject.cores.count)]
-    return kinds.contains(.order) && random.uniform() < 0.3 ? Self.reordered(core, using: &random) : core
+    return kinds.contains(.order) && random.uniform() < 0.3
+      ? Self.reordered(core, in: subject.script, using: &random) : core
   }
 
   /// One to three keywords, a telling one first. One that few pictures share is taken more often: alone, "woman" says
@@ -249,16 +252,17 @@ public struct CaptionForms: Sendable {
     let count = share < 0.8 ? 2 : 3
     while chosen.count < count && !left.isEmpty {
       let all = chosen.isEmpty && !telling.isEmpty ? telling : left
-      let word = Self.drawn(from: all, using: &random) { 1 / (1 + log(Double($0.sharers))) }.text
-      chosen.append(word)
-      left.removeAll { $0.text == word }
+      let word = Self.drawn(from: all, using: &random) { 1 / (1 + log(Double($0.sharers))) }
+      chosen.append(word.text)
+      left.removeAll { $0.text == word.text || $0.isKorean != word.isKorean }
     }
     if !kinds.contains(.order) {
       chosen = subject.words.map(\.text).filter(chosen.contains)
     } else if random.uniform() < 0.5 {
       chosen.reverse()
     }
-    return chosen.joined(separator: joint(isEnglish: subject.isLatin, using: &random))
+    let isEnglish = subject.isLatin && !chosen.contains { Script(of: $0) == .hangul }
+    return chosen.joined(separator: joint(isEnglish: isEnglish, using: &random))
   }
 
   /// What stands between keywords: mostly a space, and of English ones now and then "of" or "with", as in "cup of tea".
@@ -281,36 +285,22 @@ public struct CaptionForms: Sendable {
   }
 
   /// "Y X", "X of Y" and the like of "X: Y"; any other caption as it is.
-  private static func reordered(_ core: String, using random: inout Philox) -> String {
+  private static func reordered(_ core: String, in script: Script, using random: inout Philox) -> String {
     let sides = core.split(separator: ":", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
     guard sides.count == 2 else { return core }
     let (head, tail) = (sides[0], sides[1])
     return switch random.index(below: 6) {
     case 0, 1: "\(tail) \(head)"
-    case 2: "\(head) of \(tail)"
-    case 3: "\(head) with \(tail)"
+    case 2: script == .latin ? "\(head) of \(tail)" : "\(tail)\(script == .hangul ? "의" : "") \(head)"
+    case 3: script == .latin ? "\(head) with \(tail)" : "\(head) \(tail)"
     case 4: "\(head), \(tail)"
     default: "\(head) \(tail)"
     }
   }
 
-  /// The noun that the text is about in the other number: the last word before a colon, a comma or a preposition.
-  private static func withOtherNumber(_ text: String) -> String {
-    var words = text.split(separator: " ").map(String.init)
-    let last = English.nounPlace(in: words)
-    let place = words.prefix(last + 1).firstIndex { $0.hasSuffix(":") || $0.hasSuffix(",") } ?? last
-    guard words.indices.contains(place),
-      let noun = words[place].split(separator: ":").first?.split(separator: ",").first,
-      noun.allSatisfy(\.isLetter), noun.count > 2
-    else { return text }
-    let mark = words[place].dropFirst(noun.count)
-    let word = String(noun)
-    words[place] = (English.isPlural(word) ? English.singular(word) : English.plural(word)) + mark
-    return words.joined(separator: " ")
-  }
-
   /// The words that forms put beside what captions say, lower-cased: a prompt does not become another one by them.
-  public static let ownWords: Set<String> = Set(adjectives + sizes + doings + phrases).union(English.functionWords)
+  public static let ownWords: Set<String> = Set(adjectives + sizes + doings + phrases)
+    .union(English.functionWords).union(Korean.functionWords)
 
   private static let adjectives = [
     "cute", "beautiful", "nice", "pretty", "simple", "old", "new", "great", "lovely", "single", "real", "fresh",

@@ -38,4 +38,64 @@ public struct CaptionedPicture: Sendable, Equatable {
     let joined = keywords.joined(separator: ", ")
     return joined.isEmpty || captions.contains(joined) ? captions : captions + [joined]
   }
+
+  /// What is said of the picture in each script, that of the first caption first. Keywords go with the captions of their script,
+  /// and where there are none with the first one.
+  package var inEachScript: [(script: Script, picture: CaptionedPicture)] {
+    var parts: [(script: Script, captions: [String], keywords: [String])] = []
+    for caption in captions {
+      let script = Script(of: caption)
+      if let place = parts.firstIndex(where: { $0.script == script }) {
+        parts[place].captions.append(caption)
+      } else {
+        parts.append((script, [caption], []))
+      }
+    }
+    for keyword in keywords {
+      let script = Script(of: keyword)
+      parts[parts.firstIndex { $0.script == script } ?? 0].keywords.append(keyword)
+    }
+    return parts.map { script, captions, keywords in
+      let part = CaptionedPicture(
+        fileName: fileName, captions: captions, keywords: keywords, split: split, relation: relation)
+      return (script, part)
+    }
+  }
+}
+
+/// What a text is written in, as far as captions are told apart by it: a caption in Hangul is Korean.
+package enum Script: Sendable, CaseIterable {
+  /// All letters are Latin ones, by their Unicode blocks, or there are none.
+  case latin
+  /// Some letters are.
+  case hangul
+  case other
+
+  package init(of text: String) {
+    let scalars = text.unicodeScalars
+    if scalars.allSatisfy({ !$0.properties.isAlphabetic || $0.value < 0x250 }) {
+      self = .latin
+    } else {
+      // Jamo, the same for old encodings, and syllables.
+      let blocks: [ClosedRange<UInt32>] = [0x1100...0x11FF, 0x3131...0x318E, 0xAC00...0xD7A3]
+      self = scalars.contains { scalar in blocks.contains { $0.contains(scalar.value) } } ? .hangul : .other
+    }
+  }
+}
+
+/// The languages of captions.
+package enum CaptionLanguages {
+  /// - Parameters:
+  ///   - codes: such as "en", the primary one first.
+  ///   - known: those that there are.
+  /// - Throws: `PipelineError` of kind `.usage` where there is none, one that is not known, or one twice.
+  package static func check(_ codes: [String], known: [String]) throws(PipelineError) {
+    if let code = codes.first(where: { !known.contains($0) }) ?? (codes.isEmpty ? "" : nil) {
+      throw PipelineError(
+        .usage, "`languages` must be a list of \(known.joined(separator: ", ")) with commas between, not \"\(code)\"")
+    }
+    if let (_, code) = codes.enumerated().first(where: { codes[..<$0].contains($1) }) {
+      throw PipelineError(.usage, "`languages` has \"\(code)\" twice")
+    }
+  }
 }

@@ -83,6 +83,21 @@ public enum English {
     return String(word.dropLast())
   }
 
+  /// A text with the noun that it is about in the other number: the last word before a colon, a comma or a preposition.
+  static func withOtherNumber(_ text: String) -> String {
+    var words = text.split(separator: " ").map(String.init)
+    let last = nounPlace(in: words)
+    let place = words.prefix(last + 1).firstIndex { $0.hasSuffix(":") || $0.hasSuffix(",") } ?? last
+    guard words.indices.contains(place),
+      let noun = words[place].split(separator: ":").first?.split(separator: ",").first,
+      noun.allSatisfy(\.isLetter), noun.count > 2
+    else { return text }
+    let mark = words[place].dropFirst(noun.count)
+    let word = String(noun)
+    words[place] = (isPlural(word) ? singular(word) : plural(word)) + mark
+    return words.joined(separator: " ")
+  }
+
   private static let singularsInS: Set<String> = [
     "lens", "canvas", "christmas", "texas", "pancreas", "atlas", "rhinoceros",
   ]
@@ -106,12 +121,16 @@ public enum English {
   }()
 }
 
-/// What texts say: their content words as a set.
+/// What texts say: their content words as a set, Korean ones without their particles.
 public struct ContentWords: Sendable, Equatable {
   public let words: Set<String>
 
-  public init(of texts: [String]) { words = Set(texts.flatMap(English.contentWords)) }
+  public init(of texts: [String]) { words = Set(texts.flatMap(Self.words)) }
 
   /// Whether all content words of a text are among them; of a text without any, it is true.
-  public func contain(_ text: String) -> Bool { English.contentWords(in: text).allSatisfy(words.contains) }
+  public func contain(_ text: String) -> Bool { Self.words(in: text).allSatisfy(words.contains) }
+
+  private static func words(in text: String) -> [String] {
+    English.contentWords(in: text).map(Korean.withoutParticle).filter { !Korean.functionWords.contains($0) }
+  }
 }

@@ -7,10 +7,11 @@ struct SimplerPictures {
   /// A word that more pictures share is not looked up: it would cost its square.
   private static let mostSharers = 1000
 
-  init(_ entries: [CaptionedPicture], _ indices: [Int]) {
+  /// - Parameter texts: what is said of each picture, by its position in the data set's `entries`.
+  init(_ texts: [Int: [String]]) {
     var sharers: [String: [Int]] = [:]
-    for index in indices {
-      let own = ContentWords(of: entries[index].allCaptions)
+    for (index, texts) in texts {
+      let own = ContentWords(of: texts)
       content[index] = own
       for word in own.words { sharers[word, default: []].append(index) }
     }

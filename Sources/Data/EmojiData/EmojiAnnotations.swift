@@ -5,18 +5,20 @@ import Foundation
   import FoundationXML
 #endif
 
-/// The keywords of one of CLDR's annotation files.
+/// The names and keywords of one of CLDR's annotation files.
 /// https://unicode.org/reports/tr35/tr35-general.html#Annotations
 final class EmojiAnnotations: NSObject, XMLParserDelegate {
   /// By the emoji's code points, without presentation selectors.
+  private(set) var names: [[UInt32]: String] = [:]
+  /// Likewise.
   private(set) var keywords: [[UInt32]: [String]] = [:]
   /// Of the annotation that is being read, and what has been read of its words.
-  private var current: (key: [UInt32], words: String)?
+  private var current: (key: [UInt32], isName: Bool, words: String)?
   private var isWhole = false
   /// The first.
   private var failure: (line: Int, code: Int)?
 
-  /// Reads `<annotation cp="😀">face | grin</annotation>`, and passes over the names, which have `type="tts"`.
+  /// Reads keywords, `<annotation cp="😀">face | grin</annotation>`, and names, which have `type="tts"`.
   /// - Parameters:
   ///   - content: a file's.
   ///   - path: the file's, for messages.
@@ -37,8 +39,9 @@ final class EmojiAnnotations: NSObject, XMLParserDelegate {
     _ parser: XMLParser, didStartElement element: String, namespaceURI: String?, qualifiedName: String?,
     attributes: [String: String]
   ) {
-    guard element == "annotation", attributes["type"] == nil, let emoji = attributes["cp"] else { return }
-    current = (emoji.unicodeScalars.map(\.value).filter { $0 != 0xFE0F }, "")
+    let type = attributes["type"]
+    guard element == "annotation", type == nil || type == "tts", let emoji = attributes["cp"] else { return }
+    current = (emoji.unicodeScalars.map(\.value).filter { $0 != 0xFE0F }, type != nil, "")
   }
 
   func parserDidEndDocument(_ parser: XMLParser) { isWhole = true }
@@ -50,8 +53,12 @@ final class EmojiAnnotations: NSObject, XMLParserDelegate {
   func parser(_ parser: XMLParser, foundCharacters text: String) { current?.words += text }
 
   func parser(_ parser: XMLParser, didEndElement element: String, namespaceURI: String?, qualifiedName: String?) {
-    guard element == "annotation", let (key, words) = current else { return }
-    keywords[key] = words.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+    guard element == "annotation", let (key, isName, words) = current else { return }
+    if isName {
+      names[key] = words.trimmingCharacters(in: .whitespacesAndNewlines)
+    } else {
+      keywords[key] = words.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+    }
     current = nil
   }
 }

@@ -5,7 +5,7 @@ import Imaging
 
 /// The default data set: the system's color emoji with their Unicode names as captions.
 ///
-/// The split tests composition: of the captions that contain "skin tone", those whose FNV-1a 64 hash is 0 mod 20 are
+/// The split tests composition: of the English captions that contain "skin tone", those whose FNV-1a 64 hash is 0 mod 20 are
 /// `test` and those with 1 mod 20 `validation`; every other caption is `train`. So a held-out picture is a combination
 /// of a subject and a tone that training never shows, while it shows both parts.
 public enum EmojiDataSet {
@@ -14,10 +14,7 @@ public enum EmojiDataSet {
   /// Debian's `unicode-data`.
   public static let standardEmojiTest = URL(fileURLWithPath: "/usr/share/unicode/emoji/emoji-test.txt")
   /// Debian's `unicode-cldr-core`.
-  public static let standardAnnotations = [
-    URL(fileURLWithPath: "/usr/share/unicode/cldr/common/annotations/en.xml"),
-    URL(fileURLWithPath: "/usr/share/unicode/cldr/common/annotationsDerived/en.xml"),
-  ]
+  public static let standardCLDR = URL(fileURLWithPath: "/usr/share/unicode/cldr/common")
 
   /// What was prepared.
   public struct Summary: Sendable, Equatable, Codable {
@@ -33,31 +30,35 @@ public enum EmojiDataSet {
   }
 
   /// Draws every fully-qualified emoji and writes `folder` in the imagefolder form: PNGs of 136 × 136 over white and a
-  /// `metadata.jsonl` with `file_name`, `text` (the CLDR short name), `split` and `keywords`.
+  /// `metadata.jsonl` with `file_name`, `text` (the CLDR short name, or those in several languages), `split` and `keywords`.
   ///
   /// The folder appears whole at the end, by a rename; a kill before that leaves at most a hidden folder beside it.
   /// - Parameters:
   ///   - folder: made whole, or not at all.
   ///   - fontFile: a font with color bitmaps.
   ///   - emojiTest: Unicode's list of sequences.
-  ///   - annotations: CLDR annotation files for the keywords; those that are missing are reported and done without.
+  ///   - cldr: CLDR's folder `common`; where its annotations in English are missing, that is reported, and their keywords done
+  ///     without.
+  ///   - languages: of captions and keywords, by CLDR's codes. The first one that has a name for an emoji gives its primary caption,
+  ///     the others follow. An emoji that has no name in any of them is left out.
   ///   - keywords: whether `keywords` are written: CLDR's without the short name itself, for each emoji whose list of
   ///     keywords no other emoji has.
-  ///   - report: receives one line for each sequence that the font does not have, and for missing annotations.
+  ///   - report: receives one line for each sequence that the font does not have, for missing annotations, and for what has no name.
   ///   - additions: puts what else belongs to the data set into the folder before it appears.
-  /// - Throws: `PipelineError` of kind `.noInput` where the font or `emojiTest` is missing, `.badData` where a file is not
-  ///   what it should be, `.cannotCreate` where `folder` holds files already or cannot be created, and `.inputOutput`
+  /// - Throws: `PipelineError` of kind `.noInput` where the font, `emojiTest` or a `cldr` that is needed is missing, `.usage` for
+  ///   `languages` that it does not have, `.badData` where a file is not what it should be, `.cannotCreate` where `folder` holds files already or cannot be created, and `.inputOutput`
   ///   where writing fails.
   @discardableResult
   public static func prepare(
     to folder: URL, fontFile: URL = standardFont, emojiTest: URL = standardEmojiTest,
-    annotations: [URL] = standardAnnotations, keywords: Bool = true, report: (String) -> Void = { _ in },
+    cldr: URL = standardCLDR, languages: [String] = ["en"], keywords: Bool = true,
+    report: (String) -> Void = { _ in },
     additions: (URL) throws(PipelineError) -> Void = { _ in }
   ) throws(PipelineError) -> Summary {
     try require(fontFile, package: "fonts-noto-color-emoji")
     try require(emojiTest, package: "unicode-data")
-    let sequences = try sequences(in: emojiTest)
-    let keywords = keywords ? try readKeywords(from: annotations, report: report) : [:]
+    let languages = try EmojiLanguage.read(languages, in: cldr, readsKeywords: keywords, report: report)
+    let sequences = named(try sequences(in: emojiTest), in: languages, report: report)
     return try AtomicFolder.make(folder) { (partial) throws(PipelineError) in
       let isDrawn = try draw(sequences, fontFile: fontFile, into: partial)
       for (sequence, isDrawn) in zip(sequences, isDrawn) where !isDrawn {
@@ -67,7 +68,7 @@ public enum EmojiDataSet {
       guard !drawn.isEmpty else {
         throw PipelineError(.badData, "the font \(fontFile.path) has none of the emoji in \(emojiTest.path)")
       }
-      let summary = try writeMetadata(drawn, keywords: keywords, into: partial)
+      let summary = try writeMetadata(drawn, languages: languages, into: partial)
       try additions(partial)
       return summary
     }
@@ -128,19 +129,20 @@ public enum EmojiDataSet {
       codePoints: codePoints.compactMap { $0 }, caption: comment[2].trimmingCharacters(in: .whitespaces))
   }
 
-  private static func readKeywords(
-    from files: [URL], report: (String) -> Void
-  ) throws(PipelineError) -> [[UInt32]: [String]] {
-    var keywords: [[UInt32]: [String]] = [:]
-    for file in files {
-      guard FileManager.default.fileExists(atPath: file.path) else {
-        report("no keywords from \(file.path), which is missing (apt-get install unicode-cldr-core)")
-        continue
-      }
-      let content = try InputFile.contents(of: file, maximumByteCount: 256 << 20)
-      keywords.merge(try EmojiAnnotations(content, path: file.path).keywords) { $1 }
+  /// Those that have a name in one of the languages.
+  private static func named(
+    _ sequences: [Sequence], in languages: [EmojiLanguage], report: (String) -> Void
+  ) -> [Sequence] {
+    let named = sequences.filter { sequence in languages.contains { $0.name(of: sequence) != nil } }
+    for language in languages {
+      let count = named.count { language.name(of: $0) == nil }
+      if count > 0 { report("\(count) of \(named.count) emoji have no name in \(language.code)") }
     }
-    return keywords
+    if named.count < sequences.count {
+      let codes = languages.map(\.code).joined(separator: ", ")
+      report("left out \(sequences.count - named.count) of \(sequences.count) emoji, which have no name in \(codes)")
+    }
+    return named
   }
 
   // MARK: Drawing and writing
@@ -195,21 +197,18 @@ public enum EmojiDataSet {
   }
 
   private static func writeMetadata(
-    _ sequences: [Sequence], keywords: [[UInt32]: [String]], into folder: URL
+    _ sequences: [Sequence], languages: [EmojiLanguage], into folder: URL
   ) throws(PipelineError) -> Summary {
-    let allWords = sequences.map { sequence in
-      (keywords[sequence.annotationKey] ?? []).filter { $0 != sequence.caption }
-    }
-    let uses = Dictionary(allWords.map { ($0, 1) }, uniquingKeysWith: +)
+    let keywords = languages.map { $0.keywords(of: sequences) }
     var summary = Summary()
     var content = Data()
-    for (sequence, found) in zip(sequences, allWords) {
+    for (i, sequence) in sequences.enumerated() {
+      // Whatever the languages, the same pictures are held out.
       let split = split(ofCaption: sequence.caption)
-      // "flag" alone is what CLDR has for each of 258 flags: a caption that fits so many pictures teaches none.
-      let words = uses[found] == 1 ? found : []
-      content += try MetadataLine(
-        fileName: sequence.fileName, texts: [sequence.caption], split: split, keywords: words
-      ).encoded()
+      var texts: [String] = []
+      for case let name? in languages.map({ $0.name(of: sequence) }) where !texts.contains(name) { texts.append(name) }
+      let words = keywords.reduce(into: [String]()) { words, all in words += all[i].filter { !words.contains($0) } }
+      content += try MetadataLine(fileName: sequence.fileName, texts: texts, split: split, keywords: words).encoded()
       summary.pictures += 1
       switch split {
       case .train: summary.train += 1

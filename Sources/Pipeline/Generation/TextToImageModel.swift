@@ -187,13 +187,14 @@ public final class TextToImageModel {
     return captions.familiarity(of: caption, neutral: hasForms ? CaptionForms.ownWords : [])
   }
 
-  /// The words of a caption that no training caption contains, in singular or plural, each once, in their order.
+  /// The words of a caption that no training caption contains, in singular or plural or with a Korean particle, each once, in their order.
   public func unseenWords(in caption: String) -> [String] {
     guard let words = configuration.captionWords else { return [] }
     let known = Set(words.split(separator: " ").map(String.init))
     var named = Set<String>()
     return BytePairEncoding.words(in: caption).filter { word in
-      let isKnown = [word, English.singular(word), English.plural(word)].contains(where: known.contains)
+      let isKnown = [word, English.singular(word), English.plural(word), Korean.withoutParticle(word)].contains(
+        where: known.contains)
       return !isKnown && named.insert(word).inserted
     }
   }

@@ -82,12 +82,14 @@ final class RankerPictures: Sendable {
 
 /// What is said of each picture, to tell which of a batch are wrong answers to a caption.
 struct CaptionMeanings {
-  /// By position in the data set's `entries`: the content words of all captions and keywords, and of the name.
-  private let said, names: [Set<String>]
+  /// By position in the data set's `entries`: the content words of all captions and keywords.
+  private let said: [Set<String>]
+  /// Those of the name in each script.
+  private let names: [[Set<String>]]
 
   init(_ entries: [CaptionedPicture]) {
     said = entries.map { ContentWords(of: $0.allCaptions).words }
-    names = entries.map { ContentWords(of: [$0.captions[0]]).words }
+    names = entries.map { $0.inEachScript.map { ContentWords(of: [$0.picture.captions[0]]).words } }
   }
 
   /// Row-major [B, B]: whether picture j is a wrong answer for caption i. It is none where it is the same picture, be it
@@ -101,11 +103,10 @@ struct CaptionMeanings {
     let sums = pixels.map { $0.reduce(0) { $0 &+ Int($1) } }
     return (0..<B).flatMap { i in
       let caption = ContentWords(of: [batch.captions[i]]).words.subtracting(CaptionForms.ownWords)
-      let name = names[batch.indices[i]]
-      let saysName = name.isSubset(of: caption)
+      let name = names[batch.indices[i]].first { $0.isSubset(of: caption) }
       return (0..<B).map { j in
         let other = batch.indices[j]
-        if !caption.isEmpty && caption.isSubset(of: said[other]) && (!saysName || names[other] == name) {
+        if !caption.isEmpty && caption.isSubset(of: said[other]) && (name.map(names[other].contains) ?? true) {
           return false
         }
         return sums[i] != sums[j] || pixels[i] != pixels[j]
