@@ -97,7 +97,7 @@ struct WordingTests {
 
   @Test(arguments: [
     "부엉이": "마리", "작은 새": "마리", "찻주전자": "개", "장미": "송이", "야자나무": "그루", "나무": "그루", "좀비": "명", "경주용 자동차": "대",
-    "파란 책": "권",
+    "파란 책": "권", "배": "개",
   ])
   func counters(_ name: String, _ counter: String) throws {
     let captions = try captions("counted", name, count: 3, language: "ko")

@@ -36,6 +36,8 @@ import Testing
         "빨간 사과.",
         "빨간 사과 그림", "빨간 사과의 사진", "빨간 사과 그려 줘", "빨간 사과를 그려 줘", "과일",
       ]))
+    #expect(said.contains("빨간 과일 그림") && said.contains { $0.hasPrefix("과일 빨간") })
+    #expect(!said.contains { $0.contains("빨간의") || $0.contains("빨간을") })
     for text in said where Script(of: text) == .hangul {
       #expect(!text.contains { ("a"..."z").contains($0) }, "\(text)")
     }

@@ -208,7 +208,11 @@ public struct CaptionForms: Sendable {
     let name = text.lowercased()
     if names.contains(name) && !subject.names.contains(name) { text = subject.cores[0] }
     if subject.isLatin { text = withBeginning(text, using: &random) }
-    if subject.script == .hangul && kinds.contains(.phrases) { text = Korean.withPhrase(text, using: &random) }
+    if subject.script == .hangul && kinds.contains(.phrases) {
+      // Several keywords may end in no noun.
+      let isName = subject.cores.contains(text) || !text.contains(" ")
+      text = Korean.withPhrase(text, takesParticle: isName, using: &random)
+    }
     if kinds.contains(.punctuation) {
       let share = random.uniform()
       if share < 0.15 { text += "." } else if share < 0.22 { text += "!" }

@@ -81,13 +81,13 @@ package enum Korean {
   private static let pictures = ["그림", "사진", "이미지", "이모지", "아이콘", "일러스트"]
 
   /// Mostly the text itself; else "곰 그림", "곰의 사진", "곰 그려 줘" or "곰을 그려 줘".
-  static func withPhrase(_ text: String, using random: inout Philox) -> String {
+  static func withPhrase(_ text: String, takesParticle: Bool, using random: inout Philox) -> String {
     let share = random.uniform()
     guard share < 0.22 else { return text }
-    if share < 0.02 { return with(.accusative, text) + " 그려 줘" }
+    if share < 0.02 && takesParticle { return with(.accusative, text) + " 그려 줘" }
     if share < 0.05 { return "\(text) 그려 줘" }
     // 그림 is what people write most.
     let picture = random.uniform() < 0.4 ? pictures[0] : pictures[random.index(below: pictures.count)]
-    return "\(text)\(share < 0.1 ? "의" : "") \(picture)"
+    return "\(text)\(share < 0.1 && takesParticle ? "의" : "") \(picture)"
   }
 }
