@@ -15,7 +15,7 @@ import Testing
         for x in 0..<40 {
           let isThing = abs(2 * x - 39) < 30 && abs(2 * y - 39) < 30
           let color: [UInt8] =
-            isThing ? [x / 3 % 2 == 0 ? 220 : 40, UInt8(60 * number), 90] : [UInt8(6 * x), UInt8(6 * y), 99]
+            isThing ? [x / 3 % 2 == 0 ? 220 : 40, UInt8(60 * number % 250), 90] : [UInt8(6 * x), UInt8(6 * y), 99]
           if isThing || !isPlain {
             picture.pixels.replaceSubrange((3 * (40 * y + x))..<(3 * (40 * y + x) + 3), with: color)
           }
