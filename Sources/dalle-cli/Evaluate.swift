@@ -69,7 +69,10 @@ struct Evaluate: ParsableCommand {
         throw PipelineError(.usage, "--candidates must be 1 to 10000, not \(candidates)")
       }
     }
-    let options = GenerationOptions(seed: seed, sampling: try sampling.options())
+    let promptOptions = try sampling.generationOptions(seed: seed)
+    // Captions of the data are measured as they stand.
+    var options = promptOptions
+    options.replacesUnseenNouns = false
     guard !card || options.sampling == SamplingOptions() else {
       throw PipelineError(.usage, "--card is for what the default settings of drawing give")
     }
@@ -115,7 +118,7 @@ struct Evaluate: ParsableCommand {
       ? try evaluator.evaluateForms(options: options, captionLimit: captions == 0 ? nil : captions, progress: report)
       : nil
     let answers = try everyday.flatMap { prompts throws(PipelineError) in
-      try evaluator.evaluate(prompts, candidates: candidates, options: options, progress: report)
+      try evaluator.evaluate(prompts, candidates: candidates, options: promptOptions, progress: report)
     }
     let wording = Wording(forms: forms, prompts: answers)
     if !json { try print(wording) }
@@ -125,7 +128,7 @@ struct Evaluate: ParsableCommand {
     }
     if let sheet {
       let drawn = try evaluator.draw(
-        prompts.isEmpty ? Self.standardPrompts : prompts, count: Self.drawingsOfAPrompt, options: options
+        prompts.isEmpty ? Self.standardPrompts : prompts, count: Self.drawingsOfAPrompt, options: promptOptions
       ) { Console.progress(String(format: "drawing other captions %3.0f%%", 100 * $0)) }
       try EvaluationPage(
         checkpoint: folder.lastPathComponent, data: evaluator.dataSet.url.lastPathComponent, options: options,

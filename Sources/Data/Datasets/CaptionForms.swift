@@ -1,5 +1,6 @@
 import Basics
 import Foundation
+import Lexicon
 import TextTokenizer
 
 /// Captions as people write them: what a data set says of a picture, said in other words.
@@ -26,6 +27,8 @@ public struct CaptionForms: Sendable {
     case keywords
     /// "a cute dog in the garden": what the picture does not show and people write all the same.
     case asides
+    /// "sofa" for a couch and "rodent" for a hamster, by WordNet; nothing where there is none.
+    case synonyms
   }
 
   public let kinds: Set<Kind>
@@ -38,6 +41,7 @@ public struct CaptionForms: Sendable {
   /// What an aside speaks of: names of one or two words. None, and no sizes, where there are pictures that show such things.
   private let places: [String]
   private let adjectives: [String]
+  private let synonyms: CaptionSynonyms?
 
   /// What can be said of a picture.
   private struct Subject {
@@ -71,7 +75,10 @@ public struct CaptionForms: Sendable {
   ///   - entries: a data set's.
   ///   - indices: those whose captions may be used, the training split's.
   ///   - kinds: what may change.
-  public init(of entries: [CaptionedPicture], indices: [Int], kinds: Set<Kind> = Set(Kind.allCases)) {
+  ///   - wordNet: where synonyms come from; without it, there are none.
+  public init(
+    of entries: [CaptionedPicture], indices: [Int], kinds: Set<Kind> = Set(Kind.allCases), wordNet: WordNet? = nil
+  ) {
     self.kinds = kinds
     // A letter can be a name ("A button"): an article is one where the data set is written with articles.
     let named = indices.filter { entries[$0].relation == nil }
@@ -115,12 +122,20 @@ public struct CaptionForms: Sendable {
       : named.compactMap { subjects[$0]?.cores[0].lowercased() }
         .filter { $0.split(separator: " ").count <= 2 && !$0.contains(":") && Self.isLatin($0) }
     adjectives = showsWhatAsidesSay ? Self.adjectives : Self.adjectives + Self.sizes
+    synonyms = wordNet.flatMap { wordNet in
+      guard kinds.contains(.synonyms) else { return nil }
+      let things = named.compactMap { index in
+        subjects[index].flatMap { $0.isLatin ? (index, $0.cores[0]) : nil }
+      }
+      return CaptionSynonyms(
+        for: Dictionary(uniqueKeysWithValues: things), of: entries, taken: names, from: wordNet)
+    }
   }
 
   // MARK: What a picture is called
 
   /// A caption without the article and the full stop that some data sets write everywhere.
-  private static func core(_ caption: String, dropsArticle: Bool) -> String {
+  package static func core(_ caption: String, dropsArticle: Bool) -> String {
     var text = Substring(caption)
     while let last = text.last, last == "." || last.isWhitespace { text.removeLast() }
     if dropsArticle, let article = articles.first(where: text.lowercased().hasPrefix) {
@@ -162,6 +177,7 @@ public struct CaptionForms: Sendable {
   public func caption(of index: Int, using random: inout Philox) -> String {
     guard let subject = subjects[index] else { preconditionFailure("no forms were made for picture \(index)") }
     var text = named(subject, using: &random)
+    if text == subject.cores[0], let other = synonyms?.name(of: index, using: &random) { text = other }
     if subject.isLatin && !subject.isComposed {
       if kinds.contains(.number) && random.uniform() < 0.06 { text = Self.withOtherNumber(text) }
       if kinds.contains(.asides) { text = withAside(text, using: &random) }
@@ -176,6 +192,9 @@ public struct CaptionForms: Sendable {
     }
     return text
   }
+
+  /// All that pictures are called besides what the data set says.
+  package var otherNames: [String] { synonyms?.all ?? [] }
 
   /// The pictures of an epoch: those that the forms were made for, the ones twice of which no other picture says a part. What
   /// such a picture is called stands nowhere else, while "dog: brown" is learnt from "dog" and "cat: brown", too.
