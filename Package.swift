@@ -61,8 +61,9 @@ let package = Package(
     .target(
       name: "TextTokenizer", dependencies: ["Basics", .product(name: "HeapModule", package: "swift-collections")],
       path: "Sources/Data/TextTokenizer"),
+    .target(name: "Lexicon", dependencies: ["Basics"], path: "Sources/Data/Lexicon"),
     .target(
-      name: "Datasets", dependencies: ["ArrayFiles", "Basics", "Imaging", "TextTokenizer"],
+      name: "Datasets", dependencies: ["ArrayFiles", "Basics", "Imaging", "Lexicon", "TextTokenizer"],
       path: "Sources/Data/Datasets"),
     .target(
       name: "Compositions", dependencies: ["Basics", "Datasets", "Imaging"],
@@ -89,13 +90,13 @@ let package = Package(
     .target(
       name: "Checkpoints",
       dependencies: [
-        "ArrayFiles", "Basics", "Datasets", "ImageTokenizers", "Imaging", "NN", "Optimization", "Priors", "Rankers",
-        "TensorCore", "TextTokenizer",
+        "ArrayFiles", "Basics", "Datasets", "ImageTokenizers", "Imaging", "Lexicon", "NN", "Optimization", "Priors",
+        "Rankers", "TensorCore", "TextTokenizer",
       ], path: "Sources/Pipeline/Checkpoints"),
     .target(
       name: "Generation",
       dependencies: [
-        "Basics", "Checkpoints", "Datasets", "ImageTokenizers", "Imaging", "Priors", "Rankers", "TensorCore",
+        "Basics", "Checkpoints", "Datasets", "ImageTokenizers", "Imaging", "Lexicon", "Priors", "Rankers", "TensorCore",
         "TextTokenizer",
       ], path: "Sources/Pipeline/Generation"),
     .target(
@@ -112,7 +113,8 @@ let package = Package(
       name: "Training",
       dependencies: [
         "ArrayFiles", "Basics", "Checkpoints", "Compositions", "Datasets", "Evaluation", "Generation",
-        "ImageTokenizers", "Imaging", "NN", "Optimization", "Priors", "Rankers", "TensorCore", "TextTokenizer",
+        "ImageTokenizers", "Imaging", "Lexicon", "NN", "Optimization", "Priors", "Rankers", "TensorCore",
+        "TextTokenizer",
       ], path: "Sources/Pipeline/Training"),
     .target(
       name: "Ladder",
@@ -132,16 +134,14 @@ let package = Package(
       name: "DALLE",
       dependencies: [
         "Basics", "Checkpoints", "Compositions", "Datasets", "EmojiData", "Evaluation", "Generation",
-        "ImageTokenizers", "Imaging", "Ladder", "LadderReport", "LatentModels", "LinearAlgebra", "NN", "Optimization",
-        "Priors", "Rankers",
-        "TensorCore",
-        "TextTokenizer", "Training",
+        "ImageTokenizers", "Imaging", "Ladder", "LadderReport", "LatentModels", "Lexicon", "LinearAlgebra", "NN",
+        "Optimization", "Priors", "Rankers", "TensorCore", "TextTokenizer", "Training",
       ]),
     .target(name: "CommandSupport", dependencies: ["Basics"]),
     .executableTarget(
       name: "dalle-cli",
       dependencies: [
-        "ArrayFiles", "CommandSupport", "DALLE", "ImageTokenizers", "LatentModels", "LinearAlgebra", "NN",
+        "ArrayFiles", "CommandSupport", "DALLE", "ImageTokenizers", "LatentModels", "Lexicon", "LinearAlgebra", "NN",
         "Optimization", "Priors", "TextTokenizer", "Training",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
@@ -169,7 +169,8 @@ let package = Package(
       dependencies: ["ArrayFiles", "Basics", "CArchive", "LinearAlgebra", "NN", "TensorCore", "TestSupport"]),
     .testTarget(name: "ImagingTests", dependencies: ["Basics", "Imaging", "TestSupport"]),
     .testTarget(name: "TextTokenizerTests", dependencies: ["Basics", "TestSupport", "TextTokenizer"]),
-    .testTarget(name: "DatasetsTests", dependencies: ["Basics", "Datasets", "Imaging", "TestSupport"]),
+    .testTarget(name: "LexiconTests", dependencies: ["Basics", "Lexicon", "TestSupport"]),
+    .testTarget(name: "DatasetsTests", dependencies: ["Basics", "Datasets", "Imaging", "Lexicon", "TestSupport"]),
     .testTarget(
       name: "CompositionsTests", dependencies: ["Basics", "Compositions", "Datasets", "Imaging", "TestSupport"]),
     .testTarget(name: "EmojiDataTests", dependencies: ["Basics", "Datasets", "EmojiData", "Imaging", "TestSupport"]),
@@ -188,8 +189,8 @@ let package = Package(
     .testTarget(
       name: "CheckpointsTests",
       dependencies: [
-        "Basics", "Checkpoints", "Datasets", "Generation", "NN", "Optimization", "PipelineTestSupport", "Priors",
-        "TestSupport",
+        "Basics", "Checkpoints", "Datasets", "Generation", "Lexicon", "NN", "Optimization", "PipelineTestSupport",
+        "Priors", "TestSupport",
       ]),
     .testTarget(
       name: "GenerationTests",
@@ -208,7 +209,7 @@ let package = Package(
     .testTarget(
       name: "TrainingTests",
       dependencies: [
-        "ArrayFiles", "Basics", "Checkpoints", "Datasets", "Generation", "ImageTokenizers", "Imaging", "NN",
+        "ArrayFiles", "Basics", "Checkpoints", "Datasets", "Generation", "ImageTokenizers", "Imaging", "Lexicon", "NN",
         "Optimization", "PipelineTestSupport", "Priors", "TensorCore", "TestSupport", "TextTokenizer", "Training",
       ]),
     .testTarget(

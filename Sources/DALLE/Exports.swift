@@ -11,6 +11,7 @@
 @_exported import Ladder
 @_exported import LadderReport
 @_exported import LatentModels
+@_exported import Lexicon
 @_exported import LinearAlgebra
 @_exported import NN
 @_exported import Optimization

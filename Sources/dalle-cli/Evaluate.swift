@@ -84,7 +84,10 @@ struct Evaluate: ParsableCommand {
         throw PipelineError(.usage, "--compositions must be 1 to 10000, not \(compositions)")
       }
     }
-    let options = GenerationOptions(seed: seed, sampling: try sampling.options())
+    let promptOptions = try sampling.generationOptions(seed: seed)
+    // Captions of the data are measured as they stand.
+    var options = promptOptions
+    options.replacesUnseenNouns = false
     guard !card || options.sampling == SamplingOptions() else {
       throw PipelineError(.usage, "--card is for what the default settings of drawing give")
     }
@@ -130,7 +133,7 @@ struct Evaluate: ParsableCommand {
       ? try evaluator.evaluateForms(options: options, captionLimit: captions == 0 ? nil : captions, progress: report)
       : nil
     let answers = try everyday.flatMap { prompts throws(PipelineError) in
-      try evaluator.evaluate(prompts, candidates: candidates, options: options, progress: report)
+      try evaluator.evaluate(prompts, candidates: candidates, options: promptOptions, progress: report)
     }
     let composed = try compositions.flatMap { count throws(PipelineError) in
       try evaluator.evaluate(
@@ -144,7 +147,7 @@ struct Evaluate: ParsableCommand {
     }
     if let sheet {
       let drawn = try evaluator.draw(
-        prompts.isEmpty ? Self.standardPrompts : prompts, count: Self.drawingsOfAPrompt, options: options
+        prompts.isEmpty ? Self.standardPrompts : prompts, count: Self.drawingsOfAPrompt, options: promptOptions
       ) { Console.progress(String(format: "drawing other captions %3.0f%%", 100 * $0)) }
       try EvaluationPage(
         checkpoint: folder.lastPathComponent, data: evaluator.dataSet.url.lastPathComponent, options: options,

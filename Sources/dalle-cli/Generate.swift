@@ -34,7 +34,10 @@ struct Generate: ParsableCommand {
     var seed: UInt64
     var count: Int
     var checkpoint: String
+    /// Of the captions as they were typed.
     var unseenWords: [String]
+    /// For each caption the nouns that are drawn as near ones.
+    var replacements: [[NounReplacement]]
     /// For each caption that no training caption is like the nearest ones.
     var nearestCaptions: [[String]]
     var sampling: SamplingOptions
@@ -55,7 +58,7 @@ struct Generate: ParsableCommand {
   }
 
   func run() throws {
-    var options = GenerationOptions(seed: seed, sampling: try sampling.options())
+    var options = try sampling.generationOptions(seed: seed)
     guard (1...10_000).contains(count) else { throw PipelineError(.usage, "--count must be 1 to 10000, not \(count)") }
     if let candidates {
       guard (count...10_000).contains(candidates) else {
@@ -80,11 +83,13 @@ struct Generate: ParsableCommand {
       Console.note("the first \(keptRows) of \(model.prior.gridSide) rows of tokens are those of \(file)")
     }
     var unseen: [String] = []
-    var nearest: [[String]] = []
+    var (nearest, replacements): ([[String]], [[NounReplacement]]) = ([], [])
     for caption in captions {
-      let known = try note(caption, model)
-      unseen += known.unseenWords.filter { !unseen.contains($0) }
-      nearest.append(known.nearestCaptions)
+      unseen += model.unseenWords(in: caption).filter { !unseen.contains($0) }
+      let prompt = options.replacesUnseenNouns ? try model.replacingUnseenNouns(in: caption) : nil
+      for replacement in prompt?.replacements ?? [] { Console.note("\(replacement)") }
+      replacements.append(prompt?.replacements ?? [])
+      nearest.append(try note(prompt?.text ?? caption, model))
     }
     let (pictures, ranked) = try draw(model, options)
     let files = try write(pictures, numbers: ranked?.map(\.number), options, keptRows: keptRows, folder, to: target)
@@ -92,9 +97,9 @@ struct Generate: ParsableCommand {
       return try Console.json(
         Report(
           files: files, captions: captions, seed: seed, count: count, checkpoint: folder.relativePath,
-          unseenWords: unseen, nearestCaptions: nearest, sampling: options.sampling, image: image.file,
-          keptRows: keptRows,
-          candidates: candidates, scores: ranked.map { perCaption($0.map(\.score)) },
+          unseenWords: unseen, replacements: replacements, nearestCaptions: nearest, sampling: options.sampling,
+          image: image.file, keptRows: keptRows, candidates: candidates,
+          scores: ranked.map { perCaption($0.map(\.score)) },
           numbers: ranked.map { perCaption($0.map(\.number)) }))
     }
     for file in files { try Console.result(file) }
@@ -124,12 +129,9 @@ struct Generate: ParsableCommand {
   }
 
   /// Says what the model cannot know of a caption.
-  /// - Returns: the words that it has never seen, and where no training caption is like this one, the nearest.
-  private func note(
-    _ caption: String, _ model: TextToImageModel
-  ) throws(PipelineError) -> (unseenWords: [String], nearestCaptions: [String]) {
-    let unseen = model.unseenWords(in: caption)
-    for word in unseen { Console.note("\"\(word)\" never occurs in the training captions") }
+  /// - Returns: the nearest training captions where none is like this one.
+  private func note(_ caption: String, _ model: TextToImageModel) throws(PipelineError) -> [String] {
+    for word in model.unseenWords(in: caption) { Console.note("\"\(word)\" never occurs in the training captions") }
     var nearest: [String] = []
     if let familiarity = try model.familiarity(of: caption), !familiarity.isFamiliar {
       nearest = familiarity.nearest
@@ -144,7 +146,7 @@ struct Generate: ParsableCommand {
     if tokens.used < tokens.ids.count {
       Console.note("the prompt has \(tokens.ids.count) tokens; the model sees the first \(tokens.used)")
     }
-    return (unseen, nearest)
+    return nearest
   }
 
   /// - Parameter numbers: which pictures of the seed they are; the first ones in their order where nil.

@@ -5,6 +5,7 @@ import CommandSupport
 import Datasets
 import EmojiData
 import Foundation
+import Generation
 import Imaging
 import NN
 import Optimization
@@ -198,8 +199,13 @@ struct DrawingOptions: ParsableArguments {
       than a tenth as likely as the likeliest one are never drawn.
       """)
   var guidance = SamplingOptions().guidance
+  @Flag(help: "Give the model prompts as they are typed, with nouns that it has never seen.") var literal = false
 
-  func options() throws(PipelineError) -> SamplingOptions {
+  func generationOptions(seed: UInt64) throws(PipelineError) -> GenerationOptions {
+    GenerationOptions(seed: seed, sampling: try samplingOptions(), replacesUnseenNouns: !literal)
+  }
+
+  private func samplingOptions() throws(PipelineError) -> SamplingOptions {
     var options = SamplingOptions()
     (options.temperature, options.topK, options.topP, options.guidance) = (temperature, topK, topP, guidance)
     try options.validate()

@@ -3,6 +3,7 @@ import Basics
 import Checkpoints
 import CommandSupport
 import Foundation
+import Lexicon
 import TextTokenizer
 
 struct TrainVocabulary: ParsableCommand {
@@ -60,7 +61,9 @@ struct TrainVocabulary: ParsableCommand {
   private func captionsOfData() throws -> [String] {
     // Captions are all that is needed; the pictures are read as small as possible.
     let dataSet = try data.open(pictureSize: 1)
-    return dataSet.trainingTexts(dataSet.forms(try forms.kinds()))
+    let kinds = try forms.kinds()
+    let wordNet = kinds.contains(.synonyms) && WordNet.isInstalled() ? try WordNet() : nil
+    return dataSet.trainingTexts(dataSet.forms(kinds, wordNet: wordNet))
   }
 
   private static func lines(of path: String) throws -> [String] {

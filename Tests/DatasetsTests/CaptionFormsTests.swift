@@ -1,6 +1,9 @@
 import Basics
-import Datasets
+import Lexicon
+import TestSupport
 import Testing
+
+@testable import Datasets
 
 @Suite struct CaptionFormsTests {
   private static let entries = [
@@ -89,6 +92,51 @@ import Testing
     let captions = Self.captions(2)
     let whole = captions.count { $0.contains("hot beverage") }
     #expect((captions.count / 2..<captions.count * 9 / 10).contains(whole))
+  }
+
+  // MARK: Synonyms
+
+  private static let things = [
+    entry("polar bear", ["white"]), entry("bear", ["animal"]), entry("turtle", ["tortoise"]), entry("idea"),
+    CaptionedPicture(fileName: "x", captions: ["a mitten made of ice"], split: .train, relation: "made-of"),
+  ]
+
+  private static func captions(_ index: Int, _ kinds: Set<CaptionForms.Kind>, _ wordNet: WordNet?) -> [String] {
+    let forms = CaptionForms(of: things, indices: Array(things.indices), kinds: kinds, wordNet: wordNet)
+    var random = Philox(seed: 5, stream: 1)
+    return (0..<4000).map { _ in forms.caption(of: index, using: &random) }
+  }
+
+  /// "bear" is the name of another picture and "animal" a keyword of it.
+  @Test func synonymsAndWhatAThingIsAKindOf() throws {
+    let wordNet = try withTemporaryFolder { folder in
+      try WordNetFiles.animals.write(to: folder)
+      return try WordNet(contentsOf: folder)
+    }
+    let bears = Self.captions(0, [.synonyms], wordNet)
+    #expect(Set(bears) == ["polar bear", "ice bear", "organism"])
+    #expect((320..<480).contains(bears.count { $0 == "ice bear" }))
+    #expect((170..<310).contains(bears.count { $0 == "organism" }))
+    // The reptile and not the garment, no noun that can be seen, and no thing by itself.
+    #expect(Set(Self.captions(2, [.synonyms], wordNet)) == ["turtle", "reptile", "organism"])
+    #expect(Set(Self.captions(3, [.synonyms], wordNet)) == ["idea"])
+    #expect(Set(Self.captions(4, [.synonyms], wordNet)) == ["mitten made of ice"])
+    let others = CaptionForms(of: Self.things, indices: [0, 1], kinds: [.synonyms], wordNet: wordNet).otherNames
+    #expect(others == ["ice bear", "organism", "animal", "organism", "thing"])
+  }
+
+  @Test func withoutWordNetAndWithoutTheKindCaptionsAreAsBefore() throws {
+    let wordNet = try withTemporaryFolder { folder in
+      try WordNetFiles.animals.write(to: folder)
+      return try WordNet(contentsOf: folder)
+    }
+    let all = Set(CaptionForms.Kind.allCases)
+    for index in Self.things.indices {
+      let before = Self.captions(index, all.subtracting([.synonyms]), nil)
+      #expect(Self.captions(index, all, nil) == before)
+      #expect(Self.captions(index, all.subtracting([.synonyms]), wordNet) == before)
+      #expect((Self.captions(index, all, wordNet) == before) == (index > 2))
+    }
   }
 
   /// What is the name of another picture stands for that one, alone and put together.

@@ -44,6 +44,18 @@ extension TemporaryFolder {
     try Data(lines.joined(separator: "\n").utf8).write(to: file)
   }
 
+  /// Has its pictures called by some names in turn.
+  public func writeNames(_ names: [String]) throws {
+    let file = data.appendingPathComponent("metadata.jsonl")
+    let lines = try String(contentsOf: file, encoding: .utf8).split(separator: "\n").enumerated().map { i, line in
+      line.replacing(#/"text": \[[^\]]*\]/#, with: "\"text\": \"\(names[i % names.count])\"")
+    }
+    try Data(lines.joined(separator: "\n").utf8).write(to: file)
+  }
+
+  /// Where tests put the WordNet that runs find; there is none unless they do.
+  public var wordNet: URL { url.appendingPathComponent("wordnet") }
+
   public func dataSet(pictureSize: Int = 16) throws -> PictureDataSet {
     try PictureDataSet(contentsOf: data, pictureSize: pictureSize)
   }
@@ -111,7 +123,7 @@ public enum Tiny {
   ) throws -> TrainingResources {
     TrainingResources(
       checkpoint: folder.checkpoint, dataSet: try folder.dataSet(), threads: threads, precision: precision,
-      observer: observer)
+      observer: observer, wordNetFolder: folder.wordNet)
   }
 
   public static func trainTokenizer(

@@ -1,5 +1,6 @@
 import Basics
 import Foundation
+import Lexicon
 import TextTokenizer
 
 /// Captions as people write them: what a data set says of a picture, said in other words.
@@ -28,6 +29,8 @@ public struct CaptionForms: Sendable {
     case keywords
     /// "a cute dog in the garden": what the picture does not show and people write all the same.
     case asides
+    /// "sofa" for a couch and "rodent" for a hamster, by WordNet; nothing where there is none.
+    case synonyms
   }
 
   public let kinds: Set<Kind>
@@ -44,6 +47,7 @@ public struct CaptionForms: Sendable {
   /// What an aside speaks of: names of one or two words. None, and no sizes, where there are pictures that show such things.
   private let places: [String]
   private let adjectives: [String]
+  private let synonyms: CaptionSynonyms?
 
   /// What can be said of a picture in one script.
   struct Subject {
@@ -80,7 +84,10 @@ public struct CaptionForms: Sendable {
   ///   - entries: a data set's.
   ///   - indices: those whose captions may be used, the training split's.
   ///   - kinds: what may change.
-  public init(of entries: [CaptionedPicture], indices: [Int], kinds: Set<Kind> = Set(Kind.allCases)) {
+  ///   - wordNet: where synonyms come from; without it, there are none.
+  public init(
+    of entries: [CaptionedPicture], indices: [Int], kinds: Set<Kind> = Set(Kind.allCases), wordNet: WordNet? = nil
+  ) {
     self.kinds = kinds
     // A letter can be a name ("A button"): an article is one where the data set is written with articles.
     let named = indices.filter { entries[$0].relation == nil }
@@ -125,6 +132,14 @@ public struct CaptionForms: Sendable {
       : named.compactMap { subjects[$0].first(where: \.isLatin)?.cores[0].lowercased() }
         .filter { $0.split(separator: " ").count <= 2 && !$0.contains(":") }
     adjectives = showsWhatAsidesSay ? Self.adjectives : Self.adjectives + Self.sizes
+    synonyms = wordNet.flatMap { wordNet in
+      guard kinds.contains(.synonyms) else { return nil }
+      let things = named.compactMap { index in
+        subjects[index].first(where: \.isLatin).map { (index, $0.cores[0]) }
+      }
+      return CaptionSynonyms(
+        for: Dictionary(uniqueKeysWithValues: things), of: entries, taken: names, from: wordNet)
+    }
   }
 
   // MARK: What a picture is called
@@ -143,7 +158,7 @@ public struct CaptionForms: Sendable {
   }
 
   /// A caption without the article and the full stop that some data sets write everywhere.
-  private static func core(_ caption: String, dropsArticle: Bool) -> String {
+  package static func core(_ caption: String, dropsArticle: Bool) -> String {
     var text = Substring(caption)
     while let last = text.last, last == "." || last.isWhitespace { text.removeLast() }
     if dropsArticle, let article = articles.first(where: text.lowercased().hasPrefix) {
@@ -180,7 +195,7 @@ public struct CaptionForms: Sendable {
   public func caption(of index: Int, using random: inout Philox) -> String {
     let all = subjects[index]
     precondition(!all.isEmpty, "no forms were made for picture \(index)")
-    return caption(of: all, using: &random)
+    return caption(of: all, at: index, using: &random)
   }
 
   /// A caption of a composition that is made for a batch, and is no picture of the data set.
@@ -188,16 +203,19 @@ public struct CaptionForms: Sendable {
   public func caption(composed captions: [String], using random: inout Philox) -> String {
     // What the file is called and how it is composed plays no part.
     let entry = CaptionedPicture(fileName: "", captions: captions, split: .train, relation: "")
-    return caption(of: Self.subjects(of: entry, dropsArticle: true), using: &random)
+    return caption(of: Self.subjects(of: entry, dropsArticle: true), at: nil, using: &random)
   }
 
-  /// - Parameter all: what can be said of one picture, a script each.
-  private func caption(of all: [Subject], using random: inout Philox) -> String {
+  /// - Parameters:
+  ///   - all: what can be said of one picture, a script each.
+  ///   - index: its position in the data set's `entries`; nil where it is not of the data set.
+  private func caption(of all: [Subject], at index: Int?, using random: inout Philox) -> String {
     var subject = all[0]
     if all.count > 1 && random.uniform() >= Self.firstScriptShare {
       subject = all[1 + random.index(below: all.count - 1)]
     }
     var text = named(subject, using: &random)
+    if text == subject.cores[0], let index, let other = synonyms?.name(of: index, using: &random) { text = other }
     // Korean keywords may be all that is Korean.
     if Script(of: text) == .hangul { subject.script = .hangul }
     if subject.isLatin && !subject.isComposed {
@@ -219,6 +237,9 @@ public struct CaptionForms: Sendable {
     }
     return text
   }
+
+  /// All that pictures are called besides what the data set says.
+  package var otherNames: [String] { synonyms?.all ?? [] }
 
   /// The pictures of an epoch: those that the forms were made for, the ones twice of which no other picture says a part. What
   /// such a picture is called stands nowhere else, while "dog: brown" is learnt from "dog" and "cat: brown", too.

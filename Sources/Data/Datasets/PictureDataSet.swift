@@ -1,6 +1,7 @@
 import Basics
 import Foundation
 import Imaging
+import Lexicon
 import Synchronization
 
 /// A folder of captioned pictures.
@@ -126,8 +127,12 @@ public final class PictureDataSet: Sendable {
   package func uncomposed(_ indices: [Int]) -> [Int] { indices.filter { entries[$0].relation == nil } }
 
   /// The forms in which the captions of the train split are read; nil where there are no kinds.
-  public func forms(_ kinds: [CaptionForms.Kind]) -> CaptionForms? {
-    kinds.isEmpty ? nil : CaptionForms(of: entries, indices: indices(of: .train), kinds: Set(kinds))
+  /// - Parameters:
+  ///   - kinds: what may change.
+  ///   - wordNet: where synonyms come from; without it, there are none.
+  public func forms(_ kinds: [CaptionForms.Kind], wordNet: WordNet? = nil) -> CaptionForms? {
+    kinds.isEmpty
+      ? nil : CaptionForms(of: entries, indices: indices(of: .train), kinds: Set(kinds), wordNet: wordNet)
   }
 
   /// The texts of the train split that a vocabulary is learnt from and text lengths are judged by: all captions, and with

@@ -19,6 +19,9 @@ public struct Checkpoint: Sendable {
   public var vocabularyFile: URL { url.appendingPathComponent("vocabulary.json") }
   /// What the prior's training captions say; see `TextToImageModel.familiarity(of:)`.
   public var captionsFile: URL { url.appendingPathComponent("captions.txt") }
+  /// For nouns that the captions do not have the nearest ones that they have; see
+  /// `TextToImageModel.replacingUnseenNouns(in:)`. Not there where the prior was trained without WordNet.
+  public var nounsFile: URL { url.appendingPathComponent("nouns.txt") }
   public var trainingStateFile: URL { url.appendingPathComponent("training-state.safetensors") }
   public var modelCardFile: URL { url.appendingPathComponent("README.md") }
   /// A picture that the model card shows, where there is one.
@@ -30,8 +33,8 @@ public struct Checkpoint: Sendable {
   /// All files, the log apart.
   package var files: [URL] {
     [
-      configurationFile, imageTokenizerFile, priorFile, rankerFile, vocabularyFile, captionsFile, trainingStateFile,
-      modelCardFile,
+      configurationFile, imageTokenizerFile, priorFile, rankerFile, vocabularyFile, captionsFile, nounsFile,
+      trainingStateFile, modelCardFile,
     ]
   }
 

@@ -45,10 +45,12 @@ extension TextToImageModel {
     }
     let ranker = try ranker()
     let pictures = try generate(captions: captions, count: candidates, options: options, progress: progress)
-    return captions.enumerated().map { place, caption in
+    var kept: [[RankedPicture]] = []
+    for (place, caption) in captions.enumerated() {
       let drawn = Array(pictures[place * candidates..<(place + 1) * candidates])
-      return Array(ranked(drawn, for: caption, by: ranker).prefix(count))
+      kept.append(Array(ranked(drawn, for: try text(of: caption, options), by: ranker).prefix(count)))
     }
+    return kept
   }
 
   /// All pictures with their scores, the best first.

@@ -4,6 +4,7 @@ import Datasets
 import Foundation
 import ImageTokenizers
 import Imaging
+import Lexicon
 import Priors
 import Rankers
 import TextTokenizer
@@ -15,11 +16,18 @@ public struct GenerationOptions: Sendable {
   public var sampling: SamplingOptions
   /// The picture whose upper part is kept; nil draws all of it.
   public var imagePrompt: ImagePrompt?
+  /// Whether nouns that no training caption has are drawn as the nearest ones that are there; see
+  /// ``TextToImageModel/replacingUnseenNouns(in:)``. Otherwise the model is given the caption as it stands.
+  public var replacesUnseenNouns: Bool
 
-  public init(seed: UInt64 = 0, sampling: SamplingOptions = .init(), imagePrompt: ImagePrompt? = nil) {
+  public init(
+    seed: UInt64 = 0, sampling: SamplingOptions = .init(), imagePrompt: ImagePrompt? = nil,
+    replacesUnseenNouns: Bool = false
+  ) {
     self.seed = seed
     self.sampling = sampling
     self.imagePrompt = imagePrompt
+    self.replacesUnseenNouns = replacesUnseenNouns
   }
 }
 
@@ -58,6 +66,8 @@ public final class TextToImageModel {
   private let checkpoint: Checkpoint
   private var loadedRanker: Ranker?
   private var knownCaptions: KnownCaptions?
+  private lazy var knownWords = configuration.captionWords.map { KnownWords($0) }
+  private var unseenNouns: UnseenNouns?
 
   /// Loads a checkpoint's folder.
   /// - Parameters:
@@ -117,12 +127,14 @@ public final class TextToImageModel {
   ) throws(PipelineError) -> [DrawingRequest] {
     try options.sampling.validate()
     let prefix = try options.imagePrompt.map(keptTokens) ?? []
-    return captions.flatMap { caption in
-      let text = textEncoder.encode(caption)
-      return numbers.map {
+    var requests: [DrawingRequest] = []
+    for caption in captions {
+      let text = textEncoder.encode(try text(of: caption, options))
+      requests += numbers.map {
         DrawingRequest(text: text, prefix: prefix, sampling: options.sampling, seed: options.seed, number: $0)
       }
     }
+    return requests
   }
 
   /// The rows of an image prompt that are kept.
@@ -189,13 +201,36 @@ public final class TextToImageModel {
 
   /// The words of a caption that no training caption contains, in singular or plural or with a Korean particle, each once, in their order.
   public func unseenWords(in caption: String) -> [String] {
-    guard let words = configuration.captionWords else { return [] }
-    let known = Set(words.split(separator: " ").map(String.init))
     var named = Set<String>()
-    return BytePairEncoding.words(in: caption).filter { word in
-      let isKnown = [word, English.singular(word), English.plural(word), Korean.withoutParticle(word)].contains(
-        where: known.contains)
-      return !isKnown && named.insert(word).inserted
+    return knownWords?.missing(in: caption).filter { named.insert($0).inserted } ?? []
+  }
+
+  /// A caption with the nearest noun that training captions have in the place of each that they do not, by what both are:
+  /// "two rhinoceroses" for "two tapirs". Other words that they do not have stay.
+  ///
+  /// ```swift
+  /// let prompt = try model.replacingUnseenNouns(in: "a tapir made of accordion")
+  /// for replacement in prompt.replacements { print(replacement) }
+  /// let pictures = try model.generate(prompt.text)
+  /// ```
+  /// - Returns: the caption as it is where nothing is near, and for a checkpoint whose prior was trained without WordNet.
+  /// - Throws: `PipelineError` where the file of nouns is damaged.
+  public func replacingUnseenNouns(in caption: String) throws(PipelineError) -> ReplacedPrompt {
+    guard let knownWords, !knownWords.missing(in: caption).isEmpty, checkpoint.exists(checkpoint.nounsFile) else {
+      return ReplacedPrompt(text: caption)
     }
+    let nouns: UnseenNouns
+    if let unseenNouns {
+      nouns = unseenNouns
+    } else {
+      nouns = UnseenNouns(words: knownWords, map: try NounMap(contentsOf: checkpoint.nounsFile))
+    }
+    unseenNouns = nouns
+    return try nouns.replaced(caption)
+  }
+
+  /// What the model is given of a caption.
+  func text(of caption: String, _ options: GenerationOptions) throws(PipelineError) -> String {
+    options.replacesUnseenNouns ? try replacingUnseenNouns(in: caption).text : caption
   }
 }

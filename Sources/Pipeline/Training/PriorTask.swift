@@ -33,6 +33,7 @@ final class PriorTask: StageTask {
   private let description: any TrainablePriorConfiguration
   private let vocabulary: BytePairEncoding
   private let replacesVocabulary: Bool
+  private let nouns: Data?
   private unowned let run: StageRun
   private let tokens: TokenCache
   private let validation: PriorValidation
@@ -52,16 +53,17 @@ final class PriorTask: StageTask {
   ///   - description: its shape.
   ///   - vocabulary: of the captions.
   ///   - replacesVocabulary: whether the checkpoint had another one.
+  ///   - nouns: the content of a new run's `nouns.txt`.
   ///   - imageTokenizer: whose tokens are learnt.
   ///   - compositions: what is learnt besides the data set's pictures.
   ///   - run: that this is the work of.
   init(
     _ model: any TrainablePrior, _ description: any TrainablePriorConfiguration, _ vocabulary: BytePairEncoding,
-    replacesVocabulary: Bool, _ imageTokenizer: any ImageTokenizer, _ compositions: TrainingCompositions?,
-    _ run: StageRun
+    replacesVocabulary: Bool, nouns: Data?, _ imageTokenizer: any ImageTokenizer,
+    _ compositions: TrainingCompositions?, _ run: StageRun
   ) throws(PipelineError) {
     (self.model, self.description, self.vocabulary, self.run) = (model, description, vocabulary, run)
-    self.replacesVocabulary = replacesVocabulary
+    (self.replacesVocabulary, self.nouns) = (replacesVocabulary, nouns)
     result = description.makeModel(.unread)
     let dataSet = run.resources.dataSet
     tokens = TokenCache(imageTokenizer, dataSet.encoded, isCaching: run.plan.augmentation == .none)
@@ -189,8 +191,11 @@ final class PriorTask: StageTask {
     return result.namedTensors()
   }
 
-  /// The ranker speaks the vocabulary that was here.
-  var replaced: [URL] { replacesVocabulary ? [run.resources.checkpoint.rankerFile] : [] }
+  /// The nouns are those of the captions that were here, and the ranker speaks the vocabulary that was.
+  var replaced: [URL] {
+    let checkpoint = run.resources.checkpoint
+    return [checkpoint.nounsFile] + (replacesVocabulary ? [checkpoint.rankerFile] : [])
+  }
   let replacedName = "the prior that was here"
 
   func describe(_ run: StageRun, in configuration: inout CheckpointConfiguration) {
@@ -199,7 +204,9 @@ final class PriorTask: StageTask {
 
   func writeRest(to save: Checkpoint, isFirst: Bool) throws(PipelineError) {
     try known.write(to: save.captionsFile)
-    if isFirst { try vocabulary.write(to: save.vocabularyFile) }
+    guard isFirst else { return }
+    try vocabulary.write(to: save.vocabularyFile)
+    if let nouns { try AtomicFile.write(nouns, to: save.nounsFile) }
   }
 }
 

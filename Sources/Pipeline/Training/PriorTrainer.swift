@@ -3,7 +3,9 @@ import Basics
 import Checkpoints
 import Compositions
 import Datasets
+import Foundation
 import ImageTokenizers
+import Lexicon
 import NN
 import Optimization
 import Priors
@@ -46,6 +48,9 @@ public struct PriorTrainer: StageTrainer {
     let compositions = try compositions(state.settings)
     let composed = compositions?.captions(ofFirst: Self.compositionTexts).flatMap(\.self) ?? []
     let captions = dataSet.trainingTexts() + composed
+    let wordNet = try wordNet()
+    let forms = captionForms(state.settings, wordNet)
+    var nouns: Data?
     let vocabulary: BytePairEncoding
     var replacesVocabulary = false
     var initial: PriorTask.InitialWeights?
@@ -57,7 +62,7 @@ public struct PriorTrainer: StageTrainer {
     } else {
       let earlier = checkpoint.hasVocabulary ? try checkpoint.readVocabulary() : nil
       var description = try shape(state.settings, trained: state.configuration.prior, imageTokenizer)
-      let texts = dataSet.trainingTexts(captionForms(state.settings)) + composed
+      let texts = dataSet.trainingTexts(forms) + composed
       vocabulary = try self.vocabulary(texts, earlier: earlier, vocabularySize: settings.vocabularySize)
       replacesVocabulary = earlier != nil && earlier != vocabulary
       if settings.isWarmStart { initial = try initialWeights(state.configuration, vocabulary, earlier ?? vocabulary) }
@@ -67,7 +72,11 @@ public struct PriorTrainer: StageTrainer {
           settings.textLength ?? Self.suitableTextLength(texts.map { vocabulary.encode($0).count })
       }
       describe(
-        description, in: &state.configuration, state.settings, captions, replacesVocabulary: replacesVocabulary)
+        description, in: &state.configuration, state.settings, captions + (forms?.otherNames ?? []),
+        replacesVocabulary: replacesVocabulary)
+      nouns = wordNet.map {
+        KnownNouns(of: dataSet, $0).map(beside: KnownWords(state.configuration.captionWords ?? ""))
+      }
     }
     guard let description = try state.configuration.prior?.trainable() else {
       throw PipelineError(.badData, "\(checkpoint.trainingStateFile.path) describes no prior")
@@ -81,7 +90,6 @@ public struct PriorTrainer: StageTrainer {
     let plan = state.settings.fill(
       state.settings.chosenPreset.priorDefaults(pictures: train.count), learningRate: 1e-3,
       augmentation: TrainingSettings.standardAugmentation(of: .prior))
-    let forms = captionForms(state.settings)
     let loader = try BatchLoader(
       dataSet: dataSet, indices: forms?.epoch ?? train, batchSize: plan.batchSize, seed: state.settings.seed,
       augmentation: plan.augmentation, forms: forms,
@@ -97,7 +105,8 @@ public struct PriorTrainer: StageTrainer {
     let run = try StageRun(resources, state, from: saved, model, options, plan, loader)
     try run.run(
       PriorTask(
-        model, description, vocabulary, replacesVocabulary: replacesVocabulary, imageTokenizer, compositions, run))
+        model, description, vocabulary, replacesVocabulary: replacesVocabulary, nouns: nouns, imageTokenizer,
+        compositions, run))
   }
 
   /// - Throws: `PipelineError` of kind `.badData` where the data set's tokens are not the checkpoint's tokenizer's.

@@ -48,10 +48,11 @@ public struct RankerTrainer: StageTrainer {
     let imageTokenizer = try checkpoint.readImageTokenizer(state.configuration)
     try checkPictureSize(imageTokenizer)
     let vocabulary = try vocabulary(resume: resume)
+    let wordNet = state.settings.captionForms?.contains(.synonyms) == true ? try wordNet() : nil
     if !resume {
       var description = architecture ?? .preset(state.settings.chosenPreset)
       description.textVocabulary = vocabulary.vocabularySize
-      let captions = dataSet.trainingTexts(captionForms(state.settings))
+      let captions = dataSet.trainingTexts(captionForms(state.settings, wordNet))
       description.textLength =
         settings.textLength ?? PriorTrainer.suitableTextLength(captions.map { vocabulary.encode($0).count })
       description.pictureSize = imageTokenizer.pictureSize
@@ -72,7 +73,7 @@ public struct RankerTrainer: StageTrainer {
     let train = dataSet.indices(of: .train)
     let loader = try BatchLoader(
       dataSet: dataSet, indices: train, batchSize: plan.batchSize, seed: state.settings.seed,
-      forms: captionForms(state.settings),
+      forms: captionForms(state.settings, wordNet),
       neighbours: CaptionNeighbours(of: train) { BytePairEncoding.words(in: dataSet.entries[$0].captions[0]) })
     let model = Ranker(description, seed: state.settings.seed)
     var options = AdamW.Options()

@@ -5,6 +5,7 @@ import Datasets
 import Evaluation
 import Foundation
 import ImageTokenizers
+import Lexicon
 import NN
 import Optimization
 import TensorCore
@@ -25,6 +26,8 @@ public struct TrainingResources: Sendable {
   public var threads: Int
   public var precision: ElementType
   public var observer: TrainingObserver
+  /// Where WordNet is looked for, which captions' synonyms come from.
+  public var wordNetFolder: URL
 
   /// - Parameters:
   ///   - checkpoint: where the model is saved; stages after the first find there what they build on.
@@ -32,15 +35,17 @@ public struct TrainingResources: Sendable {
   ///   - threads: replicas of the model that share out each batch; there are no more than a batch has pictures.
   ///   - precision: of the operands of products.
   ///   - observer: told of every step, and may end the run.
+  ///   - wordNetFolder: where WordNet is looked for; runs do without it where it is not there.
   public init(
     checkpoint: Checkpoint, dataSet: PictureDataSet, threads: Int, precision: ElementType,
-    observer: TrainingObserver = .init()
+    observer: TrainingObserver = .init(), wordNetFolder: URL = WordNet.standardFolder
   ) {
     self.checkpoint = checkpoint
     self.dataSet = dataSet
     self.threads = threads
     self.precision = precision
     self.observer = observer
+    self.wordNetFolder = wordNetFolder
   }
 }
 
@@ -73,17 +78,46 @@ extension StageTrainer {
       state.settings.preset =
         settings.preset ?? configuration.tokenizerTraining?.settings.preset ?? settings.chosenPreset
       if stage != .imageTokenizer {
-        state.settings.captionForms = settings.captionForms ?? CaptionForms.Kind.allCases
+        let forms = settings.captionForms ?? CaptionForms.Kind.allCases
+        state.settings.captionForms = hasWordNet ? forms : forms.filter { $0 != .synonyms }
+        if !hasWordNet { reportMissingWordNet(stage, wantsSynonyms: forms.contains(.synonyms)) }
       }
       return (state, nil)
     }
     var (state, file) = try checkpoint.readTrainingState(of: stage)
+    if state.settings.captionForms?.contains(.synonyms) == true && !hasWordNet {
+      throw PipelineError(
+        .noInput,
+        "the run began with synonyms of WordNet, and there is no WordNet in \(resources.wordNetFolder.path): install "
+          + "Debian's wordnet-base to resume it")
+    }
     state.resume(settings, threads: threads, precision: precision, dataSet: dataSet, observer: observer)
     return (state, file)
   }
 
   /// The forms in which a run reads the training captions; nil where it reads them as they stand.
-  func captionForms(_ settings: TrainingSettings) -> CaptionForms? { dataSet.forms(settings.captionForms ?? []) }
+  func captionForms(_ settings: TrainingSettings, _ wordNet: WordNet?) -> CaptionForms? {
+    dataSet.forms(settings.captionForms ?? [], wordNet: wordNet)
+  }
+
+  private var hasWordNet: Bool { WordNet.isInstalled(in: resources.wordNetFolder) }
+
+  /// - Returns: nil where it is not installed.
+  /// - Throws: `PipelineError` where it is damaged.
+  func wordNet() throws(PipelineError) -> WordNet? {
+    hasWordNet ? try WordNet(contentsOf: resources.wordNetFolder) : nil
+  }
+
+  private func reportMissingWordNet(_ stage: Stage, wantsSynonyms: Bool) {
+    let missing =
+      (wantsSynonyms ? ["captions are read without synonyms"] : [])
+      + (stage == .prior ? ["nouns that they do not have will not be drawn as near ones"] : [])
+    guard !missing.isEmpty else { return }
+    observer.report(
+      .note(
+        "there is no WordNet in \(resources.wordNetFolder.path) (Debian's wordnet-base): "
+          + missing.joined(separator: ", and ")))
+  }
 
   /// - Throws: `PipelineError` of kind `.badData` where the data set is not opened at the tokenizer's size.
   func checkPictureSize(_ imageTokenizer: any ImageTokenizer) throws(PipelineError) {
