@@ -229,7 +229,8 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "dalle-cli", "ArrayFiles", "Basics", "Imaging", "Ladder", "LinearAlgebra", "TensorCore", "TestSupport",
+        "dalle-cli", "ArrayFiles", "Basics", "Imaging", "Ladder", "Lexicon", "LinearAlgebra", "TensorCore",
+        "TestSupport",
       ]),
   ],
   swiftLanguageModes: [.v6]

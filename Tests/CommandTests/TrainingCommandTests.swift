@@ -1,6 +1,7 @@
 import ArrayFiles
 import Foundation
 import Imaging
+import Lexicon
 import TestSupport
 import Testing
 
@@ -146,10 +147,12 @@ private func savedStep(_ folder: TemporaryFolder, _ stage: String) -> Int? {
       #expect(throws: Never.self) { try JSONSerialization.jsonObject(with: Data(line.utf8)) }
     }
     let left = try FileManager.default.contentsOfDirectory(atPath: folder.path("checkpoints/local").path)
+    let hasWordNet = WordNet.isInstalled()
     #expect(
       left.sorted() == [
-        ".lock", "README.md", "captions.txt", "config.json", "image-tokenizer.safetensors", "log", "prior.safetensors",
-        "training-state.safetensors", "vocabulary.json",
+        ".lock", "README.md", "captions.txt", "config.json", "image-tokenizer.safetensors", "log",
+      ] + (hasWordNet ? ["nouns.txt"] : []) + [
+        "prior.safetensors", "training-state.safetensors", "vocabulary.json",
       ])
   }
 
