@@ -45,9 +45,11 @@ struct TrainPrior: ParsableCommand {
   var attention: String?
   @Option(
     parsing: .unconditional,
-    help:
-      "The share of pictures that are compositions of the data's things, as compose makes them, made while it trains.")
-  var compositions = TrainingSettings().compositions
+    help: """
+      The share of pictures that are compositions: those of the data, and where it has none, some of its things, as \
+      compose makes them, made while it trains.
+      """)
+  var compositions: Float?
   @Flag(help: "Begin a new run with the weights that the checkpoint holds.") var warmStart = false
   @Option(
     parsing: .unconditional, help: "Decay of the weights' moving average, which is then what is saved; 0 keeps none.")

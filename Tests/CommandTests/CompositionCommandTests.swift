@@ -128,7 +128,7 @@ import Testing
     try Program.run(["train-tokenizer", "tokens"] + short, in: folder).expectFailure(
       65, "which only train-prior can use")
     try Program.run(["train-prior", "tokens", "--compositions", "0.5"] + short, in: folder)
-      .expectFailure(65, "which only train-prior can use")
+      .expectFailure(65, "are compositions")
     try Program.run(["train-prior", "data", "--compositions", "1"] + short, in: folder)
       .expectFailure(64, "--compositions must be 0 up to 1")
     let trained = try Program.run(["train-prior", "data", "--compositions", "0.5"] + short, in: folder)

@@ -22,6 +22,27 @@ import Testing
         dataSet: set, indices: set.indices(of: .train), batchSize: batchSize, seed: seed, augmentation: augmentation))
   }
 
+  /// Each list is shown once an epoch of its own, in the share that is asked for.
+  @Test(arguments: [0.25, 0.5, 0.8])
+  func compositionsOfTheDataSetAreShownInTheirShare(share: Double) throws {
+    try withLoader(count: 20, batchSize: 5) { all throws in
+      let (plain, composed) = (Array(0..<8), Array(8..<20))
+      let loader = try BatchLoader(
+        dataSet: all.dataSet, indices: plain, batchSize: 5, seed: 3, compositions: .init(.shown(composed), share: share)
+      )
+      let shown = try (0..<40).flatMap { try loader.batch(at: $0).indices }
+      let (of, others) = (shown.filter { $0 >= 8 }, shown.filter { $0 < 8 })
+      #expect(of.count == Int(200 * share))
+      for (list, own) in [(of, composed), (others, plain)] {
+        for epoch in 0..<list.count / own.count {
+          #expect(list[epoch * own.count..<(epoch + 1) * own.count].sorted() == own)
+        }
+      }
+      #expect(Array(of.prefix(12)) != Array(of.dropFirst(12).prefix(12)))
+      #expect(try loader.batch(at: 7).indices == Array(shown[35..<40]))
+    }
+  }
+
   /// Grey pictures whose number is their color.
   private struct Greys: PictureMaker {
     func captionedPicture(_ number: Int) -> (captions: [String], picture: Picture) {
@@ -36,7 +57,7 @@ import Testing
     try withLoader(count: 12, batchSize: 4) { plain throws in
       let made = try BatchLoader(
         dataSet: plain.dataSet, indices: plain.indices, batchSize: 4, seed: plain.seed,
-        made: .init(Greys(), share: share)
+        compositions: .init(.made(Greys()), share: share)
       )
       let batches = try (0..<30).map { try made.batch(at: $0) }
       let samples = batches.flatMap { batch in

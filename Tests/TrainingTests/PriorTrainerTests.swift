@@ -186,6 +186,44 @@ import TextTokenizer
     #expect(known.contains(" next to "))
   }
 
+  /// Of a data set that has compositions, they are shown in the share that is asked for.
+  @Test func compositionsOfTheDataAreShownInTheirShare() throws {
+    func trained(share: Float?, relations: Bool = true) throws -> Data {
+      let folder = try TemporaryFolder()
+      try folder.writeData()
+      if relations { try writeRelations(folder) { $0 % 3 > 0 } }
+      try Tiny.trainTokenizer(folder, Tiny.settings(steps: 2))
+      var settings = Tiny.settings(steps: 3)
+      settings.compositions = share
+      try Tiny.trainPrior(folder, settings)
+      return try folder.contents(folder.checkpoint.priorFile)
+    }
+    let (natural, half, none) = (try trained(share: nil), try trained(share: 0.5), try trained(share: 0))
+    #expect(natural != half && half != none && none != natural)
+    #expect(try trained(share: 0.5) == half && trained(share: nil, relations: false) == natural)
+  }
+
+  @Test func whereAllAreCompositionsThereIsNoShare() throws {
+    let folder = try TemporaryFolder()
+    try folder.writeData()
+    try writeRelations(folder) { _ in true }
+    try Tiny.trainTokenizer(folder, Tiny.settings(steps: 2))
+    var settings = Tiny.settings(steps: 1)
+    settings.compositions = 0.5
+    #expect(throws: PipelineError.self) { try Tiny.trainPrior(folder, settings) }
+    settings.compositions = nil
+    try Tiny.trainPrior(folder, settings)
+  }
+
+  /// Makes some pictures of the data compositions.
+  private func writeRelations(_ folder: TemporaryFolder, where isComposed: (Int) -> Bool) throws {
+    let file = folder.data.appendingPathComponent("metadata.jsonl")
+    let lines = try String(contentsOf: file, encoding: .utf8).split(separator: "\n").enumerated().map { i, line in
+      isComposed(i) ? String(line).replacing("\"split\"", with: "\"relation\": \"next-to\", \"split\"") : String(line)
+    }
+    try Data(lines.joined(separator: "\n").utf8).write(to: file)
+  }
+
   @Test func tokensTakeNoCompositions() throws {
     let folder = try Tiny.trained(steps: 2)
     let target = folder.url.appendingPathComponent("encoded")

@@ -41,26 +41,35 @@ public final class BatchLoader: Sendable {
   /// places that are left.
   public let neighbours: CaptionNeighbours?
 
-  /// What makes pictures beside the data set's, and the share of all that it makes.
-  public struct MadePictures: Sendable {
-    public var maker: any PictureMaker
+  /// Pictures that are shown among the others, and their share of all. They are spread evenly, so that what a sample is
+  /// follows from its number.
+  public struct Compositions: Sendable {
+    /// Where they come from.
+    public enum Source: Sendable {
+      /// They are made when they are needed; not beside tokens.
+      case made(any PictureMaker)
+      /// These of the data set's `entries`, each once an epoch of their own.
+      case shown([Int])
+    }
+
+    public var source: Source
     /// In 0 ... 1.
     public var share: Double
 
-    public init(_ maker: any PictureMaker, share: Double) { (self.maker, self.share) = (maker, share) }
+    public init(_ source: Source, share: Double) { (self.source, self.share) = (source, share) }
 
-    /// How many of the first samples are made. They are spread evenly, so that what a sample is follows from its number.
+    /// How many of the first samples are of them.
     func count(ofFirst samples: Int) -> Int { Int((Double(samples) * share).rounded(.down)) }
   }
 
-  /// Nil where all pictures are the data set's.
-  public let made: MadePictures?
+  /// Nil where all pictures are those of `indices`.
+  public let compositions: Compositions?
 
   /// Blocks of four words that belong to one sample.
   private static let blocksPerSample: UInt64 = 16
 
-  /// The order of the epoch asked for last, because shuffling a large data set at each step would take its time.
-  private let lastOrder = Mutex<(epoch: Int, order: [Int])?>(nil)
+  private let order: EpochOrder
+  private let compositionOrder: EpochOrder?
 
   /// - Parameters:
   ///   - dataSet: whose pictures are shown.
@@ -70,12 +79,12 @@ public final class BatchLoader: Sendable {
   ///   - augmentation: what is done to each picture.
   ///   - forms: made for `indices` at least.
   ///   - neighbours: gives every second picture of a batch; nil shows them in the order of the epoch alone.
-  ///   - made: pictures that are shown among the data set's.
+  ///   - compositions: pictures that are shown among those of `indices`; not with `neighbours`.
   /// - Throws: `PipelineError` of kind `.badData` where there are no pictures, and `.usage` where `batchSize` is not
   ///   positive, or tokens are to be augmented.
   public init(
     dataSet: PictureDataSet, indices: [Int], batchSize: Int, seed: UInt64, augmentation: Augmentation = .none,
-    forms: CaptionForms? = nil, neighbours: CaptionNeighbours? = nil, made: MadePictures? = nil
+    forms: CaptionForms? = nil, neighbours: CaptionNeighbours? = nil, compositions: Compositions? = nil
   ) throws(PipelineError) {
     guard !indices.isEmpty else {
       throw PipelineError(.badData, "the data set \(dataSet.url.path) has no pictures in this split")
@@ -94,8 +103,14 @@ public final class BatchLoader: Sendable {
     self.augmentation = augmentation
     self.forms = forms
     self.neighbours = neighbours
-    self.made = made
-    precondition(made == nil || (dataSet.encoded == nil && neighbours == nil), "pictures are made beside pictures")
+    self.compositions = compositions
+    precondition(compositions == nil || neighbours == nil, "compositions have no neighbours")
+    order = EpochOrder(indices, seed: seed, list: 0)
+    if case .shown(let composed) = compositions?.source {
+      compositionOrder = EpochOrder(composed, seed: seed, list: 1)
+    } else {
+      compositionOrder = nil
+    }
   }
 
   /// The pictures of a batch that come in the epoch's order.
@@ -116,14 +131,20 @@ public final class BatchLoader: Sendable {
       if let picture { batch.pixels += augmentation.applied(to: picture, using: &random).pixels }
     }
     for sample in (step * orderedPerBatch)..<((step + 1) * orderedPerBatch) {
-      let madeBefore = made?.count(ofFirst: sample) ?? 0
-      if let made, made.count(ofFirst: sample + 1) > madeBefore {
-        try appendMade(by: made.maker, number: madeBefore, sample: sample, to: &batch)
-        continue
-      }
-      let (index, picture) = try picture(ofSample: sample - madeBefore)
       var random = Philox(
         seed: seed, stream: RandomStream.samples(), counter: UInt64(sample) &* Self.blocksPerSample)
+      let composedBefore = compositions?.count(ofFirst: sample) ?? 0
+      if let compositions, compositions.count(ofFirst: sample + 1) > composedBefore {
+        switch compositions.source {
+        case .made(let maker):
+          try appendMade(by: maker, number: composedBefore, to: &batch, using: &random)
+        case .shown:
+          let (index, picture) = try picture(ofSample: composedBefore, in: compositionOrder ?? order)
+          append(index, picture, using: &random)
+        }
+        continue
+      }
+      let (index, picture) = try picture(ofSample: sample - composedBefore, in: order)
       append(index, picture, using: &random)
       guard let neighbours, batch.indices.count < batchSize else { continue }
       let neighbour = neighbours.neighbour(of: index, using: &random)
@@ -137,10 +158,9 @@ public final class BatchLoader: Sendable {
   }
 
   private func appendMade(
-    by maker: any PictureMaker, number: Int, sample: Int, to batch: inout Batch
+    by maker: any PictureMaker, number: Int, to batch: inout Batch, using random: inout Philox
   ) throws(PipelineError) {
     let (captions, picture) = try maker.captionedPicture(number)
-    var random = Philox(seed: seed, stream: RandomStream.samples(), counter: UInt64(sample) &* Self.blocksPerSample)
     batch.indices.append(-1 - number)
     batch.captions.append(
       forms?.caption(composed: captions, using: &random) ?? Self.caption(among: captions, using: &random))
@@ -148,25 +168,15 @@ public final class BatchLoader: Sendable {
   }
 
   /// - Returns: no picture where there are tokens only.
-  private func picture(ofSample sample: Int) throws(PipelineError) -> (index: Int, picture: Picture?) {
-    let order = order(ofEpoch: sample / indices.count)
-    if dataSet.encoded != nil { return (indices[order[sample % order.count]], nil) }
+  private func picture(
+    ofSample sample: Int, in order: EpochOrder
+  ) throws(PipelineError) -> (index: Int, picture: Picture?) {
+    let indices = order.indices(ofSample: sample)
+    if dataSet.encoded != nil { return (indices(0), nil) }
     for attempt in 0..<order.count {
-      let index = indices[order[(sample % order.count + attempt) % order.count]]
-      if let picture = try dataSet.pictureIfReadable(at: index) { return (index, picture) }
+      if let picture = try dataSet.pictureIfReadable(at: indices(attempt)) { return (indices(attempt), picture) }
     }
     throw PipelineError(.badData, "no picture of \(dataSet.url.path) can be read any more")
-  }
-
-  private func order(ofEpoch epoch: Int) -> [Int] {
-    lastOrder.withLock { last in
-      if let last, last.epoch == epoch { return last.order }
-      // Far apart, so that the random numbers of two epochs never overlap.
-      var random = Philox(seed: seed, stream: RandomStream.epochOrder(), counter: UInt64(epoch) << 32)
-      let order = random.permutation(indices.count)
-      last = (epoch, order)
-      return order
-    }
   }
 
   private func caption(of index: Int, using random: inout Philox) -> String {
@@ -179,6 +189,38 @@ public final class BatchLoader: Sendable {
     let choice = random.nextWord()
     if takesPrimary || captions.count == 1 { return captions[0] }
     return captions[1 + Int((UInt64(choice) * UInt64(captions.count - 1)) >> 32)]
+  }
+}
+
+/// The order in which pictures are shown: each once an epoch, and another one every epoch.
+private final class EpochOrder: Sendable {
+  private let indices: [Int]
+  private let seed: UInt64
+  private let list: UInt64
+  /// That of the epoch asked for last, because shuffling a large data set at each step would take its time.
+  private let last = Mutex<(epoch: Int, order: [Int])?>(nil)
+
+  /// - Parameter list: 0 or 1, tells the orders of two lists apart.
+  init(_ indices: [Int], seed: UInt64, list: UInt64) { (self.indices, self.seed, self.list) = (indices, seed, list) }
+
+  var count: Int { indices.count }
+
+  /// The picture of a sample, and those that follow in its epoch, round about.
+  func indices(ofSample sample: Int) -> (Int) -> Int {
+    let order = order(ofEpoch: sample / count)
+    return { [indices, count] in indices[order[(sample % count + $0) % count]] }
+  }
+
+  private func order(ofEpoch epoch: Int) -> [Int] {
+    last.withLock { last in
+      if let last, last.epoch == epoch { return last.order }
+      // Far apart, so that the random numbers of two epochs, and of two lists, never overlap.
+      var random = Philox(
+        seed: seed, stream: RandomStream.epochOrder(), counter: list << 63 | UInt64(epoch) << 32)
+      let order = random.permutation(indices.count)
+      last = (epoch, order)
+      return order
+    }
   }
 }
 

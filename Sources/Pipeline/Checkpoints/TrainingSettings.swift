@@ -30,8 +30,9 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   /// In what forms captions are read. A new run of a prior or a ranker takes all for nil; with none, captions are read as
   /// they stand.
   public var captionForms: [CaptionForms.Kind]?
-  /// Of a prior's pictures: the share of compositions of the data set's things that are made while it trains.
-  public var compositions: Float = 0
+  /// Of a prior's pictures: the share of compositions, those of the data set, and where it has none, some of its things that are
+  /// made while the prior trains. With nil, none are made, and those of the data set are shown as often as its other pictures.
+  public var compositions: Float?
   /// Of merges when a caption is encoded (Provilkov et al. 2020).
   public var mergeDropout: Float = 0
   /// Of the places before: the probability that random tokens stand in the place of theirs.
@@ -173,7 +174,9 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
     }
     try check((0...1).contains(adversarial), "`adversarial` must be 0 to 1, not \(adversarial)")
     try check((0...1).contains(captionDropout), "`captionDropout` must be 0 to 1, not \(captionDropout)")
-    try check((0..<1).contains(compositions), "`compositions` must be 0 up to 1, not \(compositions)")
+    if let compositions {
+      try check((0..<1).contains(compositions), "`compositions` must be 0 up to 1, not \(compositions)")
+    }
     try check((0...1).contains(imageCorruption), "`imageCorruption` must be 0 to 1, not \(imageCorruption)")
     if let refinementCorruption {
       try check(

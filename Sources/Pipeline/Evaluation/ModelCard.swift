@@ -157,7 +157,7 @@ public struct ModelCard {
     if s.captionDropout != TrainingSettings().captionDropout {
       options.append(("caption-dropout", "\(s.captionDropout)"))
     }
-    if s.compositions > 0 { options.append(("compositions", "\(s.compositions)")) }
+    if let share = s.compositions { options.append(("compositions", "\(share)")) }
     if s.averageDecay > 0 { options.append(("average-decay", "\(s.averageDecay)")) }
     return Self.commandLine(options)
   }

@@ -90,10 +90,11 @@ public struct PriorTrainer: StageTrainer {
     let plan = state.settings.fill(
       state.settings.chosenPreset.priorDefaults(pictures: train.count), learningRate: 1e-3,
       augmentation: TrainingSettings.standardAugmentation(of: .prior))
+    let shown = forms?.epoch ?? train
+    let mixed = try mixed(shown, made: compositions, share: state.settings.compositions)
     let loader = try BatchLoader(
-      dataSet: dataSet, indices: forms?.epoch ?? train, batchSize: plan.batchSize, seed: state.settings.seed,
-      augmentation: plan.augmentation, forms: forms,
-      made: compositions.map { .init($0, share: Double(state.settings.compositions)) })
+      dataSet: dataSet, indices: mixed?.plain ?? shown, batchSize: plan.batchSize, seed: state.settings.seed,
+      augmentation: plan.augmentation, forms: forms, compositions: mixed?.compositions)
     if saved == nil && description.codesPerPlace > 1 && state.settings.refinementCorruption == nil {
       state.settings.refinementCorruption = TrainingSettings.standardRefinementCorruption
     }
@@ -125,9 +126,26 @@ public struct PriorTrainer: StageTrainer {
   /// Compositions whose captions a vocabulary is learnt from.
   private static let compositionTexts = 5000
 
-  /// What makes compositions in training; nil where there are to be none.
+  /// Divides the pictures that are shown by whether they are compositions; nil where that makes no difference.
+  /// - Throws: `PipelineError` of kind `.badData` where all are.
+  private func mixed(
+    _ shown: [Int], made: TrainingCompositions?, share: Float?
+  ) throws(PipelineError) -> (plain: [Int], compositions: BatchLoader.Compositions?)? {
+    guard let share else { return nil }
+    let plain = dataSet.uncomposed(shown)
+    guard !plain.isEmpty else {
+      throw PipelineError(
+        .badData, "all pictures in \(dataSet.url.path) are compositions: their share is 1; leave `compositions` out")
+    }
+    if let made { return (plain, .init(.made(made), share: Double(share))) }
+    guard share > 0 else { return (plain, nil) }
+    return (plain, .init(.shown(shown.filter { dataSet.entries[$0].relation != nil }), share: Double(share)))
+  }
+
+  /// What makes compositions in training; nil where there are to be none, or there are some.
   private func compositions(_ settings: TrainingSettings) throws(PipelineError) -> TrainingCompositions? {
-    guard settings.compositions > 0 else { return nil }
+    let train = dataSet.indices(of: .train)
+    guard settings.compositions ?? 0 > 0, dataSet.uncomposed(train).count == train.count else { return nil }
     try dataSet.requirePictures()
     var making = CompositionMaker.Settings()
     (making.seed, making.pictureSize) = (settings.seed, dataSet.pictureSize)

@@ -164,7 +164,7 @@ final class StageRun {
   }
 
   private var stepsPerEpoch: Double {
-    Double(loader.indices.count) / (Double(plan.batchSize) * (1 - (loader.made?.share ?? 0)))
+    Double(loader.indices.count) / (Double(plan.batchSize) * (1 - (loader.compositions?.share ?? 0)))
   }
 
   private func secondsLeft(step: Int, from start: (step: Int, seconds: Double), now: Double) -> Double {
