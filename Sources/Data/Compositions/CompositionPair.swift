@@ -23,7 +23,7 @@ extension CompositionMaker {
     return pair(of: parts(using: &random))
   }
 
-  /// The split of a pair, by its relation's ``Relation/heldOutAs``.
+  /// The split of a pair, by the name under which its relation's pairs are held out.
   public func split(of pair: CompositionPair) -> Split {
     let relation = Relation.all.first { $0.name == pair.relation }
     return Self.split(relation: relation?.heldOutAs ?? pair.relation, first: pair.first, second: pair.second)

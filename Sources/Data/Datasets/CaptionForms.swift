@@ -199,7 +199,9 @@ public struct CaptionForms: Sendable {
   }
 
   /// A caption of a composition that is made for a batch, and is no picture of the data set.
-  /// - Parameter captions: all that is said of it, at least one.
+  /// - Parameters:
+  ///   - captions: all that is said of it, at least one.
+  ///   - random: draws the form.
   public func caption(composed captions: [String], using random: inout Philox) -> String {
     // What the file is called and how it is composed plays no part.
     let entry = CaptionedPicture(fileName: "", captions: captions, split: .train, relation: "")
