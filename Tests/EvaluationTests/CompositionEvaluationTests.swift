@@ -52,7 +52,7 @@ import Testing
     let pool = try CompositionPool(maker, asking: 20, size: 300, team: team)
     #expect(pool.truths.count == 20 && pool.members.count == 300)
     #expect(Set(pool.members.map(\.pair)).count == 300)
-    let library = PictureLibrary(thumbnails: pool.members.map(\.thumbnail))
+    let library = pool.library
     for (i, truth) in pool.truths.enumerated() {
       let pair = pool.members[i].pair
       #expect(maker.split(of: pair) == .test && library.distances(from: truth).place(of: i).rank == 0)

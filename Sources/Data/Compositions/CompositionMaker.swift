@@ -254,7 +254,7 @@ public final class CompositionMaker: Sendable {
     of dataSet: PictureDataSet, settings: Settings, team: ThreadTeam, report: (String) -> Void
   ) throws(PipelineError) -> [Thing] {
     // What is composed already is no thing.
-    let pictures = dataSet.indices(of: .train).filter { dataSet.entries[$0].relation == nil }
+    let pictures = dataSet.uncomposed(dataSet.indices(of: .train))
     var known: Set<String> = []
     var named: [(entry: Int, names: [String: String])] = []
     for entry in pictures {

@@ -35,7 +35,7 @@ package struct KnownNouns {
     self.wordNet = wordNet
     nouns = NearestNouns(wordNet)
     // What a composition is called is no thing's name.
-    let entries = dataSet.indices(of: .train).map { dataSet.entries[$0] }.filter { $0.relation == nil }
+    let entries = dataSet.uncomposed(dataSet.indices(of: .train)).map { dataSet.entries[$0] }
     let sharers = entries.flatMap { Set($0.keywords.map { $0.lowercased() }) }
       .reduce(into: [String: Int]()) { $0[$1, default: 0] += 1 }
     let named = entries.map { entry in

@@ -65,12 +65,13 @@ package struct CompositionPool {
   package struct Member: Sendable {
     package var pair: CompositionPair
     package var caption: String
-    var thumbnail: [UInt8]
     /// Of the lower half, where that is a picture of its own.
     var lowerHalf: [UInt8]?
   }
 
   package let members: [Member]
+  /// The members' pictures, in their order.
+  let library: PictureLibrary
   /// Of what is asked for: the first members, in their order.
   package let truths: [Picture]
 
@@ -93,25 +94,29 @@ package struct CompositionPool {
       let pair = maker.pair(at: index)
       if known.insert(pair).inserted { pairs.append(pair) }
     }
-    let made = team.map(pairs.count) { i -> Result<(member: Member, truth: Picture?)?, PipelineError> in
+    let made = team.map(pairs.count) {
+      i -> Result<(member: Member, thumbnail: [UInt8], truth: Picture?)?, PipelineError> in
       do throws(PipelineError) {
         guard let composition = try maker.composition(of: pairs[i]) else { return .success(nil) }
         let member = Member(
-          pair: pairs[i], caption: composition.caption, thumbnail: composition.picture.thumbnail,
+          pair: pairs[i], caption: composition.caption,
           lowerHalf: Self.isSketchBelow(pairs[i]) ? composition.picture.lowerHalf.thumbnail : nil)
-        return .success((member, i < asked.count ? composition.picture : nil))
+        return .success((member, composition.picture.thumbnail, i < asked.count ? composition.picture : nil))
       } catch {
         return .failure(error)
       }
     }
     var members: [Member] = []
+    var thumbnails: [[UInt8]] = []
     var truths: [Picture] = []
     for result in made {
-      guard let (member, truth) = try result.get() else { continue }
+      guard let (member, thumbnail, truth) = try result.get() else { continue }
       members.append(member)
+      thumbnails.append(thumbnail)
       if let truth { truths.append(truth) }
     }
     (self.members, self.truths) = (members, truths)
+    library = PictureLibrary(thumbnails: thumbnails)
   }
 
   private static func isSketchBelow(_ pair: CompositionPair) -> Bool { pair.relation.hasSuffix("sketch-below") }
@@ -120,8 +125,7 @@ package struct CompositionPool {
 extension CompositionPool {
   /// Where what is drawn for each pair that is asked for stands.
   package func ranks(of pictures: [Picture]) -> [Int] {
-    let library = PictureLibrary(thumbnails: members.map(\.thumbnail))
-    return pictures.enumerated().map { library.distances(from: $1).place(of: $0).rank }
+    pictures.enumerated().map { library.distances(from: $1).place(of: $0).rank }
   }
 }
 
@@ -161,15 +165,11 @@ extension Evaluator {
     let drawn = try model.draw(asked.map(\.caption), candidates: candidates, options: options) {
       progress("drawing pairs never seen", $0)
     }
-    let library = PictureLibrary(thumbnails: pool.members.map(\.thumbnail))
-    let reconstructions = model.reconstruct(pool.truths)
-    let firsts = drawn.map { library.distances(from: $0.first) }
+    let firsts = drawn.map { pool.library.distances(from: $0.first) }
     let nearest = firsts.map { pool.members[$0.nearest(of: Array(pool.members.indices)) ?? 0] }
     let ranks = firsts.enumerated().map { $1.place(of: $0).rank }
-    let rankedRanks = candidates.map { _ in
-      drawn.enumerated().map { library.distances(from: $1.best).place(of: $0).rank }
-    }
-    let ceilings = reconstructions.enumerated().map { library.distances(from: $1).place(of: $0).rank }
+    let rankedRanks = candidates.map { _ in pool.ranks(of: drawn.map(\.best)) }
+    let ceilings = pool.ranks(of: model.reconstruct(pool.truths))
 
     func part(_ name: String, _ chosen: [Int]) -> CompositionEvaluation.Part {
       func share(_ isRight: (CompositionPair, CompositionPair) -> Bool) -> Double {
