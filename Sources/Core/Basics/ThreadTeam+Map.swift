@@ -11,4 +11,16 @@ extension ThreadTeam {
     }
     return results.compactMap { $0 }
   }
+
+  /// The same where `body` may fail: what it throws for the least i is thrown once all have been called.
+  package func throwingMap<Element: Sendable>(
+    _ count: Int, _ body: (Int) throws(PipelineError) -> Element
+  ) throws(PipelineError) -> [Element] {
+    let results = map(count) { i -> Result<Element, PipelineError> in
+      do throws(PipelineError) { return .success(try body(i)) } catch { return .failure(error) }
+    }
+    var elements: [Element] = []
+    for result in results { elements.append(try result.get()) }
+    return elements
+  }
 }

@@ -63,13 +63,10 @@ public enum CompositionFolder {
     var metadata = Data()
     // Few at a time, so that no more than their lines is kept.
     for start in stride(from: 0, to: count, by: 512) {
-      let results = team.map(min(512, count - start)) { i -> Result<MetadataLine, PipelineError> in
-        do throws(PipelineError) { return .success(try write(start + i, of: maker, to: folder)) } catch {
-          return .failure(error)
-        }
+      let lines = try team.throwingMap(min(512, count - start)) { (i) throws(PipelineError) in
+        try write(start + i, of: maker, to: folder)
       }
-      for result in results {
-        let line = try result.get()
+      for line in lines {
         metadata += try line.encoded()
         summary.pictures += 1
         switch line.split {

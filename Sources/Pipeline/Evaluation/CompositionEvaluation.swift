@@ -94,23 +94,18 @@ package struct CompositionPool {
       let pair = maker.pair(at: index)
       if known.insert(pair).inserted { pairs.append(pair) }
     }
-    let made = team.map(pairs.count) {
-      i -> Result<(member: Member, thumbnail: [UInt8], truth: Picture?)?, PipelineError> in
-      do throws(PipelineError) {
-        guard let composition = try maker.composition(of: pairs[i]) else { return .success(nil) }
-        let member = Member(
-          pair: pairs[i], caption: composition.caption,
-          lowerHalf: Self.isSketchBelow(pairs[i]) ? composition.picture.lowerHalf.thumbnail : nil)
-        return .success((member, composition.picture.thumbnail, i < asked.count ? composition.picture : nil))
-      } catch {
-        return .failure(error)
-      }
+    let made = try team.throwingMap(pairs.count) {
+      (i) throws(PipelineError) -> (member: Member, thumbnail: [UInt8], truth: Picture?)? in
+      guard let composition = try maker.composition(of: pairs[i]) else { return nil }
+      let member = Member(
+        pair: pairs[i], caption: composition.caption,
+        lowerHalf: Self.isSketchBelow(pairs[i]) ? composition.picture.lowerHalf.thumbnail : nil)
+      return (member, composition.picture.thumbnail, i < asked.count ? composition.picture : nil)
     }
     var members: [Member] = []
     var thumbnails: [[UInt8]] = []
     var truths: [Picture] = []
-    for result in made {
-      guard let (member, thumbnail, truth) = try result.get() else { continue }
+    for case let (member, thumbnail, truth)? in made {
       members.append(member)
       thumbnails.append(thumbnail)
       if let truth { truths.append(truth) }

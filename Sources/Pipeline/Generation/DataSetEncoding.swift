@@ -66,17 +66,10 @@ extension StandaloneImageTokenizer {
     _ dataSet: PictureDataSet, _ indices: Range<Int>
   ) throws(PipelineError) -> [(tokens: [Int32], thumbnail: [UInt8])?] {
     let tokenizer = reconstructor.tokenizer
-    let results = reconstructor.team.map(indices.count) {
-      i -> Swift.Result<(tokens: [Int32], thumbnail: [UInt8])?, PipelineError> in
-      do throws(PipelineError) {
-        guard let picture = try dataSet.pictureIfReadable(at: indices.lowerBound + i) else { return .success(nil) }
-        return .success((tokenizer.encode(Tensor([picture])), picture.thumbnail))
-      } catch {
-        return .failure(error)
-      }
+    return try reconstructor.team.throwingMap(indices.count) {
+      (i) throws(PipelineError) -> (tokens: [Int32], thumbnail: [UInt8])? in
+      guard let picture = try dataSet.pictureIfReadable(at: indices.lowerBound + i) else { return nil }
+      return (tokenizer.encode(Tensor([picture])), picture.thumbnail)
     }
-    var encoded: [(tokens: [Int32], thumbnail: [UInt8])?] = []
-    for result in results { encoded.append(try result.get()) }
-    return encoded
   }
 }
