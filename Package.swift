@@ -105,9 +105,8 @@ let package = Package(
     .target(
       name: "Evaluation",
       dependencies: [
-        "Basics", "Checkpoints", "Compositions", "Datasets", "Generation", "ImageTokenizers", "Imaging",
-        "LinearAlgebra",
-        "Pages", "Priors", "TensorCore",
+        "Basics", "Checkpoints", "Compositions", "Datasets", "Generation", "ImageTokenizers", "Imaging", "Lexicon",
+        "LinearAlgebra", "Pages", "Priors", "TensorCore",
       ], path: "Sources/Pipeline/Evaluation"),
     .target(
       name: "Training",
@@ -202,9 +201,8 @@ let package = Package(
     .testTarget(
       name: "EvaluationTests",
       dependencies: [
-        "Basics", "Checkpoints", "Compositions", "Datasets", "Evaluation", "Generation", "Imaging", "Pages",
-        "PipelineTestSupport",
-        "TestSupport",
+        "Basics", "Checkpoints", "Compositions", "Datasets", "Evaluation", "Generation", "Imaging", "Lexicon", "Pages",
+        "PipelineTestSupport", "TestSupport",
       ]),
     .testTarget(
       name: "TrainingTests",

@@ -7,6 +7,7 @@ import Datasets
 import Evaluation
 import Foundation
 import Generation
+import Lexicon
 import Priors
 
 struct Evaluate: ParsableCommand {
@@ -36,6 +37,12 @@ struct Evaluate: ParsableCommand {
       compositions.
       """)
   var compositions: Int?
+  @Option(
+    parsing: .unconditional,
+    help: """
+      Also draw this many nouns that no training caption has, and look of which class in WordNet is what is drawn.
+      """)
+  var unseenNouns: Int?
   @Option(help: "A contact sheet to write: an HTML page of the captions, their pictures and what is drawn for them.")
   var output: String?
   @Option(
@@ -61,6 +68,7 @@ struct Evaluate: ParsableCommand {
     var prompts: PromptEvaluation?
     /// Pairs never seen.
     var compositions: CompositionEvaluation?
+    var unseenNouns: UnseenNounEvaluation?
     var output: String?
   }
 
@@ -74,15 +82,11 @@ struct Evaluate: ParsableCommand {
     guard output != nil || prompts.isEmpty else {
       throw PipelineError(.usage, "--caption is drawn for the contact sheet: name it with --output FILE")
     }
-    if let candidates {
-      guard (1...10_000).contains(candidates) else {
-        throw PipelineError(.usage, "--candidates must be 1 to 10000, not \(candidates)")
-      }
-    }
-    if let compositions {
-      guard (1...10_000).contains(compositions) else {
-        throw PipelineError(.usage, "--compositions must be 1 to 10000, not \(compositions)")
-      }
+    for (flag, count) in [
+      ("--candidates", candidates), ("--compositions", compositions), ("--unseen-nouns", unseenNouns),
+    ] {
+      guard let count, !(1...10_000).contains(count) else { continue }
+      throw PipelineError(.usage, "\(flag) must be 1 to 10000, not \(count)")
     }
     let promptOptions = try sampling.generationOptions(seed: seed)
     // Captions of the data are measured as they stand.
@@ -113,6 +117,7 @@ struct Evaluate: ParsableCommand {
     let everyday = try promptFile.map { file throws(PipelineError) in
       try EverydayPrompt.read(URL(fileURLWithPath: file), for: evaluator.dataSet)
     }
+    let wordNet = try unseenNouns.map { _ throws(PipelineError) in try WordNet() }
     func report(_ what: String, _ share: Double) { Console.progress(String(format: "%@ %3.0f%%", what, 100 * share)) }
     var results: [Evaluation] = []
     for split in split.map({ [$0] }) ?? Split.allCases {
@@ -139,7 +144,11 @@ struct Evaluate: ParsableCommand {
       try evaluator.evaluate(
         maker(of: evaluator.dataSet), count: count, candidates: candidates, options: options, progress: report)
     }
-    let wording = Wording(forms: forms, prompts: answers, compositions: composed)
+    let unseen = try wordNet.flatMap { wordNet throws(PipelineError) in
+      try evaluator.evaluateUnseenNouns(
+        count: unseenNouns ?? 0, wordNet: wordNet, options: promptOptions, progress: report)
+    }
+    let wording = Wording(forms: forms, prompts: answers, compositions: composed, unseenNouns: unseen)
     if !json { try print(wording) }
     if card {
       try ModelCard(Checkpoint(folder), configuration, evaluations: results, wording: wording).write()
@@ -160,7 +169,7 @@ struct Evaluate: ParsableCommand {
         Report(
           checkpoint: folder.relativePath, data: evaluator.dataSet.url.relativePath, seed: seed,
           sampling: options.sampling, splits: results, forms: forms, prompts: answers, compositions: composed,
-          output: output))
+          unseenNouns: unseen, output: output))
     }
   }
 

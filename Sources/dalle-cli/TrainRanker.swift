@@ -14,12 +14,18 @@ struct TrainRanker: ParsableCommand {
   var textLength: Int?
   @Option(parsing: .unconditional, help: "The probability of dropping an activation in training.") var dropout: Float?
 
+  @Option(
+    parsing: .unconditional,
+    help: "The share of pictures that are compositions, where the data has some; as many as it has unless given.")
+  var compositions: Float?
+
   func run() throws {
     var settings = try training.settings(augmentation: TrainingSettings.standardAugmentation(of: .ranker))
     settings.captionForms = try forms.kinds()
     settings.textLength = textLength
     settings.dropout = dropout
     settings.vocabulary = vocabulary.name
+    settings.compositions = compositions
     try settings.validate()
     let named = try vocabulary.read()
     let checkpoint = training.checkpoint.forTraining()

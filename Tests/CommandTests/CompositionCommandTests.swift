@@ -149,5 +149,13 @@ import Testing
     let all = try #require(found["all"] as? [String: Any])
     #expect((all["retrieval"] as? [String: Any])?["captions"] as? Int == 6)
     #expect(String(decoding: try folder.read("sheet.html"), as: UTF8.self).contains("Pairs never seen"))
+    try Program.run(["evaluate", "data", "--unseen-nouns", "0"], in: folder).expectFailure(64, "--unseen-nouns must be")
+
+    // The ranker is shown them, too, where the data has some.
+    try Program.run(["train-ranker", "data", "--compositions", "0.5"] + short, in: folder)
+      .expectFailure(65, "there are no compositions")
+    try Program.run(["train-ranker", "out", "--compositions", "0.5"] + short, in: folder).expectFailure(
+      65, "are compositions")
+    try Program.run(["train-ranker", "out"] + short, in: folder).expectSuccess()
   }
 }

@@ -113,6 +113,20 @@ import Testing
     }
   }
 
+  /// Compositions have theirs as all others do, and come in their share of what the epochs give.
+  @Test func compositionsHaveNeighbours() throws {
+    try withLoader(count: 12, batchSize: 4, augmentation: Self.augmentation) { plain throws in
+      let loader = try BatchLoader(
+        dataSet: plain.dataSet, indices: Array(0..<6), batchSize: 4, seed: 7, augmentation: Self.augmentation,
+        neighbours: CaptionNeighbours(of: plain.indices) { ["\($0 / 2)"] },
+        compositions: .init(.shown(Array(6..<12)), share: 0.5))
+      let batches = try (0..<12).map { try loader.batch(at: $0).indices }
+      for batch in batches { #expect(batch[1] == batch[0] ^ 1 && batch[3] == batch[2] ^ 1) }
+      let ordered = batches.flatMap { [$0[0], $0[2]] }
+      #expect(Set(ordered.filter { $0 >= 6 }) == Set(6..<12) && ordered.count { $0 >= 6 } == 12)
+    }
+  }
+
   @Test func samplesDoNotDependOnTheBatchSize() throws {
     try withLoader(count: 10, batchSize: 12, augmentation: Self.augmentation) { large throws in
       try withLoader(count: 10, batchSize: 4, augmentation: Self.augmentation) { small throws in

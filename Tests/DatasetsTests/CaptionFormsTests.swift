@@ -125,6 +125,33 @@ import Testing
     #expect(others == ["ice bear", "organism", "animal", "organism", "thing"])
   }
 
+  /// Thing by thing, in one number, with a fitting article; a polar bear is no bear, and what is named twice is called the same.
+  @Test func thingsOfACompositionAreCalledOtherwise() throws {
+    let wordNet = try withTemporaryFolder { folder in
+      try WordNetFiles.animals.write(to: folder)
+      return try WordNet(contentsOf: folder)
+    }
+    let forms = CaptionForms(
+      of: Self.things, indices: Array(Self.things.indices), kinds: [.synonyms], wordNet: wordNet)
+    func said(_ caption: String) -> Set<String> {
+      var random = Philox(seed: 5, stream: 1)
+      return Set((0..<2000).map { _ in forms.caption(composed: [caption], using: &random) })
+    }
+    #expect(
+      said("a polar bear made of ice")
+        == ["polar bear made of ice", "ice bear made of ice", "organism made of ice"])
+    #expect(
+      said("sketch of a polar bear") == ["sketch of a polar bear", "sketch of an ice bear", "sketch of an organism"])
+    #expect(said("two turtles") == ["two turtles", "two reptiles", "two organisms"])
+    #expect(
+      said("the exact same turtle above, and the same turtle below")
+        == Set(
+          ["turtle", "reptile", "organism"].map { "exact same \($0) above, and the same \($0) below" }))
+    #expect(
+      said("turtle next to polar bear").isSuperset(of: ["reptile next to ice bear", "turtle next to organism"]))
+    #expect(said("얼음으로 만든 거북") == ["얼음으로 만든 거북"])
+  }
+
   @Test func withoutWordNetAndWithoutTheKindCaptionsAreAsBefore() throws {
     let wordNet = try withTemporaryFolder { folder in
       try WordNetFiles.animals.write(to: folder)

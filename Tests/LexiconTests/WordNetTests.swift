@@ -139,5 +139,14 @@ import Testing
     #expect(wordNet.baseForm(of: "Hot Dogs") == "hot dog" && wordNet.baseForm(of: "wolves") == "wolf")
     #expect(wordNet.synonyms(of: "turtle", amid: ["terrapin", "tortoise"]).isEmpty)
     #expect(wordNet.notice.contains { $0.contains("Princeton") })
+    // A tapir is of a kind with a horse, while it and a cat are both animals.
+    let (tapir, horse, cat) = (wordNet.meaning(of: "tapirs"), wordNet.meaning(of: "horse"), wordNet.meaning(of: "cat"))
+    #expect(try [#require(tapir), #require(horse), #require(cat)].allSatisfy { $0.category == "animal" })
+    #expect(try #require(tapir).isAkin(to: #require(horse)) && !#require(tapir).isAkin(to: #require(cat)))
+    #expect(wordNet.meaning(of: "idea") == nil && wordNet.meaning(of: "quickly") == nil)
+    let familiar = Set(wordNet.familiarNouns)
+    // Not what was never met, cannot be seen, is a verb in nearly all texts, or has several words.
+    #expect(familiar.isSuperset(of: ["horse", "kettle", "cottage"]))
+    #expect(familiar.isDisjoint(with: ["aardwolf", "idea", "go", "hot_dog", "hot dog"]))
   }
 }

@@ -37,6 +37,27 @@ import Testing
     }
   }
 
+  /// The neighbour of a composition is one in the same relation, and batches hold the share that is asked for.
+  @Test func compositionsAreShownInTheirShare() throws {
+    func trained(share: Float?, relation: String) throws -> Data {
+      let folder = try Tiny.trained(steps: 2)
+      let file = folder.data.appendingPathComponent("metadata.jsonl")
+      let lines = try String(contentsOf: file, encoding: .utf8).split(separator: "\n").enumerated().map { i, line in
+        i % 3 > 0
+          ? String(line).replacing("\"split\"", with: "\"relation\": \"\(i % 2 == 0 ? relation : "next-to")\", \"split\"")
+          : String(line)
+      }
+      try Data(lines.joined(separator: "\n").utf8).write(to: file)
+      var settings = Tiny.settings(steps: 3)
+      settings.compositions = share
+      try Tiny.trainRanker(folder, settings)
+      return try folder.contents(folder.checkpoint.rankerFile)
+    }
+    let half = try trained(share: 0.5, relation: "next-to")
+    #expect(try half == trained(share: 0.5, relation: "next-to") && half != trained(share: nil, relation: "next-to"))
+    #expect(try half != trained(share: 0.5, relation: "made-of"))
+  }
+
   @Test func itDependsOnTheTokenizersBelowIt() throws {
     let folder = try Tiny.trainedWithRanker()
     let ranker = try folder.contents(folder.checkpoint.rankerFile)

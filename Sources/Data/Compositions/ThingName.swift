@@ -159,19 +159,9 @@ struct Thing: Sendable {
     newColors = NamedColor.allCases.filter { shares[$0, default: 0] < 0.3 * covered }
   }
 
-  /// The words of the English name that stand in the plural for several of it; nil where it is not counted, or several already.
-  var plural: String? {
-    var words = name.split(separator: " ").map(String.init)
-    let place = English.nounPlace(in: words)
-    guard !isSeveralOrMass else { return nil }
-    words[place] = English.plural(words[place])
-    return words.joined(separator: " ")
-  }
+  /// The English name for several of it; nil where it is not counted, or several already.
+  var plural: String? { isSeveralOrMass ? nil : English.pluralPhrase(name) }
 
   /// Whether no "a" stands before the name.
-  var isSeveralOrMass: Bool {
-    let words = name.split(separator: " ").map(String.init)
-    let noun = words[English.nounPlace(in: words)]
-    return English.isPlural(noun) || English.isUncountable(noun)
-  }
+  var isSeveralOrMass: Bool { English.isSeveralOrMass(name) }
 }

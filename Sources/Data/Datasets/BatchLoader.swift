@@ -79,7 +79,7 @@ public final class BatchLoader: Sendable {
   ///   - augmentation: what is done to each picture.
   ///   - forms: made for `indices` at least.
   ///   - neighbours: gives every second picture of a batch; nil shows them in the order of the epoch alone.
-  ///   - compositions: pictures that are shown among those of `indices`; not with `neighbours`.
+  ///   - compositions: pictures that are shown among those of `indices`; with `neighbours` none that are made.
   /// - Throws: `PipelineError` of kind `.badData` where there are no pictures, and `.usage` where `batchSize` is not
   ///   positive, or tokens are to be augmented.
   public init(
@@ -104,12 +104,13 @@ public final class BatchLoader: Sendable {
     self.forms = forms
     self.neighbours = neighbours
     self.compositions = compositions
-    precondition(compositions == nil || neighbours == nil, "compositions have no neighbours")
     order = EpochOrder(indices, seed: seed, list: 0)
-    if case .shown(let composed) = compositions?.source {
-      compositionOrder = EpochOrder(composed, seed: seed, list: 1)
-    } else {
+    switch compositions?.source {
+    case .shown(let composed): compositionOrder = EpochOrder(composed, seed: seed, list: 1)
+    case .made:
+      precondition(neighbours == nil, "what is made has no neighbours")
       compositionOrder = nil
+    case nil: compositionOrder = nil
     }
   }
 
@@ -134,17 +135,17 @@ public final class BatchLoader: Sendable {
       var random = Philox(
         seed: seed, stream: RandomStream.samples(), counter: UInt64(sample) &* Self.blocksPerSample)
       let composedBefore = compositions?.count(ofFirst: sample) ?? 0
-      if let compositions, compositions.count(ofFirst: sample + 1) > composedBefore {
-        switch compositions.source {
-        case .made(let maker):
-          try appendMade(by: maker, number: composedBefore, to: &batch, using: &random)
-        case .shown:
-          let (index, picture) = try picture(ofSample: composedBefore, in: compositionOrder ?? order)
-          append(index, picture, using: &random)
-        }
+      let isComposed = compositions.map { $0.count(ofFirst: sample + 1) > composedBefore } ?? false
+      if isComposed, case .made(let maker) = compositions?.source {
+        try appendMade(by: maker, number: composedBefore, to: &batch, using: &random)
         continue
       }
-      let (index, picture) = try picture(ofSample: sample - composedBefore, in: order)
+      let (index, picture) =
+        if isComposed, let compositionOrder {
+          try self.picture(ofSample: composedBefore, in: compositionOrder)
+        } else {
+          try self.picture(ofSample: sample - composedBefore, in: order)
+        }
       append(index, picture, using: &random)
       guard let neighbours, batch.indices.count < batchSize else { continue }
       let neighbour = neighbours.neighbour(of: index, using: &random)

@@ -29,7 +29,7 @@ public struct CaptionForms: Sendable {
     case keywords
     /// "a cute dog in the garden": what the picture does not show and people write all the same.
     case asides
-    /// "sofa" for a couch and "rodent" for a hamster, by WordNet; nothing where there is none.
+    /// "sofa" for a couch and "rodent" for a hamster, by WordNet, in compositions, too; nothing where there is none.
     case synonyms
   }
 
@@ -217,7 +217,9 @@ public struct CaptionForms: Sendable {
       subject = all[1 + random.index(below: all.count - 1)]
     }
     var text = named(subject, using: &random)
-    if text == subject.cores[0], let index, let other = synonyms?.name(of: index, using: &random) { text = other }
+    if let synonyms, subject.isComposed ? subject.isLatin : text == subject.cores[0] {
+      text = synonyms.renamed(text, of: subject.isComposed ? nil : index, using: &random)
+    }
     // Korean keywords may be all that is Korean.
     if Script(of: text) == .hangul { subject.script = .hangul }
     if subject.isLatin && !subject.isComposed {

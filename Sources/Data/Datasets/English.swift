@@ -59,6 +59,24 @@ public enum English {
     "sushi", "thread", "water", "wool", "wood", "yarn",
   ]
 
+  /// Whether the noun of a phrase is several things already or is not counted, so that no "a" stands before it.
+  package static func isSeveralOrMass(_ phrase: String) -> Bool {
+    let words = phrase.split(separator: " ").map(String.init)
+    guard !words.isEmpty else { return false }
+    let noun = words[nounPlace(in: words)]
+    return isPlural(noun) || isUncountable(noun)
+  }
+
+  /// A phrase with its noun in the plural; as it is where that is several things already or is not counted.
+  package static func pluralPhrase(_ phrase: String) -> String {
+    guard !isSeveralOrMass(phrase) else { return phrase }
+    var words = phrase.split(separator: " ").map(String.init)
+    guard !words.isEmpty else { return phrase }
+    let place = nounPlace(in: words)
+    words[place] = plural(words[place])
+    return words.joined(separator: " ")
+  }
+
   /// The plural of a singular noun.
   public static func plural(_ word: String) -> String {
     if let irregular = irregularPlurals[word.lowercased()] { return irregular }

@@ -51,7 +51,7 @@ package struct NearestNouns {
   ///   - penalty: added to its distances.
   ///   - words: what else is said of the same; see ``WordNet/senses(of:amid:)``.
   package mutating func add(_ noun: String, penalty: Double, amid words: [String]) {
-    guard noun.count > 1, let lemma = wordNet.lemma(of: noun), isChieflyNoun(lemma) else { return }
+    guard noun.count > 1, let lemma = wordNet.lemma(of: noun), wordNet.isChieflyNoun(lemma) else { return }
     let (meanings, frequency) = (wordNet.senses(of: lemma).count, wordNet.frequency(ofLemma: lemma).noun)
     for (place, sense) in wordNet.senses(of: noun, amid: words).enumerated() {
       let rank = Rank(
@@ -74,7 +74,7 @@ package struct NearestNouns {
   /// - Parameter noun: in singular or plural.
   /// - Returns: the nearest noun; nil where none is near, or it is no noun or chiefly a verb or an adjective.
   package func nearest(to noun: String) -> Match? {
-    guard let lemma = wordNet.lemma(of: noun), isChieflyNoun(lemma) else { return nil }
+    guard let lemma = wordNet.lemma(of: noun), wordNet.isChieflyNoun(lemma) else { return nil }
     var best: (rank: Rank, ancestor: WordNet.Synset, isSame: Bool)?
     for (place, sense) in likelySenses(of: lemma).enumerated() {
       let category = wordNet.category(of: sense)
@@ -103,12 +103,6 @@ package struct NearestNouns {
     let persons = senses.filter { $0.category == .person }
     let others = senses.filter { $0.category != .person && ($0.category != .animal || wasMet) }
     return (animals + others + persons).map(\.sense)
-  }
-
-  /// Words that are met as verbs, adjectives or adverbs far more often than as nouns are none here.
-  private func isChieflyNoun(_ lemma: String) -> Bool {
-    let frequency = wordNet.frequency(ofLemma: lemma)
-    return frequency.other < 4 * (frequency.noun + 1)
   }
 
   /// The nearest noun for each noun of WordNet, words and collocations of at most three words.

@@ -79,6 +79,42 @@ extension WordNet {
       .compactMap { lemmas(of: Synset(number: $0.number)).first }.filter(Self.isPlain)
   }
 
+  /// What a name means, to tell how near two of them are.
+  package struct Meaning: Sendable {
+    /// The class that the lexicographers have put it in: "animal", "food", "artifact".
+    package var category: String
+    /// It and what it is a kind of, but nothing that is too general for two things to be alike by it.
+    var kinds: Set<Int32>
+
+    /// Whether two things are of one kind: a tapir and a horse are, a tapir and a cat are animals and no more.
+    package func isAkin(to other: Meaning) -> Bool { !kinds.isDisjoint(with: other.kinds) }
+  }
+
+  /// - Parameters:
+  ///   - name: a noun.
+  ///   - words: as for ``synonyms(of:amid:)``.
+  /// - Returns: nil for what is no noun, or cannot be seen.
+  package func meaning(of name: String, amid words: [String] = []) -> Meaning? {
+    guard let sense = senses(of: name, amid: words).first, let category = category(of: sense) else { return nil }
+    let kinds = graph.ancestors(of: sense.number, atMost: .max).map(\.number)
+      .filter { $0 == sense.number || !isGeneral(Synset(number: $0)) }
+    return Meaning(category: "\(category)", kinds: Set(kinds))
+  }
+
+  /// The nouns of one word that can be seen and are met in texts: those that people may type. In the order of the alphabet.
+  package var familiarNouns: [String] {
+    nouns.filter {
+      Self.isPlain($0) && $0.utf8.allSatisfy { $0 != UInt8(ascii: "_") } && frequency(ofLemma: $0).noun > 0
+        && isChieflyNoun($0) && !visibleSenses(of: $0).isEmpty
+    }
+  }
+
+  /// Words that are met as verbs, adjectives or adverbs far more often than as nouns are none here.
+  func isChieflyNoun(_ lemma: String) -> Bool {
+    let frequency = frequency(ofLemma: lemma)
+    return frequency.other < 4 * (frequency.noun + 1)
+  }
+
   /// Whether it is written in small letters alone.
   static func isPlain(_ lemma: String) -> Bool {
     lemma.utf8.allSatisfy { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) || " -'".utf8.contains($0) }

@@ -30,8 +30,9 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   /// In what forms captions are read. A new run of a prior or a ranker takes all for nil; with none, captions are read as
   /// they stand.
   public var captionForms: [CaptionForms.Kind]?
-  /// Of a prior's pictures: the share of compositions, those of the data set, and where it has none, some of its things that are
-  /// made while the prior trains. With nil, none are made, and those of the data set are shown as often as its other pictures.
+  /// Of a prior's or a ranker's pictures: the share of compositions, those of the data set, and where it has none, some of its
+  /// things that are made while a prior trains. With nil, none are made, and those of the data set are shown as often as its other
+  /// pictures.
   public var compositions: Float?
   /// Of merges when a caption is encoded (Provilkov et al. 2020).
   public var mergeDropout: Float = 0

@@ -188,7 +188,7 @@ public struct Evaluator {
     self.model = model
     self.reconstructor = reconstructor
     self.dataSet = dataSet
-    library = try PictureLibrary(dataSet)
+    library = try PictureLibrary(dataSet, team: reconstructor.team)
     let training = try dataSet.pictures(of: .train, atMost: Self.maximumPatchPictures).map(\.picture)
     patchDistance = training.isEmpty ? nil : try PatchDistance(training, threads: reconstructor.team.count)
   }

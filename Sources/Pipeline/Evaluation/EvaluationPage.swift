@@ -53,6 +53,12 @@ public struct EvaluationPage {
       compositions: try wording.compositions.map { (compositions) throws(PipelineError) in
         try Self.section(compositions)
       },
+      unseenNouns: try wording.unseenNouns.map { (nouns) throws(PipelineError) in
+        UnseenNounSection(
+          classes: try nouns.drawings.map { (part) throws(PipelineError) in
+            Cards(caption: part.category, cards: try Self.cards(part.drawings))
+          })
+      },
       outside: prompts.isEmpty
         ? nil
         : Outside(prompts: try prompts.map { (prompt) throws(PipelineError) in try Self.section(prompt) }))
@@ -64,6 +70,7 @@ public struct EvaluationPage {
     if wording.forms != nil { links.append(Link(id: "forms", name: "other forms")) }
     if wording.prompts != nil { links.append(Link(id: "everyday", name: "everyday prompts")) }
     if wording.compositions != nil { links.append(Link(id: "compositions", name: "pairs never seen")) }
+    if wording.unseenNouns != nil { links.append(Link(id: "unseen", name: "nouns never seen")) }
     if !prompts.isEmpty { links.append(Link(id: "prompts", name: "captions from outside")) }
     return links
   }
@@ -88,6 +95,7 @@ public struct EvaluationPage {
     let forms: FormSection?
     let everyday: EverydaySection?
     let compositions: CompositionSection?
+    let unseenNouns: UnseenNounSection?
     let outside: Outside?
   }
 
@@ -148,6 +156,8 @@ public struct EvaluationPage {
     let pool: Int
     let relations: [RelationSection]
   }
+
+  private struct UnseenNounSection { let classes: [Cards] }
 
   private struct RelationSection {
     let relation: String

@@ -56,6 +56,15 @@ extension EvaluationPage {
       {{/relations}}
       </section>
       {{/compositions}}
+      {{#unseenNouns}}
+      <section id="unseen"><h2>Nouns never seen</h2>
+      <p>One draw each, none picked. Where the nearest picture shows nothing of the same class, its caption stands below.</p>
+      {{#classes}}
+      <h3>{{caption}}</h3>
+      {{>cards}}
+      {{/classes}}
+      </section>
+      {{/unseenNouns}}
       {{#outside}}
       <section id="prompts"><h2>Captions from outside of the data</h2>
       <p>The first drawings of the seed, and below each the picture of the training split nearest to it.</p>

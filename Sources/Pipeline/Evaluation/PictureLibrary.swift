@@ -4,19 +4,23 @@ import Imaging
 
 /// Pictures box-filtered to 32×32 RGB, mostly all of a data set, to look up which of them are near to a picture.
 package struct PictureLibrary: Sendable {
-  /// [32·32·3] each, in the order of the data set's entries.
+  /// [32·32·3] each, in the order of the data set's entries; empty where a picture is damaged.
   private let features: [[UInt8]]
 
   /// - Parameter thumbnails: see `Picture.thumbnail`.
   package init(thumbnails: [[UInt8]]) { features = thumbnails }
 
-  package init(_ dataSet: PictureDataSet) throws(PipelineError) {
+  /// All of a data set's pictures; a damaged one, which is reported, is near to none.
+  /// - Throws: `PipelineError` for a damaged picture if the data set was opened with `strict`.
+  package init(_ dataSet: PictureDataSet, team: ThreadTeam) throws(PipelineError) {
     if let encoded = dataSet.encoded {
       features = dataSet.entries.indices.map(encoded.thumbnail)
       return
     }
-    var features: [[UInt8]] = []
-    for index in dataSet.entries.indices { features.append(try dataSet.picture(at: index).thumbnail) }
+    var features = team.map(dataSet.entries.count) { (try? dataSet.picture(at: $0).thumbnail) ?? [] }
+    for index in features.indices where features[index].isEmpty {
+      features[index] = try dataSet.pictureIfReadable(at: index)?.thumbnail ?? []
+    }
     self.features = features
   }
 
@@ -47,8 +51,9 @@ package struct PictureLibrary: Sendable {
   }
 
   private static func squaredDistance(_ a: [UInt8], _ b: [UInt8]) -> Int32 {
+    guard a.count == b.count else { return .max }
     // 32·32·3·255² is below 2³¹.
-    a.withUnsafeBufferPointer { a in
+    return a.withUnsafeBufferPointer { a in
       b.withUnsafeBufferPointer { b in
         var sum: Int32 = 0
         for i in a.indices {

@@ -12,23 +12,28 @@ public struct Wording: Sendable {
   public var prompts: PromptEvaluation?
   /// Nil where it was not asked for.
   public var compositions: CompositionEvaluation?
+  /// Nil where it was not asked for.
+  public var unseenNouns: UnseenNounEvaluation?
 
   public init(
-    forms: FormEvaluation? = nil, prompts: PromptEvaluation? = nil, compositions: CompositionEvaluation? = nil
+    forms: FormEvaluation? = nil, prompts: PromptEvaluation? = nil, compositions: CompositionEvaluation? = nil,
+    unseenNouns: UnseenNounEvaluation? = nil
   ) {
-    (self.forms, self.prompts, self.compositions) = (forms, prompts, compositions)
+    (self.forms, self.prompts) = (forms, prompts)
+    (self.compositions, self.unseenNouns) = (compositions, unseenNouns)
   }
 
   /// For each figure a row: what it is of, how many were drawn, and the share that is right.
   public var figures: [[String]] {
-    (forms?.figures ?? []) + (prompts?.figures ?? []) + (compositions?.figures ?? [])
+    (forms?.figures ?? []) + (prompts?.figures ?? []) + (compositions?.figures ?? []) + (unseenNouns?.figures ?? [])
   }
 
   /// What the figures mean.
   static let explanation = """
     X is a training caption without article and full stop, and right is one whose own picture is the nearest of all to the \
     one that is drawn. Keywords are right where the nearest picture carries both, everyday prompts where it is one of those \
-    that would do, and pairs never seen where it is their own among compositions of which at least five share each of their parts.
+    that would do, and pairs never seen where it is their own among compositions of which at least five share each of their parts. \
+    The classes and kinds of nouns are those of WordNet.
     """
 }
 

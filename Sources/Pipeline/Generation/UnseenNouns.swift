@@ -51,7 +51,7 @@ struct UnseenNouns {
         continue
       }
       let range = found[place].range.lowerBound..<found[place + count - 1].range.upperBound
-      let noun = isPlural ? Self.plural(match.noun) : match.noun
+      let noun = isPlural ? English.pluralPhrase(match.noun) : match.noun
       result.replacements.append(
         NounReplacement(noun: String(prompt[range]), replacement: noun, ancestor: match.ancestor))
       result.text += prompt[position..<range.lowerBound]
@@ -110,30 +110,12 @@ struct UnseenNouns {
     return singulars.filter { $0 != word }
   }
 
-  /// Where a noun of several words has the one that is counted.
-  private static func counted(_ noun: String) -> (words: [String], place: Int) {
-    let words = noun.split(separator: " ").map(String.init)
-    return (words, English.nounPlace(in: words))
-  }
-
-  private static func isSeveralOrMass(_ noun: String) -> Bool {
-    let (words, place) = counted(noun)
-    return English.isPlural(words[place]) || English.isUncountable(words[place])
-  }
-
-  private static func plural(_ noun: String) -> String {
-    guard !isSeveralOrMass(noun) else { return noun }
-    var (words, place) = counted(noun)
-    words[place] = English.plural(words[place])
-    return words.joined(separator: " ")
-  }
-
   /// "an ocelot" becomes "a leopard", and "a mitten" becomes "gloves".
   private static func fit(article: Substring, atTheEndOf text: inout String, to noun: String) {
     guard ["a", "an"].contains(article.lowercased()), let end = text.range(of: article, options: .backwards) else {
       return
     }
-    let fitting = isSeveralOrMass(noun) ? "" : "\(English.indefiniteArticle(for: noun)) "
+    let fitting = English.isSeveralOrMass(noun) ? "" : "\(English.indefiniteArticle(for: noun)) "
     text.replaceSubrange(
       end.lowerBound...,
       with: article.first?.isUppercase == true ? fitting.prefix(1).uppercased() + fitting.dropFirst() : fitting)

@@ -32,10 +32,14 @@ struct PriorDrawings: Sendable {
     count: Int, seed: UInt64
   ) throws(PipelineError) {
     let train = dataSet.indices(of: .train)
-    let library = try PictureLibrary(dataSet)
+    let library = try PictureLibrary(dataSet, team: reconstructor.team)
     let forms = CaptionForms(of: dataSet.entries, indices: train)
-    // Of a half each, evenly spread.
-    let owners = train.spread(over: count / 2)
+    // Evenly spread, and half of them compositions where there are some, however many there are.
+    let plain = dataSet.uncomposed(train)
+    let composed = train.filter { dataSet.entries[$0].relation != nil }
+    let owners =
+      plain.isEmpty || composed.isEmpty
+      ? train.spread(over: count / 2) : plain.spread(over: count / 4) + composed.spread(over: count / 4)
     let captions = owners.map { index in
       var random = Self.random(seed, index)
       return forms.caption(of: index, using: &random)

@@ -126,22 +126,6 @@ public struct PriorTrainer: StageTrainer {
   /// Compositions whose captions a vocabulary is learnt from.
   private static let compositionTexts = 5000
 
-  /// Divides the pictures that are shown by whether they are compositions; nil where that makes no difference.
-  /// - Throws: `PipelineError` of kind `.badData` where all are.
-  private func mixed(
-    _ shown: [Int], made: TrainingCompositions?, share: Float?
-  ) throws(PipelineError) -> (plain: [Int], compositions: BatchLoader.Compositions?)? {
-    guard let share else { return nil }
-    let plain = dataSet.uncomposed(shown)
-    guard !plain.isEmpty else {
-      throw PipelineError(
-        .badData, "all pictures in \(dataSet.url.path) are compositions: their share is 1; leave `compositions` out")
-    }
-    if let made { return (plain, .init(.made(made), share: Double(share))) }
-    guard share > 0 else { return (plain, nil) }
-    return (plain, .init(.shown(shown.filter { dataSet.entries[$0].relation != nil }), share: Double(share)))
-  }
-
   /// What makes compositions in training; nil where there are to be none, or there are some.
   private func compositions(_ settings: TrainingSettings) throws(PipelineError) -> TrainingCompositions? {
     let train = dataSet.indices(of: .train)

@@ -61,7 +61,7 @@ struct PriorValidation {
     plainCount = indices.count { dataSet.entries[$0].relation == nil }
     let heldCaptions = indices.map { dataSet.entries[$0].captions[0] }
     texts = heldCaptions.map { vocabulary.encode($0) }
-    library = dataSet.isInMemory || dataSet.encoded != nil ? try PictureLibrary(dataSet) : nil
+    library = dataSet.isInMemory || dataSet.encoded != nil ? try PictureLibrary(dataSet, team: team) : nil
     pool = try compositions.map { (maker) throws(PipelineError) in
       try CompositionPool(maker, asking: Self.maximumCount, of: .validation, size: Self.poolSize, team: team)
     }

@@ -15,10 +15,12 @@ import TextTokenizer
 /// by it, and drawings that show nothing are wrong answers to every caption (`PriorDrawings`). Of the other pictures half,
 /// and all in validation, are reconstructions, for a drawing has been through the image tokenizer, too. Half of a batch are
 /// neighbours of the other half, with captions that share a word, for between pictures that have nothing in common there is
-/// nothing to learn.
+/// nothing to learn; the neighbour of a composition is one in the same relation, of the same X with another Y or the reverse.
 public struct RankerTrainer: StageTrainer {
   /// What the prior draws before the first step; a minute's or two's work.
   private static let maximumDrawings = 3000
+  /// Among more pictures that are read from their files, looking drawings up would take many minutes.
+  private static let maximumPicturesFromFiles = 100_000
 
   public let resources: TrainingResources
   private let architecture: Ranker.Configuration?
@@ -70,11 +72,12 @@ public struct RankerTrainer: StageTrainer {
     let plan = state.settings.fill(
       state.settings.chosenPreset.rankerDefaults, learningRate: 1e-3,
       augmentation: TrainingSettings.standardAugmentation(of: .ranker))
+    let forms = captionForms(state.settings, wordNet)
     let train = dataSet.indices(of: .train)
+    let mixed = try mixed(train, share: state.settings.compositions)
     let loader = try BatchLoader(
-      dataSet: dataSet, indices: train, batchSize: plan.batchSize, seed: state.settings.seed,
-      forms: captionForms(state.settings, wordNet),
-      neighbours: CaptionNeighbours(of: train) { BytePairEncoding.words(in: dataSet.entries[$0].captions[0]) })
+      dataSet: dataSet, indices: mixed?.plain ?? train, batchSize: plan.batchSize, seed: state.settings.seed,
+      forms: forms, neighbours: CaptionNeighbours(of: train, words: words), compositions: mixed?.compositions)
     let model = Ranker(description, seed: state.settings.seed)
     var options = AdamW.Options()
     options.weightDecay = 0.1
@@ -98,6 +101,14 @@ public struct RankerTrainer: StageTrainer {
     return givenVocabulary
   }
 
+  /// By which a picture has neighbours.
+  private func words(of index: Int) -> [String] {
+    let (caption, relation) = (dataSet.entries[index].captions[0], dataSet.entries[index].relation)
+    guard let relation else { return BytePairEncoding.words(in: caption) }
+    // Below words of the relation itself, such as "made", so that only what it is made of is left to be told apart.
+    return English.contentWords(in: caption).map { "\(relation) \($0)" }
+  }
+
   /// The largest blocks of at most eight pixels a side that make up the picture.
   static func patchSize(pictureSize: Int) -> Int { (1...8).last { pictureSize % $0 == 0 } ?? 1 }
 
@@ -106,7 +117,9 @@ public struct RankerTrainer: StageTrainer {
     _ configuration: CheckpointConfiguration, _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding,
     _ settings: TrainingSettings, _ team: ThreadTeam
   ) throws(PipelineError) -> PriorDrawings {
-    guard checkpoint.hasPrior, let description = configuration.prior, dataSet.isInMemory else {
+    guard checkpoint.hasPrior, let description = configuration.prior,
+      dataSet.isInMemory || dataSet.entries.count <= Self.maximumPicturesFromFiles
+    else {
       observer.report(.note("there is no prior to draw: the ranker learns from real and reconstructed pictures alone"))
       return .none
     }

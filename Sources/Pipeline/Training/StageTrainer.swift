@@ -1,6 +1,7 @@
 import ArrayFiles
 import Basics
 import Checkpoints
+import Compositions
 import Datasets
 import Evaluation
 import Foundation
@@ -98,6 +99,30 @@ extension StageTrainer {
   /// The forms in which a run reads the training captions; nil where it reads them as they stand.
   func captionForms(_ settings: TrainingSettings, _ wordNet: WordNet?) -> CaptionForms? {
     dataSet.forms(settings.captionForms ?? [], wordNet: wordNet)
+  }
+
+  /// Divides the pictures that are shown by whether they are compositions; nil where that makes no difference.
+  /// - Parameters:
+  ///   - shown: positions in the data set's `entries`.
+  ///   - made: where the data set has no compositions, what makes some.
+  ///   - share: of all pictures; nil leaves it to the data set.
+  /// - Throws: `PipelineError` of kind `.badData` where all are compositions, or none are that were to be.
+  func mixed(
+    _ shown: [Int], made: TrainingCompositions? = nil, share: Float?
+  ) throws(PipelineError) -> (plain: [Int], compositions: BatchLoader.Compositions?)? {
+    guard let share else { return nil }
+    let plain = dataSet.uncomposed(shown)
+    guard !plain.isEmpty else {
+      throw PipelineError(
+        .badData, "all pictures in \(dataSet.url.path) are compositions: their share is 1; leave `compositions` out")
+    }
+    if let made { return (plain, .init(.made(made), share: Double(share))) }
+    guard share > 0 else { return (plain, nil) }
+    let composed = shown.filter { dataSet.entries[$0].relation != nil }
+    guard !composed.isEmpty else {
+      throw PipelineError(.badData, "there are no compositions in \(dataSet.url.path): leave `compositions` out")
+    }
+    return (plain, .init(.shown(composed), share: Double(share)))
   }
 
   private var hasWordNet: Bool { WordNet.isInstalled(in: resources.wordNetFolder) }
