@@ -53,7 +53,7 @@ let package = Package(
     .target(
       name: "Optimization", dependencies: ["Basics", "CKernels", "NN", "TensorCore"], path: "Sources/Core/Optimization"),
     .target(
-      name: "ArrayFiles", dependencies: ["Basics", "CArchive", "LinearAlgebra", "NN", "TensorCore"],
+      name: "ArrayFiles", dependencies: ["Basics", "CArchive", "CKernels", "LinearAlgebra", "NN", "TensorCore"],
       path: "Sources/Core/ArrayFiles"),
 
     // Pictures, text and data sets: these know no model.

@@ -38,8 +38,14 @@ package enum Console {
       if !isLast && $0.last.duration(to: .now) < wait { return }
       $0.last = .now
       $0.isShown = errorIsTerminal
-      write(errorIsTerminal ? "\r\u{1B}[K\(text())" : "\(text())\n", to: STDERR_FILENO)
+      write(errorIsTerminal ? "\r\u{1B}[K\(text().prefix(columns - 1))" : "\(text())\n", to: STDERR_FILENO)
     }
+  }
+
+  /// How wide the terminal is now: a line that is longer could not be cleared.
+  private static var columns: Int {
+    var size = winsize()
+    return ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 1 ? Int(size.ws_col) : 80
   }
 
   /// One line on standard output.
@@ -93,19 +99,28 @@ package enum Console {
 /// SIGINT and SIGTERM as a question that a training run asks after each step.
 package enum StopSignal {
   private static let count = Atomic<Int>(0)
+  private static let last = Atomic<Int32>(0)
 
   /// From now on the first signal asks for a save and an end; a second one ends the process at once.
   package static func install() {
     // Touched here, so that a signal does not find it being made.
     count.store(0, ordering: .relaxed)
+    last.store(0, ordering: .relaxed)
     for number in [SIGINT, SIGTERM] {
       signal(number) { number in
+        StopSignal.last.store(number, ordering: .relaxed)
         if StopSignal.count.add(1, ordering: .relaxed).newValue > 1 { _exit(128 + number) }
       }
     }
   }
 
-  package static var wasReceived: Bool { count.load(ordering: .relaxed) > 0 }
+  package static var wasReceived: Bool { exitCode != nil }
+
+  /// What a process that a signal has ended exits with, as a shell has it: 130 for SIGINT, 143 for SIGTERM; nil where none came.
+  package static var exitCode: Int32? {
+    let number = last.load(ordering: .relaxed)
+    return number == 0 ? nil : 128 + number
+  }
 }
 
 /// A duration in words: "42 s", "3 min 20 s", "1 h 05 min".

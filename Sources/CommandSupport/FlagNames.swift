@@ -16,8 +16,9 @@ package enum FlagNames {
     }
   }
 
-  private static func kebab(_ name: String) -> String {
-    name.map { $0.isUppercase ? "-" + $0.lowercased() : String($0) }.joined()
+  /// "train-prior" of "TrainPrior" and "trainPrior".
+  package static func kebab(_ name: String) -> String {
+    name.enumerated().map { $1.isUppercase ? ($0 > 0 ? "-" : "") + $1.lowercased() : String($1) }.joined()
   }
 }
 

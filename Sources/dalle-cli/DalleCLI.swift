@@ -16,6 +16,28 @@ struct DalleCLI: ParsableCommand {
       Benchmark.self,
     ])
 
+  /// Refuses a command that there is not, which would otherwise be told as an argument too many, or not at all behind `help`.
+  /// - Throws: `PipelineError` of kind `.usage` with the name that is most like it.
+  static func checkCommandNames(_ arguments: [String]) throws(PipelineError) {
+    var command: any ParsableCommand.Type = Self.self
+    for name in arguments.first == "help" ? arguments.dropFirst()[...] : arguments[...] {
+      let known = command.configuration.subcommands
+      if known.isEmpty || name.hasPrefix("-") || name == "help" { return }
+      guard let next = known.first(where: { Self.name(of: $0) == name }) else {
+        let nearest = known.map(Self.name).nearest(to: name)
+        throw PipelineError(
+          .usage,
+          "there is no command \"\(name)\""
+            + (nearest.map { "; did you mean \($0)?" } ?? ": dalle-cli help lists them all"))
+      }
+      command = next
+    }
+  }
+
+  private static func name(of command: any ParsableCommand.Type) -> String {
+    command.configuration.commandName ?? FlagNames.kebab("\(command)")
+  }
+
   /// Runs the command, and turns a failure that a person can cause into one line and its exit code.
   static func main() {
     // A reader that goes away (`dalle-cli … | head`) and a limit on the size of files end a write with an error
@@ -23,11 +45,14 @@ struct DalleCLI: ParsableCommand {
     signal(SIGPIPE, SIG_IGN)
     signal(SIGXFSZ, SIG_IGN)
     do {
+      try checkCommandNames(Array(CommandLine.arguments.dropFirst()))
       var command = try parseAsRoot()
       try command.run()
     } catch let error as PipelineError {
       Console.line("error: \(FlagNames.spelled(error.message))")
       Foundation.exit(error.exitCode)
+    } catch let code as ExitCode {
+      Foundation.exit(code.rawValue)
     } catch {
       // Help and the version are no failures.
       let code = exitCode(for: error)

@@ -11,15 +11,16 @@ struct Generate: ParsableCommand {
 
   @Argument(help: "What to draw; several captions give a row each, or with --count 1 a picture each.")
   var captions: [String] = []
-  @Option(parsing: .unconditional, help: "How many pictures a caption.") var count = 4
+  @Option(parsing: .unconditional, help: "How many pictures a caption (samples a prompt).") var count = 4
   @Option(
     parsing: .unconditional,
-    help: "Draw this many pictures a caption and keep the best --count by the ranker, best first.")
+    help: "Draw this many pictures a caption and keep the best --count by the ranker (reranking), best first.")
   var candidates: Int?
   @Option(parsing: .unconditional, help: "Names the random numbers: the same seed gives the same pictures.")
   var seed: UInt64 = 0
-  @Option(help: "The PNG to write, or with --separate the folder.") var output: String?
-  @Option(parsing: .unconditional, help: "Each pixel becomes this many pixels a side.") var scale = 4
+  @Option(help: "The PNG to write, or with --separate the folder.", completion: .file()) var output: String?
+  @Option(parsing: .unconditional, help: "Each pixel becomes this many pixels a side (upscaling without smoothing).")
+  var scale = 4
   @Option(parsing: .unconditional, help: "Pictures a row; about as many as rows unless given.") var columns: Int?
   @Flag(help: "One file a picture instead of one grid.") var separate = false
   @Flag(help: "Print what was made as JSON.") var json = false
@@ -113,7 +114,7 @@ struct Generate: ParsableCommand {
     guard let candidates else {
       return (try model.generate(captions: captions, count: count, options: options, progress: report), nil)
     }
-    let ranked = try model.generate(
+    let ranked = try model.generateRanked(
       captions: captions, count: count, candidates: candidates, options: options, progress: report)
     for (caption, pictures) in zip(captions, ranked) {
       let scores = pictures.map { String(format: "%.3f (number %d)", $0.score, $0.number) }.joined(separator: ", ")
@@ -189,11 +190,14 @@ struct Generate: ParsableCommand {
 
 /// A picture that others begin with.
 struct ImagePromptOptions: ParsableArguments {
-  @Option(name: .customLong("image"), help: "A PNG or JPEG to begin with: its upper part is kept, the rest is drawn.")
+  @Option(
+    name: .customLong("image"),
+    help: "A picture to begin with (image prompt): its upper part is kept, the rest is drawn.",
+    completion: .file())
   var file: String?
   @Option(parsing: .unconditional, help: "How many rows of the image's tokens are kept; half of them unless given.")
   var keepRows: Int?
-  @Flag(help: "Draw the image anew, with a caption or without one.") var variations = false
+  @Flag(help: "Draw the image anew (image to image), with a caption or without one.") var variations = false
 
   var url: URL? { file.map { URL(fileURLWithPath: $0) } }
 

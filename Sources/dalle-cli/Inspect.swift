@@ -11,7 +11,7 @@ struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Says what a checkpoint, a vocabulary, a safetensors file or a data set holds.")
 
-  @Argument(help: "The folder or file.") var path: String
+  @Argument(help: "The folder or file.", completion: .file()) var path: String
   @Flag(help: "Print JSON.") var json = false
 
   /// What was found: lines for a person, or fields for a program.

@@ -48,7 +48,9 @@ struct ThreadOptions: ParsableArguments {
 
 /// Which checkpoint a command works on.
 struct CheckpointOptions: ParsableArguments {
-  @Option(name: .customLong("checkpoint"), help: "A folder under checkpoints/, or a path.")
+  @Option(
+    name: .customLong("checkpoint"), help: "The model: a folder under checkpoints/, or a path.",
+    completion: .shellCommand("ls checkpoints 2>/dev/null"))
   var name: String?
 
   func validate() throws {
@@ -89,7 +91,8 @@ struct CheckpointOptions: ParsableArguments {
 struct VocabularyOptions: ParsableArguments {
   @Option(
     name: .customLong("vocabulary"),
-    help: "The text vocabulary to take in place of the checkpoint's: the name of one in vocab/, or a file.")
+    help: "The text vocabulary to take in place of the checkpoint's: the name of one in vocab/, or a file.",
+    completion: .shellCommand("ls vocab 2>/dev/null | sed 's/[.]json$//'"))
   var name: String?
 
   /// Where the vocabulary of a name is kept.
@@ -161,7 +164,7 @@ struct DataOptions: ParsableArguments {
     help: """
       A folder of captioned pictures: pictures and metadata.jsonl, pictures with a .txt beside each, or WebDataset \
       .tar shards. Left out, it is data/emoji, which is prepared when missing.
-      """)
+      """, completion: .directory)
   var data: String?
 
   @Option(help: "How pictures become square: pad (white) or crop (centre).")
@@ -186,16 +189,19 @@ struct DataOptions: ParsableArguments {
 
 /// How tokens are drawn.
 struct DrawingOptions: ParsableArguments {
-  @Option(parsing: .unconditional, help: "Below 1 the likely becomes likelier; 0 takes the likeliest.")
+  @Option(
+    parsing: .unconditional,
+    help: "The sampling temperature: below 1 the likely becomes likelier; 0 takes the likeliest (greedy).")
   var temperature = SamplingOptions().temperature
   @Option(parsing: .unconditional, help: "Draw among this many likeliest tokens; 0 sets no number.")
   var topK = SamplingOptions().topK
-  @Option(parsing: .unconditional, help: "Draw among the likeliest tokens that make up this probability.")
+  @Option(
+    parsing: .unconditional, help: "Draw among the likeliest tokens that make up this probability (nucleus sampling).")
   var topP = SamplingOptions().topP
   @Option(
     parsing: .unconditional,
     help: """
-      How strongly the caption is followed; 1 is not at all strengthened. Above 1, tokens that the caption makes less \
+      The scale of classifier-free guidance (CFG): how strongly the caption is followed; 1 is not at all strengthened. Above 1, tokens that the caption makes less \
       than a tenth as likely as the likeliest one are never drawn.
       """)
   var guidance = SamplingOptions().guidance
@@ -259,15 +265,16 @@ struct TrainingOptions: ParsableArguments {
   @Option(parsing: .unconditional, help: "Pictures a step.") var batchSize: Int?
   @Option(parsing: .unconditional, help: "The learning rate at its peak.") var learningRate: Float?
   @Option(parsing: .unconditional, help: "Names all random numbers of the run.") var seed: UInt64 = 0
-  @Option(parsing: .unconditional, help: "Steps between two saves; every ninety seconds unless given.")
+  @Option(parsing: .unconditional, help: "Steps between two saves (checkpointing); every ninety seconds unless given.")
   var saveEvery: Int?
-  @Option(help: "Operands of matrix products; bfloat16 where the CPU is fast at it.") var precision: ElementType?
+  @Option(help: "Operands of matrix products (mixed precision); bfloat16 where the CPU is fast at it.") var precision:
+    ElementType?
   @Option(parsing: .unconditional, help: "Largest shift of a picture in training, as a share of its side.")
   var maximumShift: Float?
   @Option(parsing: .unconditional, help: "Largest change of a picture's scale in training, as a share.")
   var maximumScaling: Float?
-  @Flag(help: "Mirror pictures in training; not where left and right matter.") var horizontalFlip = false
-  @Flag(help: "Go on where the last save was.") var resume = false
+  @Flag(help: "Mirror pictures in training (augmentation); not where left and right matter.") var horizontalFlip = false
+  @Flag(help: "Go on where the last save was (the checkpoint holds the optimizer, too).") var resume = false
   @Flag(help: "Print what was made as JSON.") var json = false
   @OptionGroup var checkpoint: CheckpointOptions
   @OptionGroup var threads: ThreadOptions
@@ -280,10 +287,15 @@ struct TrainingOptions: ParsableArguments {
   }
 
   /// Prints what a run has made.
+  /// - Throws: `ExitCode` where a signal has ended the run, so that `train-tokenizer && train-prior` goes no further.
   func printResult(_ checkpoint: Checkpoint, file: URL, _ training: CheckpointConfiguration.TrainingSummary?) throws {
-    guard json, let training else { return try Console.result(file.relativePath) }
-    try Console.json(
-      Report(checkpoint: checkpoint.url.relativePath, file: file.relativePath, training: training))
+    if json, let training {
+      try Console.json(
+        Report(checkpoint: checkpoint.url.relativePath, file: file.relativePath, training: training))
+    } else {
+      try Console.result(file.relativePath)
+    }
+    if let code = StopSignal.exitCode { throw ExitCode(code) }
   }
 
   /// - Parameter augmentation: the stage's, where nothing else is said.

@@ -19,12 +19,15 @@ struct TrainPrior: ParsableCommand {
   )
   var vocabularySize = TrainingSettings().vocabularySize
   @Option(
-    parsing: .unconditional, help: "Text tokens that the model sees; enough for nearly all captions unless given.")
+    parsing: .unconditional,
+    help: "Text tokens that the model sees (context length); enough for nearly all captions unless given.")
   var textLength: Int?
   @Option(parsing: .unconditional, help: "The probability of dropping an activation in training.") var dropout: Float?
-  @Option(parsing: .unconditional, help: "The share of captions left out in training, which guidance needs.")
+  @Option(
+    parsing: .unconditional,
+    help: "The share of captions left out in training (caption dropout), which classifier-free guidance needs.")
   var captionDropout = TrainingSettings().captionDropout
-  @Option(parsing: .unconditional, help: "The share of BPE merges left out in training.")
+  @Option(parsing: .unconditional, help: "The share of BPE merges left out in training (BPE dropout).")
   var mergeDropout = TrainingSettings().mergeDropout
   @Option(
     parsing: .unconditional,
@@ -39,7 +42,7 @@ struct TrainPrior: ParsableCommand {
   var refinementCorruption: Float?
   @Option(
     help: """
-      What the image tokens of each layer see of each other: full, row, column or conv, a list with commas such as \
+      What the image tokens of each layer see of each other (sparse attention): full, row, column or conv, a list with commas such as \
       row,column,row,row, repeated to the number of layers; full unless given.
       """)
   var attention: String?
@@ -50,9 +53,10 @@ struct TrainPrior: ParsableCommand {
       compose makes them, made while it trains.
       """)
   var compositions: Float?
-  @Flag(help: "Begin a new run with the weights that the checkpoint holds.") var warmStart = false
+  @Flag(help: "Begin a new run with the weights that the checkpoint holds (fine-tuning).") var warmStart = false
   @Option(
-    parsing: .unconditional, help: "Decay of the weights' moving average, which is then what is saved; 0 keeps none.")
+    parsing: .unconditional,
+    help: "Decay of the weights' exponential moving average (EMA), which is then what is saved; 0 keeps none.")
   var averageDecay: Float = 0
 
   func run() throws {

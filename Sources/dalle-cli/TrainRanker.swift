@@ -4,13 +4,15 @@ import Training
 
 struct TrainRanker: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Learns how well a picture goes with a caption, to choose among drawn ones; needs both tokenizers.")
+    abstract:
+      "Learns how well a picture goes with a caption (CLIP), to choose among drawn ones; needs both tokenizers.")
 
   @OptionGroup var training: TrainingOptions
   @OptionGroup var forms: CaptionFormOptions
   @OptionGroup var vocabulary: VocabularyOptions
   @Option(
-    parsing: .unconditional, help: "Text tokens that the model sees; enough for nearly all captions unless given.")
+    parsing: .unconditional,
+    help: "Text tokens that the model sees (context length); enough for nearly all captions unless given.")
   var textLength: Int?
   @Option(parsing: .unconditional, help: "The probability of dropping an activation in training.") var dropout: Float?
 

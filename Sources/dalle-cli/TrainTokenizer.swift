@@ -7,15 +7,18 @@ struct TrainTokenizer: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Stage 1: learns to turn pictures into tokens and back.")
 
-  @Option(help: "How tokens are learnt.") var kind = ImageTokenizerKind.standard
+  @Option(help: "How tokens are learnt (the codebook).") var kind = ImageTokenizerKind.standard
   @Option(
     parsing: .unconditional,
-    help: "Pixels a side of the pictures, a multiple of 32 up to 512; the preset's unless given."
+    help: "Pixels a side of the pictures (resolution), a multiple of 32 up to 512; the preset's unless given."
   )
   var pictureSize: Int?
   @Option(
     parsing: .unconditional,
-    help: "The share of the run, at its end, in which a discriminator makes reconstructions sharp; 0 leaves it out.")
+    help: """
+      The share of the run, at its end, in which a patch discriminator (adversarial loss, as in VQGAN) makes reconstructions \
+      sharp; 0 leaves it out.
+      """)
   var adversarial = TrainingSettings().adversarial
   @OptionGroup var training: TrainingOptions
 

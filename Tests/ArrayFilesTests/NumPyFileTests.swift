@@ -18,8 +18,8 @@ import Testing
   }
 
   @Test(arguments: [
-    "little-f8.npy", "big-f8.npy", "little-f4.npy", "big-f4.npy", "fortran.npy", "version-2.npy", "version-3.npy",
-    "one-stored.npz", "one-deflated.npz", "not-ascii.npz",
+    "little-f8.npy", "big-f8.npy", "little-f4.npy", "big-f4.npy", "little-f2.npy", "big-f2.npy", "fortran.npy",
+    "version-2.npy", "version-3.npy", "one-stored.npz", "one-deflated.npz", "not-ascii.npz",
   ])
   func floatingPointIsReadInEitherByteOrder(name: String) throws {
     #expect(try Self.read(name) == Matrix(Self.whole.map { $0 / 4 }, rows: 5, columns: 3))

@@ -98,6 +98,26 @@ struct SafeTensorsTests {
       #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#,
       12
     ),
+    ("metadata that are no text", #"{"__metadata__":{"x":1},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, 8),
+    ("metadata in a list", #"{"__metadata__":["x"],"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, 8),
+    ("a whole number with a fraction", #"{"a":{"dtype":"F32","shape":[2.0],"data_offsets":[0,8]}}"#, 8),
+    ("a whole number with an exponent", #"{"a":{"dtype":"F32","shape":[2e0],"data_offsets":[0,8]}}"#, 8),
+    ("a place with a fraction", #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8.0]}}"#, 8),
+    ("no number in a shape", #"{"a":{"dtype":"U8","shape":[true],"data_offsets":[0,1]}}"#, 1),
+    ("an unknown type", #"{"a":{"dtype":"f32","shape":[2],"data_offsets":[0,8]}}"#, 8),
+    ("whole numbers of another size", #"{"a":{"dtype":"I64","shape":[2],"data_offsets":[0,8]}}"#, 8),
+    ("half a byte", #"{"a":{"dtype":"F4","shape":[3],"data_offsets":[0,2]}}"#, 2),
+    (
+      "a name twice",
+      #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, 8
+    ),
+    (
+      "a name twice, once escaped",
+      #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"\u0061":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#,
+      8
+    ),
+    ("a type twice", #"{"a":{"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, 8),
+    ("a byte order mark", "\u{FEFF}" + #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, 8),
     (
       "a gap between data",
       #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}"#,
@@ -112,6 +132,51 @@ struct SafeTensorsTests {
       }
       data += Data(repeating: 0, count: dataSize)
       expectBadData(data, in: folder, "\(what)")
+    }
+  }
+
+  /// What the reference library takes, however odd.
+  @Test(arguments: [
+    ("spaces around", #"  {"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}  "#, 8),
+    ("no metadata", #"{"__metadata__":null,"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, 8),
+    ("another field", #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1.5}}"#, 8),
+    ("a scalar", #"{"a":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}"#, 4),
+    ("two halves of a byte", #"{"a":{"dtype":"F4","shape":[2],"data_offsets":[0,1]}}"#, 1),
+    ("brackets and quotes in a name", #"{"a\"],{\\":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#, 1),
+    ("nothing", "{}", 0),
+  ])
+  func takesWhatIsWhole(what: String, header: String, dataSize: Int) throws {
+    try withTemporaryFolder { folder in
+      let url = folder.appending(path: "file.safetensors")
+      let size = withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { Data($0) }
+      try (size + Data(header.utf8) + Data(repeating: 0, count: dataSize)).write(to: url)
+      #expect(try SafeTensors(contentsOf: url).names.count == (dataSize > 0 ? 1 : 0), "\(what)")
+    }
+  }
+
+  /// All 65,536 numbers of 16 bits, and those of 64, as float32.
+  @Test func floatingPointOfOtherSizesIsConverted() throws {
+    try withTemporaryFolder { folder in
+      let url = folder.appending(path: "file.safetensors")
+      let halves = (0...UInt16.max).map { $0 }
+      let doubles = [1.0 / 3, -0.0, 1e300, .infinity]
+      let header =
+        #"{"h":{"dtype":"F16","shape":[256,256],"data_offsets":[0,131072]},"#
+        + #""d":{"dtype":"F64","shape":[4],"data_offsets":[131072,131104]}}"#
+      var data = withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { Data($0) } + Data(header.utf8)
+      halves.withUnsafeBytes { data.append(contentsOf: $0) }
+      doubles.withUnsafeBytes { data.append(contentsOf: $0) }
+      try data.write(to: url)
+      let file = try SafeTensors(contentsOf: url)
+      let read = try file.tensor("h")
+      #expect(read.type == .float32 && read.shape == [256, 256])
+      #if !(os(macOS) && arch(x86_64))
+        for (half, float) in zip(halves, read.scalars) {
+          let expected = Float(Float16(bitPattern: half))
+          #expect(expected.isNaN ? float.isNaN : float.bitPattern == expected.bitPattern, "\(half)")
+        }
+      #endif
+      #expect(try file.tensor("d").scalars.map(\.bitPattern) == doubles.map { Float($0).bitPattern })
     }
   }
 

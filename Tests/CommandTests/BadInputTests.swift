@@ -5,6 +5,27 @@ import TestSupport
 import Testing
 
 @Suite struct BadInputTests {
+  // MARK: Commands
+
+  @Test(arguments: [
+    (["trian-prior"], "no command \"trian-prior\"; did you mean train-prior?"),
+    (["help", "generat"], "did you mean generate?"), (["baselines", "comapre"], "did you mean compare?"),
+    (["help", "nope"], "no command \"nope\": dalle-cli help lists them all"),
+    (["help", "baselines", "nope"], "no command \"nope\""), (["a tapir made of accordion"], "no command"),
+  ])
+  func commandsThatThereAreNot(_ arguments: [String], _ words: String) throws {
+    try Program.run(arguments, in: TemporaryFolder()).expectFailure(64, words)
+  }
+
+  @Test(arguments: [
+    ["help"], ["help", "train-prior"], ["baselines", "fit", "--help"], ["help", "baselines", "fit"], ["--help"],
+  ])
+  func helpIsNoFailure(_ arguments: [String]) throws {
+    let outcome = try Program.run(arguments, in: TemporaryFolder())
+    outcome.expectSuccess()
+    #expect(outcome.output.contains("USAGE: dalle-cli"))
+  }
+
   // MARK: Options of training
 
   @Test(

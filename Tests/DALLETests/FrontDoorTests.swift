@@ -14,8 +14,8 @@ struct FrontDoorTests {
     defer { try? FileManager.default.removeItem(at: file) }
     try pictures[0].write(to: file)
     #expect(try Picture(contentsOf: file) == pictures[0] && pictures[0] != pictures[1])
-    var sampling = SamplingOptions()
-    sampling.temperature = 0
+    #expect(try model.generate("a red heart", candidates: 2).count == 1)
+    let sampling = SamplingOptions(temperature: 0)
     let likeliest = try model.generate("a red heart", options: GenerationOptions(seed: 1, sampling: sampling))
     #expect(try likeliest == model.generate("a red heart", options: GenerationOptions(seed: 2, sampling: sampling)))
   }
@@ -44,7 +44,7 @@ struct FrontDoorTests {
     }
     let dataSet = try PictureDataSet(contentsOf: folder, pictureSize: 64) { print($0) }
     let resources = TrainingResources(
-      checkpoint: Checkpoint(folder.appending(path: "model")), dataSet: dataSet, threads: 2, precision: .bfloat16)
+      checkpoint: Checkpoint(folder.appending(path: "model")), dataSet: dataSet)
     var settings = TrainingSettings()
     (settings.preset, settings.batchSize, settings.bound, settings.vocabularySize) = (.tiny, 2, .steps(2), 280)
     try ImageTokenizerTrainer(resources).train(settings: settings, resume: false)
@@ -62,6 +62,7 @@ struct FrontDoorTests {
       Issue.record("there is no such checkpoint")
     } catch {
       #expect(error.kind == .noInput && error.message.contains("nowhere"))
+      #expect((error as any Error).localizedDescription == error.message)
     }
   }
 

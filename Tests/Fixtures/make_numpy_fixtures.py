@@ -16,7 +16,7 @@ folder = pathlib.Path(__file__).parent / "numpy"
 folder.mkdir(exist_ok=True)
 whole = numpy.arange(15).reshape(5, 3) - 7
 
-for name in ["<f8", ">f8", "<f4", ">f4"]:
+for name in ["<f8", ">f8", "<f4", ">f4", "<f2", ">f2"]:
     numpy.save(folder / f"{name.replace('<', 'little-').replace('>', 'big-')}.npy", (whole / 4).astype(name))
 for name in ["int8", "int16", "int32", "int64"]:
     numpy.save(folder / f"{name}.npy", whole.astype(name))

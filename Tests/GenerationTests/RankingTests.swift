@@ -15,7 +15,7 @@ import Testing
     var all: [[RankedPicture]] = []
     for threads in [1, 3] {
       let model = try TextToImageModel(contentsOf: folder.checkpoint.url, threads: threads)
-      let ranked = try model.generate(captions: captions, count: 5, candidates: 5, options: .init(seed: 7))
+      let ranked = try model.generateRanked(captions: captions, count: 5, candidates: 5, options: .init(seed: 7))
       let plain = try model.generate(captions: captions, count: 5, options: .init(seed: 7))
       for (row, pictures) in ranked.enumerated() {
         #expect(pictures.map(\.number).sorted() == Array(0..<5))
@@ -25,8 +25,9 @@ import Testing
       }
       // Fewer are the first of them; more candidates change no picture and no score.
       let two = try model.generate(captions[0], count: 2, candidates: 5, options: .init(seed: 7))
-      #expect(two.map(\.number) == ranked[0].prefix(2).map(\.number))
-      let more = try model.generate(captions[0], count: 9, candidates: 9, options: .init(seed: 7))
+      #expect(two == ranked[0].prefix(2).map(\.picture))
+      let more = try model.generateRanked(
+        captions: [captions[0]], count: 9, candidates: 9, options: .init(seed: 7))[0]
       for picture in ranked[0] {
         #expect(
           more.contains { $0.number == picture.number && $0.score == picture.score && $0.picture == picture.picture })

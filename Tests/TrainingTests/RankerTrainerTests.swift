@@ -43,9 +43,9 @@ import Testing
       let folder = try Tiny.trained(steps: 2)
       let file = folder.data.appendingPathComponent("metadata.jsonl")
       let lines = try String(contentsOf: file, encoding: .utf8).split(separator: "\n").enumerated().map { i, line in
-        i % 3 > 0
-          ? String(line).replacing("\"split\"", with: "\"relation\": \"\(i % 2 == 0 ? relation : "next-to")\", \"split\"")
-          : String(line)
+        let name = i % 2 == 0 ? relation : "next-to"
+        return i % 3 == 0
+          ? String(line) : String(line).replacing("\"split\"", with: "\"relation\": \"\(name)\", \"split\"")
       }
       try Data(lines.joined(separator: "\n").utf8).write(to: file)
       var settings = Tiny.settings(steps: 3)

@@ -59,8 +59,8 @@ import Testing
     try Tiny.trainRanker(folder, Tiny.settings(steps: 2))
     let model = try TextToImageModel(contentsOf: folder.checkpoint.url)
     func scores(_ prompt: String) throws -> [Float] {
-      try model.generate(prompt, count: 3, candidates: 3, options: .init(seed: 3, replacesUnseenNouns: true)).map(
-        \.score)
+      let options = GenerationOptions(seed: 3, replacesUnseenNouns: true)
+      return try model.generateRanked(captions: [prompt], count: 3, candidates: 3, options: options)[0].map(\.score)
     }
     #expect(try scores("a tapir") == scores("a rhinoceros"))
   }

@@ -1,4 +1,5 @@
 import Basics
+import CKernels
 import Foundation
 import LinearAlgebra
 
@@ -14,7 +15,7 @@ public enum NumPyFile {
   /// Reads an array whose first axis counts points: `[N, …]` becomes N rows, all further axes laid out in one row each,
   /// the last running fastest, whichever order the file has.
   ///
-  /// Floating point of 32 and 64 bits, integers of 8 to 64 bits (rounded beyond 2⁵³) and booleans are read, in either
+  /// Floating point of 16, 32 and 64 bits, integers of 8 to 64 bits (rounded beyond 2⁵³) and booleans are read, in either
   /// byte order. Numbers that are not finite are passed on: to some models NaN means a missing value.
   /// - Parameters:
   ///   - url: the file.
@@ -89,7 +90,7 @@ public enum NumPyFile {
     let kind = String(header.type.dropFirst())
     guard let scalar = Scalar(rawValue: kind) else {
       let reason = kind.hasPrefix("O") ? "holds Python objects" : "has the type \(header.type)"
-      throw PipelineError(.badData, "\(source) \(reason); float64, float32, integers and booleans are read")
+      throw PipelineError(.badData, "\(source) \(reason); float64, float32, float16, integers and booleans are read")
     }
     guard shape.count >= leastAxes else {
       let advice = "a matrix has a row for each point: reshape(-1, 1) makes points of one dimension"
@@ -173,7 +174,7 @@ public enum NumPyFile {
 
   /// The kinds of numbers that are read, by their names without the byte order.
   private enum Scalar: String {
-    case f8, f4, b1, u1, u2, u4, u8, i1, i2, i4, i8
+    case f8, f4, f2, b1, u1, u2, u4, u8, i1, i2, i4, i8
 
     var byteCount: Int { rawValue.last?.wholeNumberValue ?? 1 }
 
@@ -197,6 +198,7 @@ public enum NumPyFile {
       return switch self {
       case .f8: gather(UInt64.self) { Double(bitPattern: $0) }
       case .f4: gather(UInt32.self) { Double(Float(bitPattern: $0)) }
+      case .f2: gather(UInt16.self) { Double(ck_from_float16($0)) }
       case .b1: gather(UInt8.self) { $0 == 0 ? 0 : 1 }
       case .u1: gather(UInt8.self) { Double($0) }
       case .u2: gather(UInt16.self) { Double($0) }

@@ -1,4 +1,5 @@
 import Basics
+import CKernels
 import Foundation
 import LinearAlgebra
 import NN
@@ -9,16 +10,10 @@ import TensorCore
 public struct SafeTensors: WeightSource {
   /// Free text of the header's `__metadata__`.
   public let metadata: [String: String]
-  private var entries: [String: Entry]
+  private var entries: [String: SafeTensorsHeader.Entry]
   private let data: Data
   private let dataStart: Int
   private let path: String
-
-  private struct Entry {
-    var dtype: String
-    var shape: [Int]
-    var offsets: [Int]
-  }
 
   /// A header larger than this is refused before anything is allocated for it, as by the reference library.
   private static let maximumHeaderSize = 100_000_000
@@ -41,63 +36,44 @@ public struct SafeTensors: WeightSource {
       throw broken("its header claims \(headerSize) bytes")
     }
     dataStart = 8 + Int(headerSize)
-    guard
-      let object = try? JSONSerialization.jsonObject(with: file[8..<dataStart]) as? [String: Any]
-    else { throw broken("its header is not a JSON object") }
-    var entries: [String: Entry] = [:]
-    let size = file.count - dataStart
-    for (key, value) in object where key != "__metadata__" {
-      guard let value = value as? [String: Any], let dtype = value["dtype"] as? String,
-        let shape = value["shape"] as? [Int], let offsets = value["data_offsets"] as? [Int], offsets.count == 2
-      else { throw broken("the entry of \(key) is malformed") }
-      guard shape.allSatisfy({ $0 >= 0 }), 0 <= offsets[0], offsets[0] <= offsets[1], offsets[1] <= size else {
-        throw broken("the data of \(key) lie outside the file")
-      }
-      var count = 1
-      for dimension in shape {
-        let (product, overflow) = count.multipliedReportingOverflow(by: dimension)
-        guard !overflow else { throw broken("the shape \(shape) of \(key) is too large") }
-        count = product
-      }
-      if let size = Self.sizes[dtype] {
-        let (bytes, overflow) = count.multipliedReportingOverflow(by: size)
-        guard !overflow, bytes == offsets[1] - offsets[0] else {
-          throw broken("\(key) has \(offsets[1] - offsets[0]) bytes for the shape \(shape)")
-        }
-      }
-      entries[key] = Entry(dtype: dtype, shape: shape, offsets: offsets)
-    }
-    // The data follow each other without overlaps or gaps and fill the file, as the reference library demands.
-    var end = 0
-    for (key, entry) in entries.sorted(by: { $0.value.offsets.lexicographicallyPrecedes($1.value.offsets) }) {
-      guard entry.offsets[0] == end else { throw broken("the data of \(key) overlap others or leave a gap") }
-      end = entry.offsets[1]
-    }
-    guard end == size else { throw broken("\(size - end) bytes at its end belong to no tensor") }
-    self.entries = entries
-    metadata = object["__metadata__"] as? [String: String] ?? [:]
+    let header: SafeTensorsHeader
+    do throws(SafeTensorsHeader.Fault) {
+      header = try SafeTensorsHeader(file[8..<dataStart], dataSize: file.count - dataStart)
+    } catch { throw broken(error.description) }
+    (metadata, entries) = (header.metadata, header.entries)
     data = file
   }
-
-  private static let types: [String: ElementType] = ["F32": .float32, "BF16": .bfloat16]
-  /// Bytes an element of the types whose size is checked.
-  private static let sizes = ["F64": 8, "F32": 4, "BF16": 2, "U16": 2, "U8": 1]
 
   /// The shape of a tensor; nil where the file has none of that name.
   public func shape(of name: String) -> [Int]? { entries[name]?.shape }
 
-  /// Reads one tensor.
+  /// Reads one tensor: F32 and BF16 as they are, F16 and F64 as float32.
   /// - Throws: `PipelineError` of kind `.badData` where it is missing or of a type that is not supported.
   public func tensor(_ name: String) throws(PipelineError) -> Tensor {
     guard let entry = entries[name] else { throw PipelineError(.badData, "\(path) has no tensor \(name)") }
-    guard let type = Self.types[entry.dtype] else {
-      throw PipelineError(.badData, "\(path): \(name) has the type \(entry.dtype); F32 and BF16 are supported")
-    }
-    let tensor = Tensor.zeros(entry.shape, type: type)
-    tensor.withUnsafeMutableBytes { bytes in
-      _ = data.copyBytes(to: bytes, from: dataStart + entry.offsets[0]..<dataStart + entry.offsets[1])
+    let stored = data[dataStart + entry.offsets[0]..<dataStart + entry.offsets[1]]
+    let tensor = Tensor.zeros(entry.shape, type: entry.dtype == "BF16" ? .bfloat16 : .float32)
+    switch entry.dtype {
+    case "F32", "BF16": tensor.withUnsafeMutableBytes { _ = stored.copyBytes(to: $0) }
+    case "F16":
+      // The reference library puts a file's data at any place, so they need not be aligned.
+      var halves = [UInt16](repeating: 0, count: stored.count / 2)
+      halves.withUnsafeMutableBytes { _ = stored.copyBytes(to: $0) }
+      tensor.withUnsafeMutableFloats { ck_widen_float16(halves, $0.baseAddress, $0.count) }
+    case "F64":
+      let elements = doubles(stored)
+      tensor.withUnsafeMutableFloats { floats in for i in floats.indices { floats[i] = Float(elements[i]) } }
+    default:
+      throw PipelineError(
+        .badData, "\(path): \(name) has the type \(entry.dtype); F32, BF16, F16 and F64 are supported")
     }
     return tensor
+  }
+
+  private func doubles(_ stored: Data) -> [Double] {
+    var elements = [Double](repeating: 0, count: stored.count / 8)
+    elements.withUnsafeMutableBytes { _ = stored.copyBytes(to: $0) }
+    return elements
   }
 
   /// Reads a float64 matrix; one axis alone makes a row.
@@ -108,10 +84,7 @@ public struct SafeTensors: WeightSource {
       throw PipelineError(
         .badData, "\(path): \(name) is of type \(entry.dtype) and shape \(entry.shape) where an F64 matrix is expected")
     }
-    var elements = [Double](repeating: 0, count: entry.shape.reduce(1, *))
-    elements.withUnsafeMutableBytes { bytes in
-      _ = data.copyBytes(to: bytes, from: dataStart + entry.offsets[0]..<dataStart + entry.offsets[1])
-    }
+    let elements = doubles(data[dataStart + entry.offsets[0]..<dataStart + entry.offsets[1]])
     return Matrix(elements, rows: entry.shape.count == 1 ? 1 : entry.shape[0], columns: entry.shape.last ?? 0)
   }
 
@@ -173,7 +146,7 @@ public struct SafeTensors: WeightSource {
     var header: [String: any Sendable] = metadata.isEmpty ? [:] : ["__metadata__": metadata]
     var offset = 0
     func describe(_ name: String, _ dtype: String, _ shape: [Int]) {
-      let end = offset + shape.reduce(1, *) * (sizes[dtype] ?? 0)
+      let end = offset + shape.reduce(1, *) * (SafeTensorsHeader.bits[dtype] ?? 0) / 8
       header[name] = ["dtype": dtype, "shape": shape, "data_offsets": [offset, end]] as [String: any Sendable]
       offset = end
     }

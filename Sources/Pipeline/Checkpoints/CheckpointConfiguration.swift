@@ -138,6 +138,8 @@ public struct CheckpointConfiguration: Codable, Sendable {
   /// How long and with what a stage was trained, and where it stood at the last save.
   public struct TrainingSummary: Codable, Sendable, Equatable {
     public var steps: Int
+    /// Whether the run has come to its end; nil in checkpoints from before it was noted.
+    public var isComplete: Bool?
     public var epochs: Double
     public var minutes: Double
     public var threads: Int

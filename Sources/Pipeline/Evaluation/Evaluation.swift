@@ -148,7 +148,7 @@ extension TextToImageModel {
     guard let candidates else {
       return try generate(captions: captions, options: options, progress: progress).map { ($0, $0) }
     }
-    let ranked = try generate(
+    let ranked = try generateRanked(
       captions: captions, count: candidates, candidates: candidates, options: options, progress: progress)
     return ranked.map { pictures in
       (pictures.first { $0.number == 0 }?.picture ?? pictures[0].picture, pictures[0].picture)

@@ -5,7 +5,7 @@ import Priors
 /// Pictures that a model draws together, to be watched while they come into being: see ``TextToImageModel/makeSession()``.
 ///
 /// Requests join and leave at any time between two places of image tokens. Picture i of a seed is the same bits in any
-/// company, and the same that ``TextToImageModel/generate(_:count:options:progress:)`` draws. A session belongs to one
+/// company, and the same that ``TextToImageModel/generate(_:count:candidates:options:progress:)`` draws. A session belongs to one
 /// thread, and while it draws, nothing else does with its model.
 ///
 /// ```swift

@@ -14,28 +14,18 @@ public struct RankedPicture: Sendable {
 }
 
 extension TextToImageModel {
-  /// Draws `candidates` pictures for a caption and keeps the best of them.
+  /// Draws `candidates` pictures for each caption and keeps the best `count` of each, with what the ranker thinks of them.
   ///
   /// - Parameters:
-  ///   - caption: what to draw.
-  ///   - count: how many pictures are kept.
-  ///   - candidates: how many are drawn, 0 ..< candidates of the seed, each as ``generate(_:count:options:progress:)`` draws
-  ///     it.
+  ///   - captions: what to draw.
+  ///   - count: how many pictures of each are kept.
+  ///   - candidates: how many are drawn, 0 ..< candidates of the seed.
   ///   - options: of drawing.
   ///   - progress: told the share that is done, in 0 ... 1.
-  /// - Returns: the best first; of pictures with the same score the one with the lower number.
+  /// - Returns: for each caption its pictures, the best first; of pictures with the same score the one with the lower number.
   /// - Throws: `PipelineError` of kind `.usage` for options that make no sense, `.noInput` where the checkpoint has no
   ///   ranker, `.badData` where its ranker is damaged or does not fit the other parts.
-  public func generate(
-    _ caption: String, count: Int = 1, candidates: Int, options: GenerationOptions = .init(),
-    progress: (Double) -> Void = { _ in }
-  ) throws(PipelineError) -> [RankedPicture] {
-    try generate(captions: [caption], count: count, candidates: candidates, options: options, progress: progress)[0]
-  }
-
-  /// Draws `candidates` pictures for each caption and keeps the best `count` of each.
-  /// - Returns: for each caption its pictures, the best first.
-  public func generate(
+  public func generateRanked(
     captions: [String], count: Int = 1, candidates: Int, options: GenerationOptions = .init(),
     progress: (Double) -> Void = { _ in }
   ) throws(PipelineError) -> [[RankedPicture]] {

@@ -92,28 +92,39 @@ public final class TextToImageModel {
   /// Draws pictures for a caption.
   ///
   /// Picture i of a seed is the same bits whatever `count` and the number of threads.
+  ///
+  /// ```swift
+  /// let best = try model.generate("a red heart", candidates: 16, options: .init(sampling: .init(temperature: 0.9)))
+  /// ```
   /// - Parameters:
   ///   - caption: what to draw. Text beyond the prior's context is cut; see ``tokens(of:)``.
   ///   - count: pictures 0 ..< count of the seed are drawn.
+  ///   - candidates: draw pictures 0 ..< candidates instead, and keep the `count` best by the checkpoint's ranker, the best first.
   ///   - options: the seed, how tokens are drawn, and what picture to begin with.
   ///   - progress: told the share that is done, in 0 ... 1.
-  /// - Throws: `PipelineError` of kind `.usage` for options that make no sense, an image prompt's rows among them.
+  /// - Throws: `PipelineError` of kind `.usage` for options that make no sense, an image prompt's rows among them, and for
+  ///   candidates what ``generateRanked(captions:count:candidates:options:progress:)`` throws.
   public func generate(
-    _ caption: String, count: Int = 1, options: GenerationOptions = .init(),
+    _ caption: String, count: Int = 1, candidates: Int? = nil, options: GenerationOptions = .init(),
     progress: (Double) -> Void = { _ in }
   ) throws(PipelineError) -> [Picture] {
-    try generate(captions: [caption], count: count, options: options, progress: progress)
+    try generate(captions: [caption], count: count, candidates: candidates, options: options, progress: progress)
   }
 
-  /// Draws pictures 0 ..< count of the seed for each caption, caption after caption.
+  /// The same for several captions: `count` pictures of each, caption after caption.
   public func generate(
-    captions: [String], count: Int = 1, options: GenerationOptions = .init(),
+    captions: [String], count: Int = 1, candidates: Int? = nil, options: GenerationOptions = .init(),
     progress: (Double) -> Void = { _ in }
   ) throws(PipelineError) -> [Picture] {
-    reconstructor.decode(try tokens(captions: captions, count: count, options: options, progress: progress))
+    if let candidates {
+      let ranked = try generateRanked(
+        captions: captions, count: count, candidates: candidates, options: options, progress: progress)
+      return ranked.flatMap { $0.map(\.picture) }
+    }
+    return reconstructor.decode(try tokens(captions: captions, count: count, options: options, progress: progress))
   }
 
-  /// The image tokens of what ``generate(captions:count:options:progress:)`` draws.
+  /// The image tokens of what ``generate(captions:count:candidates:options:progress:)`` draws, without candidates.
   package func tokens(
     captions: [String], count: Int = 1, options: GenerationOptions, progress: (Double) -> Void = { _ in }
   ) throws(PipelineError) -> [[Int32]] {

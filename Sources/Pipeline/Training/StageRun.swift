@@ -54,6 +54,8 @@ final class StageRun {
   private let lock: CheckpointLock
   /// Whether nothing of a new run is saved yet.
   private var isFirstSave: Bool
+  /// Whether the run has come to its end.
+  private var isComplete = false
 
   /// Where a step stands in the run.
   struct Place {
@@ -153,6 +155,7 @@ final class StageRun {
         let isDue = settings.saveEvery.map { step % $0 == 0 } ?? (now >= nextSave)
         if descent.isComplete || isStopping || isDue {
           (state.step, state.seconds) = (step, seconds())
+          isComplete = descent.isComplete
           try save(task)
           try log.write()
           nextSave = seconds() + Self.saveInterval
@@ -201,7 +204,9 @@ final class StageRun {
   func summary(
     validation: Double?, retrieval: CheckpointConfiguration.RetrievalProgress? = nil
   ) -> CheckpointConfiguration.TrainingSummary {
-    state.summary(
+    var summary = state.summary(
       batchSize: plan.batchSize, pictures: loader.indices.count, validation: validation, retrieval: retrieval)
+    summary.isComplete = isComplete
+    return summary
   }
 }

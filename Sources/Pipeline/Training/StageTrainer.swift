@@ -15,7 +15,7 @@ import TensorCore
 ///
 /// ```swift
 /// let resources = TrainingResources(
-///   checkpoint: Checkpoint(URL(filePath: "checkpoints/mine")), dataSet: dataSet, threads: 2, precision: .bfloat16)
+///   checkpoint: Checkpoint(URL(filePath: "checkpoints/mine")), dataSet: dataSet)
 /// var settings = TrainingSettings()
 /// settings.bound = .minutes(30)
 /// try ImageTokenizerTrainer(resources).train(settings: settings, resume: false)
@@ -33,12 +33,14 @@ public struct TrainingResources: Sendable {
   /// - Parameters:
   ///   - checkpoint: where the model is saved; stages after the first find there what they build on.
   ///   - dataSet: whose train split is learnt and whose validation split is measured.
-  ///   - threads: replicas of the model that share out each batch; there are no more than a batch has pictures.
-  ///   - precision: of the operands of products.
+  ///   - threads: replicas of the model that share out each batch; all cores unless told otherwise, and no more than a batch has
+  ///     pictures.
+  ///   - precision: of the operands of products; that in which this CPU is fastest unless told otherwise.
   ///   - observer: told of every step, and may end the run.
   ///   - wordNetFolder: where WordNet is looked for; runs do without it where it is not there.
   public init(
-    checkpoint: Checkpoint, dataSet: PictureDataSet, threads: Int, precision: ElementType,
+    checkpoint: Checkpoint, dataSet: PictureDataSet,
+    threads: Int = ProcessInfo.processInfo.activeProcessorCount, precision: ElementType = Engine.preferredPrecision,
     observer: TrainingObserver = .init(), wordNetFolder: URL = WordNet.standardFolder
   ) {
     self.checkpoint = checkpoint
@@ -80,6 +82,8 @@ extension StageTrainer {
         settings.preset ?? configuration.tokenizerTraining?.settings.preset ?? settings.chosenPreset
       if stage != .imageTokenizer {
         let forms = settings.captionForms ?? CaptionForms.Kind.allCases
+        reportUnfinished(configuration.tokenizerTraining, "the image tokenizer")
+        if stage == .ranker { reportUnfinished(configuration.priorTraining, "the prior") }
         state.settings.captionForms = hasWordNet ? forms : forms.filter { $0 != .synonyms }
         if !hasWordNet { reportMissingWordNet(stage, wantsSynonyms: forms.contains(.synonyms)) }
       }
@@ -94,6 +98,15 @@ extension StageTrainer {
     }
     state.resume(settings, threads: threads, precision: precision, dataSet: dataSet, observer: observer)
     return (state, file)
+  }
+
+  /// Says where an earlier stage, on which this one builds, was stopped before its end.
+  private func reportUnfinished(_ training: CheckpointConfiguration.TrainingSummary?, _ name: String) {
+    guard let training, training.isComplete == false else { return }
+    observer.report(
+      .note(
+        "\(name) was stopped after \(training.steps) steps, before the end of its run; what builds on it now has to be trained "
+          + "anew where that run is resumed"))
   }
 
   /// The forms in which a run reads the training captions; nil where it reads them as they stand.

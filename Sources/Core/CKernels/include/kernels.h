@@ -2,12 +2,31 @@
 #ifndef CKERNELS_KERNELS_H
 #define CKERNELS_KERNELS_H
 
+#include <string.h>
+
 #include "types.h"
 
 // MARK: - Conversion and elementwise
 
 /// y = x, converted where the types differ (to bfloat16: round to nearest, ties to even; NaN stays NaN).
 void ck_convert(ck_type xt, const void *x, ck_type yt, void *y, size_t n);
+/// An IEEE 754 binary16 as float32, exactly: files have it, no activation does.
+static inline float ck_from_float16(uint16_t x) {
+  uint32_t magnitude = (uint32_t)(x & 0x7FFF) << 13;
+  float scale = 0x1p112f, y;
+  // The exponent's bias is 112 less; a product sets right numbers below the smallest normal one, too.
+  memcpy(&y, &magnitude, sizeof y);
+  y *= scale;
+  uint32_t bits;
+  memcpy(&bits, &y, sizeof bits);
+  // An infinity or no number.
+  if ((x & 0x7C00) == 0x7C00) bits = 0x7F800000 | magnitude;
+  bits |= (uint32_t)(x & 0x8000) << 16;
+  memcpy(&y, &bits, sizeof y);
+  return y;
+}
+/// The same of n numbers.
+void ck_widen_float16(const uint16_t *x, float *y, size_t n);
 /// y = scale·x + offset for bytes, used to bring pixels into the range a network wants.
 void ck_convert_bytes(const uint8_t *x, float scale, float offset, ck_type yt, void *y, size_t n);
 void ck_fill(ck_type yt, void *y, float value, size_t n);

@@ -9,6 +9,13 @@ CK_CLONES static void widen(const uint16_t *x, float *y, size_t n) {
 
 void ck_widen(const uint16_t *x, float *y, size_t n) { widen(x, y, n); }
 
+CK_CLONES static void widen_float16(const uint16_t *x, float *y, size_t n) {
+  CK_INDEPENDENT
+  for (size_t i = 0; i < n; i++) y[i] = ck_from_float16(x[i]);
+}
+
+void ck_widen_float16(const uint16_t *x, float *y, size_t n) { widen_float16(x, y, n); }
+
 CK_CLONES static void narrow(const float *x, uint16_t *y, size_t n) {
   CK_INDEPENDENT
   for (size_t i = 0; i < n; i++) y[i] = ck_to_bfloat16(x[i]);

@@ -5,17 +5,19 @@ import Foundation
 /// How tokens are drawn from the prior's distribution.
 public struct SamplingOptions: Sendable, Codable, Equatable, CustomStringConvertible {
   /// Divides the logits; below 1 the likely tokens become likelier. 0 takes the likeliest.
-  public var temperature: Float = 0.7
+  public var temperature: Float
   /// Only the likeliest `topK` tokens are drawn; 0 leaves all that guidance does.
-  public var topK = 64
+  public var topK: Int
   /// Only the likeliest tokens whose probabilities sum up to `topP` are drawn (Holtzman et al. 2020).
-  public var topP: Float = 1
+  public var topP: Float
   /// Classifier-free guidance (Ho & Salimans 2022); see ``guided(_:without:)``. 1 is no guidance.
-  public var guidance: Float = 2
+  public var guidance: Float
   /// With guidance above 1, tokens that the caption makes less likely than this share of the likeliest one are not drawn.
   static let plausibleShare: Float = 0.1
 
-  public init() {}
+  public init(temperature: Float = 0.7, topK: Int = 64, topP: Float = 1, guidance: Float = 2) {
+    (self.temperature, self.topK, self.topP, self.guidance) = (temperature, topK, topP, guidance)
+  }
 
   public var description: String {
     "temperature \(temperature), top-k \(topK), top-p \(topP), guidance \(guidance)"
