@@ -151,6 +151,13 @@ let package = Package(
       name: "ModelTestSupport",
       dependencies: ["ArrayFiles", "Basics", "LinearAlgebra", "NN", "TensorCore", "TestSupport"],
       path: "Tests/ModelTestSupport"),
+    // Readers of what others have made, for tests and for a fuzzer.
+    .target(
+      name: "FuzzedReaders",
+      dependencies: ["ArrayFiles", "Basics", "Checkpoints", "Datasets", "Imaging", "TextTokenizer"],
+      path: "Tests/FuzzedReaders"),
+    .executableTarget(name: "fuzz-reader", dependencies: ["FuzzedReaders"], path: "Tests/fuzz-reader"),
+    .testTarget(name: "FuzzedReadersTests", dependencies: ["FuzzedReaders", "TestSupport"]),
     .target(
       name: "PipelineTestSupport",
       dependencies: [
