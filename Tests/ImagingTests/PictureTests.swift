@@ -40,7 +40,7 @@ import Testing
 
   @Test(arguments: [
     ("empty.png", "the file is empty"),
-    ("not-a-picture.png", "not a PNG or JPEG picture"),
+    ("not-a-picture.png", "not a PNG, JPEG or WebP picture"),
     ("truncated.png", "damaged PNG: the file ends early"),
     ("truncated.jpg", "damaged JPEG: the file ends early"),
     ("huge.png", "the picture claims 50000×50000 pixels; at most 128 million are read"),

@@ -87,9 +87,10 @@ public struct Picture: Sendable, Equatable {
       let bytes = buffer.bindMemory(to: UInt8.self)
       do throws(PipelineError) {
         guard !bytes.isEmpty else { throw PipelineError(.badData, "\(name): the file is empty") }
-        guard PNG.isPNG(bytes) || JPEG.isJPEG(bytes) else {
-          throw PipelineError(.badData, "\(name): not a PNG or JPEG picture")
+        guard let format = PictureFormat(of: UnsafeRawBufferPointer(bytes)) else {
+          throw PipelineError(.badData, "\(name): \(PictureFormat.refusal(ofUnknown: bytes))")
         }
+        guard format.isRead else { throw PipelineError(.badData, "\(name): \(format.refusal)") }
         return .success(try decode(bytes))
       } catch {
         return .failure(error)
