@@ -12,6 +12,7 @@ import io
 import json
 import pathlib
 import struct
+import tarfile
 import zlib
 
 import numpy
@@ -281,6 +282,8 @@ def save_colors():
     content = jpeg(image, icc_profile=table)
     save("srgb-table.jpg", content, decoded(content))
     own = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    # Its date would make another file each time.
+    own = own[:24] + bytes(12) + own[36:]
     save("srgb.png", encoded(image, "PNG", icc_profile=own), rgb)
 
     grey = Image.fromarray(rgb[..., 0])
@@ -343,9 +346,19 @@ def save_scans():
         save(f"{name}.jpg", content, decoded(content))
 
 
+def save_shard():
+    with tarfile.open(FOLDER / "shard.tar", "w", format=tarfile.USTAR_FORMAT) as shard:
+        for name, fixture in {"1.webp": "lossless.webp", "2.jfif": "turned-6.jpg"}.items():
+            for path, content in [(name, (FOLDER / fixture).read_bytes()), (name.split(".")[0] + ".txt", b"a picture")]:
+                info = tarfile.TarInfo(path)
+                info.size = len(content)
+                shard.addfile(info, io.BytesIO(content))
+
+
 FOLDER.mkdir(exist_ok=True)
 save_turned()
 save_webp()
 save_colors()
 save_scans()
+save_shard()
 (FOLDER / "expected.json").write_text(json.dumps(expected, indent=0) + "\n")
