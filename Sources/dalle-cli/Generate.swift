@@ -192,7 +192,7 @@ struct Generate: ParsableCommand {
 struct ImagePromptOptions: ParsableArguments {
   @Option(
     name: .customLong("image"),
-    help: "A picture to begin with (image prompt): its upper part is kept, the rest is drawn.",
+    help: "A PNG, JPEG or WebP to begin with (image prompt): its upper part is kept, the rest is drawn.",
     completion: .file())
   var file: String?
   @Option(parsing: .unconditional, help: "How many rows of the image's tokens are kept; half of them unless given.")

@@ -123,7 +123,7 @@ import Testing
       (["red", "--image", "data/red8.png", "--keep-rows", "-1"], 64, "--keep-rows must be 0 to 7, not -1"),
       (["red", "--image", "data/red8.png", "--keep-rows", "some"], 64, "--keep-rows"),
       (["red", "--image", "data/nothing.png"], 66, "nothing.png"), (["red", "--image", "data"], 66, "it is a folder"),
-      (["red", "--image", "data/red8.txt"], 65, "not a PNG or JPEG"),
+      (["red", "--image", "data/red8.txt"], 65, "not a PNG, JPEG or WebP"),
       (["red", "--image", "data/red8.png", "--output", "./data/../data/red8.png"], 64, "would replace data/red8.png"),
     ] as [([String], Int32, String)])
   func imagePromptsThatMakeNoSense(_ arguments: [String], _ code: Int32, _ words: String) throws {
@@ -252,7 +252,12 @@ import Testing
     let grid = try Picture(contentsOf: folder.path("both.png"))
     #expect(grid.width == 130 && grid.height == 130)
     try Program.run(["reconstruct", "data/nothing.png"], in: folder).expectFailure(66, "nothing.png")
-    try Program.run(["reconstruct", "data/red8.txt"], in: folder).expectFailure(65, "not a PNG or JPEG")
+    try Program.run(["reconstruct", "data/red8.txt"], in: folder).expectFailure(65, "not a PNG, JPEG or WebP")
+    try folder.write("GIF89a", to: "photo.jpg")
+    try Program.run(["reconstruct", "photo.jpg"], in: folder).expectFailure(
+      65, "photo.jpg: a GIF picture, which is not read")
+    let webP = Fixtures.url("pictures/lossy.webp").path
+    try Program.run(["reconstruct", webP, "--output", "webp.png"], in: folder).expectSuccess()
     try Program.run(["reconstruct", "data/red8.png", "--output", "no/x.png"], in: folder).expectFailure(73)
     try Program.run(["reconstruct"], in: folder).expectFailure(64)
   }

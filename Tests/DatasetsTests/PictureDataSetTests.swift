@@ -150,7 +150,7 @@ import Testing
       reports.lines.sorted() == [
         "skipped 00000.tar/0003.png: it has no caption",
         "skipped 00000.tar/0004: the shard has no PNG or JPEG for it",
-        "skipped 00000.tar/0005.png: not a PNG or JPEG picture",
+        "skipped 00000.tar/0005.png: not a PNG, JPEG or WebP picture",
       ])
   }
 

@@ -44,10 +44,9 @@ struct DataSetFolder {
 
   /// What every message about a folder that is not a data set ends in.
   static let acceptedForms =
-    "a data set is a folder that holds pictures (PNG, JPEG) and a metadata.jsonl with file_name and text, "
+    "a data set is a folder that holds pictures (PNG, JPEG, WebP) and a metadata.jsonl with file_name and text, "
     + "or a .txt beside each picture, or WebDataset .tar shards"
 
-  private static let pictureExtensions: Set<String> = ["png", "jpg", "jpeg"]
   private static let maximumCaptionFileByteCount = 16 << 20
 
   private let url: URL
@@ -281,7 +280,8 @@ struct DataSetFolder {
         let key = ((member.name as NSString).deletingLastPathComponent as NSString)
           .appendingPathComponent(String(name[..<dot]))
         switch name[name.index(after: dot)...].lowercased() {
-        case let kind where Self.pictureExtensions.contains(kind): samples[key, default: Sample()].picture = member
+        case let kind where PictureFormat.readFileExtensions.contains(kind):
+          samples[key, default: Sample()].picture = member
         case "txt": samples[key, default: Sample()].text = member
         case "json": samples[key, default: Sample()].metadata = member
         default: break
@@ -327,7 +327,7 @@ struct DataSetFolder {
   // MARK: Common ground
 
   private func pictures() -> [String] {
-    paths.filter { Self.pictureExtensions.contains(($0 as NSString).pathExtension.lowercased()) }
+    paths.filter { PictureFormat.readFileExtensions.contains(($0 as NSString).pathExtension.lowercased()) }
   }
 
   private func item(
