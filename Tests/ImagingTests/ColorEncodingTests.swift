@@ -65,7 +65,7 @@ import Testing
     let nowhere = ColorEncoding.Chromaticities(white: [0, 0], red: [0, 0], green: [0, 0], blue: [0, 0])
     let layout = SampleLayout(colors: .rgb)
     #expect(ColorConversion.conversion(of: .lights(nowhere, gamma: nil), layout: layout) == nil)
-    #expect(ColorConversion.conversion(of: .profile(Data()), layout: layout) == nil)
-    #expect(ColorConversion.conversion(of: .profile(Data(count: 9 << 20)), layout: layout) == nil)
+    #expect(ColorConversion.conversion(of: .profile([]), layout: layout) == nil)
+    #expect(ColorConversion.conversion(of: .profile([UInt8](repeating: 0, count: 9 << 20)), layout: layout) == nil)
   }
 }

@@ -1,13 +1,35 @@
 import CLittleCMS
-import Foundation
 import Synchronization
 
 /// What the numbers of a picture mean where it is not sRGB.
-enum ColorEncoding: Hashable {
-  /// An ICC profile.
-  case profile(Data)
-  /// Lights of these colors, and what makes light of a number: its power by `gamma`, or sRGB's curve where that is nil.
-  case lights(Chromaticities, gamma: Double?)
+///
+/// A structure, because LeakSanitizer sees no pointer in the cases of an enumeration, and takes profiles that are kept for lost.
+struct ColorEncoding: Hashable {
+  /// An ICC profile, which says all; nil where the others do.
+  private(set) var profile: [UInt8]?
+  private(set) var lights = Chromaticities.bt709
+  /// The power of a number that its light is; sRGB's curve where it is nil.
+  private(set) var gamma: Double?
+
+  static func profile(_ bytes: [UInt8]) -> ColorEncoding { ColorEncoding(profile: bytes) }
+
+  static func lights(_ lights: Chromaticities, gamma: Double?) -> ColorEncoding {
+    ColorEncoding(lights: lights, gamma: gamma)
+  }
+
+  private init(profile: [UInt8]? = nil, lights: Chromaticities = .bt709, gamma: Double? = nil) {
+    self.profile = profile
+    self.lights = lights
+    self.gamma = gamma
+  }
+
+  /// Profiles differ in their heads, as a rule, and the largest ones are long.
+  func hash(into hasher: inout Hasher) {
+    hasher.combine(profile?.count)
+    if let profile { hasher.combine(profile.prefix(256)) }
+    hasher.combine(lights)
+    hasher.combine(gamma)
+  }
 
   /// x and y of white and of the three lights, in the diagram of CIE 1931.
   struct Chromaticities: Hashable {
@@ -91,7 +113,7 @@ final class ColorConversion: @unchecked Sendable {
   /// The conversion of pixels of `encoding`; nil where it would change nothing, and where a profile is damaged or not one of
   /// pixels in this layout, which programs that show pictures pass over.
   static func conversion(of encoding: ColorEncoding, layout: SampleLayout) -> ColorConversion? {
-    if case .profile(let profile) = encoding, profile.count > maximumProfileByteCount { return nil }
+    if let profile = encoding.profile, profile.count > maximumProfileByteCount { return nil }
     let key = Key(encoding: encoding, layout: layout)
     return known.withLock { known in
       if let conversion = known[key] { return conversion }
@@ -135,21 +157,20 @@ final class ColorConversion: @unchecked Sendable {
   }
 
   private static func openProfile(_ encoding: ColorEncoding) -> cmsHPROFILE? {
-    switch encoding {
-    case .profile(let bytes):
-      return bytes.withUnsafeBytes { cmsOpenProfileFromMemTHR(context, $0.baseAddress, cmsUInt32Number($0.count)) }
-    case .lights(let lights, let gamma):
-      // The second one is sRGB's: IEC 61966-2-1.
-      let curve =
-        gamma.map { cmsBuildGamma(context, $0) }
-        ?? cmsBuildParametricToneCurve(context, 4, [2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045])
-      guard let curve else { return nil }
-      defer { cmsFreeToneCurve(curve) }
-      func point(_ xy: [Double]) -> cmsCIExyY { cmsCIExyY(x: xy[0], y: xy[1], Y: 1) }
-      var white = point(lights.white)
-      var primaries = cmsCIExyYTRIPLE(Red: point(lights.red), Green: point(lights.green), Blue: point(lights.blue))
-      return cmsCreateRGBProfileTHR(context, &white, &primaries, [curve, curve, curve])
+    if let profile = encoding.profile {
+      return cmsOpenProfileFromMemTHR(context, profile, cmsUInt32Number(profile.count))
     }
+    // The second one is sRGB's: IEC 61966-2-1.
+    let curve =
+      encoding.gamma.map { cmsBuildGamma(context, $0) }
+      ?? cmsBuildParametricToneCurve(context, 4, [2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045])
+    guard let curve else { return nil }
+    defer { cmsFreeToneCurve(curve) }
+    func point(_ xy: [Double]) -> cmsCIExyY { cmsCIExyY(x: xy[0], y: xy[1], Y: 1) }
+    let lights = encoding.lights
+    var white = point(lights.white)
+    var primaries = cmsCIExyYTRIPLE(Red: point(lights.red), Green: point(lights.green), Blue: point(lights.blue))
+    return cmsCreateRGBProfileTHR(context, &white, &primaries, [curve, curve, curve])
   }
 
   /// Little CMS's word for a layout whose colors are in `space`; nil where they cannot be.

@@ -1,6 +1,5 @@
 import Basics
 import CJPEG
-import Foundation
 
 /// JPEG by libjpeg.
 enum JPEG {
@@ -41,7 +40,7 @@ enum JPEG {
       channels == 3 ? (header.is_grey != 0 ? .grey : .rgb) : .cmyk(isInverted: channels == -4)
     var picture = DecodedPicture(width: width, height: height, samples: samples, layout: SampleLayout(colors: colors))
     if let profile = header.profile {
-      picture.encoding = .profile(Data(bytes: profile, count: Int(header.profile_count)))
+      picture.encoding = .profile(Array(UnsafeBufferPointer(start: profile, count: Int(header.profile_count))))
     }
     if let exif = header.exif {
       picture.orientation = Orientation(exif: Array(UnsafeBufferPointer(start: exif, count: header.exif_count)))

@@ -49,7 +49,7 @@ enum PNG {
     let codePoints = withUnsafeBytes(of: description.code_points) { Array($0) }
     if description.has_code_points != 0, let named = ColorEncoding(codePoints: codePoints) { return named }
     if let profile = description.profile {
-      return .profile(Data(bytes: profile, count: description.profile_count))
+      return .profile(Array(UnsafeBufferPointer(start: profile, count: description.profile_count)))
     }
     if description.is_srgb != 0 { return nil }
     var lights = ColorEncoding.Chromaticities.bt709

@@ -1,6 +1,5 @@
 import Basics
 import CWebP
-import Foundation
 
 /// WebP by libwebp.
 enum WebP {
@@ -33,7 +32,7 @@ enum WebP {
     var picture = try pixels(
       of: frame.fragment, hasAlpha: frame.has_alpha != 0 || frameWidth < width || frameHeight < height, width: width,
       height: height, part: (x, y, frameWidth, frameHeight), name: name)
-    picture.encoding = chunk("ICCP", of: container).map { .profile(Data($0)) }
+    picture.encoding = chunk("ICCP", of: container).map(ColorEncoding.profile)
     picture.orientation = chunk("EXIF", of: container).map(Orientation.init(exif:)) ?? .upright
     return picture
   }
