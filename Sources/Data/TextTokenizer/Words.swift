@@ -23,6 +23,20 @@ extension BytePairEncoding {
     return words
   }
 
+  /// The signs of a text that say something by themselves, such as emoji, arrows and currencies, in their order, repeated ones
+  /// too: each as people see it, with what is joined to it, and without what chooses between its looks as text and as emoji.
+  public static func signs(in text: String) -> [String] {
+    text.compactMap { character in
+      guard let first = character.unicodeScalars.first else { return nil }
+      switch first.properties.generalCategory {
+      case .mathSymbol, .currencySymbol, .otherSymbol: break
+      case _ where first.properties.isEmojiModifier: break
+      default: return nil
+      }
+      return String(String.UnicodeScalarView(character.unicodeScalars.filter { !$0.properties.isVariationSelector }))
+    }
+  }
+
   private static let endings: Set<String> = ["s", "t", "re", "ve", "m", "ll", "d"]
 
   private static func isApostrophe(_ scalar: Unicode.Scalar) -> Bool { scalar == "'" || scalar == "\u{2019}" }

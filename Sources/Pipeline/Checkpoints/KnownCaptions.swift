@@ -62,6 +62,9 @@ package struct KnownCaptions {
     try AtomicFile.write(Data(lines.joined().utf8), to: file)
   }
 
+  /// Whether a caption has a sign.
+  package func contain(sign: String) -> Bool { captions.contains { $0.text.contains(sign) } }
+
   /// What is known of a prompt; see ``PromptFamiliarity``.
   /// - Parameter neutral: words that do not count.
   /// - Returns: nil where it has no words that count, or there are no captions.
