@@ -36,6 +36,11 @@ let package = Package(
       name: "CJPEG", path: "Sources/Libraries/CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg62-turbo-dev"])]),
     .systemLibrary(name: "CCSV", path: "Sources/Libraries/CCSV", providers: [.apt(["libcsv-dev"])]),
     .systemLibrary(
+      name: "CWebP", path: "Sources/Libraries/CWebP", pkgConfig: "libwebpdemux", providers: [.apt(["libwebp-dev"])]),
+    .systemLibrary(
+      name: "CLittleCMS", path: "Sources/Libraries/CLittleCMS", pkgConfig: "lcms2",
+      providers: [.apt(["liblcms2-dev"])]),
+    .systemLibrary(
       name: "CFreeType", path: "Sources/Libraries/CFreeType", pkgConfig: "freetype2",
       providers: [.apt(["libfreetype-dev"])]),
     .systemLibrary(
@@ -58,7 +63,8 @@ let package = Package(
       path: "Sources/Core/ArrayFiles"),
 
     // Pictures, text and data sets: these know no model.
-    .target(name: "Imaging", dependencies: ["Basics", "CJPEG", "CPNG"], path: "Sources/Data/Imaging"),
+    .target(
+      name: "Imaging", dependencies: ["Basics", "CJPEG", "CLittleCMS", "CPNG", "CWebP"], path: "Sources/Data/Imaging"),
     .target(
       name: "TextTokenizer", dependencies: ["Basics", .product(name: "HeapModule", package: "swift-collections")],
       path: "Sources/Data/TextTokenizer"),

@@ -205,7 +205,8 @@ extension Generate {
 
 /// A picture that others begin with.
 struct ImagePromptOptions: ParsableArguments {
-  @Option(name: .customLong("image"), help: "A PNG or JPEG to begin with: its upper part is kept, the rest is drawn.")
+  @Option(
+    name: .customLong("image"), help: "A PNG, JPEG or WebP to begin with: its upper part is kept, the rest is drawn.")
   var file: String?
   @Option(parsing: .unconditional, help: "How many rows of the image's tokens are kept; half of them unless given.")
   var keepRows: Int?

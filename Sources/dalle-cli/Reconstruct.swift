@@ -10,7 +10,7 @@ struct Reconstruct: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Passes pictures through the image tokenizer and back, originals above their reconstructions.")
 
-  @Argument(help: "PNG or JPEG files.") var images: [String]
+  @Argument(help: "PNG, JPEG or WebP files.") var images: [String]
   @Option(help: "The PNG to write.") var output = "reconstructions.png"
   @Option(parsing: .unconditional, help: "Each pixel becomes this many pixels a side.") var scale = 3
   @Flag(help: "Print the error of each picture as JSON.") var json = false

@@ -253,6 +253,11 @@ import Testing
     #expect(grid.width == 130 && grid.height == 130)
     try Program.run(["reconstruct", "data/nothing.png"], in: folder).expectFailure(66, "nothing.png")
     try Program.run(["reconstruct", "data/red8.txt"], in: folder).expectFailure(65, "not a PNG, JPEG or WebP")
+    try folder.write("GIF89a", to: "photo.jpg")
+    try Program.run(["reconstruct", "photo.jpg"], in: folder).expectFailure(
+      65, "photo.jpg: a GIF picture, which is not read")
+    let webP = Fixtures.url("pictures/lossy.webp").path
+    try Program.run(["reconstruct", webP, "--output", "webp.png"], in: folder).expectSuccess()
     try Program.run(["reconstruct", "data/red8.png", "--output", "no/x.png"], in: folder).expectFailure(73)
     try Program.run(["reconstruct"], in: folder).expectFailure(64)
   }

@@ -1,5 +1,6 @@
 import Basics
 import CJPEG
+import Foundation
 
 /// JPEG by libjpeg.
 enum JPEG {
@@ -7,20 +8,18 @@ enum JPEG {
   /// however small the picture becomes.
   static let maximumClaimedPixelCount = 300_000_000
 
-  static func isJPEG(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool { bytes.starts(with: [0xFF, 0xD8, 0xFF]) }
-
   /// - Parameter least: what neither side of the picture may fall below when it is decoded scaled down, which takes less time
   ///   and memory; nil decodes it whole.
-  package static func decode(
+  static func decode(
     _ bytes: UnsafeBufferPointer<UInt8>, least: Int?, name: String
-  ) throws(PipelineError) -> Picture {
+  ) throws(PipelineError) -> DecodedPicture {
     var message = [CChar](repeating: 0, count: Int(DALLE_JPEG_MESSAGE_BYTES))
-    var claimedWidth: UInt32 = 0
-    var claimedHeight: UInt32 = 0
-    guard dalle_jpeg_read_size(bytes.baseAddress, bytes.count, &claimedWidth, &claimedHeight, &message) == 0 else {
+    var header = dalle_jpeg_header()
+    defer { dalle_jpeg_free_header(&header) }
+    guard dalle_jpeg_read_header(bytes.baseAddress, bytes.count, &header, &message) == 0 else {
       throw damaged(name, message)
     }
-    let claimed = (width: Int(claimedWidth), height: Int(claimedHeight))
+    let claimed = (width: Int(header.width), height: Int(header.height))
     try Picture.checkSize(
       width: claimed.width, height: claimed.height, atMost: maximumClaimedPixelCount, name: name)
     let shorter = min(claimed.width, claimed.height)
@@ -38,20 +37,16 @@ enum JPEG {
       initialized = status == 0 ? Int(channels.magnitude) * count : 0
     }
     guard status == 0 else { throw damaged(name, message) }
-    if channels == 3 { return Picture(width: width, height: height, pixels: samples) }
-    // Light that ink lets through: with C, M, Y, K as full light = 255, R = C·K/255.
-    let inkIsInverted = channels == -4
-    let pixels = [UInt8](unsafeUninitializedCapacity: 3 * count) { buffer, initialized in
-      for i in 0..<count {
-        let flip: UInt8 = inkIsInverted ? 0 : 255
-        let key = Int(samples[4 * i + 3] ^ flip)
-        for channel in 0..<3 {
-          buffer[3 * i + channel] = UInt8((Int(samples[4 * i + channel] ^ flip) * key + 127) / 255)
-        }
-      }
-      initialized = 3 * count
+    let colors: SampleLayout.Colors =
+      channels == 3 ? (header.is_grey != 0 ? .grey : .rgb) : .cmyk(isInverted: channels == -4)
+    var picture = DecodedPicture(width: width, height: height, samples: samples, layout: SampleLayout(colors: colors))
+    if let profile = header.profile {
+      picture.encoding = .profile(Data(bytes: profile, count: Int(header.profile_count)))
     }
-    return Picture(width: width, height: height, pixels: pixels)
+    if let exif = header.exif {
+      picture.orientation = Orientation(exif: Array(UnsafeBufferPointer(start: exif, count: header.exif_count)))
+    }
+    return picture
   }
 
   private static func damaged(_ name: String, _ message: [CChar]) -> PipelineError {

@@ -4,28 +4,65 @@ import Foundation
 
 /// PNG by libpng.
 enum PNG {
-  static let signature: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
-
-  static func isPNG(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool { bytes.starts(with: signature) }
-
-  package static func decode(
-    _ bytes: UnsafeBufferPointer<UInt8>, name: String
-  ) throws(PipelineError) -> TransparentPicture {
-    // Signature (8), the header chunk's length and type (8), width (4), height (4), all big-endian.
-    guard bytes.count >= 24 else { throw PipelineError(.badData, "\(name): damaged PNG: the file ends early") }
+  static func decode(_ bytes: UnsafeBufferPointer<UInt8>, name: String) throws(PipelineError) -> DecodedPicture {
+    // Signature (8), the header chunk's length and type (8), width (4), height (4), all big-endian, and bits a sample.
+    guard bytes.count >= 25 else { throw PipelineError(.badData, "\(name): damaged PNG: the file ends early") }
     let width = bytes[16..<20].reduce(0) { $0 << 8 | Int($1) }
     let height = bytes[20..<24].reduce(0) { $0 << 8 | Int($1) }
     try Picture.checkSize(width: width, height: height, name: name)
-    let count = width * height
+    let picture = try decode(bytes, width: width, height: height, bytesPerSample: 1, name: name)
+    // Rounded to 8 bits before its colors are known, a picture in linear light would have lost its shadows.
+    guard let encoding = picture.encoding, bytes[24] == 16,
+      ColorConversion.conversion(of: encoding, layout: picture.layout) != nil
+    else { return picture }
+    return try decode(bytes, width: width, height: height, bytesPerSample: 2, name: name)
+  }
+
+  private static func decode(
+    _ bytes: UnsafeBufferPointer<UInt8>, width: Int, height: Int, bytesPerSample: Int, name: String
+  ) throws(PipelineError) -> DecodedPicture {
+    let byteCount = 4 * bytesPerSample * width * height
     var message = [CChar](repeating: 0, count: Int(DALLE_PNG_MESSAGE_BYTES))
+    var description = dalle_png_description()
+    defer { dalle_png_free_description(&description) }
     var status: Int32 = 0
-    let rgba = [UInt8](unsafeUninitializedCapacity: 4 * count) { buffer, initialized in
+    let samples = [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, initialized in
       status = dalle_png_decode(
-        bytes.baseAddress, bytes.count, UInt32(width), UInt32(height), buffer.baseAddress, &message)
-      initialized = status == 0 ? 4 * count : 0
+        bytes.baseAddress, bytes.count, UInt32(width), UInt32(height), UInt32(bytesPerSample), buffer.baseAddress,
+        &description, &message)
+      initialized = status == 0 ? byteCount : 0
     }
     guard status == 0 else { throw PipelineError(.badData, "\(name): damaged PNG: \(text(of: message))") }
-    return TransparentPicture(width: width, height: height, pixels: rgba)
+    var picture = DecodedPicture(
+      width: width, height: height, samples: samples,
+      layout: SampleLayout(
+        colors: description.is_grey != 0 ? .grey : .rgb, hasAlpha: true, bytesPerSample: bytesPerSample))
+    picture.encoding = encoding(description)
+    if let exif = description.exif {
+      picture.orientation = Orientation(exif: Array(UnsafeBufferPointer(start: exif, count: description.exif_count)))
+    }
+    return picture
+  }
+
+  /// By the specification's order of precedence: cICP, iCCP, sRGB, and gAMA with cHRM.
+  private static func encoding(_ description: dalle_png_description) -> ColorEncoding? {
+    let codePoints = withUnsafeBytes(of: description.code_points) { Array($0) }
+    if description.has_code_points != 0, let named = ColorEncoding(codePoints: codePoints) { return named }
+    if let profile = description.profile {
+      return .profile(Data(bytes: profile, count: description.profile_count))
+    }
+    if description.is_srgb != 0 { return nil }
+    var lights = ColorEncoding.Chromaticities.bt709
+    if description.has_chromaticities != 0 {
+      let xy = withUnsafeBytes(of: description.chromaticities) { Array($0.bindMemory(to: Double.self)) }
+      lights = ColorEncoding.Chromaticities(
+        white: Array(xy[0..<2]), red: Array(xy[2..<4]), green: Array(xy[4..<6]), blue: Array(xy[6..<8]))
+    }
+    // What programs write for sRGB is 1/2.2, which its curve comes close to.
+    let isOfSRGB = lights.isClose(to: .bt709) && abs(2.2 * description.gamma - 1) < 0.05
+    return description.gamma > 0 && !isOfSRGB
+      ? .lights(lights, gamma: 1 / description.gamma)
+      : lights.isClose(to: .bt709) ? nil : .lights(lights, gamma: nil)
   }
 
   /// libpng's words, which it leaves as a C string.
@@ -90,7 +127,7 @@ extension Picture {
     var message = [CChar](repeating: 0, count: Int(DALLE_PNG_MESSAGE_BYTES))
     let status: Int32? = data.withUnsafeBytes { buffer in
       let bytes = buffer.bindMemory(to: UInt8.self)
-      guard PNG.isPNG(bytes) else { return nil }
+      guard PictureFormat(of: buffer) == .png else { return nil }
       return dalle_png_read_text(
         bytes.baseAddress, bytes.count, Unmanaged.passUnretained(collector).toOpaque(),
         { context, key, text, isUTF8 in

@@ -53,50 +53,27 @@ public struct Picture: Sendable, Equatable {
     self.init(width: width, height: height, pixels: pixels)
   }
 
-  /// Reads a PNG or JPEG file; see ``init(decoding:name:atLeast:)``.
+  /// Reads a PNG, JPEG or WebP file; see ``init(decoding:name:atLeast:)``.
   /// - Throws: `PipelineError` of kind `.noInput` where the file is missing or cannot be read, and `.badData` where it
-  ///   is not a whole PNG or JPEG.
+  ///   is not a whole PNG, JPEG or WebP.
   public init(contentsOf url: URL) throws(PipelineError) {
     try self.init(decoding: InputFile.contents(of: url, maximumByteCount: 1 << 30), name: url.path)
   }
 
-  /// Decodes a PNG or JPEG, which are told apart by their first bytes. Transparency is laid over white; 16-bit samples
-  /// are rounded to 8 bits; grey, palette and CMYK become RGB. Color profiles are not applied.
+  /// Decodes a PNG, JPEG or WebP, which are told apart by their first bytes.
+  ///
+  /// It is turned upright as EXIF says, and brought to sRGB from the colors of its profile (for PNG also of cICP, gAMA and cHRM).
+  /// Transparency is laid over white; 16-bit samples are rounded to 8 bits; grey, palette and CMYK become RGB. Of an animation
+  /// it is the first picture. A profile that is damaged, or not one of such pixels, is passed over.
   /// - Parameters:
-  ///   - bytes: of a PNG or JPEG.
+  ///   - bytes: of a PNG, JPEG or WebP.
   ///   - name: what the error messages call the picture.
   ///   - least: where the picture is only needed so large, in pixels of its shorter side: a JPEG is then decoded scaled down, but
   ///     never below.
-  /// - Throws: `PipelineError` of kind `.badData` where the bytes are empty, not a picture, damaged, cut short, or
-  ///   claim more than ``maximumPixelCount`` pixels.
+  /// - Throws: `PipelineError` of kind `.badData` where the bytes are empty, not such a picture, damaged, without some of its
+  ///   pixels, or claim more than ``maximumPixelCount`` pixels.
   public init(decoding bytes: some ContiguousBytes, name: String, atLeast least: Int? = nil) throws(PipelineError) {
-    self = try Self.withBytes(of: bytes, name: name) { (bytes) throws(PipelineError) in
-      if PNG.isPNG(bytes) { return try PNG.decode(bytes, name: name).overWhite() }
-      return try JPEG.decode(bytes, least: least, name: name)
-    }
-  }
-
-  /// Calls `decode` with the bytes of a PNG or JPEG.
-  /// - Throws: `PipelineError` of kind `.badData` where they are neither, and what `decode` throws.
-  static func withBytes<Result>(
-    of bytes: some ContiguousBytes, name: String,
-    decode: (UnsafeBufferPointer<UInt8>) throws(PipelineError) -> Result
-  ) throws(PipelineError) -> Result {
-    // `withUnsafeBytes` does not carry typed throws.
-    let result: Swift.Result<Result, PipelineError> = bytes.withUnsafeBytes { buffer in
-      let bytes = buffer.bindMemory(to: UInt8.self)
-      do throws(PipelineError) {
-        guard !bytes.isEmpty else { throw PipelineError(.badData, "\(name): the file is empty") }
-        guard let format = PictureFormat(of: UnsafeRawBufferPointer(bytes)) else {
-          throw PipelineError(.badData, "\(name): \(PictureFormat.refusal(ofUnknown: bytes))")
-        }
-        guard format.isRead else { throw PipelineError(.badData, "\(name): \(format.refusal)") }
-        return .success(try decode(bytes))
-      } catch {
-        return .failure(error)
-      }
-    }
-    return try result.get()
+    self = try DecodedPicture(bytes, least: least, name: name).picture()
   }
 
   /// Refuses what would take unreasonable amounts of memory.

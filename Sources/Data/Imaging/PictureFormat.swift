@@ -1,3 +1,4 @@
+import Basics
 import Foundation
 
 /// What kind of picture a file is, told by its first bytes: those that are read, and those that are known and not read.
@@ -8,29 +9,43 @@ public struct PictureFormat: Sendable, Hashable {
   public let fileExtensions: [String]
   /// A program that makes PNG or JPEG of it; nil for what is read.
   public let converter: String?
+  typealias Decode =
+    @Sendable (
+      _ bytes: UnsafeBufferPointer<UInt8>, _ least: Int?, _ name: String
+    ) throws(PipelineError) -> DecodedPicture
+  /// Nil for what is not read.
+  let decode: Decode?
   /// Whether the bytes, which are a file's first ones, are of this format.
   private let matches: @Sendable (UnsafeBufferPointer<UInt8>) -> Bool
 
   private init(
-    _ name: String, _ fileExtensions: [String], converter: String?,
+    _ name: String, _ fileExtensions: [String], converter: String? = nil, decode: Decode? = nil,
     _ matches: @escaping @Sendable (UnsafeBufferPointer<UInt8>) -> Bool
   ) {
     self.name = name
     self.fileExtensions = fileExtensions
     self.converter = converter
+    self.decode = decode
     self.matches = matches
   }
 
   /// How many of a file's first bytes tell its format.
   public static let headByteCount = 4096
 
-  static let png = PictureFormat("PNG", ["png"], converter: nil) {
+  static let png = PictureFormat(
+    "PNG", ["png"], decode: { (bytes, _, name) throws(PipelineError) in try PNG.decode(bytes, name: name) }
+  ) {
     $0.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A])
   }
-  static let jpeg = PictureFormat("JPEG", ["jpg", "jpeg", "jpe", "jfif"], converter: nil) {
+  static let jpeg = PictureFormat(
+    "JPEG", ["jpg", "jpeg", "jpe", "jfif"],
+    decode: { (bytes, least, name) throws(PipelineError) in try JPEG.decode(bytes, least: least, name: name) }
+  ) {
     $0.starts(with: [0xFF, 0xD8, 0xFF])
   }
-  static let webP = PictureFormat("WebP", ["webp"], converter: nil) {
+  static let webP = PictureFormat(
+    "WebP", ["webp"], decode: { (bytes, _, name) throws(PipelineError) in try WebP.decode(bytes, name: name) }
+  ) {
     $0.starts(with: "RIFF".utf8) && $0.dropFirst(8).starts(with: "WEBP".utf8)
   }
 
@@ -106,7 +121,7 @@ public struct PictureFormat: Sendable, Hashable {
   }
 
   /// Whether ``Picture`` reads it.
-  public var isRead: Bool { converter == nil }
+  public var isRead: Bool { decode != nil }
 
   /// The endings of the names of pictures that are read, in lower case and without the dot.
   public static let readFileExtensions = Set(all.filter(\.isRead).flatMap(\.fileExtensions))

@@ -34,16 +34,13 @@ public struct TransparentPicture: Sendable, Equatable {
 
   /// Decodes as ``Picture/init(decoding:name:atLeast:)`` does, and keeps transparency; a JPEG has none.
   /// - Parameters:
-  ///   - bytes: of a PNG or JPEG.
+  ///   - bytes: of a PNG, JPEG or WebP.
   ///   - name: what the error messages call the picture.
   ///   - least: where the picture is only needed so large, in pixels of its shorter side: a JPEG is then decoded scaled down.
-  /// - Throws: `PipelineError` of kind `.badData` where the bytes are empty, not a picture, damaged, cut short, or
-  ///   claim more than ``Picture/maximumPixelCount`` pixels.
+  /// - Throws: `PipelineError` of kind `.badData` where the bytes are empty, not such a picture, damaged, without some of its
+  ///   pixels, or claim more than ``Picture/maximumPixelCount`` pixels.
   public init(decoding bytes: some ContiguousBytes, name: String, atLeast least: Int? = nil) throws(PipelineError) {
-    self = try Picture.withBytes(of: bytes, name: name) { (bytes) throws(PipelineError) in
-      if PNG.isPNG(bytes) { return try PNG.decode(bytes, name: name) }
-      return TransparentPicture(try JPEG.decode(bytes, least: least, name: name))
-    }
+    self = try DecodedPicture(bytes, least: least, name: name).transparentPicture()
   }
 
   /// The picture on white ground.

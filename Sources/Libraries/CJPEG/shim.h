@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <jpeglib.h>
@@ -19,21 +20,45 @@ typedef struct {
   struct jpeg_error_mgr manager;
   jmp_buf escape;
   char *message;
+  int has_ended;
 } dalle_jpeg_errors;
 
-static inline void dalle_jpeg_fail(j_common_ptr info) {
-  dalle_jpeg_errors *errors = (dalle_jpeg_errors *)info->err;
-  errors->manager.format_message(info, errors->message);
+/// What a file says before its pixels. `exif` and `profile` are NULL where it has none; dalle_jpeg_free_header frees them.
+typedef struct {
+  uint32_t width;
+  uint32_t height;
+  int is_grey;
+  uint8_t *exif;
+  size_t exif_count;
+  uint8_t *profile;
+  unsigned profile_count;
+} dalle_jpeg_header;
+
+static inline void dalle_jpeg_free_header(dalle_jpeg_header *header) {
+  free(header->exif);
+  free(header->profile);
+}
+
+/// Leaves the conversation with "the file ends early" where it does, and otherwise with `text`.
+static inline void dalle_jpeg_escape(dalle_jpeg_errors *errors, const char *text) {
+  strcpy(errors->message, errors->has_ended ? "the file ends early" : text);
   longjmp(errors->escape, 1);
 }
 
-/// Most warnings leave a usable picture. The one about a file that ends early leaves a picture that is partly grey.
+static inline void dalle_jpeg_fail(j_common_ptr info) {
+  dalle_jpeg_errors *errors = (dalle_jpeg_errors *)info->err;
+  char text[JMSG_LENGTH_MAX];
+  errors->manager.format_message(info, text);
+  dalle_jpeg_escape(errors, text);
+}
+
+/// Most warnings leave a usable picture, and so does the end of the file where nothing but its last marker is missing. Where
+/// pixels are missing, the picture is grey from there on.
 static inline void dalle_jpeg_warn(j_common_ptr info, int level) {
   dalle_jpeg_errors *errors = (dalle_jpeg_errors *)info->err;
-  if (level < 0 && errors->manager.msg_code == JWRN_JPEG_EOF) {
-    strcpy(errors->message, "the file ends early");
-    longjmp(errors->escape, 1);
-  }
+  if (level >= 0) return;
+  if (errors->manager.msg_code == JWRN_JPEG_EOF) errors->has_ended = 1;
+  if (errors->manager.msg_code == JWRN_HIT_MARKER) dalle_jpeg_escape(errors, "its pixels end early");
 }
 
 static inline struct jpeg_error_mgr *dalle_jpeg_watch(dalle_jpeg_errors *errors, char *message) {
@@ -41,12 +66,12 @@ static inline struct jpeg_error_mgr *dalle_jpeg_watch(dalle_jpeg_errors *errors,
   manager->error_exit = dalle_jpeg_fail;
   manager->emit_message = dalle_jpeg_warn;
   errors->message = message;
+  errors->has_ended = 0;
   return manager;
 }
 
-/// Reads the size only, so that the caller can refuse it before anything is allocated.
-static inline int dalle_jpeg_read_size(const uint8_t *bytes, size_t count, uint32_t *width, uint32_t *height,
-                                       char *message) {
+/// Reads what stands before the pixels, so that the caller can refuse the size before anything is allocated.
+static inline int dalle_jpeg_read_header(const uint8_t *bytes, size_t count, dalle_jpeg_header *header, char *message) {
   struct jpeg_decompress_struct info;
   dalle_jpeg_errors errors;
   memset(&info, 0, sizeof info);
@@ -57,10 +82,32 @@ static inline int dalle_jpeg_read_size(const uint8_t *bytes, size_t count, uint3
   }
   jpeg_create_decompress(&info);
   jpeg_mem_src(&info, bytes, count);
+  jpeg_save_markers(&info, JPEG_APP0 + 1, 0xFFFF);
+  jpeg_save_markers(&info, JPEG_APP0 + 2, 0xFFFF);
   jpeg_read_header(&info, TRUE);
-  *width = info.image_width;
-  *height = info.image_height;
+  header->width = info.image_width;
+  header->height = info.image_height;
+  header->is_grey = info.jpeg_color_space == JCS_GRAYSCALE;
+  for (jpeg_saved_marker_ptr marker = info.marker_list; marker && !header->exif; marker = marker->next) {
+    if (marker->marker != JPEG_APP0 + 1 || marker->data_length < 6 || memcmp(marker->data, "Exif", 5) != 0) continue;
+    header->exif = (uint8_t *)malloc(marker->data_length);
+    if (!header->exif) ERREXIT1(&info, JERR_OUT_OF_MEMORY, 0);
+    memcpy(header->exif, marker->data, marker->data_length);
+    header->exif_count = marker->data_length;
+  }
+  jpeg_read_icc_profile(&info, &header->profile, &header->profile_count);
   jpeg_destroy_decompress(&info);
+  return 0;
+}
+
+/// Whether parts of the picture that later scans bring never came.
+static inline int dalle_jpeg_lacks_scans(const struct jpeg_decompress_struct *info) {
+  for (int i = 0; i < info->num_components; i++) {
+    // A component has its table from its first scan on.
+    if (!info->comp_info[i].quant_table) return 1;
+    for (int k = 0; info->coef_bits && k < DCTSIZE2; k++)
+      if (info->coef_bits[i][k] != 0) return 1;
+  }
   return 0;
 }
 
@@ -86,6 +133,8 @@ static inline int dalle_jpeg_decode(const uint8_t *bytes, size_t count, uint32_t
   info.scale_num = eighths;
   info.scale_denom = 8;
   jpeg_start_decompress(&info);
+  // Arithmetic coding may leave out the zeros that its data ends in, so only its last marker tells that it is whole.
+  if (errors.has_ended && (info.arith_code || dalle_jpeg_lacks_scans(&info))) ERREXIT(&info, JERR_INPUT_EOF);
   if (info.output_width != width || info.output_height != height) ERREXIT(&info, JERR_BAD_STATE);
   size_t row_bytes = (size_t)width * (size_t)info.output_components;
   while (info.output_scanline < info.output_height) {
@@ -93,6 +142,7 @@ static inline int dalle_jpeg_decode(const uint8_t *bytes, size_t count, uint32_t
     jpeg_read_scanlines(&info, &row, 1);
   }
   jpeg_finish_decompress(&info);
+  if (errors.has_ended && info.arith_code) ERREXIT(&info, JERR_INPUT_EOF);
   jpeg_destroy_decompress(&info);
   return 0;
 }
