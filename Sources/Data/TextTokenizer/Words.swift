@@ -27,13 +27,11 @@ extension BytePairEncoding {
   /// too: each as people see it, with what is joined to it, and without what chooses between its looks as text and as emoji.
   public static func signs(in text: String) -> [String] {
     text.compactMap { character in
-      guard let first = character.unicodeScalars.first else { return nil }
-      switch first.properties.generalCategory {
-      case .mathSymbol, .currencySymbol, .otherSymbol: break
-      case _ where first.properties.isEmojiModifier: break
-      default: return nil
+      switch character.unicodeScalars.first?.properties.generalCategory {
+      case .mathSymbol, .currencySymbol, .otherSymbol:
+        String(String.UnicodeScalarView(character.unicodeScalars.filter { !$0.properties.isVariationSelector }))
+      default: nil
       }
-      return String(String.UnicodeScalarView(character.unicodeScalars.filter { !$0.properties.isVariationSelector }))
     }
   }
 

@@ -1,6 +1,7 @@
 import Basics
 import Datasets
 import Foundation
+import TextTokenizer
 
 /// The captions that a prior was trained on, to tell how much of a prompt they say and which of them are nearest to it.
 ///
@@ -63,7 +64,9 @@ package struct KnownCaptions {
   }
 
   /// Whether a caption has a sign.
-  package func contain(sign: String) -> Bool { captions.contains { $0.text.contains(sign) } }
+  package func contain(sign: String) -> Bool {
+    captions.contains { BytePairEncoding.signs(in: $0.text).contains(sign) }
+  }
 
   /// What is known of a prompt; see ``PromptFamiliarity``.
   /// - Parameter neutral: words that do not count.
