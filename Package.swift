@@ -34,6 +34,7 @@ let package = Package(
       providers: [.apt(["libarchive-dev"])]),
     .systemLibrary(
       name: "CJPEG", path: "Sources/Libraries/CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg62-turbo-dev"])]),
+    .systemLibrary(name: "CCSV", path: "Sources/Libraries/CCSV", providers: [.apt(["libcsv-dev"])]),
     .systemLibrary(
       name: "CWebP", path: "Sources/Libraries/CWebP", pkgConfig: "libwebpdemux", providers: [.apt(["libwebp-dev"])]),
     .systemLibrary(
@@ -68,8 +69,9 @@ let package = Package(
       name: "TextTokenizer", dependencies: ["Basics", .product(name: "HeapModule", package: "swift-collections")],
       path: "Sources/Data/TextTokenizer"),
     .target(name: "Lexicon", dependencies: ["Basics"], path: "Sources/Data/Lexicon"),
+    .target(name: "DataFiles", dependencies: ["Basics", "CCSV", "Imaging"], path: "Sources/Data/DataFiles"),
     .target(
-      name: "Datasets", dependencies: ["ArrayFiles", "Basics", "Imaging", "Lexicon", "TextTokenizer"],
+      name: "Datasets", dependencies: ["ArrayFiles", "Basics", "DataFiles", "Imaging", "Lexicon", "TextTokenizer"],
       path: "Sources/Data/Datasets"),
     .target(
       name: "Compositions", dependencies: ["Basics", "Datasets", "Imaging"],
@@ -146,7 +148,8 @@ let package = Package(
     .executableTarget(
       name: "dalle-cli",
       dependencies: [
-        "ArrayFiles", "CommandSupport", "DALLE", "ImageTokenizers", "LatentModels", "Lexicon", "LinearAlgebra", "NN",
+        "ArrayFiles", "CommandSupport", "DALLE", "DataFiles", "ImageTokenizers", "LatentModels", "Lexicon",
+        "LinearAlgebra", "NN",
         "Optimization", "Priors", "TextTokenizer", "Training",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
@@ -182,6 +185,7 @@ let package = Package(
     .testTarget(name: "ImagingTests", dependencies: ["Basics", "Imaging", "TestSupport"]),
     .testTarget(name: "TextTokenizerTests", dependencies: ["Basics", "TestSupport", "TextTokenizer"]),
     .testTarget(name: "LexiconTests", dependencies: ["Basics", "Lexicon", "TestSupport"]),
+    .testTarget(name: "DataFilesTests", dependencies: ["Basics", "DataFiles", "TestSupport"]),
     .testTarget(name: "DatasetsTests", dependencies: ["Basics", "Datasets", "Imaging", "Lexicon", "TestSupport"]),
     .testTarget(
       name: "CompositionsTests", dependencies: ["Basics", "Compositions", "Datasets", "Imaging", "TestSupport"]),

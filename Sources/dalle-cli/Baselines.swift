@@ -32,6 +32,7 @@ struct LadderDataOptions: ParsableArguments {
 
   @Option(help: "Which array of a .npz file that holds several.") var array: String?
   @Option(help: "How pictures become square: pad (white) or crop (centre).") var fit: Picture.Fit = .pad
+  @OptionGroup var captionColumn: CaptionColumnOptions
   @Flag(help: "A bad picture or caption ends the command instead of being skipped.") var strict = false
 
   /// - Parameter size: pixels a side that pictures are brought to.
@@ -57,7 +58,8 @@ struct LadderDataOptions: ParsableArguments {
       throw PipelineError(.usage, "--size must be 4 to 256, not \(size)")
     }
     return try PictureDataSet(
-      contentsOf: url, pictureSize: size, fit: fit, strict: strict, report: { Console.note($0) })
+      contentsOf: url, pictureSize: size, fit: fit, captionColumn: captionColumn.name, strict: strict,
+      report: { Console.note($0) })
   }
 }
 

@@ -71,7 +71,10 @@ struct Generate: ParsableCommand {
     if let columns, columns < 1 { throw PipelineError(.usage, "--columns must be 1 or more, not \(columns)") }
     let name = Self.fileName(for: image.title(captions[0]))
     // With --separate a folder, which is made; otherwise a file in a folder that is there.
-    let target = separate ? URL(fileURLWithPath: output ?? name) : try OutputFile.url(output ?? "\(name).png")
+    let target =
+      separate
+      ? URL(fileURLWithPath: output ?? Self.unusedPath(name))
+      : try OutputFile.url(output ?? Self.unusedPath(name, ".png"))
     options.imagePrompt = try image.prompt(replacedBy: target)
     let folder = try checkpoint.forReading(needing: \.isComplete).url
     let model = try TextToImageModel(contentsOf: folder, threads: try threads.count())
@@ -164,7 +167,8 @@ struct Generate: ParsableCommand {
     if separate {
       return try pictures.enumerated().map { place, picture in
         let (caption, number) = (captions[place / count], numbers?[place] ?? place % count)
-        let file = target.appendingPathComponent("\(Self.fileName(for: caption))-\(seed)-\(number).png")
+        let name = "\(Self.fileName(for: caption))-\(seed)-\(number)"
+        let file = URL(fileURLWithPath: Self.unusedPath(target.appendingPathComponent(name).relativePath, ".png"))
         try picture.enlarged(by: scale).write(to: file, text: [("Title", caption)] + text + [("Number", "\(number)")])
         return file.relativePath
       }
@@ -185,6 +189,18 @@ struct Generate: ParsableCommand {
       name.append(character)
     }
     return name.isEmpty ? "picture" : name
+  }
+}
+
+extension Generate {
+  /// A path that nothing has: what the program itself names never takes the place of something. Captions of emoji alone all give
+  /// the same name.
+  /// - Returns: the stem with the ending, or where that is taken with a number between them.
+  static func unusedPath(_ stem: String, _ ending: String = "") -> String {
+    func isFree(_ path: String) -> Bool { (try? FileManager.default.attributesOfItem(atPath: path)) == nil }
+    var (path, number) = (stem + ending, 2)
+    while !isFree(path) { (path, number) = ("\(stem)-\(number)\(ending)", number + 1) }
+    return path
   }
 }
 

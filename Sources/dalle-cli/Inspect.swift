@@ -3,15 +3,18 @@ import ArrayFiles
 import Basics
 import Checkpoints
 import CommandSupport
+import DataFiles
 import Datasets
 import Foundation
+import Imaging
 import TextTokenizer
 
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Says what a checkpoint, a vocabulary, a safetensors file or a data set holds.")
+    abstract: "Says what a checkpoint, a vocabulary, a safetensors file, a data set or a picture holds.")
 
-  @Argument(help: "The folder or file.", completion: .file()) var path: String
+  @Argument(help: "The folder or file; a name alone also means a checkpoint of that name.", completion: .file()) var path: String
+  @OptionGroup var captionColumn: CaptionColumnOptions
   @Flag(help: "Print JSON.") var json = false
 
   /// What was found: lines for a person, or fields for a program.
@@ -59,7 +62,10 @@ struct Inspect: ParsableCommand {
         ? try inspect(checkpoint) : try inspectDataSet(url)
     } else if url.pathExtension == "safetensors" {
       finding = try inspectTensors(url)
+    } else if let format = try PictureFormat(of: InputFile.head(of: url, byteCount: PictureFormat.headByteCount)) {
+      finding = try inspectPicture(url, format)
     } else {
+      if let refusal = refusal(of: url) { throw PipelineError(.badData, "\(path) is \(refusal)") }
       finding = try inspectVocabulary(url)
     }
     if json { return try Console.json(finding) }
@@ -94,7 +100,10 @@ struct Inspect: ParsableCommand {
       finding.add("ranker", c.summary)
       finding.add("ranker parameters", model.parameterCount)
     }
-    if let words = configuration.captionWords { finding.add("caption words", words.split(separator: " ").count) }
+    if let words = configuration.captionWords {
+      let isWord = { (text: Substring) in BytePairEncoding.signs(in: String(text)).isEmpty }
+      finding.add("caption words", words.split(separator: " ").count(where: isWord))
+    }
     if let data = configuration.data {
       finding.add(
         "data",
@@ -115,7 +124,8 @@ struct Inspect: ParsableCommand {
   private func inspectDataSet(_ url: URL) throws -> Finding {
     var finding = Finding(kind: "data set", path: path, fields: [])
     // Tokens and models play no part: the pictures are read as small as possible.
-    let dataSet = try PictureDataSet(contentsOf: url, pictureSize: 1, report: { Console.note($0) })
+    let dataSet = try PictureDataSet(
+      contentsOf: url, pictureSize: 1, captionColumn: captionColumn.name, report: { Console.note($0) })
     finding.add("pictures", dataSet.entries.count)
     for split in Split.allCases { finding.add(split.rawValue, dataSet.indices(of: split).count) }
     finding.add("captions", dataSet.entries.reduce(0) { $0 + $1.captions.count })
@@ -123,6 +133,35 @@ struct Inspect: ParsableCommand {
     finding.add("caption words", words.count)
     finding.add("fingerprint", dataSet.fingerprint)
     return finding
+  }
+
+  private func inspectPicture(_ url: URL, _ format: PictureFormat) throws -> Finding {
+    var finding = Finding(kind: "picture", path: path, fields: [])
+    let picture = try Picture(contentsOf: url)
+    finding.add("format", format.name)
+    finding.add("width", picture.width)
+    finding.add("height", picture.height)
+    return finding
+  }
+
+  /// What a file is that is a part of something, or something for another command; nil for what may be a vocabulary.
+  private func refusal(of url: URL) -> String? {
+    let folder = url.deletingLastPathComponent().relativePath
+    let name = url.lastPathComponent.lowercased()
+    switch url.pathExtension.lowercased() {
+    case _ where MetadataFile.names.contains(name): return "the metadata of a data set: inspect its folder, \(folder)"
+    case "jsonl", "csv":
+      return "a table, and that of a data set is called \(MetadataFile.names.joined(separator: " or "))"
+    case "tar": return "a shard of a data set: inspect the folder of the shards, \(folder)"
+    case "txt", "caption":
+      return "a text, which may be a picture's captions: inspect the folder of the pictures, \(folder)"
+    case "npy", "npz": return "a file of NumPy, which baselines fit takes"
+    case "json" where Checkpoint(url.deletingLastPathComponent()).configurationFile.lastPathComponent == name:
+      return "the configuration of a checkpoint: inspect its folder, \(folder)"
+    case _ where TarArchive.isCompressed(name):
+      return "a compressed archive, which cannot be read: unpack it and inspect the folder"
+    default: return nil
+    }
   }
 
   private func inspectTensors(_ url: URL) throws -> Finding {

@@ -158,17 +158,29 @@ enum OutputFile {
   }
 }
 
+/// Where a data set's captions stand.
+struct CaptionColumnOptions: ParsableArguments {
+  @Option(
+    name: .customLong("caption-column"),
+    help: ArgumentHelp(
+      "The column of metadata that has the captions; text, or else caption or prompt, unless given.", valueName: "name")
+  )
+  var name: String?
+}
+
 /// Which pictures a command works on.
 struct DataOptions: ParsableArguments {
   @Argument(
     help: """
-      A folder of captioned pictures: pictures and metadata.jsonl, pictures with a .txt beside each, or WebDataset \
-      .tar shards. Left out, it is data/emoji, which is prepared when missing.
+      A folder of captioned pictures: pictures and metadata.jsonl or metadata.csv, pictures with a .txt beside each, or \
+      WebDataset .tar shards. Left out, it is data/emoji, which is prepared when missing.
       """, completion: .directory)
   var data: String?
 
   @Option(help: "How pictures become square: pad (white) or crop (centre).")
   var fit: Picture.Fit?
+
+  @OptionGroup var captionColumn: CaptionColumnOptions
 
   @Flag(help: "A bad picture or caption ends the command instead of being skipped.")
   var strict = false
@@ -182,8 +194,8 @@ struct DataOptions: ParsableArguments {
       _ = try EmojiDataSet.prepare(to: url, report: { Console.note($0) })
     }
     return try PictureDataSet(
-      contentsOf: url, pictureSize: pictureSize, fit: fit ?? standardFit, strict: strict,
-      report: { Console.note($0) })
+      contentsOf: url, pictureSize: pictureSize, fit: fit ?? standardFit, captionColumn: captionColumn.name,
+      strict: strict, report: { Console.note($0) })
   }
 }
 

@@ -69,6 +69,7 @@ struct Compose: ParsableCommand {
       """)
 
   @Argument(help: "A folder of captioned pictures.") var folder: String
+  @OptionGroup var captionColumn: CaptionColumnOptions
   @Option(help: "The folder to make.") var output: String
   @Option(parsing: .unconditional, help: "Compositions to make.") var count: Int
   @OptionGroup var options: CompositionOptions
@@ -80,7 +81,8 @@ struct Compose: ParsableCommand {
     let target = URL(fileURLWithPath: output)
     try AtomicFolder.requireEmpty(target)
     let team = try ThreadTeam(count: options.threads.count())
-    let maker = try CompositionOptions.maker(of: URL(fileURLWithPath: folder), settings: settings, team: team)
+    let maker = try CompositionOptions.maker(
+      of: URL(fileURLWithPath: folder), captionColumn: captionColumn.name, settings: settings, team: team)
     let summary = try CompositionFolder.write(
       to: target, count: count, by: maker, team: team, progress: { CompositionOptions.showProgress($0, of: count) })
     if json { return try Console.json(summary) }
@@ -126,11 +128,12 @@ struct CompositionOptions: ParsableArguments {
   }
 
   static func maker(
-    of folder: URL, settings: CompositionMaker.Settings, team: ThreadTeam
+    of folder: URL, captionColumn: String? = nil, settings: CompositionMaker.Settings, team: ThreadTeam
   ) throws(PipelineError) -> CompositionMaker {
     // Nothing is decoded on opening: of each picture its cutout is kept, and nothing else.
     let dataSet = try PictureDataSet(
-      contentsOf: folder, pictureSize: settings.pictureSize, maximumBytesInMemory: 0, report: { Console.note($0) })
+      contentsOf: folder, pictureSize: settings.pictureSize, captionColumn: captionColumn, maximumBytesInMemory: 0,
+      report: { Console.note($0) })
     return try CompositionMaker(dataSet, settings: settings, team: team, report: { Console.note($0) })
   }
 

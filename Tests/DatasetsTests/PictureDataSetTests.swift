@@ -65,7 +65,7 @@ import Testing
       {"file_name": "missing.png", "text": "missing"}
       {"file_name": "../outside.png", "text": "outside"}
       {"file_name": "/etc/passwd", "text": "absolute"}
-      {"file_name": "good.png", "text": "good", "split": "training"}
+      {"file_name": "good.png", "text": "good", "split": "held out"}
       not json
       {"text": "no name"}
       """, to: "metadata.jsonl")
@@ -76,7 +76,7 @@ import Testing
       "no-caption.png: it has no caption", "not-listed.png: metadata.jsonl has no line", "truncated.png: damaged PNG",
       "empty.png: the file is empty", "huge.png: the picture claims 50000×50000", "missing.png: the metadata names it",
       "metadata.jsonl line 7: file_name \"../outside.png\" leads out", "line 8: file_name \"/etc/passwd\" leads out",
-      "line 9: split \"training\" is none of", "line 10: not a JSON object", "line 11: not a JSON object",
+      "line 9: split \"held out\" is none of", "line 10: not a JSON object", "line 11: it has no file_name",
     ] {
       #expect(reports.lines.filter { $0.hasPrefix("skipped ") && $0.contains(part) }.count == 1, "\(part)")
     }
@@ -116,7 +116,7 @@ import Testing
         "skipped alone.png: there is no caption file beside it",
         "skipped blank.png: its caption file blank.txt is empty",
         "skipped latin1.png: its captions in latin1.txt are not valid UTF-8",
-        "skipped nobody.txt: there is no PNG or JPEG beside it",
+        "skipped nobody.txt: there is no picture beside it",
       ])
   }
 
@@ -149,7 +149,7 @@ import Testing
     #expect(
       reports.lines.sorted() == [
         "skipped 00000.tar/0003.png: it has no caption",
-        "skipped 00000.tar/0004: the shard has no PNG or JPEG for it",
+        "skipped 00000.tar/0004: the shard has no picture for it",
         "skipped 00000.tar/0005.png: not a PNG, JPEG or WebP picture",
       ])
   }

@@ -29,6 +29,13 @@ public final class TemporaryFolder: Sendable {
 
   public func write(_ text: String, to name: String) throws { try write(Data(text.utf8), to: name) }
 
+  /// A symbolic link; makes the folders on the way, too.
+  public func link(_ name: String, to target: String) throws {
+    let file = path(name)
+    try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+    try FileManager.default.createSymbolicLink(atPath: file.path, withDestinationPath: target)
+  }
+
   /// - Parameters:
   ///   - fixture: a name in `Tests/Fixtures/media`.
   ///   - name: what it is called in the folder; the same unless given.

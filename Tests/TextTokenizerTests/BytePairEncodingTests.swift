@@ -120,6 +120,12 @@ import Testing
     #expect(BytePairEncoding.words(in: "they'll 's o'clock's d") == ["they", "s", "o", "clock", "d"])
     #expect(BytePairEncoding.words(in: " ❤️ !?\u{301}") == [])
   }
+
+  @Test func signsAreWhatPeopleSee() {
+    #expect(BytePairEncoding.signs(in: "A ❤️ + 5 € → ❤, (x) \"y\"! ^_`") == ["❤", "+", "€", "→", "❤"])
+    #expect(BytePairEncoding.signs(in: "👍🏽👍 👩‍🚀🇩🇪") == ["👍🏽", "👍", "👩‍🚀", "🇩🇪"])
+    #expect(BytePairEncoding.signs(in: "größer 猫 하트").isEmpty)
+  }
 }
 
 @Suite struct MergeDropoutTests {

@@ -47,6 +47,12 @@ public enum InputFile {
     return data
   }
 
+  /// The first bytes, `byteCount` of them where there are so many.
+  /// - Throws: `PipelineError` of kind `.noInput` where the file is missing or not a regular file.
+  public static func head(of url: URL, byteCount: Int) throws(PipelineError) -> Data {
+    try contents(of: url, offset: 0, byteCount: min(byteCount, self.byteCount(of: url)))
+  }
+
   /// The size of a regular file.
   /// - Throws: `PipelineError` of kind `.noInput` where it is missing or not a regular file.
   public static func byteCount(of url: URL) throws(PipelineError) -> Int {

@@ -9,6 +9,30 @@ public enum Split: String, Sendable, CaseIterable, Codable {
   public static func standard(forFileName fileName: String) -> Split {
     FNV1a.hash(fileName) % 20 == 0 ? .validation : .train
   }
+
+  /// The split that people call so, in any case: "val", "valid" and "dev" are validation, too.
+  public init?(called name: String) {
+    switch name.lowercased() {
+    case "train", "training": self = .train
+    case "validation", "valid", "val", "dev": self = .validation
+    case "test", "testing": self = .test
+    default: return nil
+    }
+  }
+
+  /// The split that the folders name in which a file lies, the outermost one that is called like a split: "images/val2017".
+  /// A shard counts as a folder, of whose name one word is enough: "birds-train-0001.tar".
+  /// - Parameter folders: with slashes between them.
+  /// - Returns: the split and the folder; nil where none is called so.
+  static func named(byFolders folders: some StringProtocol) -> (split: Split, folder: String)? {
+    for folder in folders.split(separator: "/") {
+      let isShard = folder.lowercased().hasSuffix(".tar")
+      let words = folder.split { !$0.isLetter }
+      guard words.count == 1 || isShard else { continue }
+      if let split = words.lazy.compactMap({ Split(called: String($0)) }).first { return (split, String(folder)) }
+    }
+    return nil
+  }
 }
 
 /// One picture of a data set, without its pixels.
@@ -31,6 +55,12 @@ public struct CaptionedPicture: Sendable, Equatable {
     self.keywords = keywords
     self.split = split
     self.relation = relation
+  }
+
+  /// The same picture in another split.
+  func moved(to split: Split) -> CaptionedPicture {
+    CaptionedPicture(
+      fileName: fileName, captions: captions, keywords: keywords, split: split, relation: relation)
   }
 
   /// The captions, and the keywords as a further one, joined by ", ".

@@ -1,4 +1,5 @@
 import Basics
+import DataFiles
 import Foundation
 import Imaging
 
@@ -44,20 +45,24 @@ struct DataSetFolder {
 
   /// What every message about a folder that is not a data set ends in.
   static let acceptedForms =
-    "a data set is a folder that holds pictures (PNG, JPEG, WebP) and a metadata.jsonl with file_name and text, "
-    + "or a .txt beside each picture, or WebDataset .tar shards"
+    "a data set is a folder that holds pictures (\(PictureFormat.all.filter(\.isRead).map(\.name).joined(separator: ", "))) "
+    + "and a metadata.jsonl or metadata.csv with file_name and text, or a .txt beside each picture, or WebDataset .tar shards"
 
-  private static let maximumCaptionFileByteCount = 16 << 20
+  static let maximumCaptionFileByteCount = 16 << 20
 
-  private let url: URL
-  private let isStrict: Bool
-  private let report: (String) -> Void
-  /// The paths of all files below `url`, sorted.
-  private let paths: [String]
+  let url: URL
+  let captionColumn: String?
+  let isStrict: Bool
+  let report: (String) -> Void
+  private let tree: FileTree
+  private let contents: FolderContents
 
   /// - Throws: `PipelineError` of kind `.noInput` where `url` is not a folder that can be read.
-  init(_ url: URL, isStrict: Bool, report: @escaping (String) -> Void) throws(PipelineError) {
+  init(
+    _ url: URL, captionColumn: String?, isStrict: Bool, report: @escaping (String) -> Void
+  ) throws(PipelineError) {
     self.url = url
+    self.captionColumn = captionColumn
     self.isStrict = isStrict
     self.report = report
     var isFolder: ObjCBool = false
@@ -67,17 +72,9 @@ struct DataSetFolder {
     guard isFolder.boolValue else {
       throw PipelineError(.noInput, "\(url.path) is a file; \(Self.acceptedForms)")
     }
-    guard access(url.path, R_OK | X_OK) == 0, let walker = FileManager.default.enumerator(atPath: url.path) else {
-      throw PipelineError(.noInput, "cannot read the data set \(url.path): permission denied")
-    }
-    var found: [String] = []
-    while let path = walker.nextObject() as? String {
-      // Hidden files and folders are not data: editors and version control leave them.
-      let isHidden = path.split(separator: "/").contains { $0.hasPrefix(".") }
-      if !isHidden { found.append(path) }
-    }
-    paths = found.sorted()
-    guard !paths.isEmpty else {
+    tree = try FileTree(url)
+    contents = FolderContents(tree, in: url)
+    guard !tree.files.isEmpty || !tree.leftOut.isEmpty else {
       throw PipelineError(.badData, "the folder \(url.path) is empty; \(Self.acceptedForms)")
     }
   }
@@ -88,115 +85,155 @@ struct DataSetFolder {
     encodedShards.isEmpty ? nil : try EncodedPictures(encodedShards.map { url.appendingPathComponent($0) })
   }
 
-  private var encodedShards: [String] { paths.filter(EncodedPictures.isShard) }
+  private var encodedShards: [String] { tree.files.filter(EncodedPictures.isShard) }
 
   /// The pictures that have captions, sorted by file name. Their files have not been opened.
   /// - Throws: `PipelineError` of kind `.badData` where there are none, and with `isStrict` for the first one that has
   ///   to be left out.
   func items() throws(PipelineError) -> [Item] {
-    let metadata = paths.filter { ($0 as NSString).lastPathComponent == MetadataLine.fileName }
-    let shards = paths.filter { ($0 as NSString).pathExtension == "tar" }
+    for (path, reason) in tree.leftOut { try skip(path, reason) }
+    for file in contents.otherMetadata { report("\(file) is not read, because the captions stand elsewhere, too") }
+    var unread = contents.unread
     var items: [Item]
-    if !metadata.isEmpty {
-      items = try metadataItems(metadata)
-    } else if !shards.isEmpty {
-      items = try shardItems(shards)
+    if !contents.metadata.isEmpty {
+      items = try metadataItems(&unread)
+    } else if !contents.shards.isEmpty {
+      items = try shardItems(contents.shards, &unread)
     } else {
-      items = try textFileItems()
+      items = try textFileItems(&unread)
     }
+    try refuse(unread, isAll: items.isEmpty)
     guard !items.isEmpty else {
       throw PipelineError(.badData, "no picture with a caption in \(url.path); \(Self.acceptedForms)")
     }
     items.sort { $0.entry.fileName < $1.entry.fileName }
+    takeSplitsOfFolders(&items)
     return items
   }
 
-  // MARK: metadata.jsonl
-
-  /// What is read of one line of `metadata.jsonl`.
-  private struct MetadataEntry: Decodable {
-    let fileName: String
-    let texts: [String]
-    let keywords: [String]
-    let split: String?
-    let relation: String?
-
-    init(from decoder: any Decoder) throws {
-      let fields = try decoder.container(keyedBy: MetadataLine.CodingKeys.self)
-      fileName = try fields.decode(String.self, forKey: .fileName)
-      if let text = try? fields.decode(String.self, forKey: .text) {
-        texts = [text]
-      } else {
-        texts = try fields.decodeIfPresent([String].self, forKey: .text) ?? []
-      }
-      keywords = try fields.decodeIfPresent([String].self, forKey: .keywords) ?? []
-      split = try fields.decodeIfPresent(String.self, forKey: .split)
-      // Ours; in somebody else's data set the word may mean anything.
-      relation = try? fields.decodeIfPresent(String.self, forKey: .relation)
+  /// Says what files there are that are not read.
+  /// - Parameter isAll: whether that leaves nothing.
+  private func refuse(_ unread: UnreadPictures, isAll: Bool) throws(PipelineError) {
+    var reasons = unread.reasons
+    if let first = contents.compressed.first {
+      let count = contents.compressed.count
+      reasons.append(
+        "\(count == 1 ? first : "\(count) compressed archives, \(first) first,") cannot be read, for pictures are read from "
+          + "the middle of a shard; unpack \(count == 1 ? "it" : "them"), for example with gunzip")
     }
+    if !reasons.isEmpty && (isAll || isStrict && unread.haveCaptions) {
+      throw PipelineError(.badData, "\(url.path): \(reasons.joined(separator: "; "))")
+    }
+    reasons.forEach(report)
   }
 
-  private func metadataItems(_ files: [String]) throws(PipelineError) -> [Item] {
+  /// Gives pictures for which no split is given that of the folders in which they lie. Where all lie in folders of one split,
+  /// that says nothing.
+  private func takeSplitsOfFolders(_ items: inout [Item]) {
+    var named: [(split: Split, folder: String)?] = []
+    var last: (folders: Substring, found: (split: Split, folder: String)?)?
+    for item in items {
+      let folders = PathParts(item.entry.fileName).folder
+      let found = last?.folders == folders ? last?.found : Split.named(byFolders: folders)
+      last = (folders, found)
+      named.append(item.namesSplit ? nil : found)
+    }
+    let splits = zip(items, named).map { item, named in item.namesSplit ? item.entry.split : named?.split ?? .train }
+    guard Set(splits).count > 1 else { return }
+    var counts: [Split: Int] = [:]
+    var folders: Set<String> = []
+    for (index, found) in named.enumerated() {
+      guard let found else { continue }
+      items[index].entry = items[index].entry.moved(to: found.split)
+      items[index].namesSplit = true
+      counts[found.split, default: 0] += 1
+      folders.insert(found.folder)
+    }
+    guard !counts.isEmpty else { return }
+    let list = Split.allCases.compactMap { split in counts[split].map { "\($0) \(split.rawValue)" } }
+    let names = folders.count > 6 ? "\(folders.count) folders" : folders.sorted().joined(separator: ", ")
+    report("pictures belong to the splits that their folders name (\(names)): \(list.joined(separator: ", "))")
+  }
+
+  // MARK: Metadata
+
+  private func metadataItems(_ unread: inout UnreadPictures) throws(PipelineError) -> [Item] {
+    let files = contents.metadata
     var captions: [String: [String]] = [:]
     var keywords: [String: [String]] = [:]
     var splits: [String: Split] = [:]
     var relations: [String: String] = [:]
+    // What a row names that cannot be used.
+    var rejected: Set<String> = []
+    var columns = CaptionColumns(captionColumn, inOrder: [.text, .caption, .prompt])
+    let reader = MetadataFile(captionColumns: columns.names)
     for file in files {
-      let content = try InputFile.contents(of: url.appendingPathComponent(file), maximumByteCount: 1 << 31)
-      let folder = (file as NSString).deletingLastPathComponent
-      let decoder = JSONDecoder()
-      for (number, line) in content.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated()
-      {
-        if line.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\r") }) { continue }
-        let place = "\(file) line \(number + 1)"
-        guard let entry = try? decoder.decode(MetadataEntry.self, from: line) else {
-          try skip(place, "not a JSON object with file_name and text")
-          continue
+      let folder = PathParts(file).folder
+      try reader.forEachRow(of: url.appendingPathComponent(file), name: file) { (line, row) throws(PipelineError) in
+        let place = "\(file) line \(line)"
+        guard let name = row.fileName else { return try skip(place, row.problem ?? "it has no file_name") }
+        guard let path = Self.path(name, below: folder) else {
+          return try skip(place, "file_name \"\(name)\" leads out of the data set")
         }
-        guard let path = Self.path(entry.fileName, below: folder) else {
-          try skip(place, "file_name \"\(entry.fileName)\" leads out of the data set")
-          continue
+        if let problem = row.problem {
+          rejected.insert(path)
+          return try skip(place, problem)
         }
-        if let name = entry.split {
-          guard let split = Split(rawValue: name) else {
-            try skip(place, "split \"\(name)\" is none of train, validation, test")
-            continue
+        if let name = row.split {
+          guard let split = Split(called: name) else {
+            rejected.insert(path)
+            return try skip(place, "split \"\(name)\" is none of train, validation, test")
           }
           splits[path] = splits[path] ?? split
         }
-        captions[path, default: []] += entry.texts.compactMap(Self.caption)
-        let words = entry.keywords.compactMap(Self.caption)
+        for reason in row.leftOut { try skip(place, reason) }
+        columns.note(row)
+        captions[path, default: []] += row.texts.compactMap(Self.caption)
+        let words = row.keywords.compactMap(Self.caption)
         if !words.isEmpty { keywords[path] = words }
-        relations[path] = relations[path] ?? entry.relation
+        relations[path] = relations[path] ?? row.relation
       }
     }
+    if let note = try columns.finish(in: url) { report(note) }
     let isEncoded = !encodedShards.isEmpty
     var items: [Item] = []
     for (path, texts) in captions.sorted(by: { $0.key < $1.key }) {
       let words = keywords[path] ?? []
       guard !texts.isEmpty || !words.isEmpty else {
-        try skip(path, "it has no caption")
+        try skip(path, columns.reasonOfNone)
         continue
       }
-      let file = url.appendingPathComponent(path)
-      guard isEncoded || FileManager.default.fileExists(atPath: file.path) else {
-        try skip(path, "the metadata names it, but there is no such file")
+      // The metadata may be in another normal form than the disk.
+      let spelling = isEncoded ? nil : tree.spelling(of: path)
+      let file = spelling ?? path
+      if unread.paths.contains(file) {
+        unread.haveCaptions = true
+        continue
+      }
+      var isFolder: ObjCBool = false
+      let source = PictureSource(url: url.appendingPathComponent(file), part: nil)
+      guard
+        isEncoded || spelling != nil
+          || FileManager.default.fileExists(atPath: source.url.path, isDirectory: &isFolder) && !isFolder.boolValue
+      else {
+        try skip(path, isFolder.boolValue ? "it is a folder" : "the metadata names it, but there is no such file")
         continue
       }
       let captions = texts.isEmpty ? [words.joined(separator: ", ")] : texts
       items.append(
         item(
-          path, captions: captions, keywords: words, split: splits[path], relation: relations[path],
-          source: isEncoded ? nil : PictureSource(url: file, part: nil)))
+          file, captions: captions, keywords: words, split: splits[path], relation: relations[path],
+          source: isEncoded ? nil : source))
     }
-    for path in pictures() where captions[path] == nil {
-      try skip(path, "\(MetadataLine.fileName) has no line for it")
+    for path in contents.pictures where captions[path] == nil && !rejected.contains(path) {
+      if let original = tree.original(of: path), captions[original] != nil { continue }
+      try skip(path, "\(files.count == 1 ? files[0] : "the metadata") has no line for it")
     }
     return items
   }
 
   /// `name` below `folder` with its dots resolved, or nil where it is absolute, empty, or leads out of the data set.
-  private static func path(_ name: String, below folder: String) -> String? {
+  private static func path(_ name: String, below folder: Substring) -> String? {
     guard !name.hasPrefix("/"), !name.utf8.contains(0) else { return nil }
     var parts = folder.split(separator: "/")
     for part in name.split(separator: "/") where part != "." {
@@ -211,14 +248,27 @@ struct DataSetFolder {
 
   // MARK: A text file beside each picture
 
-  private func textFileItems() throws(PipelineError) -> [Item] {
-    let texts = Set(paths.filter { ($0 as NSString).pathExtension == "txt" })
+  private func textFileItems(_ unread: inout UnreadPictures) throws(PipelineError) -> [Item] {
+    if let captionColumn {
+      throw PipelineError(
+        .usage, "`captionColumn` is \"\(captionColumn)\", and \(url.path) has no metadata that could have such a column"
+      )
+    }
+    let texts = contents.captions
     var used: Set<String> = []
     var items: [Item] = []
     var withoutCaption: [String] = []
-    for path in pictures() {
-      let text = (path as NSString).deletingPathExtension + ".txt"
-      guard texts.contains(text) else {
+    for path in contents.pictures {
+      let text = texts[String(PathParts(path).stem)]?.first
+      if let original = tree.original(of: path),
+        let itsText = texts[String(PathParts(original).stem)]?.first,
+        text == nil || text.flatMap(tree.original) ?? text == itsText
+      {
+        // The same picture with the same captions.
+        if let text { used.insert(text) }
+        continue
+      }
+      guard let text else {
         withoutCaption.append(path)
         continue
       }
@@ -235,17 +285,25 @@ struct DataSetFolder {
       let source = PictureSource(url: url.appendingPathComponent(path), part: nil)
       items.append(item(path, captions: captions, split: nil, source: source))
     }
+    for path in unread.paths {
+      guard let text = texts[String(PathParts(path).stem)]?.first else { continue }
+      unread.haveCaptions = true
+      used.insert(text)
+    }
     if items.isEmpty && used.isEmpty && !withoutCaption.isEmpty {
       throw PipelineError(
         .badData, "\(url.path) holds \(withoutCaption.count) pictures but no captions; \(Self.acceptedForms)")
     }
     for path in withoutCaption { try skip(path, "there is no caption file beside it") }
-    for text in texts.subtracting(used).sorted() { try skip(text, "there is no PNG or JPEG beside it") }
+    for (_, files) in texts.sorted(by: { $0.key < $1.key }) {
+      if !used.contains(files[0]) { try skip(files[0], "there is no picture beside it") }
+      for file in files.dropFirst() { report("\(file) is not read: \(files[0]) is") }
+    }
     return items
   }
 
   /// The lines of a caption file, or nil, and reported, where it has none.
-  private func captions(in content: Data, of picture: String, file: String) throws(PipelineError) -> [String]? {
+  func captions(in content: Data, of picture: String, file: String) throws(PipelineError) -> [String]? {
     guard let text = String(validating: content, as: UTF8.self) else {
       try skip(picture, "its captions in \(file) are not valid UTF-8")
       return nil
@@ -258,79 +316,9 @@ struct DataSetFolder {
     return captions
   }
 
-  // MARK: WebDataset shards
-
-  private func shardItems(_ shards: [String]) throws(PipelineError) -> [Item] {
-    struct Sample {
-      var picture: TarArchive.Member?
-      var text: TarArchive.Member?
-      var metadata: TarArchive.Member?
-    }
-    struct Metadata: Decodable { let caption: String? }
-    var items: [Item] = []
-    for shard in shards {
-      let file = url.appendingPathComponent(shard)
-      let archive = try TarArchive(contentsOf: file)
-      if let damage = archive.damage { try skip("the rest of \(shard)", damage) }
-      // WebDataset's rule: what comes before the first dot of the last path component is the key.
-      var samples: [String: Sample] = [:]
-      for member in archive.members {
-        let name = (member.name as NSString).lastPathComponent
-        guard !name.hasPrefix("."), let dot = name.firstIndex(of: ".") else { continue }
-        let key = ((member.name as NSString).deletingLastPathComponent as NSString)
-          .appendingPathComponent(String(name[..<dot]))
-        switch name[name.index(after: dot)...].lowercased() {
-        case let kind where PictureFormat.readFileExtensions.contains(kind):
-          samples[key, default: Sample()].picture = member
-        case "txt": samples[key, default: Sample()].text = member
-        case "json": samples[key, default: Sample()].metadata = member
-        default: break
-        }
-      }
-      func content(_ member: TarArchive.Member) throws(PipelineError) -> Data {
-        guard member.byteCount <= Self.maximumCaptionFileByteCount else {
-          throw PipelineError(.badData, "\(member.name) has \(member.byteCount) bytes")
-        }
-        return try InputFile.contents(of: file, offset: member.offset, byteCount: member.byteCount)
-      }
-      for (key, sample) in samples.sorted(by: { $0.key < $1.key }) {
-        guard let picture = sample.picture else {
-          try skip("\(shard)/\(key)", "the shard has no PNG or JPEG for it")
-          continue
-        }
-        let path = "\(shard)/\(picture.name)"
-        var found: [String]?
-        do throws(PipelineError) {
-          if let text = sample.text {
-            found = try captions(in: content(text), of: path, file: text.name)
-            if found == nil { continue }
-          } else if let metadata = sample.metadata {
-            let caption = try? JSONDecoder().decode(Metadata.self, from: content(metadata)).caption
-            found = caption.flatMap(Self.caption).map { [$0] }
-          }
-        } catch {
-          if isStrict { throw error }
-          try skip(path, error.message)
-          continue
-        }
-        guard let found else {
-          try skip(path, "it has no caption")
-          continue
-        }
-        let part = picture.offset..<(picture.offset + picture.byteCount)
-        items.append(item(path, captions: found, split: nil, source: PictureSource(url: file, part: part)))
-      }
-    }
-    return items
-  }
-
   // MARK: Common ground
 
-  private func pictures() -> [String] {
-    paths.filter { PictureFormat.readFileExtensions.contains(($0 as NSString).pathExtension.lowercased()) }
-  }
-
-  private func item(
+  func item(
     _ path: String, captions: [String], keywords: [String] = [], split: Split?, relation: String? = nil,
     source: PictureSource?
   ) -> Item {
@@ -341,13 +329,13 @@ struct DataSetFolder {
   }
 
   /// The text without the white space around it, or nil where nothing is left.
-  private static func caption(_ text: String) -> String? {
+  static func caption(_ text: String) -> String? {
     let trimmed = text.trimmingCharacters(in: .whitespacesAndNewlines.union(CharacterSet(charactersIn: "\u{FEFF}")))
     return trimmed.isEmpty ? nil : trimmed
   }
 
   /// Names what is left out.
-  private func skip(_ subject: String, _ reason: String) throws(PipelineError) {
+  func skip(_ subject: String, _ reason: String) throws(PipelineError) {
     if isStrict { throw PipelineError(.badData, "\(url.path): \(subject): \(reason)") }
     report("skipped \(subject): \(reason)")
   }

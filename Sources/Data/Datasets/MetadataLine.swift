@@ -1,10 +1,11 @@
 import Basics
+import DataFiles
 import Foundation
 
 /// One line of a data set's `metadata.jsonl`, to be written.
 package struct MetadataLine: Encodable, Sendable {
   /// What the file is called in each folder.
-  package static let fileName = "metadata.jsonl"
+  package static let fileName = MetadataFile.jsonLines
 
   package var fileName: String
   /// At least one.
@@ -31,14 +32,8 @@ package struct MetadataLine: Encodable, Sendable {
       relation: entry.relation)
   }
 
-  /// The columns, for readers too.
-  enum CodingKeys: String, CodingKey {
-    case fileName = "file_name"
-    case text, split, keywords, relation
-  }
-
   package func encode(to encoder: any Encoder) throws {
-    var fields = encoder.container(keyedBy: CodingKeys.self)
+    var fields = encoder.container(keyedBy: MetadataColumn.self)
     try fields.encode(fileName, forKey: .fileName)
     if texts.count == 1 { try fields.encode(texts[0], forKey: .text) } else { try fields.encode(texts, forKey: .text) }
     try fields.encode(split, forKey: .split)

@@ -10,15 +10,18 @@ import Synchronization
 /// - What an image tokenizer has made of a data set: ``EncodedPictures``. There are no pictures then, and ``encoded`` has the
 ///   tokens.
 /// - Hugging Face *imagefolder*: one or more `metadata.jsonl`, each line an object with `file_name` (relative to the
-///   `metadata.jsonl`), `text` (a string or several), and optionally `split` (`train`, `validation`, `test`) and
-///   `keywords` (an array of words). Several lines with the same file name
-///   give that picture several captions.
-/// - WebDataset `.tar` shards as img2dataset writes them: `key.jpg` or `key.png` with `key.txt`, or `key.json` that
+///   `metadata.jsonl`), `text` (a string or several; `caption` or `prompt` where there is no `text`), and optionally `split`
+///   (`train`, `validation`, `test`) and `keywords` (an array of words, or a string with commas). Several lines with the same
+///   file name give that picture several captions. Or `metadata.csv` with these columns.
+/// - WebDataset `.tar` shards as img2dataset writes them: `key.jpg`, `key.png` or the like with `key.txt`, or `key.json` that
 ///   holds `caption`.
-/// - Pictures with a `.txt` of the same name beside each, one caption a line, in any subfolders.
+/// - Pictures with a `.txt` or `.caption` of the same name beside each, one caption a line, in any subfolders.
 ///
-/// Where no split is given, ``Split/standard(forFileName:)`` decides; in a small folder this can leave `validation`
-/// empty. It never leaves `train` empty: then all pictures are `train`.
+/// Links to folders are followed, and a folder that is reached twice is read once.
+///
+/// Where no split is given, the folders in which pictures lie name it where they are called so (`train`, `val`, `test`);
+/// otherwise ``Split/standard(forFileName:)`` decides, which in a small folder can leave `validation` empty. It never leaves
+/// `train` empty: then all pictures are `train`.
 ///
 /// What cannot be used (a picture that is damaged or has no caption, a caption without a picture) is named through
 /// `report` and left out.
@@ -58,19 +61,20 @@ public final class PictureDataSet: Sendable {
   ///   - url: the folder.
   ///   - pictureSize: the side of the squares that pictures are brought to, in pixels; where there are tokens only, theirs holds.
   ///   - fit: how pictures that are not square become so.
+  ///   - captionColumn: where the captions stand in metadata, in place of `text`, `caption` and `prompt`.
   ///   - strict: throw for what would otherwise be reported and left out.
   ///   - maximumBytesInMemory: of decoded pixels.
   ///   - report: receives one line for each thing that is left out, from any thread, also after opening.
   /// - Throws: `PipelineError` of kind `.noInput` where `url` is not a folder that can be read, `.badData` where it
-  ///   holds no usable captioned picture, and `.usage` where `pictureSize` is not positive.
+  ///   holds no usable captioned picture, and `.usage` where `pictureSize` is not positive or there is no `captionColumn`.
   public init(
-    contentsOf url: URL, pictureSize: Int, fit: Picture.Fit = .pad, strict: Bool = false,
+    contentsOf url: URL, pictureSize: Int, fit: Picture.Fit = .pad, captionColumn: String? = nil, strict: Bool = false,
     maximumBytesInMemory: Int = 512 << 20, report: @escaping @Sendable (String) -> Void = { _ in }
   ) throws(PipelineError) {
     guard (1...8192).contains(pictureSize) else {
       throw PipelineError(.usage, "a picture size of \(pictureSize) makes no sense; 1 to 8192 pixels are possible")
     }
-    let folder = try DataSetFolder(url, isStrict: strict, report: report)
+    let folder = try DataSetFolder(url, captionColumn: captionColumn, isStrict: strict, report: report)
     let encoded = try folder.encodedPictures()
     var items = try folder.items()
     if let encoded {
@@ -104,9 +108,7 @@ public final class PictureDataSet: Sendable {
     }
     var entries = items.map(\.entry)
     if items.allSatisfy({ !$0.namesSplit && $0.entry.split == .validation }) {
-      entries = entries.map {
-        CaptionedPicture(fileName: $0.fileName, captions: $0.captions, keywords: $0.keywords, split: .train)
-      }
+      entries = entries.map { $0.moved(to: .train) }
     }
     self.url = url
     self.pictureSize = encoded?.origin.pictureSize ?? pictureSize

@@ -23,6 +23,18 @@ extension BytePairEncoding {
     return words
   }
 
+  /// The signs of a text that say something by themselves, such as emoji, arrows and currencies, in their order, repeated ones
+  /// too: each as people see it, with what is joined to it, and without what chooses between its looks as text and as emoji.
+  public static func signs(in text: String) -> [String] {
+    text.compactMap { character in
+      switch character.unicodeScalars.first?.properties.generalCategory {
+      case .mathSymbol, .currencySymbol, .otherSymbol:
+        String(String.UnicodeScalarView(character.unicodeScalars.filter { !$0.properties.isVariationSelector }))
+      default: nil
+      }
+    }
+  }
+
   private static let endings: Set<String> = ["s", "t", "re", "ve", "m", "ll", "d"]
 
   private static func isApostrophe(_ scalar: Unicode.Scalar) -> Bool { scalar == "'" || scalar == "\u{2019}" }

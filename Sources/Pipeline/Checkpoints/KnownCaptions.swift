@@ -1,6 +1,7 @@
 import Basics
 import Datasets
 import Foundation
+import TextTokenizer
 
 /// The captions that a prior was trained on, to tell how much of a prompt they say and which of them are nearest to it.
 ///
@@ -60,6 +61,11 @@ package struct KnownCaptions {
   package func write(to file: URL) throws(PipelineError) {
     let lines = captions.map { "\($0.text)\t\($0.words.sorted().joined(separator: " "))\n" }
     try AtomicFile.write(Data(lines.joined().utf8), to: file)
+  }
+
+  /// Whether a caption has a sign.
+  package func contain(sign: String) -> Bool {
+    captions.contains { BytePairEncoding.signs(in: $0.text).contains(sign) }
   }
 
   /// What is known of a prompt; see ``PromptFamiliarity``.

@@ -17,6 +17,11 @@ package struct KnownWords: Sendable {
 
   /// The words of a text that do not occur.
   package func missing(in text: String) -> [String] { BytePairEncoding.words(in: text).filter { !contains($0) } }
+
+  /// The signs of a text that do not occur.
+  package func missingSigns(in text: String) -> [String] {
+    BytePairEncoding.signs(in: text).filter { !words.contains($0) }
+  }
 }
 
 /// The nouns that a data set's training pictures are called by, and which of them is nearest to each noun that never occurs.

@@ -198,22 +198,28 @@ public final class TextToImageModel {
   /// - Returns: nil where the caption says nothing, and for a checkpoint that does not hold its captions.
   /// - Throws: `PipelineError` where the file of captions is damaged.
   public func familiarity(of caption: String) throws(PipelineError) -> PromptFamiliarity? {
-    guard checkpoint.exists(checkpoint.captionsFile) else { return nil }
-    let captions: KnownCaptions
-    if let knownCaptions {
-      captions = knownCaptions
-    } else {
-      captions = try KnownCaptions(contentsOf: checkpoint.captionsFile)
-    }
-    knownCaptions = captions
+    guard let captions = try readCaptions() else { return nil }
     let hasForms = configuration.priorTraining?.settings.captionForms?.isEmpty == false
     return captions.familiarity(of: caption, neutral: hasForms ? CaptionForms.ownWords : [])
   }
 
-  /// The words of a caption that no training caption contains, in singular or plural or with a Korean particle, each once, in their order.
+  /// The captions that the checkpoint holds, read when they are asked for first.
+  private func readCaptions() throws(PipelineError) -> KnownCaptions? {
+    if knownCaptions == nil, checkpoint.exists(checkpoint.captionsFile) {
+      knownCaptions = try KnownCaptions(contentsOf: checkpoint.captionsFile)
+    }
+    return knownCaptions
+  }
+
+  /// The words and signs of a caption that no training caption contains, words in singular or plural or with a Korean particle,
+  /// each once: first the words in their order, then signs such as emoji.
   public func unseenWords(in caption: String) -> [String] {
+    guard let knownWords else { return [] }
+    var signs = knownWords.missingSigns(in: caption)
+    // Checkpoints of before list words alone.
+    if !signs.isEmpty, let captions = try? readCaptions() { signs.removeAll(where: captions.contain(sign:)) }
     var named = Set<String>()
-    return knownWords?.missing(in: caption).filter { named.insert($0).inserted } ?? []
+    return (knownWords.missing(in: caption) + signs).filter { named.insert($0).inserted }
   }
 
   /// A caption with the nearest noun that training captions have in the place of each that they do not, by what both are:

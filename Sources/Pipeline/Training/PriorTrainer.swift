@@ -195,7 +195,7 @@ public struct PriorTrainer: StageTrainer {
     if replacesVocabulary { (configuration.ranker, configuration.rankerTraining) = (nil, nil) }
     configuration.prior = AnyConfiguration(description)
     configuration.data = .init(dataSet)
-    let words = captions.flatMap(BytePairEncoding.words(in:))
+    let words = captions.flatMap { BytePairEncoding.words(in: $0) + BytePairEncoding.signs(in: $0) }
     let ownWords = settings.captionForms?.isEmpty == false ? CaptionForms.ownWords : []
     configuration.captionWords = ownWords.union(words).sorted().joined(separator: " ")
     configuration.priorTraining = nil

@@ -2,26 +2,45 @@ import Basics
 import Foundation
 
 /// The index of a tar file: ustar, with the long names of pax and GNU. Only headers are read, by seeking.
-struct TarArchive {
-  /// A regular file in the archive.
-  struct Member {
-    let name: String
+package struct TarArchive {
+  /// A regular file in the archive, or a link to one.
+  package struct Member {
+    package let name: String
     /// Of the first byte of content, from the start of the archive.
-    let offset: Int
-    let byteCount: Int
+    package let offset: Int
+    package let byteCount: Int
   }
 
-  private(set) var members: [Member] = []
+  /// Links come after the files, with the content of what they lead to.
+  package private(set) var members: [Member] = []
+  /// The names of links that lead to no file in the archive.
+  package private(set) var brokenLinks: [String] = []
   /// Why reading stopped before the end of the archive; the members before that point are good.
-  private(set) var damage: String?
+  package private(set) var damage: String?
 
   private static let blockByteCount = 512
   /// Of a long name, or of a pax header.
   private static let maximumHeaderByteCount = 1 << 20
 
+  /// The endings of compressed archives, which are not read: pictures are read from the middle of a shard.
+  package static func isCompressed(_ name: String) -> Bool {
+    let name = name.lowercased()
+    return [".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".tar.lz4"]
+      .contains(where: name.hasSuffix)
+  }
+
+  /// What a file is compressed with that begins so.
+  private static func compression(_ start: [UInt8]) -> String? {
+    let signatures: [(name: String, bytes: [UInt8])] = [
+      ("gzip", [0x1F, 0x8B]), ("bzip2", Array("BZh".utf8)), ("xz", [0xFD, 0x37, 0x7A, 0x58, 0x5A]),
+      ("zstd", [0x28, 0xB5, 0x2F, 0xFD]), ("lz4", [0x04, 0x22, 0x4D, 0x18]), ("zip", Array("PK\u{3}\u{4}".utf8)),
+    ]
+    return signatures.first { start.starts(with: $0.bytes) }?.name
+  }
+
   /// - Throws: `PipelineError` of kind `.noInput` or `.inputOutput` where the file cannot be read. Damage inside is not
   ///   thrown but told by `damage`.
-  init(contentsOf url: URL) throws(PipelineError) {
+  package init(contentsOf url: URL) throws(PipelineError) {
     let fileByteCount = try InputFile.byteCount(of: url)
     let handle: FileHandle
     do { handle = try FileHandle(forReadingFrom: url) } catch {
@@ -39,9 +58,16 @@ struct TarArchive {
       throw PipelineError(.inputOutput, "\(url.path): the file became shorter while it was read")
     }
 
+    if fileByteCount >= 5, let compression = Self.compression(try read(5, at: 0)) {
+      damage = "it is compressed with \(compression), and pictures are read from the middle of a shard; unpack it first"
+      return
+    }
     var position = 0
     var longName: String?
+    var longTarget: String?
     var longByteCount: Int?
+    var links: [(name: String, target: String)] = []
+    defer { follow(links) }
     while position < fileByteCount {
       guard fileByteCount - position >= Self.blockByteCount else {
         damage = "it ends inside a header"
@@ -62,7 +88,7 @@ struct TarArchive {
         return
       }
       switch kind {
-      case UInt8(ascii: "L"), UInt8(ascii: "x"):
+      case UInt8(ascii: "L"), UInt8(ascii: "K"), UInt8(ascii: "x"):
         guard byteCount <= Self.maximumHeaderByteCount else {
           damage = "a header of \(byteCount) bytes at byte \(position)"
           return
@@ -70,22 +96,58 @@ struct TarArchive {
         let content = try read(byteCount, at: start)
         if kind == UInt8(ascii: "L") {
           longName = String(decoding: content.prefix { $0 != 0 }, as: UTF8.self)
+        } else if kind == UInt8(ascii: "K") {
+          longTarget = String(decoding: content.prefix { $0 != 0 }, as: UTF8.self)
         } else {
           let fields = Self.paxFields(content)
           longName = fields["path"] ?? longName
+          longTarget = fields["linkpath"] ?? longTarget
           longByteCount = fields["size"].flatMap { Int($0) }.flatMap { $0 >= 0 ? $0 : nil }
         }
       default:
         if isRegularFile {
           members.append(Member(name: longName ?? Self.name(header), offset: start, byteCount: byteCount))
+        } else if kind == UInt8(ascii: "1") || kind == UInt8(ascii: "2") {
+          let name = longName ?? Self.name(header)
+          let target = longTarget ?? Self.text(header[157..<257])
+          // A hard link names a member, a symbolic one a path from where it lies.
+          let folder = kind == UInt8(ascii: "1") ? "" : PathParts(name).folder
+          links.append((name, folder.isEmpty ? target : "\(folder)/\(target)"))
         }
-        // Links, folders and the like are passed over, and so are the long names that belong to them.
-        longName = nil
-        longByteCount = nil
+        // Folders and the like are passed over, and so are the long names that belong to them.
+        (longName, longTarget, longByteCount) = (nil, nil, nil)
       }
       position = start + (byteCount + Self.blockByteCount - 1) / Self.blockByteCount * Self.blockByteCount
     }
     damage = "it has no end mark, so that it may have been cut short"
+  }
+
+  /// Adds the links as further members; one may lead to another one.
+  private mutating func follow(_ links: [(name: String, target: String)]) {
+    guard !links.isEmpty else { return }
+    var found: [String: Member] = [:]
+    for member in members { found[Self.resolved(member.name)] = member }
+    var left = links
+    // As a rule, a link comes after what it leads to, and once is enough.
+    for _ in 0..<4 {
+      left = left.filter { name, target in
+        guard let member = found[Self.resolved(target)] else { return true }
+        let link = Member(name: name, offset: member.offset, byteCount: member.byteCount)
+        members.append(link)
+        found[Self.resolved(name)] = link
+        return false
+      }
+    }
+    brokenLinks = left.map(\.name)
+  }
+
+  /// A path without its dots.
+  private static func resolved(_ path: String) -> String {
+    var parts: [Substring] = []
+    for part in path.split(separator: "/") where part != "." {
+      if part == "..", !parts.isEmpty { parts.removeLast() } else { parts.append(part) }
+    }
+    return parts.joined(separator: "/")
   }
 
   /// The sum of the header's bytes, with blanks in the place of the checksum itself.
@@ -111,13 +173,14 @@ struct TarArchive {
 
   /// ustar's prefix and name joined.
   private static func name(_ header: [UInt8]) -> String {
-    func text(_ range: Range<Int>) -> String {
-      String(decoding: header[range].prefix { $0 != 0 }, as: UTF8.self)
-    }
     // GNU's own format has the magic "ustar " and times where ustar has the prefix.
     let hasPrefix = header[257..<263].elementsEqual(Array("ustar\0".utf8))
-    let prefix = hasPrefix ? text(345..<500) : ""
-    return prefix.isEmpty ? text(0..<100) : prefix + "/" + text(0..<100)
+    let prefix = hasPrefix ? text(header[345..<500]) : ""
+    return prefix.isEmpty ? text(header[0..<100]) : prefix + "/" + text(header[0..<100])
+  }
+
+  private static func text(_ field: ArraySlice<UInt8>) -> String {
+    String(decoding: field.prefix { $0 != 0 }, as: UTF8.self)
   }
 
   /// Records of the form "length key=value\n", where the length counts the whole record.
