@@ -50,10 +50,14 @@ package enum Console {
 
   /// One line on standard output.
   /// - Throws: `PipelineError` of kind `.inputOutput` where it cannot be written, but for a reader that has gone away.
-  package static func result(_ text: String) throws(PipelineError) {
+  package static func result(_ text: String) throws(PipelineError) { try result(Data((text + "\n").utf8)) }
+
+  /// Bytes on standard output, a picture's.
+  /// - Throws: as ``result(_:)-(String)``.
+  package static func result(_ bytes: Data) throws(PipelineError) {
     let error = liveLine.withLock {
       $0.clear()
-      return write(text + "\n", to: STDOUT_FILENO)
+      return write(bytes, to: STDOUT_FILENO)
     }
     if error != 0 && error != EPIPE {
       throw PipelineError(.inputOutput, "cannot write to standard output: \(String(cString: strerror(error)))")
@@ -84,8 +88,11 @@ package enum Console {
   /// `FileHandle` would end the process where the other end of a pipe is closed.
   /// - Returns: 0 or the system's error number.
   @discardableResult
-  private static func write(_ text: String, to descriptor: Int32) -> Int32 {
-    var bytes = Array(text.utf8)[...]
+  private static func write(_ text: String, to descriptor: Int32) -> Int32 { write(Data(text.utf8), to: descriptor) }
+
+  @discardableResult
+  private static func write(_ bytes: Data, to descriptor: Int32) -> Int32 {
+    var bytes = bytes[...]
     while !bytes.isEmpty {
       let count = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
       if count < 0 && errno == EINTR { continue }

@@ -7,9 +7,13 @@ import Imaging
 import Priors
 
 struct Generate: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Draws pictures for one or more captions and writes a PNG.")
+  static let configuration = CommandConfiguration(
+    abstract: "Draws pictures for one or more captions (prompts) and writes a PNG.")
 
-  @Argument(help: "What to draw; several captions give a row each, or with --count 1 a picture each.")
+  @Argument(
+    help:
+      "What to draw; several captions give a row each, or with --count 1 a picture each. - reads them from standard input, one a line."
+  )
   var captions: [String] = []
   @Option(parsing: .unconditional, help: "How many pictures a caption (samples a prompt).") var count = 4
   @Option(
@@ -18,7 +22,8 @@ struct Generate: ParsableCommand {
   var candidates: Int?
   @Option(parsing: .unconditional, help: "Names the random numbers: the same seed gives the same pictures.")
   var seed: UInt64 = 0
-  @Option(help: "The PNG to write, or with --separate the folder.", completion: .file()) var output: String?
+  @Option(help: "The PNG to write, - for standard output, or with --separate the folder.", completion: .file())
+  var output: String?
   @Option(parsing: .unconditional, help: "Each pixel becomes this many pixels a side (upscaling without smoothing).")
   var scale = 4
   @Option(parsing: .unconditional, help: "Pictures a row; about as many as rows unless given.") var columns: Int?
@@ -58,7 +63,8 @@ struct Generate: ParsableCommand {
     captions = [""]
   }
 
-  func run() throws {
+  mutating func run() throws {
+    if captions.contains("-") { captions = try captions.flatMap { $0 == "-" ? try Self.linesOfStandardInput() : [$0] } }
     var options = try sampling.generationOptions(seed: seed)
     guard (1...10_000).contains(count) else { throw PipelineError(.usage, "--count must be 1 to 10000, not \(count)") }
     if let candidates {
@@ -70,11 +76,17 @@ struct Generate: ParsableCommand {
     guard (1...64).contains(scale) else { throw PipelineError(.usage, "--scale must be 1 to 64, not \(scale)") }
     if let columns, columns < 1 { throw PipelineError(.usage, "--columns must be 1 or more, not \(columns)") }
     let name = Self.fileName(for: image.title(captions[0]))
-    // With --separate a folder, which is made; otherwise a file in a folder that is there.
-    let target =
-      separate
-      ? URL(fileURLWithPath: output ?? Self.unusedPath(name))
-      : try OutputFile.url(output ?? Self.unusedPath(name, ".png"))
+    // With --separate a folder, which is made; otherwise a file in a folder that is there. Nil is standard output.
+    let target: URL?
+    if output == "-" {
+      try checkStandardOutput()
+      target = nil
+    } else {
+      target =
+        separate
+        ? URL(fileURLWithPath: output ?? OutputFile.unusedPath(name))
+        : try OutputFile.picture(output ?? OutputFile.unusedPath(name, ".png"))
+    }
     options.imagePrompt = try image.prompt(replacedBy: target)
     let folder = try checkpoint.forReading(needing: \.isComplete).url
     let model = try TextToImageModel(contentsOf: folder, threads: try threads.count())
@@ -82,7 +94,7 @@ struct Generate: ParsableCommand {
     try PictureSize.check(
       count: separate ? 1 : count * captions.count, side: model.imageTokenizer.pictureSize, scale: scale)
     let keptRows = try options.imagePrompt.map(model.keptRows)
-    if separate { try AtomicFile.createDirectory(target) }
+    if separate, let target { try AtomicFile.createDirectory(target) }
     if let keptRows, let file = image.file {
       Console.note("the first \(keptRows) of \(model.prior.gridSide) rows of tokens are those of \(file)")
     }
@@ -107,6 +119,27 @@ struct Generate: ParsableCommand {
           numbers: ranked.map { perCaption($0.map(\.number)) }))
     }
     for file in files { try Console.result(file) }
+  }
+
+  /// - Throws: `PipelineError` of kind `.usage` where there is none.
+  private static func linesOfStandardInput() throws(PipelineError) -> [String] {
+    let lines = String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self).split(
+      whereSeparator: \.isNewline
+    )
+    .map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
+    guard !lines.isEmpty else { throw PipelineError(.usage, "there is no caption on standard input") }
+    return lines
+  }
+
+  /// - Throws: `PipelineError` of kind `.usage` where one PNG on standard output makes no sense.
+  private func checkStandardOutput() throws(PipelineError) {
+    if separate || json {
+      throw PipelineError(.usage, "--output - is for one PNG alone; leave --separate and --json out, or name a file")
+    }
+    if isatty(STDOUT_FILENO) == 1 {
+      throw PipelineError(
+        .usage, "standard output is a terminal, which shows no PNG; name a file, or send it on with | or >")
+    }
   }
 
   /// The pictures of all captions, and how they were chosen where they were.
@@ -156,7 +189,7 @@ struct Generate: ParsableCommand {
   /// - Parameter numbers: which pictures of the seed they are; the first ones in their order where nil.
   /// - Returns: the paths of the files.
   private func write(
-    _ pictures: [Picture], numbers: [Int]?, _ options: GenerationOptions, keptRows: Int?, _ folder: URL, to target: URL
+    _ pictures: [Picture], numbers: [Int]?, _ options: GenerationOptions, keptRows: Int?, _ folder: URL, to target: URL?
   ) throws -> [String] {
     var text = [
       ("Software", "dalle-cli \(DalleCLI.configuration.version)"),
@@ -164,18 +197,23 @@ struct Generate: ParsableCommand {
       ("Settings", "\(options.sampling)"),
     ]
     if let keptRows, let url = image.url { text += [("Image", url.lastPathComponent), ("Kept rows", "\(keptRows)")] }
-    if separate {
+    if separate, let target {
       return try pictures.enumerated().map { place, picture in
         let (caption, number) = (captions[place / count], numbers?[place] ?? place % count)
         let name = "\(Self.fileName(for: caption))-\(seed)-\(number)"
-        let file = URL(fileURLWithPath: Self.unusedPath(target.appendingPathComponent(name).relativePath, ".png"))
+        let file = URL(fileURLWithPath: OutputFile.unusedPath(target.appendingPathComponent(name).relativePath, ".png"))
         try picture.enlarged(by: scale).write(to: file, text: [("Title", caption)] + text + [("Number", "\(number)")])
         return file.relativePath
       }
     }
     let standard = captions.count > 1 && count > 1 ? count : Int(Double(pictures.count).squareRoot().rounded(.up))
-    try Picture.grid(pictures.map { $0.enlarged(by: scale) }, columns: columns ?? standard, spacing: 2 * scale)
-      .write(to: target, text: captions.map { ("Title", $0) } + text + [("Count", "\(count)")])
+    let grid = Picture.grid(pictures.map { $0.enlarged(by: scale) }, columns: columns ?? standard, spacing: 2 * scale)
+    text = captions.map { ("Title", $0) } + text + [("Count", "\(count)")]
+    guard let target else {
+      try Console.result(grid.pngData(text: text))
+      return []
+    }
+    try grid.write(to: target, text: text)
     return [target.relativePath]
   }
 
@@ -189,18 +227,6 @@ struct Generate: ParsableCommand {
       name.append(character)
     }
     return name.isEmpty ? "picture" : name
-  }
-}
-
-extension Generate {
-  /// A path that nothing has: what the program itself names never takes the place of something. Captions of emoji alone all give
-  /// the same name.
-  /// - Returns: the stem with the ending, or where that is taken with a number between them.
-  static func unusedPath(_ stem: String, _ ending: String = "") -> String {
-    func isFree(_ path: String) -> Bool { (try? FileManager.default.attributesOfItem(atPath: path)) == nil }
-    var (path, number) = (stem + ending, 2)
-    while !isFree(path) { (path, number) = ("\(stem)-\(number)\(ending)", number + 1) }
-    return path
   }
 }
 
@@ -226,13 +252,13 @@ struct ImagePromptOptions: ParsableArguments {
 
   /// - Parameter target: what is going to be written.
   /// - Throws: `PipelineError` where the image cannot be read, would be replaced, or is missing beside the other options.
-  func prompt(replacedBy target: URL) throws(PipelineError) -> ImagePrompt? {
+  func prompt(replacedBy target: URL?) throws(PipelineError) -> ImagePrompt? {
     guard let url else {
       if keepRows != nil { throw PipelineError(.usage, "--keep-rows needs the image to keep rows of: --image FILE") }
       if variations { throw PipelineError(.usage, "--variations needs the image to draw anew: --image FILE") }
       return nil
     }
-    guard url.standardizedFileURL != target.standardizedFileURL else {
+    guard url.standardizedFileURL != target?.standardizedFileURL else {
       throw PipelineError(
         .usage, "the picture would replace \(url.relativePath), which it begins with; name another file with --output")
     }

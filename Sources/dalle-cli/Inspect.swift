@@ -13,7 +13,8 @@ struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Says what a checkpoint, a vocabulary, a safetensors file, a data set or a picture holds.")
 
-  @Argument(help: "The folder or file; a name alone also means a checkpoint of that name.", completion: .file()) var path: String
+  @Argument(help: "The folder or file; a name alone also means a checkpoint of that name.", completion: .file())
+  var path: String
   @OptionGroup var captionColumn: CaptionColumnOptions
   @Flag(help: "Print JSON.") var json = false
 
@@ -49,10 +50,13 @@ struct Inspect: ParsableCommand {
   }
 
   func run() throws {
-    let url = URL(fileURLWithPath: path)
+    var url = URL(fileURLWithPath: path)
     var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
-      throw PipelineError(.noInput, "there is no \(path)")
+    if !FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) {
+      guard let checkpoint = CheckpointOptions.existing(named: path) else {
+        throw PipelineError(.noInput, "there is no \(path), and no checkpoint of that name")
+      }
+      (url, isFolder) = (checkpoint.url, true)
     }
     let finding: Finding
     if isFolder.boolValue {

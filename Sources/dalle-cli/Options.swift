@@ -63,11 +63,7 @@ struct CheckpointOptions: ParsableArguments {
   /// The checkpoint to read: the one named, else checkpoints/local where what is needed is there, else the bundled
   /// one. What was taken without being named is said.
   func forReading(needing isThere: (Checkpoint) -> Bool) throws(PipelineError) -> Checkpoint {
-    if let name {
-      let named = Checkpoint(Self.folder(named: name))
-      return NamedFile.exists(named.url)
-        ? named : Checkpoint(NamedFile.besideTheProgram(name, in: "checkpoints") ?? named.url)
-    }
+    if let name { return Self.existing(named: name) ?? Checkpoint(Self.folder(named: name)) }
     let local = Checkpoint(Self.folder(named: "local"))
     let here = Checkpoint(Self.folder(named: "emoji"))
     let bundled =
@@ -80,6 +76,14 @@ struct CheckpointOptions: ParsableArguments {
     }
     Console.note("using the checkpoint \(found.url.relativePath)")
     return found
+  }
+
+  /// - Returns: nil where there is none of that name.
+  static func existing(named name: String) -> Checkpoint? {
+    let named = folder(named: name)
+    return (NamedFile.exists(named) ? named : NamedFile.besideTheProgram(name, in: "checkpoints")).map {
+      Checkpoint($0)
+    }
   }
 
   private static func folder(named name: String) -> URL {
@@ -138,8 +142,28 @@ private enum NamedFile {
   static func exists(_ url: URL) -> Bool { FileManager.default.fileExists(atPath: url.path) }
 }
 
-/// A file that a command is going to write, refused before the work and not after it.
+/// A file that a command is going to write, refused before the work and not after it. What is there is replaced where a person has
+/// named it, which is said, and never where the program has.
 enum OutputFile {
+  /// A path that nothing has: what the program itself names never takes the place of something. Captions of emoji alone all give
+  /// the same name.
+  /// - Returns: the stem with the ending, or where that is taken with a number between them.
+  static func unusedPath(_ stem: String, _ ending: String = "") -> String {
+    func isFree(_ path: String) -> Bool { (try? FileManager.default.attributesOfItem(atPath: path)) == nil }
+    var (path, number) = (stem + ending, 2)
+    while !isFree(path) { (path, number) = ("\(stem)-\(number)\(ending)", number + 1) }
+    return path
+  }
+
+  /// - Throws: `PipelineError` of kind `.usage` for the name of another format than PNG, and what ``url(_:)`` throws.
+  static func picture(_ path: String) throws(PipelineError) -> URL {
+    let ending = URL(fileURLWithPath: path).pathExtension.lowercased()
+    if ending != "png", PictureFormat(fileExtension: ending) != nil {
+      throw PipelineError(.usage, "\(path) would be a PNG all the same, which is all that is written; name it .png")
+    }
+    return try url(path)
+  }
+
   /// - Throws: `PipelineError` of kind `.cannotCreate` where no file can be written there.
   static func url(_ path: String) throws(PipelineError) -> URL {
     let url = URL(fileURLWithPath: path)
@@ -154,6 +178,7 @@ enum OutputFile {
     guard access(folder.path, W_OK) == 0 else {
       throw PipelineError(.cannotCreate, "cannot write \(path): \(String(cString: strerror(errno)))")
     }
+    if NamedFile.exists(url) { Console.note("\(path) is there, and is replaced") }
     return url
   }
 }

@@ -11,7 +11,8 @@ struct Reconstruct: ParsableCommand {
     abstract: "Passes pictures through the image tokenizer and back, originals above their reconstructions.")
 
   @Argument(help: "PNG, JPEG or WebP files.", completion: .file()) var images: [String]
-  @Option(help: "The PNG to write.") var output = "reconstructions.png"
+  @Option(help: "The PNG to write; reconstructions.png, with a number where that is there, unless given.")
+  var output: String?
   @Option(parsing: .unconditional, help: "Each pixel becomes this many pixels a side.") var scale = 3
   @Flag(help: "Print the error of each picture as JSON.") var json = false
   @OptionGroup var checkpoint: CheckpointOptions
@@ -28,7 +29,7 @@ struct Reconstruct: ParsableCommand {
 
   func run() throws {
     guard (1...64).contains(scale) else { throw PipelineError(.usage, "--scale must be 1 to 64, not \(scale)") }
-    let file = try OutputFile.url(output)
+    let file = try OutputFile.picture(output ?? OutputFile.unusedPath("reconstructions", ".png"))
     let pictures = try images.map { try Picture(contentsOf: URL(fileURLWithPath: $0)) }
     let tokenizer = try StandaloneImageTokenizer(
       checkpoint.forReading(needing: \.hasImageTokenizer), threads: try threads.count())
@@ -41,13 +42,13 @@ struct Reconstruct: ParsableCommand {
     if json {
       return try Console.json(
         Report(
-          output: output,
+          output: file.relativePath,
           pictures: zip(images, results).map { .init(file: $0, psnrInDecibels: $1.psnrInDecibels) }))
     }
     for (image, result) in zip(images, results) {
       Console.line("\(image): \(String(format: "%.2f", result.psnrInDecibels)) dB")
     }
-    try Console.result(output)
+    try Console.result(file.relativePath)
   }
 }
 

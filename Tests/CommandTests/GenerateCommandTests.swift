@@ -49,6 +49,43 @@ import Testing
     #expect(picture.width == 260 && picture.height == 260)
   }
 
+  @Test func captionsComeInAndPicturesGoOutByPipes() throws {
+    let folder = try Trained.copy()
+    try folder.write(Data("a red square\n\n  a blue bar \r\n".utf8), to: "captions.txt")
+    let common = ["generate", "--count", "1", "--scale", "1", "--checkpoint", "local", "--output"]
+    try Program.run(common + ["named.png", "a red square", "a blue bar"], in: folder).expectSuccess()
+    let piped = try Program.run(common + ["-", "-"], in: folder, prologue: "exec < captions.txt > piped.png")
+    piped.expectSuccess()
+    #expect(try folder.read("piped.png") == folder.read("named.png"))
+    try Program.run(common + ["x.png", "-"], in: folder, prologue: "exec < /dev/null")
+      .expectFailure(64, "no caption on standard input")
+    try Program.run(common + ["-", "dog", "--json"], in: folder).expectFailure(64, "one PNG alone")
+    try Program.run(common + ["-", "dog", "--separate"], in: folder).expectFailure(64, "one PNG alone")
+    #expect(!folder.exists("x.png") && !folder.exists("-"))
+  }
+
+  /// What a person has named is replaced and said, what the program names is new, and a PNG is not called a JPEG.
+  @Test func whatIsThereIsReplacedWhereItWasNamed() throws {
+    let folder = try Trained.copy()
+    let draw = ["generate", "a red square", "--count", "1", "--checkpoint", "local"]
+    let first = try Program.run(draw + ["--output", "a.png"], in: folder)
+    first.expectSuccess()
+    #expect(!first.errors.contains("replaced"))
+    let second = try Program.run(draw + ["--output", "a.png", "--seed", "9"], in: folder)
+    second.expectSuccess()
+    #expect(second.errors.contains("note: a.png is there, and is replaced"))
+    for name in ["a.jpg", "a.JPEG", "a.webp", "a.gif"] {
+      try Program.run(draw + ["--output", name], in: folder).expectFailure(64, "name it .png")
+    }
+    for name in ["reconstructions.png", "reconstructions-2.png"] {
+      let outcome = try Program.run(["reconstruct", "a.png", "--checkpoint", "local"], in: folder)
+      outcome.expectSuccess()
+      #expect(outcome.outputLines == [name])
+    }
+    try Program.run(["inspect", "local"], in: folder).expectSuccess()
+    try Program.run(["inspect", "nope"], in: folder).expectFailure(66, "no checkpoint of that name")
+  }
+
   @Test func severalCaptionsMakeOneGrid() throws {
     let folder = try Trained.folder.get()
     func grid(_ name: String, _ arguments: String...) throws -> Picture {

@@ -158,6 +158,8 @@ package struct MetadataFile {
   /// What an object in JSON says.
   package func row(json: Data) -> MetadataRow {
     if let found = try? decoder.decode(JSONRow.self, from: json) { return found.row }
+    // The lenient decoder ends the process where a key is no UTF-8.
+    guard String(validating: json, as: UTF8.self) != nil else { return MetadataRow(problem: "not UTF-8") }
     if let found = try? lenientDecoder.decode(JSONRow.self, from: json) { return found.row }
     return MetadataRow(problem: "not a JSON object")
   }
