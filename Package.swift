@@ -120,7 +120,7 @@ let package = Package(
       name: "Training",
       dependencies: [
         "ArrayFiles", "Basics", "Checkpoints", "Compositions", "Datasets", "Evaluation", "Generation",
-        "ImageTokenizers", "Imaging", "Lexicon", "NN", "Optimization", "Priors", "Rankers", "TensorCore",
+        "ImageTokenizers", "Imaging", "Lexicon", "NN", "Optimization", "Pages", "Priors", "Rankers", "TensorCore",
         "TextTokenizer",
       ], path: "Sources/Pipeline/Training"),
     .target(

@@ -178,6 +178,7 @@ enum OutputFile {
     guard access(folder.path, W_OK) == 0 else {
       throw PipelineError(.cannotCreate, "cannot write \(path): \(String(cString: strerror(errno)))")
     }
+    AtomicFile.removeLeftovers(of: url)
     if NamedFile.exists(url) { Console.note("\(path) is there, and is replaced") }
     return url
   }

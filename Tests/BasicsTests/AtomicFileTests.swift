@@ -24,6 +24,25 @@ struct AtomicFileTests {
     }
   }
 
+  /// Of processes that are no more, and of this file or folder alone.
+  @Test func leftoversOfKilledProcessesAreRemoved() throws {
+    try withTemporaryFolder { folder in
+      let ended = Process()
+      ended.executableURL = URL(filePath: "/bin/true")
+      try ended.run()
+      ended.waitUntilExit()
+      let (gone, own) = (ended.processIdentifier, ProcessInfo.processInfo.processIdentifier)
+      let kept = [
+        "file.\(own).partial", "other.\(gone).partial", "file.x.partial", "file.partial", "file",
+        "a.file.\(gone).partial",
+      ]
+      for name in kept + ["file.\(gone).partial"] { try Data().write(to: folder.appending(path: name)) }
+      try AtomicFile.createDirectory(folder.appending(path: ".file.\(gone).partial/below"))
+      AtomicFile.removeLeftovers(of: folder.appending(path: "file"))
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == kept.sorted())
+    }
+  }
+
   @Test func saysWhereNothingCanBeCreated() throws {
     try withTemporaryFolder { folder in
       let file = folder.appending(path: "file")

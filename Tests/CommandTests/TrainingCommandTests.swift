@@ -153,7 +153,8 @@ private func savedStep(_ folder: TemporaryFolder, _ stage: String) -> Int? {
   @Test func trainingLeavesPicturesChartsAndNumbers() throws {
     let folder = try Trained.folder.get()
     for name in [
-      "reconstructions.png", "samples.png", "tokenizer-psnr.svg", "tokenizer-codebook.svg", "prior-loss.svg",
+      "reconstructions.png", "samples.png", "samples.html", "tokenizer-psnr.svg", "tokenizer-codebook.svg",
+      "prior-loss.svg",
       "prior-retrieval.svg", "metrics.jsonl",
     ] {
       #expect(folder.exists("checkpoints/local/log/\(name)"), "\(name)")

@@ -57,6 +57,20 @@ public enum AtomicFile {
     }
   }
 
+  /// Removes what processes that were killed amidst writing a file or making a folder have left beside it.
+  /// - Parameter url: the file or folder that they wrote.
+  public static func removeLeftovers(of url: URL) {
+    let (parent, manager) = (url.deletingLastPathComponent(), FileManager.default)
+    for name in (try? manager.contentsOfDirectory(atPath: parent.path)) ?? [] where name.hasSuffix(".partial") {
+      // The name, that of the process, and the ending; see ``write(_:to:)-(Sequence<UnsafeRawBufferPointer>,_)`` and ``AtomicFolder``.
+      let stem = name.dropLast(".partial".count)
+      guard let dot = stem.lastIndex(of: "."), let process = pid_t(stem[stem.index(after: dot)...]), process > 0,
+        [url.lastPathComponent, "." + url.lastPathComponent].contains(String(stem[..<dot]))
+      else { continue }
+      if kill(process, 0) != 0 && errno == ESRCH { try? manager.removeItem(at: parent.appendingPathComponent(name)) }
+    }
+  }
+
   /// Makes sure that names that were made or changed in a folder survive a loss of power.
   /// - Throws: `PipelineError` of kind `.inputOutput`.
   public static func sync(_ folder: URL) throws(PipelineError) {

@@ -3,7 +3,7 @@ import Foundation
 /// Folders that are either wholly there or not there at all.
 public enum AtomicFolder {
   /// Makes a folder under a hidden name beside `url`, has it filled, and renames it. A kill before that leaves at most the hidden
-  /// folder; a failure leaves nothing.
+  /// folder, which the next one to make the same removes; a failure leaves nothing.
   /// - Parameters:
   ///   - url: the folder; it may be there where it is empty.
   ///   - fill: puts what belongs there into the folder that it is given.
@@ -18,6 +18,7 @@ public enum AtomicFolder {
     let parent = url.deletingLastPathComponent()
     try AtomicFile.createDirectory(parent)
     let partial = parent.appendingPathComponent(".\(url.lastPathComponent).\(getpid()).partial")
+    AtomicFile.removeLeftovers(of: url)
     try? manager.removeItem(at: partial)
     try AtomicFile.createDirectory(partial)
     do throws(PipelineError) {

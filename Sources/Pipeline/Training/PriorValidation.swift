@@ -6,6 +6,7 @@ import Foundation
 import Generation
 import ImageTokenizers
 import Imaging
+import Pages
 import Priors
 import TensorCore
 import TextTokenizer
@@ -119,8 +120,30 @@ struct PriorValidation {
 
   func drawSamples(_ model: any Prior, to folder: URL) throws(PipelineError) {
     guard !captions.isEmpty else { return }
-    try Picture.grid(draw(model, sampleTexts), columns: 4).write(
+    let pictures = draw(model, sampleTexts)
+    try Picture.grid(pictures, columns: 4).write(
       to: folder.appendingPathComponent("samples.png"),
       text: captions.enumerated().map { ("Caption \($0 + 1)", $1.replacing("\0", with: "")) })
+    // The same with the captions below, in whatever script they are.
+    let cards = try zip(pictures, captions).map { (picture, caption) throws(PipelineError) in
+      try Figure(picture, scale: max(1, 192 / picture.width), caption: caption)
+    }
+    let page = Self.samplesPage.page(title: "Samples", Samples(cards: cards))
+    try AtomicFile.write(Data(page.utf8), to: folder.appendingPathComponent("samples.html"))
   }
+
+  /// What the template names.
+  private struct Samples { let cards: [Figure] }
+
+  private static let samplesPage = PageTemplate(
+    body: """
+      <h1>Samples</h1>
+      <p>What the prior draws by now, one picture each. The last ones are captions that it is not trained on.</p>
+      <div class="cards">
+      {{#cards}}
+      {{>figure}}
+      {{/cards}}
+      </div>
+
+      """)
 }

@@ -58,7 +58,7 @@ public struct LineChart: Sendable {
       for piece in pieces {
         let points = piece.map { (x: x($0.x), y: y($0.y)) }
         if points.count > 1 { svg.polyline(points, color: color) }
-        if points.count == 1 || hasDots { svg.dots(points, radius: 2.5, color: color) }
+        if points.count == 1 || hasDots { svg.dots(points, radius: piece.count == 1 ? 5 : 2.5, color: color) }
       }
     }
     if points.isEmpty {

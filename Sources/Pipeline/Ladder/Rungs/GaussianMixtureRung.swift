@@ -60,7 +60,29 @@ package enum GaussianMixtureRung: LadderRung {
     notes.append(
       "\(model.configuration.components) components; EM "
         + (model.hasConverged ? "converged after \(rounds) rounds." : "was ended after \(rounds) rounds."))
+    notes += emptiness(of: model, fittedTo: x)
     return FittedRung(model: model, likelihoodCurve: model.logLikelihoodCurve, notes: notes)
+  }
+
+  /// A component with less than this share of the points has none.
+  private static let leastWeight = 1e-6
+
+  /// Where there are more components than different points, and which components have no points.
+  private static func emptiness(of model: GaussianMixture, fittedTo x: Matrix) -> [String] {
+    let count = model.configuration.components
+    var distinct: Set<[Double]> = []
+    for row in 0..<x.rows where distinct.count < count { distinct.insert(Array(x.row(row))) }
+    let empty = model.weights.indices.filter { model.weights[$0] < leastWeight }
+    var notes: [String] = []
+    if distinct.count < count {
+      notes.append("There are \(distinct.count) different points for \(count) components: as many would do.")
+    }
+    if !empty.isEmpty {
+      let list = empty.map(String.init).joined(separator: ", ")
+      notes.append(
+        "\(empty.count == 1 ? "Component \(list) has" : "Components \(list) have") no weight, counted from 0.")
+    }
+    return notes
   }
 
   package static let text =
