@@ -166,7 +166,7 @@ let package = Package(
       dependencies: ["ArrayFiles", "Basics", "Checkpoints", "Datasets", "Imaging", "TextTokenizer"],
       path: "Tests/FuzzedReaders"),
     .executableTarget(name: "fuzz-reader", dependencies: ["FuzzedReaders"], path: "Tests/fuzz-reader"),
-    .testTarget(name: "FuzzedReadersTests", dependencies: ["FuzzedReaders", "TestSupport"]),
+    .testTarget(name: "FuzzedReadersTests", dependencies: ["FuzzedReaders", "fuzz-reader", "TestSupport"]),
     .target(
       name: "PipelineTestSupport",
       dependencies: [

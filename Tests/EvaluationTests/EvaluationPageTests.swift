@@ -33,7 +33,7 @@ import Testing
     let prompts = try evaluator.draw(outside, count: 3)
     #expect(prompts.map(\.caption) == outside && prompts.allSatisfy { $0.drawings.count == 3 })
     #expect(prompts.map(\.isInTraining) == [false, true])
-    #expect(prompts[0].unseenWords == ["b", "tapir", "more"])
+    #expect(prompts[0].unseenWords == ["b", "tapir", "more", "<", ">"])
     let page = EvaluationPage(
       checkpoint: "<i>mine</i>", data: "squares & bars", options: .init(), evaluations: evaluations, prompts: prompts)
     let html = try page.html()

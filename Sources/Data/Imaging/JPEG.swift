@@ -7,6 +7,9 @@ enum JPEG {
   /// however small the picture becomes.
   static let maximumClaimedPixelCount = 300_000_000
 
+  /// A block of 64 pixels takes a bit at least, in a progressive file of grey; twice as many would be no picture.
+  private static let pixelsPerByte = 1024
+
   /// - Parameter least: what neither side of the picture may fall below when it is decoded scaled down, which takes less time
   ///   and memory; nil decodes it whole.
   static func decode(
@@ -21,6 +24,9 @@ enum JPEG {
     let claimed = (width: Int(header.width), height: Int(header.height))
     try Picture.checkSize(
       width: claimed.width, height: claimed.height, atMost: maximumClaimedPixelCount, name: name)
+    guard claimed.width * claimed.height <= pixelsPerByte * bytes.count + 64 * 64 else {
+      throw PipelineError(.badData, "\(name): damaged JPEG: the file ends early")
+    }
     let shorter = min(claimed.width, claimed.height)
     // In eighths, what libjpeg's inverse transforms can do.
     let eighths = least.flatMap { least in (1..<8).first { shorter * $0 / 8 >= least } } ?? 8

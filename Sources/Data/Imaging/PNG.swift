@@ -5,11 +5,17 @@ import Foundation
 /// PNG by libpng.
 enum PNG {
   static func decode(_ bytes: UnsafeBufferPointer<UInt8>, name: String) throws(PipelineError) -> DecodedPicture {
-    // Signature (8), the header chunk's length and type (8), width (4), height (4), all big-endian, and bits a sample.
-    guard bytes.count >= 25 else { throw PipelineError(.badData, "\(name): damaged PNG: the file ends early") }
+    // Signature (8), the header chunk's length and type (8), width (4), height (4), all big-endian, bits a sample, and the type of its colors.
+    guard bytes.count >= 26 else { throw PipelineError(.badData, "\(name): damaged PNG: the file ends early") }
     let width = bytes[16..<20].reduce(0) { $0 << 8 | Int($1) }
     let height = bytes[20..<24].reduce(0) { $0 << 8 | Int($1) }
     try Picture.checkSize(width: width, height: height, name: name)
+    // Bits a pixel by the type of its colors: grey, RGB, palette, and the first two with opacity. Deflate makes a byte of 1032 at
+    // most, so that a short file that claims a large picture is refused before there is memory for that.
+    let bits = Int(bytes[24]) * ([0: 1, 2: 3, 3: 1, 4: 2, 6: 4][bytes[25]] ?? 1)
+    guard height * (width * bits / 8) <= 1032 * bytes.count else {
+      throw PipelineError(.badData, "\(name): damaged PNG: the file ends early")
+    }
     let picture = try decode(bytes, width: width, height: height, bytesPerSample: 1, name: name)
     // Rounded to 8 bits before its colors are known, a picture in linear light would have lost its shadows.
     guard let encoding = picture.encoding, bytes[24] == 16,

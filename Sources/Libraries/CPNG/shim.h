@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DALLE_PNG_MESSAGE_BYTES = 200 };
+enum { DALLE_PNG_MESSAGE_BYTES = 200, DALLE_PNG_CHUNK_BYTES = 8 << 20 };
 
 /// What the callbacks below need to find again.
 typedef struct {
@@ -167,6 +167,8 @@ static inline int dalle_png_decode(const uint8_t *bytes, size_t count, uint32_t 
   // Texts may be large, and nobody asks for them here. libpng 1.6.39 does not know cICP.
   png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, (png_const_bytep) "tEXt\0zTXt\0iTXt", 3);
   png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_ALWAYS, (png_const_bytep) "cICP", 1);
+  // Otherwise libpng takes as much memory as a chunk claims, before it looks whether the file has it.
+  png_set_chunk_malloc_max(png, count > DALLE_PNG_CHUNK_BYTES ? count : DALLE_PNG_CHUNK_BYTES);
   png_set_read_fn(png, &source, dalle_png_read_bytes);
   png_read_info(png, info);
   if (png_get_image_width(png, info) != width || png_get_image_height(png, info) != height)
