@@ -19,6 +19,8 @@ typedef struct {
   char *message;
   // It is looked at after a longjmp.
   volatile int has_ended;
+  // The largest block of memory that there is for libpng.
+  size_t most_memory;
 } dalle_png_source;
 
 /// What a file says about its pixels. `exif` and `profile` are NULL where it has none; dalle_png_free_description frees them.
@@ -71,6 +73,18 @@ static inline void dalle_png_fail(png_structp png, png_const_charp text) {
 static inline void dalle_png_ignore_warning(png_structp png, png_const_charp text) {
   (void)png;
   (void)text;
+}
+
+/// Otherwise libpng takes as much memory as a chunk claims, before it looks whether the file has it; a limit that it is given for
+/// chunks it only warns of.
+static inline png_voidp dalle_png_allocate(png_structp png, png_alloc_size_t count) {
+  dalle_png_source *source = (dalle_png_source *)png_get_mem_ptr(png);
+  return count > source->most_memory ? NULL : malloc(count);
+}
+
+static inline void dalle_png_release(png_structp png, png_voidp block) {
+  (void)png;
+  free(block);
 }
 
 static inline void dalle_png_read_bytes(png_structp png, png_bytep target, size_t count) {
@@ -140,10 +154,13 @@ static inline void dalle_png_describe(png_structp png, png_infop info, dalle_png
 static inline int dalle_png_decode(const uint8_t *bytes, size_t count, uint32_t width, uint32_t height,
                                    uint32_t sample_bytes, uint8_t *rgba, dalle_png_description *description,
                                    char *message) {
-  dalle_png_source source = {bytes, count, 0, message, 0};
+  // A chunk is no longer than the file, what was deflated no longer than some, and a row has eight bytes a pixel at most.
+  size_t most_memory = DALLE_PNG_CHUNK_BYTES + count + 8 * ((size_t)width + 64);
+  dalle_png_source source = {bytes, count, 0, message, 0, most_memory};
   png_bytep *volatile rows = NULL;
   volatile int is_interlaced = 0;
-  png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, message, dalle_png_fail, dalle_png_ignore_warning);
+  png_structp png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, message, dalle_png_fail, dalle_png_ignore_warning,
+                                             &source, dalle_png_allocate, dalle_png_release);
   png_infop info = png ? png_create_info_struct(png) : NULL;
   if (!info) {
     png_destroy_read_struct(&png, NULL, NULL);
@@ -167,8 +184,6 @@ static inline int dalle_png_decode(const uint8_t *bytes, size_t count, uint32_t 
   // Texts may be large, and nobody asks for them here. libpng 1.6.39 does not know cICP.
   png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, (png_const_bytep) "tEXt\0zTXt\0iTXt", 3);
   png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_ALWAYS, (png_const_bytep) "cICP", 1);
-  // Otherwise libpng takes as much memory as a chunk claims, before it looks whether the file has it.
-  png_set_chunk_malloc_max(png, count > DALLE_PNG_CHUNK_BYTES ? count : DALLE_PNG_CHUNK_BYTES);
   png_set_read_fn(png, &source, dalle_png_read_bytes);
   png_read_info(png, info);
   if (png_get_image_width(png, info) != width || png_get_image_height(png, info) != height)
@@ -203,8 +218,10 @@ static inline int dalle_png_decode(const uint8_t *bytes, size_t count, uint32_t 
 static inline int dalle_png_read_text(const uint8_t *bytes, size_t count, void *context,
                                       void (*handle)(void *context, const char *key, const char *text, int is_utf8),
                                       char *message) {
-  dalle_png_source source = {bytes, count, 0, message, 0};
-  png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, message, dalle_png_fail, dalle_png_ignore_warning);
+  // The pixels are passed over, but libpng makes room for a row of them.
+  dalle_png_source source = {bytes, count, 0, message, 0, DALLE_PNG_CHUNK_BYTES + count};
+  png_structp png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, message, dalle_png_fail, dalle_png_ignore_warning,
+                                             &source, dalle_png_allocate, dalle_png_release);
   png_infop info = png ? png_create_info_struct(png) : NULL;
   if (!info) {
     png_destroy_read_struct(&png, NULL, NULL);
