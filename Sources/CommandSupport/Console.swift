@@ -24,7 +24,7 @@ package enum Console {
   package static func line(_ text: String) {
     liveLine.withLock {
       $0.clear()
-      write(singleLine(text) + "\n", to: STDERR_FILENO)
+      write(text.singleLine + "\n", to: STDERR_FILENO)
     }
   }
 
@@ -72,17 +72,6 @@ package enum Console {
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
     try result(String(decoding: try encoder.encode(value), as: UTF8.self))
-  }
-
-  /// Captions and file names may hold line breaks and terminal commands.
-  private static func singleLine(_ text: String) -> String {
-    var line = String.UnicodeScalarView()
-    for scalar in text.unicodeScalars {
-      let category = scalar.properties.generalCategory
-      let isControl = category == .control || category == .lineSeparator || category == .paragraphSeparator
-      line.append(isControl ? " " : scalar)
-    }
-    return String(line)
   }
 
   /// `FileHandle` would end the process where the other end of a pipe is closed.

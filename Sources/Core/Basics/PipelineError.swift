@@ -18,14 +18,27 @@ public struct PipelineError: LocalizedError, Sendable, Equatable, CustomStringCo
   }
 
   public let kind: Kind
-  /// One line. A setting stands in it by its name in the library, marked as code: "`batchSize` must be 1 to 65536".
+  /// One line, whatever was quoted in it from a file. A setting stands in it by its name in the library, marked as code: "`batchSize` must be 1 to 65536".
   public let message: String
 
   public init(_ kind: Kind, _ message: String) {
     self.kind = kind
-    self.message = message
+    self.message = message.singleLine
   }
 
   public var description: String { message }
   public var errorDescription: String? { message }
+}
+
+extension String {
+  /// The same without line breaks and terminal commands, which captions, file names and what a file says may hold.
+  package var singleLine: String {
+    var line = UnicodeScalarView()
+    for scalar in unicodeScalars {
+      let category = scalar.properties.generalCategory
+      let isControl = category == .control || category == .lineSeparator || category == .paragraphSeparator
+      line.append(isControl ? " " : scalar)
+    }
+    return String(line)
+  }
 }

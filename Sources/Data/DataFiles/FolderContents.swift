@@ -17,7 +17,8 @@ package struct FolderContents {
   /// The files that hold a picture's captions, by their paths without the ending; of several the first one is meant.
   package private(set) var captions: [String: [String]] = [:]
 
-  private static let captionExtensions = ["txt", "caption"]
+  /// The endings of files that hold captions, in lower case; of two with the same stem the first one is read.
+  package static let captionExtensions = ["txt", "caption"]
 
   package init(_ tree: FileTree, in url: URL) {
     var csv: [(path: String, folder: Substring)] = []

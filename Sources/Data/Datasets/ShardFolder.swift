@@ -59,15 +59,15 @@ extension DataSetFolder {
   ) -> [String: Sample] {
     var samples: [String: Sample] = [:]
     for member in archive.members {
-      let name = (member.name as NSString).lastPathComponent
+      let name = PathParts(member.name).name
       if name.hasPrefix(".") { continue }
       let dot = name.firstIndex(of: ".") ?? name.endIndex
-      let key = ((member.name as NSString).deletingLastPathComponent as NSString)
-        .appendingPathComponent(String(name[..<dot]))
+      let key = String(member.name[..<dot])
       switch name[dot...].dropFirst().lowercased() {
       case let kind where PictureFormat.readFileExtensions.contains(kind):
         samples[key, default: Sample()].picture = member
-      case "txt", "caption": samples[key, default: Sample()].text = member
+      case let kind where FolderContents.captionExtensions.contains(kind):
+        samples[key, default: Sample()].text = member
       case "json": samples[key, default: Sample()].metadata = member
       case let kind:
         if let format = PictureFormat(fileExtension: kind) {
@@ -109,7 +109,7 @@ extension DataSetFolder {
 
   /// Says which members were not used: a picture or a text among them is one that somebody misses.
   private func name(_ unused: UnusedMembers) throws(PipelineError) {
-    let captionKinds: Set = ["txt", "caption", "json"]
+    let captionKinds = FolderContents.captionExtensions + ["json"]
     func list(_ members: UnusedMembers) -> String {
       let all = members.sorted { $0.key < $1.key }
       let names = all.prefix(8).map { "\($1.count) \($0.isEmpty ? "without a dot" : ".\($0)") (\($1.first))" }
