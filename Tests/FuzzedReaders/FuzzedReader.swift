@@ -18,9 +18,6 @@ public enum FuzzedReader: String, CaseIterable, Sendable {
       .appending(path: "Fixtures/fuzz/\(rawValue)")
   }
 
-  /// Longer inputs find nothing more.
-  public var maximumByteCount: Int { self == .tar ? 16_384 : 4096 }
-
   /// Reads all that there is in the bytes.
   /// - Parameter folder: where the reader's file is written; it is the reader's own, and what is in it is replaced.
   /// - Returns: whether they were taken.
