@@ -149,8 +149,7 @@ let package = Package(
       name: "dalle-cli",
       dependencies: [
         "ArrayFiles", "CommandSupport", "DALLE", "DataFiles", "ImageTokenizers", "LatentModels", "Lexicon",
-        "LinearAlgebra", "NN",
-        "Optimization", "Priors", "TextTokenizer", "Training",
+        "LinearAlgebra", "NN", "Optimization", "Priors", "TextTokenizer", "Training",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 

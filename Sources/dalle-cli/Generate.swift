@@ -123,10 +123,9 @@ struct Generate: ParsableCommand {
 
   /// - Throws: `PipelineError` of kind `.usage` where there is none.
   private static func linesOfStandardInput() throws(PipelineError) -> [String] {
-    let lines = String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self).split(
-      whereSeparator: \.isNewline
-    )
-    .map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
+    let text = String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self)
+    let lines = text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }
+      .filter { !$0.isEmpty }
     guard !lines.isEmpty else { throw PipelineError(.usage, "there is no caption on standard input") }
     return lines
   }

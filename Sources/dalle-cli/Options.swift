@@ -239,8 +239,8 @@ struct DrawingOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
     help: """
-      The scale of classifier-free guidance (CFG): how strongly the caption is followed; 1 is not at all strengthened. Above 1, tokens that the caption makes less \
-      than a tenth as likely as the likeliest one are never drawn.
+      The scale of classifier-free guidance (CFG): how strongly the caption is followed; 1 is not at all strengthened. \
+      Above 1, tokens that the caption makes less than a tenth as likely as the likeliest one are never drawn.
       """)
   var guidance = SamplingOptions().guidance
   @Flag(help: "Give the model prompts as they are typed, with nouns that it has never seen.") var literal = false
@@ -305,8 +305,8 @@ struct TrainingOptions: ParsableArguments {
   @Option(parsing: .unconditional, help: "Names all random numbers of the run.") var seed: UInt64 = 0
   @Option(parsing: .unconditional, help: "Steps between two saves (checkpointing); every ninety seconds unless given.")
   var saveEvery: Int?
-  @Option(help: "Operands of matrix products (mixed precision); bfloat16 where the CPU is fast at it.") var precision:
-    ElementType?
+  @Option(help: "Operands of matrix products (mixed precision); bfloat16 where the CPU is fast at it.")
+  var precision: ElementType?
   @Option(parsing: .unconditional, help: "Largest shift of a picture in training, as a share of its side.")
   var maximumShift: Float?
   @Option(parsing: .unconditional, help: "Largest change of a picture's scale in training, as a share.")

@@ -42,8 +42,8 @@ struct TrainPrior: ParsableCommand {
   var refinementCorruption: Float?
   @Option(
     help: """
-      What the image tokens of each layer see of each other (sparse attention): full, row, column or conv, a list with commas such as \
-      row,column,row,row, repeated to the number of layers; full unless given.
+      What the image tokens of each layer see of each other (sparse attention): full, row, column or conv, a list with \
+      commas such as row,column,row,row, repeated to the number of layers; full unless given.
       """)
   var attention: String?
   @Option(

@@ -128,6 +128,9 @@ public final class PictureDataSet: Sendable {
   /// Those of some positions whose pictures are not composed of others.
   package func uncomposed(_ indices: [Int]) -> [Int] { indices.filter { entries[$0].relation == nil } }
 
+  /// The others.
+  package func composed(_ indices: [Int]) -> [Int] { indices.filter { entries[$0].relation != nil } }
+
   /// The forms in which the captions of the train split are read; nil where there are no kinds.
   /// - Parameters:
   ///   - kinds: what may change.

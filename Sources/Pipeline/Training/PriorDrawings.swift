@@ -36,7 +36,7 @@ struct PriorDrawings: Sendable {
     let forms = CaptionForms(of: dataSet.entries, indices: train)
     // Evenly spread, and half of them compositions where there are some, however many there are.
     let plain = dataSet.uncomposed(train)
-    let composed = train.filter { dataSet.entries[$0].relation != nil }
+    let composed = dataSet.composed(train)
     let owners =
       plain.isEmpty || composed.isEmpty
       ? train.spread(over: count / 2) : plain.spread(over: count / 4) + composed.spread(over: count / 4)

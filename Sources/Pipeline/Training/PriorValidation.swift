@@ -47,7 +47,7 @@ struct PriorValidation {
     reconstructor = Reconstructor(tokenizer: imageTokenizer, team: team)
     let validation = dataSet.indices(of: .validation)
     let plain = dataSet.uncomposed(validation).spread(over: Self.maximumCount)
-    let composed = Set(validation).subtracting(dataSet.uncomposed(validation)).sorted().spread(over: Self.maximumCount)
+    let composed = dataSet.composed(validation).spread(over: Self.maximumCount)
     if let encoded = dataSet.encoded {
       indices = plain + composed
       images = indices.map(encoded.tokens)

@@ -131,7 +131,7 @@ extension StageTrainer {
     }
     if let made { return (plain, .init(.made(made), share: Double(share))) }
     guard share > 0 else { return (plain, nil) }
-    let composed = shown.filter { dataSet.entries[$0].relation != nil }
+    let composed = dataSet.composed(shown)
     guard !composed.isEmpty else {
       throw PipelineError(.badData, "there are no compositions in \(dataSet.url.path): leave `compositions` out")
     }
