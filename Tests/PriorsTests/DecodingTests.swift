@@ -13,12 +13,13 @@ struct DecodingTests {
     let bias = Tensor.normal([N], seed: 1, stream: 2)
     let x = Tensor.normal([rows, K], seed: 1, stream: 3)
     let rounded = weight.cast(to: .bfloat16).cast(to: .float32)
+    let roundedX = x.cast(to: .bfloat16).cast(to: .float32)
     let y = Tensor(repeating: .nan, shape: [rows, N])
     PackedWeight(weight: weight, bias: bias).multiply(x, rows: rows, into: y, range: 0..<N)
-    let expected = linear(x, weight: rounded, bias: bias)
+    let expected = linear(roundedX, weight: rounded, bias: bias)
     #expect(relativeError(y, expected) < 1e-6)
     PackedWeight(weight: weight, bias: nil).multiply(x, rows: rows, into: y, range: 0..<N, accumulate: true)
-    #expect(relativeError(y, expected + linear(x, weight: rounded)) < 1e-6)
+    #expect(relativeError(y, expected + linear(roundedX, weight: rounded)) < 1e-6)
   }
 
   /// A row's result must not depend on its company.
@@ -61,26 +62,27 @@ struct DecodingTests {
           caches[sequence].store(qkv, row: row, range: range, layer: layer, position: position)
           caches[sequence].store(other, row: row, range: range, layer: 0, position: position)
         }
-        for head in 0..<heads {
+        // As two threads share the heads out.
+        for heads in [0..<1, 1..<heads] {
           caches[sequence].attend(
-            qkv, row: row, head: head, layer: layer, position: position, scores: scores, into: result)
+            qkv, row: row, heads: heads, layer: layer, position: position, scores: scores, into: result)
         }
       }
     }
-    // Keys and values are kept as bfloat16.
+    // All are rounded to bfloat16.
     #expect(relativeError(result, expected) < 1e-2)
   }
 
-  /// Every position in turn, where what its mask hides from it, and all that comes later, is no number.
+  /// Every position in turn, where what its mask hides from it, and all that comes later, would drown what it sees.
   @Test(arguments: AttentionKind.allCases, [(0, 1), (3, 3), (5, 4), (2, 8), (40, 6), (1, 16)])
   func cachedAttentionReadsWhatIsSeenAlone(kind: AttentionKind, shape: (textLength: Int, gridSide: Int)) {
     let mask = AttentionMask(kind, textLength: shape.textLength, gridSide: shape.gridSide)
     let T = shape.textLength + shape.gridSide * shape.gridSide
-    // 40 channels a head: whole vectors and a rest.
-    let (heads, width) = (2, 80)
+    // 41 channels a head: whole vectors, pairs and a rest.
+    let (heads, width) = (2, 82)
     let qkv = Tensor.normal([1, T, 3 * width], seed: 8, stream: 1).cast(to: .bfloat16).cast(to: .float32)
     let expected = attention(qkv, heads: heads, mask: mask)
-    let hidden = Tensor(repeating: .nan, shape: [1, 3 * width])
+    let hidden = Tensor(repeating: 1e30, shape: [1, 3 * width])
     let result = Tensor(repeating: .nan, shape: [T, width])
     for position in 0..<T {
       let cache = KeyValueCache(masks: [mask], length: T, width: width, heads: heads)
@@ -89,13 +91,12 @@ struct DecodingTests {
         cache.store(
           isSeen ? qkv : hidden, row: isSeen ? key : 0, range: 0..<3 * width, layer: 0, position: key)
       }
-      for head in 0..<heads {
-        cache.attend(
-          qkv, row: position, head: head, layer: 0, position: position,
-          scores: Tensor.zeros([KeyValueCache.scratchLength(length: T)]), into: result)
-      }
+      cache.attend(
+        qkv, row: position, heads: 0..<heads, layer: 0, position: position,
+        scores: Tensor.zeros([KeyValueCache.scratchLength(length: T)]), into: result)
     }
-    #expect(relativeError(result, expected.reshaped([T, width])) < 1e-5)
+    // The weights are rounded to bfloat16.
+    #expect(relativeError(result, expected.reshaped([T, width])) < 4e-3)
   }
 
   @Test func stepsAgreeWithOperations() {

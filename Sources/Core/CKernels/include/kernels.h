@@ -219,24 +219,26 @@ void ck_sum_arrays(const float *const *xs, size_t count, float *y, size_t n);
 
 /// The number of bytes of a packed weight of N outputs and K inputs.
 size_t ck_packed_size(size_t N, size_t K);
-/// Packs a float32 weight[N,K] as bfloat16 in panels of 32 outputs, each [K][32], so that every output is summed over K
-/// in one fixed order, whatever the number of rows, threads or the CPU's vector width.
+/// Packs a float32 weight[N,K] as bfloat16 in panels of 32 outputs, each [(K+1)/2][32] pairs of inputs, so that every
+/// output is summed over the pairs in one fixed order, whatever the number of rows or threads.
 void ck_pack(const float *weight, uint16_t *packed, size_t N, size_t K);
-/// y[r, n] (+)= Σ_k x[r,k]·w[n,k] + bias[n] for the outputs of the panels `first` ..< `last` (of 32 each; a partial last
-/// panel is allowed). The result of a row is bit for bit the same whatever R is.
+/// y[r, n] (+)= Σ_k x[r,k]·w[n,k] + bias[n], x rounded to bfloat16 and summed as float32, for the outputs of the panels
+/// `first` ..< `last` (of 32 each; a partial last panel is allowed). The result of a row is bit for bit the same whatever
+/// R is. CPUs with dot products of bfloat16 flush what is smaller than 2⁻¹²⁶ to zero on the way, others do not.
 void ck_packed_product(const uint16_t *packed, const float *bias, const float *x, size_t ldx, float *y, size_t ldy,
                        size_t R, size_t N, size_t K, size_t first, size_t last, bool accumulate);
-/// The cache of one sequence and layer: keys[C,T] hold each channel's values of all positions side by side, so that the
-/// scores of many positions are summed at once and without a horizontal sum; values[T,C] as they come. Both bfloat16,
-/// which halves what a step reads. T is a multiple of CK_CACHE_MULTIPLE. Stores channels of one position, by its slot.
+/// The cache of one sequence and layer, bfloat16, which halves what a step reads, in pairs for the sums over them:
+/// keys[heads, T/32, ⌈D/2⌉, 32, 2] have two channels of 32 positions side by side, so that the scores of many positions
+/// are summed at once and without a horizontal sum; values[heads, T/2, D, 2] have two positions. T is a multiple of
+/// CK_CACHE_MULTIPLE. Stores the channels `first` ..< `first` + `channels` of k and v, [heads·D] of one position, by its
+/// slot.
 #define CK_CACHE_MULTIPLE 32
-void ck_cache_keys(const float *k, uint16_t *keys, size_t T, size_t slot, size_t channels);
-void ck_cache_values(const float *v, uint16_t *values, size_t channels);
+void ck_cache_keys(const float *k, uint16_t *keys, size_t T, size_t slot, size_t D, size_t first, size_t channels);
+void ck_cache_values(const float *v, uint16_t *values, size_t T, size_t slot, size_t D, size_t first, size_t channels);
 /// The query of one head at `position` against the cached positions that the mask lets it see:
-/// out[D] = softmax(q·keys/√D)·values. `keys` and `values` begin at the head's first channel; `C` is the row stride of the
-/// values. CK_CACHE_MULTIPLE numbers beyond the head's keys may be read. `scores` holds T + CK_CACHE_MULTIPLE floats of
-/// scratch.
-void ck_decode_attention(const float *q, const uint16_t *keys, const uint16_t *values, size_t T, size_t C,
+/// out[D] = softmax(q·keys/√D)·values, queries and weights rounded to bfloat16. `keys` and `values` are the head's; up to
+/// 16 pairs beyond its values may be read. `scores` holds T + CK_CACHE_MULTIPLE floats of scratch.
+void ck_decode_attention(const float *q, const uint16_t *keys, const uint16_t *values, size_t T,
                          const ck_attention_mask *mask, size_t position, size_t D, float *scores, float *out);
 
 #endif

@@ -1,68 +1,134 @@
 #include <math.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #include "internal.h"
 
 /// Outputs a panel: two 16-wide vectors, of which eight rows' sums fill sixteen registers.
 #define PANEL (2 * CK_LANES)
 #define MOST_ROWS 8
+/// Sums of sixteen that are kept at once, twice each.
+#define MOST_VECTORS 4
+/// Positions whose scores are summed at once.
+#define CHUNK CK_CACHE_MULTIPLE
 
 typedef uint32_t words __attribute__((vector_size(64)));
-typedef uint16_t halves __attribute__((vector_size(32)));
 
-size_t ck_packed_size(size_t N, size_t K) { return (N + PANEL - 1) / PANEL * PANEL * K * sizeof(uint16_t); }
+/// What is summed over goes two by two, as the CPU's dot products take it; an odd last number is paired with zero.
+CK_INLINE size_t pair_count(size_t K) { return (K + 1) / 2; }
+
+/// x[n] as words of two, the first one in the lower half: as they lie, on little-endian CPUs.
+CK_INLINE void pack_pairs(const float *x, uint16_t *pairs, size_t n) {
+  CK_INDEPENDENT
+  for (size_t i = 0; i < n; i++) pairs[i] = ck_to_bfloat16(x[i]);
+  if (n % 2) pairs[n] = 0;
+}
+
+/// Positions of the cache, two by two.
+typedef struct {
+  size_t first, count;
+} pair_run;
+
+/// The weights of the runs' positions as words, one run after the other; a position that is no run's but shares a word with
+/// one has no weight.
+CK_INLINE void pack_weights(const ck_run *runs, size_t run_count, const float *weights, uint16_t *packed,
+                            pair_run *pairs) {
+  for (size_t i = 0; i < run_count; weights += runs[i++].count) {
+    size_t first = runs[i].first, end = first + runs[i].count;
+    pairs[i] = (pair_run){first / 2, pair_count(end) - first / 2};
+    if (first % 2) packed[0] = 0;
+    pack_pairs(weights, packed + first % 2, end - first);
+    if (end % 2) packed[2 * pairs[i].count - 1] = 0;
+    packed += 2 * pairs[i].count;
+  }
+}
+
+// MARK: - By fused multiply-adds, on every CPU
+
+/// Each number is widened for itself: two products, the odd one first.
+CK_INLINE void add_products(ck_floats *sum, const uint16_t *x, const uint16_t *y) {
+  words pairs;
+  uint32_t factor;
+  memcpy(&pairs, x, sizeof pairs);
+  memcpy(&factor, y, sizeof factor);
+  *sum += (ck_floats)(pairs & 0xffff0000) * ck_float(factor & 0xffff0000);
+  *sum += (ck_floats)(pairs << 16) * ck_float(factor << 16);
+}
+
+#define NAMED(name) name
+#define ENTRY CK_CLONES
+#define PART CK_INLINE
+#include "decoding_products.h"
+#undef NAMED
+#undef ENTRY
+#undef PART
+
+// MARK: - By dot products of bfloat16 pairs, where the CPU has them
+
+#if defined(__x86_64__)
+#define NAMED(name) name##_by_dot_products
+#define ENTRY __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")))
+#define PART ENTRY CK_INLINE
+
+PART void add_products_by_dot_products(ck_floats *sum, const uint16_t *x, const uint16_t *y) {
+  int factor;
+  memcpy(&factor, y, sizeof factor);
+  __m512bh pairs = (__m512bh)_mm512_loadu_si512(x);
+  *sum = (ck_floats)_mm512_dpbf16_ps((__m512)*sum, pairs, (__m512bh)_mm512_set1_epi32(factor));
+}
+
+#include "decoding_products.h"
+#endif
+
+/// What this CPU does best.
+static const struct {
+  __typeof__(some_rows) *rows;
+  __typeof__(decode_attention) *attention;
+} ways[] = {
+  {some_rows, decode_attention},
+#if defined(__x86_64__)
+  {some_rows_by_dot_products, decode_attention_by_dot_products},
+#endif
+};
+
+static size_t best_way(void) {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vl")) return 1;
+#endif
+  return 0;
+}
+
+// MARK: - Products
+
+size_t ck_packed_size(size_t N, size_t K) {
+  return (N + PANEL - 1) / PANEL * PANEL * pair_count(K) * 2 * sizeof(uint16_t);
+}
 
 void ck_pack(const float *weight, uint16_t *packed, size_t N, size_t K) {
-  for (size_t first = 0; first < N; first += PANEL, packed += PANEL * K) {
-    size_t outputs = ck_min(PANEL, N - first);
-    for (size_t k = 0; k < K; k++) {
-      uint16_t *line = packed + k * PANEL;
-      for (size_t j = 0; j < outputs; j++) line[j] = ck_to_bfloat16(weight[(first + j) * K + k]);
-      for (size_t j = outputs; j < PANEL; j++) line[j] = 0;
+  memset(packed, 0, ck_packed_size(N, K));
+  for (size_t n = 0; n < N; n++) {
+    uint16_t *column = packed + n / PANEL * PANEL * pair_count(K) * 2 + n % PANEL * 2;
+    for (size_t k = 0; k < K; k++) column[k / 2 * PANEL * 2 + k % 2] = ck_to_bfloat16(weight[n * K + k]);
+  }
+}
+
+/// The rows of x as words.
+CK_CLONES static void pack_rows(const float *x, size_t ldx, uint16_t *pairs, size_t R, size_t K) {
+  for (size_t r = 0; r < R; r++) pack_pairs(x + r * ldx, pairs + 2 * r * pair_count(K), K);
+}
+
+/// y[rows, n] (+)= sums + bias
+CK_CLONES static void finish(float sums[][PANEL], const float *bias, float *y, size_t ldy, size_t rows, size_t n,
+                             bool accumulate) {
+  for (size_t r = 0; r < rows; r++, y += ldy) {
+    if (accumulate) {
+      CK_INDEPENDENT
+      for (size_t i = 0; i < n; i++) y[i] += sums[r][i] + bias[i];
+    } else {
+      CK_INDEPENDENT
+      for (size_t i = 0; i < n; i++) y[i] = sums[r][i] + bias[i];
     }
-  }
-}
-
-/// sums[r][j] = Σ over k, in the order of k, of x[r,k]·panel[k,j]. The number of rows is a constant where this is
-/// called.
-CK_INLINE void panel_product(const uint16_t *panel, const float *x, size_t ldx, size_t K, float sums[][PANEL],
-                             size_t rows) {
-  ck_floats low[MOST_ROWS], high[MOST_ROWS];
-  for (size_t r = 0; r < rows; r++) low[r] = high[r] = (ck_floats){0};
-  for (size_t k = 0; k < K; k++) {
-    halves packed[2];
-    memcpy(packed, panel + k * PANEL, sizeof packed);
-    ck_floats w0 = (ck_floats)(__builtin_convertvector(packed[0], words) << 16);
-    ck_floats w1 = (ck_floats)(__builtin_convertvector(packed[1], words) << 16);
-#pragma clang loop unroll(full)
-    for (size_t r = 0; r < rows; r++) {
-      float factor = x[r * ldx + k];
-      low[r] += factor * w0;
-      high[r] += factor * w1;
-    }
-  }
-  for (size_t r = 0; r < rows; r++) {
-    memcpy(sums[r], &low[r], sizeof low[r]);
-    memcpy(sums[r] + PANEL / 2, &high[r], sizeof high[r]);
-  }
-}
-
-/// As many rows as can be taken at once, of which there are `left`: returns that number.
-CK_CLONES static size_t some_rows(const uint16_t *panel, const float *x, size_t ldx, size_t K, float sums[][PANEL],
-                                  size_t left) {
-  if (left >= 8) return panel_product(panel, x, ldx, K, sums, 8), 8;
-  if (left >= 4) return panel_product(panel, x, ldx, K, sums, 4), 4;
-  if (left >= 2) return panel_product(panel, x, ldx, K, sums, 2), 2;
-  return panel_product(panel, x, ldx, K, sums, 1), 1;
-}
-
-/// y (+)= sum + bias
-CK_CLONES static void finish(const float *sum, const float *bias, float *y, size_t n, bool accumulate) {
-  if (accumulate) {
-    CK_INDEPENDENT
-    for (size_t i = 0; i < n; i++) y[i] += sum[i] + bias[i];
-  } else {
-    CK_INDEPENDENT
-    for (size_t i = 0; i < n; i++) y[i] = sum[i] + bias[i];
   }
 }
 
@@ -70,12 +136,15 @@ void ck_packed_product(const uint16_t *packed, const float *bias, const float *x
                        size_t R, size_t N, size_t K, size_t first, size_t last, bool accumulate) {
   static const float no_bias[PANEL];
   alignas(64) float sums[MOST_ROWS][PANEL];
+  size_t row = 2 * pair_count(K), way = best_way();
+  uint16_t *pairs = (uint16_t *)ck_buffer(R * pair_count(K));
+  pack_rows(x, ldx, pairs, R, K);
   for (size_t p = first; p < last; p++) {
     size_t n = p * PANEL, outputs = ck_min(PANEL, N - n);
+    const uint16_t *panel = packed + n * row;
     for (size_t r = 0; r < R;) {
-      size_t rows = some_rows(packed + p * PANEL * K, x + r * ldx, ldx, K, sums, R - r);
-      for (size_t i = 0; i < rows; i++)
-        finish(sums[i], bias ? bias + n : no_bias, y + (r + i) * ldy + n, outputs, accumulate);
+      size_t rows = ways[way].rows(panel, pairs + r * row, row / 2, sums, R - r);
+      finish(sums, bias ? bias + n : no_bias, y + r * ldy + n, ldy, rows, outputs, accumulate);
       r += rows;
     }
   }
@@ -83,71 +152,31 @@ void ck_packed_product(const uint16_t *packed, const float *bias, const float *x
 
 // MARK: - Attention
 
-void ck_cache_keys(const float *k, uint16_t *keys, size_t T, size_t slot, size_t channels) {
-  for (size_t c = 0; c < channels; c++) keys[c * T + slot] = ck_to_bfloat16(k[c]);
-}
-
-void ck_cache_values(const float *v, uint16_t *values, size_t channels) { ck_narrow(v, values, channels); }
-
-/// sums += factor·x for sixteen bfloat16 numbers.
-CK_INLINE void add_product(ck_floats *sums, float factor, const uint16_t *x) {
-  halves packed;
-  memcpy(&packed, x, sizeof packed);
-  *sums += factor * (ck_floats)(__builtin_convertvector(packed, words) << 16);
-}
-
-/// scores[j] = q·keys[:, j] for the first `count` of `keys`, and for those up to the next multiple of 32, whose scores
-/// mean nothing.
-CK_INLINE void attention_scores(const float *q, const uint16_t *keys, size_t T, size_t count, size_t D, float *scores) {
-  for (size_t j = 0; j < count; j += 2 * CK_LANES) {
-    ck_floats low = {0}, high = {0};
-    for (size_t d = 0; d < D; d++) {
-      add_product(&low, q[d], keys + d * T + j);
-      add_product(&high, q[d], keys + d * T + j + CK_LANES);
-    }
-    memcpy(scores + j, &low, sizeof low);
-    memcpy(scores + j + CK_LANES, &high, sizeof high);
+CK_CLONES void ck_cache_keys(const float *k, uint16_t *keys, size_t T, size_t slot, size_t D, size_t first,
+                             size_t channels) {
+  size_t P = pair_count(D), end = first + channels;
+  for (size_t c = first; c < end;) {
+    size_t head = c / D, d = c % D, count = ck_min(D - d, end - c);
+    uint16_t *column = keys + 2 * (head * T * P + slot / CHUNK * CHUNK * P + slot % CHUNK);
+    for (size_t i = d; i < d + count; i++) column[i / 2 * 2 * CHUNK + i % 2] = ck_to_bfloat16(k[head * D + i]);
+    c += count;
   }
 }
 
-CK_CLONES static void decode_attention(const float *q, const uint16_t *keys, const uint16_t *values, size_t T, size_t C,
-                                       const ck_run *runs, size_t run_count, size_t D, float scale, float *scores,
-                                       float *out) {
-  // The scores of all runs side by side: what one run leaves beyond its end the next one overwrites.
-  size_t seen = 0;
-  for (size_t i = 0; i < run_count; seen += runs[i++].count)
-    attention_scores(q, keys + runs[i].first, T, runs[i].count, D, scores + seen);
-  float largest, factor = 1 / ck_exponentials(scores, scale, scores, seen, &largest);
-  size_t d = 0;
-  for (; d + 2 * CK_LANES <= D; d += 2 * CK_LANES) {
-    ck_floats low = {0}, high = {0};
-    const float *score = scores;
-    for (size_t i = 0; i < run_count; i++) {
-      const uint16_t *line = values + runs[i].first * C + d;
-      for (size_t j = 0; j < runs[i].count; j++, line += C, score++) {
-        add_product(&low, *score, line);
-        add_product(&high, *score, line + CK_LANES);
-      }
-    }
-    low *= factor;
-    high *= factor;
-    memcpy(out + d, &low, sizeof low);
-    memcpy(out + d + CK_LANES, &high, sizeof high);
-  }
-  for (; d < D; d++) {
-    float sum = 0;
-    const float *score = scores;
-    for (size_t i = 0; i < run_count; i++) {
-      const uint16_t *line = values + runs[i].first * C + d;
-      for (size_t j = 0; j < runs[i].count; j++) sum += *score++ * ck_from_bfloat16(line[j * C]);
-    }
-    out[d] = sum * factor;
+CK_CLONES void ck_cache_values(const float *v, uint16_t *values, size_t T, size_t slot, size_t D, size_t first,
+                               size_t channels) {
+  for (size_t c = first, end = first + channels; c < end;) {
+    size_t head = c / D, d = c % D, count = ck_min(D - d, end - c);
+    uint16_t *line = values + head * T * D + slot / 2 * 2 * D + slot % 2;
+    for (size_t i = d; i < d + count; i++) line[2 * i] = ck_to_bfloat16(v[head * D + i]);
+    c += count;
   }
 }
 
-void ck_decode_attention(const float *q, const uint16_t *keys, const uint16_t *values, size_t T, size_t C,
+void ck_decode_attention(const float *q, const uint16_t *keys, const uint16_t *values, size_t T,
                          const ck_attention_mask *mask, size_t position, size_t D, float *scores, float *out) {
   ck_run runs[CK_MOST_RUNS];
   size_t run_count = ck_attention_runs(mask, position, runs);
-  decode_attention(q, keys, values, T, C, runs, run_count, D, 1 / sqrtf((float)D), scores, out);
+  uint16_t *packed = (uint16_t *)ck_buffer(pair_count(D) + T / 2 + CK_MOST_RUNS);
+  ways[best_way()].attention(q, keys, values, runs, run_count, D, 1 / sqrtf((float)D), scores, packed, out);
 }

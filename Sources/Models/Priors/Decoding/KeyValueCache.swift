@@ -5,9 +5,9 @@ import TensorCore
 /// written in place. Each layer has them in an order in which what its mask lets a position see lies together, and nothing
 /// else is read.
 package final class KeyValueCache: @unchecked Sendable {
-  /// [layers, width, length] and room for reading on: see `ck_cache_keys` for why the positions lie side by side.
+  /// Of each layer and head: see `ck_cache_keys` for their order.
   private let keys: Tensor
-  /// [layers, length, width]
+  /// Of each layer and head, and room for reading on.
   private let values: Tensor
   private let masks: [AttentionMask]
   private let width, heads: Int
@@ -22,19 +22,26 @@ package final class KeyValueCache: @unchecked Sendable {
     let multiple = Int(CK_CACHE_MULTIPLE)
     self.length = Self.scratchLength(length: length) - multiple
     self.masks = masks
-    keys = .zeros([masks.count * width * self.length + multiple], type: .bfloat16)
-    values = .zeros([masks.count, self.length, width], type: .bfloat16)
     (self.width, self.heads) = (width, heads)
+    let layerHeads = masks.count * heads
+    keys = .zeros([layerHeads * self.length * 2 * Self.pairs(width / heads)], type: .bfloat16)
+    values = .zeros([layerHeads * self.length * (width / heads) + multiple], type: .bfloat16)
   }
+
+  private static func pairs(_ channels: Int) -> Int { (channels + 1) / 2 }
+  /// D
+  private var headWidth: Int { width / heads }
+  /// Where a head's keys begin.
+  private func firstKey(_ layer: Int, head: Int = 0) -> Int {
+    (layer * heads + head) * length * 2 * Self.pairs(headWidth)
+  }
+  /// Where a head's values begin.
+  private func firstValue(_ layer: Int, head: Int = 0) -> Int { (layer * heads + head) * length * headWidth }
 
   /// The number of elements that ``attend`` needs of scratch memory where there is room for `length` positions.
   package static func scratchLength(length: Int) -> Int {
     let multiple = Int(CK_CACHE_MULTIPLE)
     return (length + multiple - 1) / multiple * multiple + multiple
-  }
-
-  private func start(_ tensor: Tensor, _ layer: Int) -> UnsafeMutablePointer<UInt16> {
-    tensor.pointer.assumingMemoryBound(to: UInt16.self) + layer * length * width
   }
 
   /// Keeps the keys and values among the outputs `range` of one row of queries, keys and values.
@@ -43,32 +50,34 @@ package final class KeyValueCache: @unchecked Sendable {
     let source = qkv.floats + row * 3 * width
     let slot = masks[layer].withKernelMask { ck_attention_slot($0, position) }
     let keyRange = range.clamped(to: width..<2 * width)
-    if !keyRange.isEmpty {
-      ck_cache_keys(
-        source + keyRange.lowerBound, start(keys, layer) + (keyRange.lowerBound - width) * length, length,
-        slot, keyRange.count)
-    }
+    ck_cache_keys(
+      source + width, start(keys) + firstKey(layer), length, slot, headWidth,
+      keyRange.lowerBound - width, keyRange.count)
     let valueRange = range.clamped(to: 2 * width..<3 * width)
-    if !valueRange.isEmpty {
-      ck_cache_values(
-        source + valueRange.lowerBound,
-        start(values, layer) + slot * width + valueRange.lowerBound - 2 * width, valueRange.count)
+    ck_cache_values(
+      source + 2 * width, start(values) + firstValue(layer), length, slot, headWidth,
+      valueRange.lowerBound - 2 * width, valueRange.count)
+  }
+
+  /// Some heads' attention of one row's queries to what the one at `position` sees.
+  /// - Parameters:
+  ///   - scores: at least ``scratchLength(length:)`` numbers of scratch memory, the calling thread's own.
+  ///   - result: [.., width], written in place at the row and heads.
+  package func attend(
+    _ qkv: Tensor, row: Int, heads: Range<Int>, layer: Int, position: Int, scores: Tensor, into result: Tensor
+  ) {
+    let D = headWidth
+    masks[layer].withKernelMask { mask in
+      for head in heads {
+        ck_decode_attention(
+          qkv.floats + row * 3 * width + head * D, start(keys) + firstKey(layer, head: head),
+          start(values) + firstValue(layer, head: head), length, mask, position, D, scores.floats,
+          result.floats + row * width + head * D)
+      }
     }
   }
 
-  /// One head's attention of one row's query to what the one at `position` sees.
-  /// - Parameters:
-  ///   - scores: at least ``scratchLength(length:)`` numbers of scratch memory, the calling thread's own.
-  ///   - result: [.., width], written in place at the row and head.
-  package func attend(
-    _ qkv: Tensor, row: Int, head: Int, layer: Int, position: Int, scores: Tensor, into result: Tensor
-  ) {
-    let D = width / heads
-    masks[layer].withKernelMask { mask in
-      ck_decode_attention(
-        qkv.floats + row * 3 * width + head * D, start(keys, layer) + head * D * length,
-        start(values, layer) + head * D, length, width, mask, position, D, scores.floats,
-        result.floats + row * width + head * D)
-    }
+  private func start(_ tensor: Tensor) -> UnsafeMutablePointer<UInt16> {
+    tensor.pointer.assumingMemoryBound(to: UInt16.self)
   }
 }

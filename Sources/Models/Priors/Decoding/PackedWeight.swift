@@ -2,7 +2,8 @@ import Basics
 import CKernels
 import TensorCore
 
-/// A weight laid out for products with few rows, as in decoding token by token: bfloat16 in panels of outputs.
+/// A weight laid out for products with few rows, as in decoding token by token: bfloat16 in panels of outputs. The rows are
+/// rounded to bfloat16, too, and products are summed as float32.
 ///
 /// Every output is summed over the inputs in one fixed order, so that a row's result is the same bit for bit however
 /// many rows and threads take part.

@@ -46,6 +46,8 @@ public final class TransformerDecoder: ImageTokenDecoder {
   private let imagePositions: Tensor
   private let team: ThreadTeam
   private var scratch: Scratch
+  /// Of pictures that are complete: fresh memory costs as much as a twentieth of drawing.
+  private var spareCaches: [KeyValueCache] = []
 
   public init(_ prior: TransformerPrior, team: ThreadTeam) {
     self.prior = prior
@@ -63,8 +65,8 @@ public final class TransformerDecoder: ImageTokenDecoder {
   /// A picture while it is drawn: one sequence, or with guidance a second one without the caption.
   private final class Drawing: PictureDrawing, @unchecked Sendable {
     let request: DrawingRequest
-    /// Of each sequence.
-    let caches: [KeyValueCache]
+    /// Of each sequence; none once all is drawn.
+    var caches: [KeyValueCache]
     /// The next to be drawn.
     var place: Int
     /// Whether the caption has gone through the model.
@@ -73,13 +75,11 @@ public final class TransformerDecoder: ImageTokenDecoder {
     var allTokens: [Int32]
     private let codesPerPlace: Int
 
-    init(_ request: DrawingRequest, _ c: TransformerPrior.Configuration) {
+    /// - Parameter caches: one of each sequence.
+    init(_ request: DrawingRequest, _ c: TransformerPrior.Configuration, caches: [KeyValueCache]) {
       self.request = request
+      self.caches = caches
       codesPerPlace = c.codesPerPlace
-      let masks = c.masks
-      caches = (0..<(request.isGuided ? 2 : 1)).map { _ in
-        KeyValueCache(masks: masks, length: c.sequenceLength, width: c.width, heads: c.heads)
-      }
       // The last place is not an input.
       place = min(request.prefix.count / c.codesPerPlace, c.placeCount - 1)
       allTokens = Array(repeating: 0, count: c.imageLength)
@@ -94,7 +94,14 @@ public final class TransformerDecoder: ImageTokenDecoder {
     var texts: [[Int32]] { caches.count == 2 ? [request.text, []] : [request.text] }
   }
 
-  public func begin(_ request: DrawingRequest) -> any PictureDrawing { Drawing(request, configuration) }
+  public func begin(_ request: DrawingRequest) -> any PictureDrawing {
+    let c = configuration
+    let caches = (0..<(request.isGuided ? 2 : 1)).map { _ in
+      spareCaches.popLast()
+        ?? KeyValueCache(masks: c.masks, length: c.sequenceLength, width: c.width, heads: c.heads)
+    }
+    return Drawing(request, c, caches: caches)
+  }
 
   public func advance(_ drawings: [any PictureDrawing]) {
     guard !drawings.isEmpty else { return }
@@ -103,7 +110,13 @@ public final class TransformerDecoder: ImageTokenDecoder {
       forward(pass, thread: thread)
       drawCodes(pass, thread: thread)
     }
-    for drawing in pass.drawings { drawing.place += 1 }
+    for drawing in pass.drawings {
+      drawing.place += 1
+      if drawing.place == configuration.placeCount {
+        spareCaches += drawing.caches
+        drawing.caches = []
+      }
+    }
   }
 
   /// What goes through the model at once: of each sequence its next inputs.
@@ -198,11 +211,13 @@ public final class TransformerDecoder: ImageTokenDecoder {
         cache.store(qkv, row: row, range: mine, layer: layer, position: position)
       }
       team.barrier()
-      for item in team.range(of: thread, total: rows * heads) {
-        let (cache, position) = pass.rows[item / heads]
+      let items = team.range(of: thread, total: rows * heads)
+      for row in items.lowerBound / heads..<(items.upperBound + heads - 1) / heads {
+        let (cache, position) = pass.rows[row]
+        let first = row * heads
         cache.attend(
-          qkv, row: item / heads, head: item % heads, layer: layer, position: position, scores: scratch.scores[thread],
-          into: scratch.attended)
+          qkv, row: row, heads: (items.lowerBound - first..<items.upperBound - first).clamped(to: 0..<heads),
+          layer: layer, position: position, scores: scratch.scores[thread], into: scratch.attended)
       }
       team.barrier()
       mine = block.attentionOutput.share(of: thread, in: team)
