@@ -201,6 +201,8 @@ def make_operations():
         [random(8, 6) * 0.7 + torch.tensor([0, 0, 0, 0, -1, -0.5]).double()],
         lambda p: discretized_logistic(torch.tensor(BYTES), p), BYTES)
     operation("mean over positions", [random(2, 3, 5, 4)], lambda x: x.mean((1, 2)))
+    rows = [4, 0, 4, 5, 2]
+    operation("rows", [random(2, 3, 4)], lambda x: x.reshape(6, 4)[torch.tensor(rows)], rows)
     generator.set_state(state)
     store("operations.safetensors", operations)
 

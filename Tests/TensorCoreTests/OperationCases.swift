@@ -90,6 +90,7 @@ struct OperationCase: Sendable, CustomStringConvertible {
     .init("space to depth") { x, _, _ in x[0].spaceToDepth(2) },
     .init("depth to space") { x, _, _ in x[0].depthToSpace(2) },
     .init("positions") { x, _, _ in x[0].positions(1..<4) },
+    .init("rows") { x, indices, _ in x[0].rows(indices.map(Int.init)) },
     .init("concatenated", activations: [0, 1, 2]) { x, _, _ in Tensor.concatenated(x) },
     .init("stacked", activations: [0, 1]) { x, _, _ in Tensor.stacked(x[0], x[1]) },
     .init("reshaped") { x, _, _ in x[0].reshaped([2, -1]) },

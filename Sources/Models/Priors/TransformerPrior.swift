@@ -180,13 +180,7 @@ public struct TransformerPrior: TrainablePrior {
     let c = configuration
     let B = batch.texts.count
     let h = hidden(batch, precision: precision, dropout: dropout)
-    // Text position t predicts token t + 1 where the caption has one.
-    let textTargets = batch.texts.flatMap { text in
-      (1..<c.textLength).map { $0 < text.count ? text[$0] : -1 }
-    }
-    let textCount = max(1, textTargets.count { $0 >= 0 })
-    let textLoss = crossEntropy(
-      textHead(h.positions(0..<c.textLength - 1)), targets: textTargets, scale: 1 / Float(textCount))
+    let textLoss = self.textLoss(h, of: batch.texts)
     let logits = codeLogits(h, of: batch.images, precision: precision, as: precision)
     let codeLosses = logits.enumerated().map { d, logits in
       crossEntropy(logits, targets: codes(d, of: batch.images), scale: 1 / Float(B * c.placeCount))
@@ -198,6 +192,28 @@ public struct TransformerPrior: TrainablePrior {
       total: textLoss * ((textShare ?? share) / 8) + imageLoss * (share * 7 / 8), text: textLoss.item,
       image: codeLosses.reduce(0) { $0 + $1.item } / Float(c.codesPerPlace))
   }
+
+  /// The mean cross entropy of the captions' tokens after the first. Positions without a target cost nothing.
+  /// - Parameter h: as ``hidden(_:precision:dropout:)`` gives it.
+  private func textLoss(_ h: Tensor, of texts: [[Int32]]) -> Tensor {
+    let length = h.shape[1]
+    // Text position t predicts token t + 1 where the caption has one.
+    var (rows, targets): ([Int], [Int32]) = ([], [])
+    for (b, text) in texts.enumerated() {
+      let seen = text.prefix(configuration.textLength)
+      rows += (0..<max(0, seen.count - 1)).map { b * length + $0 }
+      targets += seen.dropFirst()
+    }
+    let scale = 1 / Float(max(1, targets.count))
+    // Rows that are no target fill up: matrix products are prepared anew for each number of rows.
+    let missing = max(1, (targets.count + Self.textRows - 1) / Self.textRows) * Self.textRows - targets.count
+    rows += Array(repeating: 0, count: missing)
+    targets += Array(repeating: -1, count: missing)
+    return crossEntropy(textHead(h.rows(rows)), targets: targets, scale: scale)
+  }
+
+  /// Text positions are predicted in multiples of this many.
+  private static let textRows = 32
 
   /// 2⁻ᵈ
   private static func weight(ofCode d: Int) -> Float { Float(sign: .plus, exponent: -d, significand: 1) }

@@ -51,6 +51,29 @@ extension Tensor {
     }
   }
 
+  /// Some rows, any of them as often as it is named: [.., C] → [indices.count, C].
+  public func rows(_ indices: [Int]) -> Tensor {
+    let C = lastDimension
+    precondition(indices.allSatisfy { $0 >= 0 && $0 < rows }, "a row is not below \(rows)")
+    let y = Tensor(uninitialized: [indices.count, C], type)
+    let size = C * type.size
+    for (i, index) in indices.enumerated() {
+      (y.pointer + i * size).copyMemory(from: pointer + index * size, byteCount: size)
+    }
+    let (x, shape) = (variable, shape)
+    return Tape.record(y, from: x) { gradient in
+      x?.accumulate(shape, gradient.type) { sum, accumulate in
+        if !accumulate { ck_fill(sum.kernelType, sum.pointer, 0, sum.count) }
+        for (i, index) in indices.enumerated() {
+          let row = sum.pointer + index * C * sum.type.size
+          ck_combine(
+            gradient.kernelType, gradient.pointer + i * C * gradient.type.size, 1, sum.kernelType, row, 1,
+            sum.kernelType, row, C)
+        }
+      }
+    }
+  }
+
   /// Sequences one after the other: [B, T₁, C], [B, T₂, C], … → [B, T₁ + T₂ + …, C]
   public static func concatenated(_ parts: [Tensor]) -> Tensor {
     let (B, C, type) = (parts[0].shape[0], parts[0].shape[2], parts[0].type)
