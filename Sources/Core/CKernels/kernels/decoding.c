@@ -10,6 +10,8 @@
 #define MOST_ROWS 8
 /// Sums of sixteen that are kept at once, twice each.
 #define MOST_VECTORS 4
+/// Numbers of bfloat16 a cache line.
+#define CACHE_LINE 32
 /// Positions whose scores are summed at once.
 #define CHUNK CK_CACHE_MULTIPLE
 
@@ -143,7 +145,11 @@ void ck_packed_product(const uint16_t *packed, const float *bias, const float *x
     size_t n = p * PANEL, outputs = ck_min(PANEL, N - n);
     const uint16_t *panel = packed + n * row;
     for (size_t r = 0; r < R;) {
-      size_t rows = ways[way].rows(panel, pairs + r * row, row / 2, sums, R - r);
+      // The panel after the next one comes from memory, and slowly: the rows share it out evenly. Beyond the last one
+      // there may be nothing: a fetch cannot fail.
+      const uint16_t *coming = panel + 2 * PANEL * row + PANEL * row * r / R;
+      size_t stride = 2 * PANEL * ck_min(MOST_ROWS, R - r) / R;
+      size_t rows = ways[way].rows(panel, pairs + r * row, row / 2, sums, R - r, coming, stride);
       finish(sums, bias ? bias + n : no_bias, y + r * ldy + n, ldy, rows, outputs, accumulate);
       r += rows;
     }

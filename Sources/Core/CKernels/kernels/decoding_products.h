@@ -8,11 +8,16 @@
 /// and one y.
 
 /// sums[r][j] = Σ over the pairs p, in their order, of x[r,p]·panel[p,j]. The number of rows is a constant where this is
-/// called.
-PART void NAMED(panel_product)(const uint16_t *panel, const uint16_t *x, size_t P, float sums[][PANEL], size_t rows) {
+/// called. MOST_ROWS of them take so long that `coming` can be fetched meanwhile, `stride` numbers a pair.
+PART void NAMED(panel_product)(const uint16_t *panel, const uint16_t *x, size_t P, float sums[][PANEL], size_t rows,
+                               const uint16_t *coming, size_t stride) {
   ck_floats low[MOST_ROWS], high[MOST_ROWS];
   for (size_t r = 0; r < rows; r++) low[r] = high[r] = (ck_floats){0};
   for (size_t p = 0; p < P; p++) {
+    if (rows == MOST_ROWS) {
+      __builtin_prefetch(coming + p * stride, 0, 2);
+      if (stride > CACHE_LINE) __builtin_prefetch(coming + p * stride + CACHE_LINE, 0, 2);
+    }
 #pragma clang loop unroll(full)
     for (size_t r = 0; r < rows; r++) {
       NAMED(add_products)(&low[r], panel + 2 * p * PANEL, x + 2 * (r * P + p));
@@ -27,11 +32,11 @@ PART void NAMED(panel_product)(const uint16_t *panel, const uint16_t *x, size_t 
 
 /// As many rows as can be taken at once, of which there are `left`: returns that number.
 ENTRY static size_t NAMED(some_rows)(const uint16_t *panel, const uint16_t *x, size_t P, float sums[][PANEL],
-                                     size_t left) {
-  if (left >= 8) return NAMED(panel_product)(panel, x, P, sums, 8), 8;
-  if (left >= 4) return NAMED(panel_product)(panel, x, P, sums, 4), 4;
-  if (left >= 2) return NAMED(panel_product)(panel, x, P, sums, 2), 2;
-  return NAMED(panel_product)(panel, x, P, sums, 1), 1;
+                                     size_t left, const uint16_t *coming, size_t stride) {
+  if (left >= 8) return NAMED(panel_product)(panel, x, P, sums, 8, coming, stride), 8;
+  if (left >= 4) return NAMED(panel_product)(panel, x, P, sums, 4, coming, stride), 4;
+  if (left >= 2) return NAMED(panel_product)(panel, x, P, sums, 2, coming, stride), 2;
+  return NAMED(panel_product)(panel, x, P, sums, 1, coming, stride), 1;
 }
 
 /// sums[j] += Σ over n lines, of `stride` pairs each, of lines[i, j]·factors[i] for `vectors` times sixteen j, a constant
@@ -84,11 +89,6 @@ ENTRY static void NAMED(decode_attention)(const float *q, const uint16_t *keys, 
   size_t seen = 0;
   for (size_t i = 0; i < run_count; seen += runs[i++].count)
     NAMED(attention_scores)(packed, keys, runs[i], pair_count(D), scores + seen);
-  // Of many sequences the values come from memory, and slowly.
-  for (size_t i = 0; i < run_count; i++)
-    for (const uint16_t *line = values + runs[i].first * D; line < values + (runs[i].first + runs[i].count) * D;
-         line += 32)
-      __builtin_prefetch(line, 0, 2);
   float largest, factor = 1 / ck_exponentials(scores, scale, scores, seen, &largest);
   pair_run pairs[CK_MOST_RUNS];
   pack_weights(runs, run_count, scores, packed, pairs);

@@ -12,7 +12,8 @@ package struct PackedWeight: @unchecked Sendable {
   package let outputs: Int
   /// K
   package let inputs: Int
-  private let packed: Storage
+  private let packed: UnsafeMutablePointer<UInt16>
+  private let memory: PackedMemory
   private let bias: Tensor?
 
   /// Outputs in a panel.
@@ -21,12 +22,18 @@ package struct PackedWeight: @unchecked Sendable {
   /// - Parameters:
   ///   - weight: [N, K]
   ///   - bias: [N], float32.
-  package init(weight: Tensor, bias: Tensor?) {
+  ///   - memory: that has room for it; some of its own where nil.
+  package init(weight: Tensor, bias: Tensor?, in memory: PackedMemory? = nil) {
     (outputs, inputs) = (weight.shape[0], weight.shape[1])
-    packed = Storage(byteCount: ck_packed_size(outputs, inputs))
     self.bias = bias
-    ck_pack(weight.floats, packed.base.assumingMemoryBound(to: UInt16.self), outputs, inputs)
+    let size = Self.byteCount(of: weight)
+    self.memory = memory ?? PackedMemory(byteCount: size)
+    packed = self.memory.take(size)
+    ck_pack(weight.floats, packed, outputs, inputs)
   }
+
+  /// The number of bytes that a weight [N, K] takes up.
+  package static func byteCount(of weight: Tensor) -> Int { ck_packed_size(weight.shape[0], weight.shape[1]) }
 
   /// The outputs that are a thread's part.
   package func share(of thread: Int, in team: ThreadTeam) -> Range<Int> {
@@ -41,8 +48,23 @@ package struct PackedWeight: @unchecked Sendable {
   package func multiply(_ x: Tensor, rows: Int, into y: Tensor, range: Range<Int>, accumulate: Bool = false) {
     guard !range.isEmpty else { return }
     ck_packed_product(
-      packed.base.assumingMemoryBound(to: UInt16.self), bias?.floats, x.floats, inputs, y.floats, outputs, rows,
+      packed, bias?.floats, x.floats, inputs, y.floats, outputs, rows,
       outputs, inputs, range.lowerBound / Self.panelWidth, (range.upperBound + Self.panelWidth - 1) / Self.panelWidth,
       accumulate)
+  }
+}
+
+/// Where packed weights lie side by side. All of a model's are read at every step: one piece takes few huge pages, where a
+/// piece each would fill the address translation cache.
+package final class PackedMemory: @unchecked Sendable {
+  private let storage: Storage
+  private var used = 0
+
+  package init(byteCount: Int) { storage = Storage(byteCount: byteCount) }
+
+  /// The next bytes, whole panels of them.
+  fileprivate func take(_ byteCount: Int) -> UnsafeMutablePointer<UInt16> {
+    defer { used += byteCount }
+    return (storage.base + used).assumingMemoryBound(to: UInt16.self)
   }
 }

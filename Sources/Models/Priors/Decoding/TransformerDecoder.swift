@@ -13,12 +13,12 @@ public final class TransformerDecoder: ImageTokenDecoder {
     let norm1, norm2: LayerNorm
     let queryKeyValue, attentionOutput, hidden, output: PackedWeight
 
-    init(_ block: TransformerBlock) {
+    init(_ block: TransformerBlock, in memory: PackedMemory) {
       (norm1, norm2) = (block.norm1, block.norm2)
-      queryKeyValue = PackedWeight(block.attention.queryKeyValue)
-      attentionOutput = PackedWeight(block.attention.output)
-      hidden = PackedWeight(block.mlp.hidden)
-      output = PackedWeight(block.mlp.output)
+      queryKeyValue = PackedWeight(block.attention.queryKeyValue, in: memory)
+      attentionOutput = PackedWeight(block.attention.output, in: memory)
+      hidden = PackedWeight(block.mlp.hidden, in: memory)
+      output = PackedWeight(block.mlp.output, in: memory)
     }
   }
 
@@ -28,12 +28,12 @@ public final class TransformerDecoder: ImageTokenDecoder {
     let codes: Tensor
     let hidden, output, head: PackedWeight
 
-    init(_ refinement: Refinement) {
+    init(_ refinement: Refinement, in memory: PackedMemory) {
       (norm1, norm2) = (refinement.norm1, refinement.norm2)
       codes = refinement.codes.weight.value
-      hidden = PackedWeight(refinement.mlp.hidden)
-      output = PackedWeight(refinement.mlp.output)
-      head = PackedWeight(refinement.head)
+      hidden = PackedWeight(refinement.mlp.hidden, in: memory)
+      output = PackedWeight(refinement.mlp.output, in: memory)
+      head = PackedWeight(refinement.head, in: memory)
     }
   }
 
@@ -46,16 +46,18 @@ public final class TransformerDecoder: ImageTokenDecoder {
   private let imagePositions: Tensor
   private let team: ThreadTeam
   private var scratch: Scratch
-  /// Of pictures that are complete: fresh memory costs as much as a twentieth of drawing.
-  private var spareCaches: [KeyValueCache] = []
 
   public init(_ prior: TransformerPrior, team: ThreadTeam) {
     self.prior = prior
     self.team = team
     configuration = prior.configuration
-    blocks = prior.blocks.map(Block.init)
-    imageHead = PackedWeight(prior.imageHead)
-    refinements = prior.refinements.map(PackedRefinement.init)
+    let layers =
+      prior.blocks.flatMap { [$0.attention.queryKeyValue, $0.attention.output, $0.mlp.hidden, $0.mlp.output] }
+      + [prior.imageHead] + prior.refinements.flatMap { [$0.mlp.hidden, $0.mlp.output, $0.head] }
+    let memory = PackedMemory(byteCount: layers.reduce(0) { $0 + PackedWeight.byteCount(of: $1.weight.value) })
+    blocks = prior.blocks.map { Block($0, in: memory) }
+    imageHead = PackedWeight(prior.imageHead, in: memory)
+    refinements = prior.refinements.map { PackedRefinement($0, in: memory) }
     imagePositions = gridEmbedding(rows: prior.rowPosition.weight(), columns: prior.columnPosition.weight())
     scratch = Scratch(prior.configuration, rows: 1, sequences: 1, threads: team.count)
   }
@@ -65,8 +67,8 @@ public final class TransformerDecoder: ImageTokenDecoder {
   /// A picture while it is drawn: one sequence, or with guidance a second one without the caption.
   private final class Drawing: PictureDrawing, @unchecked Sendable {
     let request: DrawingRequest
-    /// Of each sequence; none once all is drawn.
-    var caches: [KeyValueCache]
+    /// Of each sequence.
+    let caches: [KeyValueCache]
     /// The next to be drawn.
     var place: Int
     /// Whether the caption has gone through the model.
@@ -75,11 +77,13 @@ public final class TransformerDecoder: ImageTokenDecoder {
     var allTokens: [Int32]
     private let codesPerPlace: Int
 
-    /// - Parameter caches: one of each sequence.
-    init(_ request: DrawingRequest, _ c: TransformerPrior.Configuration, caches: [KeyValueCache]) {
+    init(_ request: DrawingRequest, _ c: TransformerPrior.Configuration) {
       self.request = request
-      self.caches = caches
       codesPerPlace = c.codesPerPlace
+      let masks = c.masks
+      caches = (0..<(request.isGuided ? 2 : 1)).map { _ in
+        KeyValueCache(masks: masks, length: c.sequenceLength, width: c.width, heads: c.heads)
+      }
       // The last place is not an input.
       place = min(request.prefix.count / c.codesPerPlace, c.placeCount - 1)
       allTokens = Array(repeating: 0, count: c.imageLength)
@@ -94,14 +98,7 @@ public final class TransformerDecoder: ImageTokenDecoder {
     var texts: [[Int32]] { caches.count == 2 ? [request.text, []] : [request.text] }
   }
 
-  public func begin(_ request: DrawingRequest) -> any PictureDrawing {
-    let c = configuration
-    let caches = (0..<(request.isGuided ? 2 : 1)).map { _ in
-      spareCaches.popLast()
-        ?? KeyValueCache(masks: c.masks, length: c.sequenceLength, width: c.width, heads: c.heads)
-    }
-    return Drawing(request, c, caches: caches)
-  }
+  public func begin(_ request: DrawingRequest) -> any PictureDrawing { Drawing(request, configuration) }
 
   public func advance(_ drawings: [any PictureDrawing]) {
     guard !drawings.isEmpty else { return }
@@ -110,13 +107,7 @@ public final class TransformerDecoder: ImageTokenDecoder {
       forward(pass, thread: thread)
       drawCodes(pass, thread: thread)
     }
-    for drawing in pass.drawings {
-      drawing.place += 1
-      if drawing.place == configuration.placeCount {
-        spareCaches += drawing.caches
-        drawing.caches = []
-      }
-    }
+    for drawing in pass.drawings { drawing.place += 1 }
   }
 
   /// What goes through the model at once: of each sequence its next inputs.
@@ -303,5 +294,7 @@ public final class TransformerDecoder: ImageTokenDecoder {
 }
 
 extension PackedWeight {
-  fileprivate init(_ layer: Linear) { self.init(weight: layer.weight.value, bias: layer.bias?.value) }
+  fileprivate init(_ layer: Linear, in memory: PackedMemory) {
+    self.init(weight: layer.weight.value, bias: layer.bias?.value, in: memory)
+  }
 }
