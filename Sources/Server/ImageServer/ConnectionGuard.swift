@@ -1,0 +1,167 @@
+import NIOCore
+import NIOHTTPTypes
+import Synchronization
+
+/// How long a connection may take for what.
+package struct ConnectionLimits: Sendable {
+  /// Connections at a time; others wait in the system's queue until one is closed.
+  package var connections = 1024
+  /// For the first line and the headers of a request, from the connection's beginning on.
+  package var head = TimeAmount.seconds(15)
+  /// Between an answer and the next request.
+  package var idle = TimeAmount.seconds(60)
+  /// For the body of a request.
+  package var body = TimeAmount.seconds(120)
+  /// How long a client may take nothing of an answer.
+  package var reading = TimeAmount.seconds(60)
+  /// How long what a client still sends is thrown away after an answer that did not wait for it. Closed at once, many clients would
+  /// not read the answer.
+  package var lingering = TimeAmount.seconds(2)
+
+  package init() {}
+}
+
+/// Whether whoever has sent a request still waits for its answer.
+final class ClientWatch: Sendable {
+  private struct State {
+    var isGone = false
+    var action: (@Sendable () -> Void)?
+  }
+
+  private let state = Mutex(State())
+
+  /// - Parameter action: done once when the client goes, or now where it has gone.
+  func whenGone(_ action: @escaping @Sendable () -> Void) {
+    let isGone = state.withLock { state in
+      if !state.isGone { state.action = action }
+      return state.isGone
+    }
+    if isGone { action() }
+  }
+
+  func isGone() {
+    let action = state.withLock { state in
+      state.isGone = true
+      defer { state.action = nil }
+      return state.action
+    }
+    action?()
+  }
+}
+
+/// Ends a connection whose client is too slow, and tells whoever answers it when the client goes.
+///
+/// A ``ClientWatch`` is handed to it as an outbound event of the channel, and is told of this request alone.
+final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
+  typealias InboundIn = HTTPRequestPart
+  typealias InboundOut = HTTPRequestPart
+  typealias OutboundIn = HTTPResponsePart
+  typealias OutboundOut = HTTPResponsePart
+
+  private let limits: ConnectionLimits
+  private var deadline: Scheduled<Void>?
+  private var readingDeadline: Scheduled<Void>?
+  private var watch: ClientWatch?
+  private var isInputClosed = false
+  /// Whether a request's body is not read to its end.
+  private var isReadingBody = false
+  /// Whether a request was begun that is not answered.
+  private var isAnswering = false
+
+  init(_ limits: ConnectionLimits) { self.limits = limits }
+
+  func handlerAdded(context: ChannelHandlerContext) {
+    if context.channel.isActive { expect(within: limits.head, context) }
+  }
+
+  func channelActive(context: ChannelHandlerContext) {
+    expect(within: limits.head, context)
+    context.fireChannelActive()
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    stop()
+    context.fireChannelInactive()
+  }
+
+  func handlerRemoved(context: ChannelHandlerContext) { stop() }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    // A reset, and whatever else ends the connection.
+    watch?.isGone()
+    context.fireErrorCaught(error)
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    switch unwrapInboundIn(data) {
+    case .head:
+      (isReadingBody, isAnswering) = (true, true)
+      expect(within: limits.body, context)
+    case .body: break
+    case .end:
+      isReadingBody = false
+      // Drawing takes as long as it takes.
+      if isAnswering { expectNothing() } else { expect(within: limits.idle, context) }
+    }
+    context.fireChannelRead(data)
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    if let event = event as? ChannelEvent, event == .inputClosed {
+      isInputClosed = true
+      watch?.isGone()
+    }
+    context.fireUserInboundEventTriggered(event)
+  }
+
+  func triggerUserOutboundEvent(context: ChannelHandlerContext, event: Any, promise: EventLoopPromise<Void>?) {
+    guard let watch = event as? ClientWatch else {
+      return context.triggerUserOutboundEvent(event, promise: promise)
+    }
+    if isInputClosed || !context.channel.isActive { watch.isGone() } else { self.watch = watch }
+    promise?.succeed()
+  }
+
+  func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+    switch unwrapOutboundIn(data) {
+    case .head(var head) where head.status.kind != .informational:
+      // What was not waited for is not read as the next request.
+      if isReadingBody { head.headerFields[.connection] = "close" }
+      context.write(wrapOutboundOut(.head(head)), promise: promise)
+    case .end:
+      (isAnswering, watch) = (false, nil)
+      if isReadingBody { expect(within: limits.lingering, context) } else { expect(within: limits.idle, context) }
+      context.write(data, promise: promise)
+    default: context.write(data, promise: promise)
+    }
+  }
+
+  func channelWritabilityChanged(context: ChannelHandlerContext) {
+    readingDeadline?.cancel()
+    readingDeadline = context.channel.isWritable ? nil : close(in: limits.reading, context)
+    context.fireChannelWritabilityChanged()
+  }
+
+  private func expect(within time: TimeAmount, _ context: ChannelHandlerContext) {
+    deadline?.cancel()
+    deadline = close(in: time, context)
+  }
+
+  private func expectNothing() {
+    deadline?.cancel()
+    deadline = nil
+  }
+
+  private func close(in time: TimeAmount, _ context: ChannelHandlerContext) -> Scheduled<Void> {
+    let channel = context.channel
+    return context.eventLoop.scheduleTask(in: time) { channel.close(promise: nil) }
+  }
+
+  private func stop() {
+    expectNothing()
+    readingDeadline?.cancel()
+    readingDeadline = nil
+    watch?.isGone()
+    watch = nil
+  }
+}

@@ -1,0 +1,21 @@
+import Hummingbird
+import Logging
+import NIOCore
+
+/// What belongs to one request.
+struct ServerContext: RequestContext {
+  var coreContext: CoreRequestContextStorage
+  private let channel: any Channel
+
+  init(source: ApplicationRequestContextSource) {
+    coreContext = .init(source: source)
+    channel = source.channel
+  }
+
+  /// Tells when the client goes before its request is answered.
+  func watchClient() -> ClientWatch {
+    let watch = ClientWatch()
+    channel.triggerUserOutboundEvent(watch, promise: nil)
+    return watch
+  }
+}
