@@ -276,6 +276,19 @@ let package = Package(
         "Basics", "Imaging", "Ladder", "LadderReport", "LatentModels", "LinearAlgebra", "PipelineTestSupport",
         "TestSupport",
       ]),
+    .testTarget(
+      name: "DrawingServiceTests",
+      dependencies: [
+        "Basics", "Checkpoints", "DrawingService", "Generation", "Imaging", "PipelineTestSupport", "Priors",
+        "TestSupport",
+      ]),
+    .testTarget(
+      name: "ImageServerTests",
+      dependencies: [
+        "Checkpoints", "DrawingService", "Generation", "ImageServer", "Imaging", "PipelineTestSupport", "TestSupport",
+        .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ]),
     .testTarget(name: "DALLETests", dependencies: ["DALLE"]),
     .testTarget(name: "CommandSupportTests", dependencies: ["Basics", "Checkpoints", "CommandSupport", "Priors"]),
     .testTarget(

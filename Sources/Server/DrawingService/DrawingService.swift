@@ -75,17 +75,29 @@ package final class DrawingService: Sendable {
 
 /// An order that was taken.
 package struct DrawingTicket: Sendable {
-  /// What becomes of it, `.accepted` first, up to all completed pictures. They end with a `PipelineError` for an order that makes
-  /// no sense, and with a `DrawingRefusal` where its checkpoint cannot be had.
-  package let events: AsyncThrowingStream<DrawingEvent, any Error>
+  package let events: DrawingEvents
   private let mailbox: Mailbox
 
-  init(_ mailbox: Mailbox) {
-    let reader = MailboxReader(mailbox)
-    events = AsyncThrowingStream { try await reader.mailbox.next() }
-    self.mailbox = mailbox
-  }
+  init(_ mailbox: Mailbox) { (self.mailbox, events) = (mailbox, DrawingEvents(mailbox)) }
 
   /// Has it not drawn any further; its events end with a `CancellationError`.
   package func cancel() { mailbox.abandon() }
+}
+
+/// What becomes of an order, `.accepted` first, up to all completed pictures. It ends with a `PipelineError` for an order that
+/// makes no sense, and with a `DrawingRefusal` where its checkpoint cannot be had. It has one reader.
+package struct DrawingEvents: AsyncSequence, AsyncIteratorProtocol, Sendable {
+  /// Abandons the order when nobody can read any more.
+  private final class Reader: Sendable {
+    let mailbox: Mailbox
+    init(_ mailbox: Mailbox) { self.mailbox = mailbox }
+    deinit { mailbox.abandon() }
+  }
+
+  private let reader: Reader
+
+  init(_ mailbox: Mailbox) { reader = Reader(mailbox) }
+
+  package func makeAsyncIterator() -> Self { self }
+  package func next() async throws -> DrawingEvent? { try await reader.mailbox.next() }
 }

@@ -70,13 +70,6 @@ final class Mailbox: Sendable {
   }
 }
 
-/// Abandons a mailbox when its last reader is gone.
-final class MailboxReader: Sendable {
-  let mailbox: Mailbox
-  init(_ mailbox: Mailbox) { self.mailbox = mailbox }
-  deinit { mailbox.abandon() }
-}
-
 extension DrawingEvent {
   /// Whether an event that was not read yet has nothing to say any more.
   fileprivate func replaces(_ other: DrawingEvent) -> Bool {

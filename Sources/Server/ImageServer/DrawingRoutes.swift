@@ -20,7 +20,7 @@ struct DrawingRoutes: Sendable {
     do { ticket = try service.draw(parameters.order) } catch { throw APIError(error) }
     // Who has gone is no longer drawn for.
     context.watchClient().whenGone { ticket.cancel() }
-    var events = ticket.events.makeAsyncIterator()
+    let events = ticket.events
     // What is wrong with an order is known before anything is answered.
     guard case .accepted(let accepted)? = try await events.next() else { throw APIError.internalError }
     let writer = PictureWriter(parameters, accepted, software: software)

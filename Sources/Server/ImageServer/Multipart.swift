@@ -32,7 +32,10 @@ struct MultipartForm: Sendable {
     }
     while true {
       if body[position...].starts(with: "--".utf8) { return }
-      guard let line = Self.endOfLine(body, from: position) else {
+      // Spaces may follow, and the end of the line.
+      guard let line = Self.endOfLine(body, from: position),
+        body[position..<line - 2].allSatisfy({ $0 == 0x20 || $0 == 0x09 })
+      else {
         throw .badRequest("the form ends in the middle of a boundary")
       }
       guard parts.count < Self.mostParts else {

@@ -1,0 +1,121 @@
+import DrawingService
+import Foundation
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import ImageServer
+
+struct BoundsTests {
+  private func head(_ length: Int, _ type: String = "application/json") -> String {
+    "POST /v1/images/generations HTTP/1.1\r\nHost: x\r\nContent-Type: \(type)\r\nContent-Length: \(length)\r\n\r\n"
+  }
+
+  /// A body that is too large is refused by its length, before it is sent, and in pieces as soon as it is too much.
+  @Test func bodiesAreBounded() async throws {
+    let server = try await TestServer { $0.connections.lingering = .milliseconds(20) }
+    try Answer(try await server.exchange(Data(head(1 << 30).utf8))).expectError(413, code: "request_too_large")
+    let form = "POST /v1/images/edits HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+    try Answer(try await server.exchange(Data("\(form)Content-Length: 16777217\r\n\r\n".utf8))).expectError(413)
+    let chunk = "10000\r\n\(String(repeating: "x", count: 0x10000))\r\n"
+    let chunked =
+      "POST /v1/images/generations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    let answer = try Answer(try await server.exchange(Data((chunked + chunk + chunk).utf8)))
+    try answer.expectError(413)
+    #expect(answer.headers["connection"] == "close")
+    let prompt = String(repeating: "é", count: 2001)
+    try await server.generate(#"{"prompt": "\#(prompt)"}"#).expectError(400, "prompt", words: "4002 bytes")
+  }
+
+  @Test func headersAreBounded() async throws {
+    let server = try await TestServer()
+    for head in [
+      "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: \(String(repeating: "x", count: 20_000))\r\n\r\n",
+      "GET /healthz HTTP/1.1\r\nHost: x\r\n" + (0..<200).map { "X-\($0): x\r\n" }.joined() + "\r\n",
+      "nonsense\r\n\r\n", "GET /healthz HTTP/9.9\r\n\r\n", "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\r\n\r\n",
+    ] {
+      let bytes = try await server.exchange(Data(head.utf8))
+      #expect(bytes.isEmpty || (try Answer(bytes)).status == 400, "\(head.prefix(30))")
+    }
+    #expect(try await server.get("/healthz").status == 200)
+  }
+
+  /// Whoever sends nothing, a byte now and then, or reads nothing is sent away.
+  @Test func slowClientsAreEnded() async throws {
+    let server = try await TestServer {
+      ($0.connections.head, $0.connections.body, $0.connections.idle) = (
+        .milliseconds(200), .milliseconds(200), .milliseconds(200)
+      )
+    }
+    for sent in ["", "GET /heal", head(100), head(100) + "{\"prompt\"", "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"] {
+      let connection = try Connection(port: server.port)
+      if !sent.isEmpty { try await connection.send(sent) }
+      // This ends, because the server closes.
+      let bytes = try await connection.readToEnd()
+      #expect(
+        sent.hasPrefix("GET /healthz")
+          ? (try Answer(bytes)).status == 200 : bytes.isEmpty || (try Answer(bytes)).status >= 400)
+    }
+    let dripping = try Connection(port: server.port)
+    let end = ContinuousClock.now + .seconds(60)
+    while try await dripping.send(Data("x".utf8)), .now < end { try await Task.sleep(for: .milliseconds(20)) }
+    #expect(.now < end)
+  }
+
+  @Test func connectionsAreUsedAgain() async throws {
+    let server = try await TestServer()
+    let connection = try Connection(port: server.port)
+    for _ in 0..<3 {
+      let body = #"{"prompt": "x"}"#
+      try await connection.send(head(body.utf8.count) + body)
+      let answer = try await connection.read { $0.suffix(2) == Data("}\n".utf8) || $0.suffix(1) == Data("}".utf8) }
+      #expect(try Answer(answer).status == 200)
+    }
+  }
+
+  @Test func connectionsAreBounded() async throws {
+    let server = try await TestServer { ($0.connections.connections, $0.connections.head) = (2, .milliseconds(300)) }
+    // Two that say nothing take all there are, until they are ended.
+    let idle = [try Connection(port: server.port), try Connection(port: server.port)]
+    #expect(try await server.get("/healthz").status == 200)
+    for connection in idle { #expect(try await connection.readToEnd().isEmpty) }
+  }
+
+  @Test func aFullQueueSaysSo() async throws {
+    let server = try await TestServer(queueLength: 1)
+    let endless = try (0..<9).map { _ in try fill(server) }
+    var tickets: [DrawingTicket] = []
+    for task in endless { if let ticket = try await task.value { tickets.append(ticket) } }
+    try await eventually { server.service.statistics.waiting == 1 }
+    let answer = try await server.generate(#"{"prompt": "x"}"#)
+    try answer.expectError(429, code: "rate_limit_exceeded", words: "try again")
+    #expect((1...60).contains(Int(answer.headers["retry-after"] ?? "") ?? 0))
+    for ticket in tickets { ticket.cancel() }
+    try await eventually { server.service.statistics.unfinished == 0 }
+    #expect(try await server.generate(#"{"prompt": "x"}"#).status == 200)
+  }
+
+  /// An order that does not end by itself, once those before it are being drawn.
+  private func fill(_ server: TestServer) throws -> Task<DrawingTicket?, any Error> {
+    Task {
+      while true {
+        do { return try server.service.draw(DrawingOrder("x", count: 1_000_000)) } catch DrawingRefusal.queueIsFull {
+          try await Task.sleep(for: .milliseconds(1))
+        }
+      }
+    }
+  }
+
+  @Test func unknownPathsAndMethods() async throws {
+    let server = try await TestServer()
+    try await server.get("/v1/images").expectError(404)
+    try await server.get("/../../etc/passwd").expectError(404)
+    try await server.get("/%2e%2e/%2e%2e/etc/passwd").expectError(404)
+    let answer = try await server.get("/v1/images/generations")
+    try answer.expectError(405, code: "method_not_allowed")
+    #expect(answer.headers["allow"] == "POST")
+    try await server.post("/v1/models", json: "{}").expectError(405)
+    #expect(try await server.send("HEAD", "/healthz", [:], Data()).status == 200)
+    #expect(try await server.send("BREW", "/healthz", [:], Data()).status == 405)
+  }
+}
