@@ -43,7 +43,7 @@ struct CheckpointChangeTests {
   @Test func aChangedCheckpointTakesThePlaceOfTheOldOne() async throws {
     let folder = try folder(["a": 1, "b": 2])
     let reports = Reports()
-    let service = DrawingService(CheckpointCatalogue(standard: folder.path("checkpoints/a")), threads: 2) {
+    let service = DrawingService(CheckpointCatalogue(standard: folder.path("checkpoints/a")), threads: 1) {
       reports.append("\($0)")
     }
     try await service.load()
@@ -96,7 +96,7 @@ struct CheckpointChangeTests {
     #expect(catalogue.descriptions.map(\.isDefault) == [true, false, false])
     let first = catalogue.descriptions[0]
     #expect(first.pictureSize == 16 && first.gridSide == 4 && first.codesPerPlace == 1 && !first.hasRanker)
-    let service = DrawingService(catalogue, threads: 2, checkpointLimit: 2)
+    let service = DrawingService(catalogue, threads: 1, checkpointLimit: 2)
     try await service.load()
     func draw(_ name: String?) async throws -> Outcome {
       var order = Self.order

@@ -16,7 +16,7 @@ enum Shared {
   static func service(queueLength: Int = 64) async throws -> DrawingService {
     let folder = try withRanker.get()
     let service = DrawingService(
-      CheckpointCatalogue(standard: folder.checkpoint.url), threads: 2, queueLength: queueLength)
+      CheckpointCatalogue(standard: folder.checkpoint.url), threads: 1, queueLength: queueLength)
     try await service.load()
     return service
   }

@@ -64,7 +64,7 @@ struct AccessTests {
   }
 
   @Test func thePageLoadsNothingFromElsewhere() async throws {
-    let server = try await TestServer()
+    let server = try await Shared.server.value
     let page = try await server.get("/")
     #expect(page.status == 200 && page.headers["content-type"] == "text/html; charset=utf-8")
     let policy = try #require(page.headers["content-security-policy"])

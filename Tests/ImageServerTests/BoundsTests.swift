@@ -28,14 +28,15 @@ struct BoundsTests {
   }
 
   @Test func headersAreBounded() async throws {
-    let server = try await TestServer()
+    let server = try await Shared.server.value
     for head in [
       "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: \(String(repeating: "x", count: 20_000))\r\n\r\n",
       "GET /healthz HTTP/1.1\r\nHost: x\r\n" + (0..<200).map { "X-\($0): x\r\n" }.joined() + "\r\n",
       "nonsense\r\n\r\n", "GET /healthz HTTP/9.9\r\n\r\n", "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\r\n\r\n",
     ] {
       let bytes = try await server.exchange(Data(head.utf8))
-      #expect(bytes.isEmpty || (try Answer(bytes)).status == 400, "\(head.prefix(30))")
+      let status = bytes.isEmpty ? 400 : try Answer(bytes).status
+      #expect(status == 400, "\(head.prefix(30))")
     }
     #expect(try await server.get("/healthz").status == 200)
   }
@@ -52,9 +53,8 @@ struct BoundsTests {
       if !sent.isEmpty { try await connection.send(sent) }
       // This ends, because the server closes.
       let bytes = try await connection.readToEnd()
-      #expect(
-        sent.hasPrefix("GET /healthz")
-          ? (try Answer(bytes)).status == 200 : bytes.isEmpty || (try Answer(bytes)).status >= 400)
+      let status = bytes.isEmpty ? nil : try Answer(bytes).status
+      #expect(sent.hasPrefix("GET /healthz") ? status == 200 : status ?? 400 >= 400)
     }
     let dripping = try Connection(port: server.port)
     let end = ContinuousClock.now + .seconds(60)
@@ -63,7 +63,7 @@ struct BoundsTests {
   }
 
   @Test func connectionsAreUsedAgain() async throws {
-    let server = try await TestServer()
+    let server = try await Shared.server.value
     let connection = try Connection(port: server.port)
     for _ in 0..<3 {
       let body = #"{"prompt": "x"}"#
@@ -107,7 +107,7 @@ struct BoundsTests {
   }
 
   @Test func unknownPathsAndMethods() async throws {
-    let server = try await TestServer()
+    let server = try await Shared.server.value
     try await server.get("/v1/images").expectError(404)
     try await server.get("/../../etc/passwd").expectError(404)
     try await server.get("/%2e%2e/%2e%2e/etc/passwd").expectError(404)
@@ -116,6 +116,6 @@ struct BoundsTests {
     #expect(answer.headers["allow"] == "POST")
     try await server.post("/v1/models", json: "{}").expectError(405)
     #expect(try await server.send("HEAD", "/healthz", [:], Data()).status == 200)
-    #expect(try await server.send("BREW", "/healthz", [:], Data()).status == 405)
+    try await server.send("PATCH", "/healthz", [:], Data()).expectError(405)
   }
 }

@@ -31,7 +31,7 @@ final class Connection: Sendable {
   /// What blocks is done elsewhere than on the threads on which the server answers.
   private func elsewhere<Result: Sendable>(_ work: @escaping @Sendable () throws -> Result) async throws -> Result {
     try await withCheckedThrowingContinuation { continuation in
-      DispatchQueue.global().async { continuation.resume(with: .init(catching: work)) }
+      Thread.detachNewThread { continuation.resume(with: .init(catching: work)) }
     }
   }
 
@@ -42,6 +42,7 @@ final class Connection: Sendable {
       var rest = bytes[...]
       while !rest.isEmpty {
         let count = rest.withUnsafeBytes { Foundation.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+        if count < 0, errno == EINTR { continue }
         // The server may have answered and closed.
         guard count > 0 else { return false }
         rest = rest.dropFirst(count)
@@ -62,6 +63,7 @@ final class Connection: Sendable {
       var buffer = [UInt8](repeating: 0, count: 1 << 16)
       while !isEnough(all) {
         let count = recv(descriptor, &buffer, buffer.count, 0)
+        if count < 0, errno == EINTR { continue }
         if count == 0 || count < 0 && errno == ECONNRESET { break }
         guard count > 0 else { throw POSIXError(.init(rawValue: errno) ?? .EIO) }
         all += buffer[..<count]

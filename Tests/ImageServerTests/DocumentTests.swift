@@ -19,7 +19,7 @@ struct DocumentTests {
   }
 
   @Test func thePathsAreThoseOfTheServer() async throws {
-    let server = try await TestServer()
+    let server = try await Shared.server.value
     let document = try await document(server)
     #expect(document["openapi"] as? String == "3.1.0")
     let paths = try #require(document["paths"] as? [String: [String: Any]])
@@ -41,7 +41,7 @@ struct DocumentTests {
 
   /// What refers to something refers to something that is there.
   @Test func referencesLeadSomewhere() async throws {
-    let server = try await TestServer()
+    let server = try await Shared.server.value
     let document = try await document(server)
     let names = Set(try schemas(document).keys)
     let text = String(decoding: try JSONSerialization.data(withJSONObject: document), as: UTF8.self)
@@ -51,12 +51,13 @@ struct DocumentTests {
 
   /// Every field at both of its bounds is taken, and beyond them refused.
   @Test func theFieldsOfRequestsAreThoseThatAreTaken() async throws {
-    let server = try await TestServer()
+    let server = try await Shared.server.value
     let schema = try #require(try schemas(try await document(server))["GenerationsRequest"])
     let properties = try #require(schema["properties"] as? [String: [String: Any]])
     #expect(schema["required"] as? [String] == ["prompt"] && schema["additionalProperties"] as? Bool == false)
     func status(_ name: String, _ value: Any) async throws -> Int {
-      var fields: [String: Any] = ["prompt": "x", name: value]
+      var fields: [String: Any] = ["prompt": "x"]
+      fields[name] = value
       if name == "partial_images" { fields["stream"] = true }
       if name == "n" || name == "candidates" { fields["top_k"] = 1 }
       let json = try JSONSerialization.data(withJSONObject: fields)
@@ -123,7 +124,7 @@ struct DocumentTests {
   }
 
   @Test func answersAreAsTheDocumentSays() async throws {
-    let server = try await TestServer()
+    let server = try await Shared.server.value
     let all = try schemas(try await document(server))
     func check(_ value: [String: Any], _ name: String, sourceLocation: SourceLocation = #_sourceLocation) throws {
       self.check(value, try #require(all[name]), all, name, sourceLocation: sourceLocation)
@@ -164,7 +165,7 @@ struct DocumentTests {
         let space = try #require(line.lastIndex(of: " "))
         let key = String(line[..<space])
         #expect(samples.updateValue(try #require(Double(line[space...].dropFirst())), forKey: key) == nil, "\(line)")
-        let name = key.prefix { $0 != "{" }.replacing(/_(bucket|sum|count)$/, with: "")
+        let name = String(key.prefix { $0 != "{" }).replacing(/_(bucket|sum|count)$/, with: "")
         #expect(types[name] != nil, "\(line)")
         if name.hasSuffix("_total") { #expect(types[name] == "counter") }
       }

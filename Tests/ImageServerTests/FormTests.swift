@@ -29,7 +29,7 @@ struct FormTests {
   }
 
   @Test func editsBeginWithAnImage() async throws {
-    let server = try await TestServer()
+    let server = try await Shared.server.value
     let common: [FormPart] = [.field("prompt", "a red square"), .field("seed", "3"), .field("n", "2")]
     let half = try await server.post("/v1/images/edits", form: common + [try Self.image.get()])
     #expect(try pictures(half) == Self.drawn("a red square", 2, rows: nil))
@@ -51,7 +51,7 @@ struct FormTests {
   }
 
   @Test func variationsNeedNoPrompt() async throws {
-    let server = try await TestServer()
+    let server = try await Shared.server.value
     let image = try Self.image.get()
     let answer = try await server.post("/v1/images/variations", form: [image, .field("seed", "3")])
     #expect(try pictures(answer) == Self.drawn("", 1, rows: nil))
@@ -62,7 +62,7 @@ struct FormTests {
   }
 
   @Test func masksThatAreNotWholeBottomRowsAreRefused() async throws {
-    let server = try await TestServer()
+    let server = try await Shared.server.value
     let common: [FormPart] = [.field("prompt", "x"), try Self.image.get()]
     for mask in [
       try mask(8, opaque: 3), try mask(8, opaque: 8), try mask(8, opaque: 4, hole: true),
@@ -80,7 +80,7 @@ struct FormTests {
   }
 
   @Test func whatMakesNoSenseIsRefused() async throws {
-    let server = try await TestServer()
+    let server = try await Shared.server.value
     let image = try Self.image.get()
     func expect(
       _ parameter: String?, _ words: String, _ parts: [FormPart], sourceLocation: SourceLocation = #_sourceLocation
@@ -115,7 +115,7 @@ struct FormTests {
 
   /// Pictures that once broke a reader, and halves of pictures.
   @Test(arguments: ["png", "jpeg", "webp"]) func damagedPicturesAreRefused(format: String) async throws {
-    let server = try await TestServer()
+    let server = try await Shared.server.value
     let folder = Fixtures.url("fuzz/\(format)")
     for name in try FileManager.default.contentsOfDirectory(atPath: folder.path) {
       let whole = try Data(contentsOf: folder.appending(path: name))

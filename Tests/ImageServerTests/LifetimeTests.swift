@@ -1,6 +1,7 @@
 import Checkpoints
 import DrawingService
 import Foundation
+import Logging
 import PipelineTestSupport
 import TestSupport
 import Testing

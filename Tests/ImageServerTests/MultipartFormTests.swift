@@ -17,8 +17,8 @@ struct MultipartFormTests {
     #expect(try parts("before\n--b\n\(part)\n--b--").map(\.content) == [Data()])
     #expect(try parts("--b\n\(part)\nx\n\n--b--").map(\.content) == [Data("\r\nx\r\n".utf8)])
     #expect(
-      try parts("--b\n\(part)--b\n -b\n--b  \n\(part)y\n--b--\nbehind").map(\.content) == [
-        Data("--b\r\n -b".utf8), Data("y".utf8),
+      try parts("--b\n\(part)x--b\n --b\n--b  \n\(part)y\n--b--\nbehind").map(\.content) == [
+        Data("x--b\r\n --b".utf8), Data("y".utf8),
       ])
     // Spellings of headers.
     let spelled = try parts(

@@ -8,7 +8,7 @@ import Testing
 
 struct StreamTests {
   @Test func picturesAppearWhileTheyAreDrawn() async throws {
-    let server = try await TestServer()
+    let server = try await Shared.server.value
     let answer = try await server.generate(
       #"{"prompt": "a red square", "n": 2, "seed": 7, "stream": true, "partial_images": 3, "size": "32x32"}"#)
     #expect(answer.status == 200 && answer.headers["content-type"] == "text/event-stream; charset=utf-8")
@@ -32,7 +32,7 @@ struct StreamTests {
   }
 
   @Test func eventsAreCalledAfterWhatWasAskedFor() async throws {
-    let server = try await TestServer()
+    let server = try await Shared.server.value
     let image = FormPart.file("image", try Picture(width: 9, height: 9, color: .black).pngData())
     for (path, name) in [("edits", "image_edit"), ("variations", "image_variation")] {
       let answer = try await server.post(
@@ -42,13 +42,16 @@ struct StreamTests {
           .field("progress", "true"),
         ])
       let events = try answer.events()
-      #expect(events.map(\.type) == ["\(name).queued", "\(name).partial_image", "\(name).completed"])
-      #expect(events[0].object["position"] as? Int == 0)
+      let kinds = events.map(\.type).reduce(into: [String]()) { if $0.last != $1 { $0.append($1) } }
+      #expect(kinds == ["\(name).queued", "\(name).partial_image", "\(name).completed"])
+      // Others may be drawn for at the same time.
+      let positions = events.compactMap { $0.object["position"] as? Int }
+      #expect(positions == positions.sorted(by: >) && positions.last == 0)
     }
   }
 
   @Test func whatIsWrongIsAnsweredBeforeTheStreamBegins() async throws {
-    let server = try await TestServer()
+    let server = try await Shared.server.value
     try await server.generate(#"{"prompt": "x", "stream": true, "n": 99}"#).expectError(400, "n")
   }
 

@@ -41,7 +41,7 @@ struct RequestMiddleware: RouterMiddleware {
       response = Response(answer)
       if answer.status == .methodNotAllowed { response.headers[.allow] = allowed(request.uri.path) }
     }
-    response.headers[.xRequestID] = context.id
+    response.headers[.xRequestID] = context.requestID
     response.headers[.xContentTypeOptions] = "nosniff"
     if let allowedOrigin {
       response.headers[.accessControlAllowOrigin] = allowedOrigin

@@ -5,11 +5,16 @@ import NIOCore
 /// What belongs to one request.
 struct ServerContext: RequestContext {
   var coreContext: CoreRequestContextStorage
+  /// Which request it is, for the log and for its client.
+  let requestID = "\(RequestID())"
   private let channel: any Channel
 
   init(source: ApplicationRequestContextSource) {
     coreContext = .init(source: source)
     channel = source.channel
+    // In the place of the library's own, which would be another.
+    logger[metadataKey: "hb.request.id"] = nil
+    logger[metadataKey: "request_id"] = "\(requestID)"
   }
 
   /// Tells when the client goes before its request is answered.
