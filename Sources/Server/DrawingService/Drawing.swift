@@ -25,6 +25,7 @@ final class Drawing {
   private var ranked: [RankedPicture] = []
   private var shown = 0
   private var position: Int?
+  private var start = ContinuousClock.now
 
   /// Tells the giver what is known of the order.
   /// - Throws: `PipelineError` where it makes no sense for this checkpoint.
@@ -61,12 +62,15 @@ final class Drawing {
   }
 
   var isBegun: Bool { next > 0 }
+  /// Since it was begun.
+  var seconds: Double { start.duration(to: .now).inSeconds }
   var activeCount: Int { active.count }
   var isComplete: Bool { completed == total }
   var hasMoreToBegin: Bool { next < total }
 
   /// Has its next picture drawn.
   func begin() {
+    if !isBegun { start = .now }
     var request = request
     request.number = next
     let id = checkpoint.session.join(request)

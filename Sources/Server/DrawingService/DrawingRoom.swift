@@ -167,7 +167,7 @@ actor DrawingRoom {
       for drawing in drawings { if let pictures = complete[ObjectIdentifier(drawing)] { drawing.complete(pictures) } }
     }
     for drawing in drawings where drawing.isComplete {
-      reception.hasEnded(.finished, wasBegun: true, undrawn: 0)
+      reception.hasEnded(.finished(seconds: drawing.seconds), wasBegun: true, undrawn: 0)
       drawing.mailbox.finish()
     }
     drawings.removeAll(where: \.isComplete)

@@ -13,6 +13,8 @@ package struct DrawingStatistics: Sendable, Equatable {
   package var tokens = 0
   /// Orders that were finished, that could not be drawn, that were not taken, and whose givers went away.
   package var finished = 0
+  /// From the beginning of the first picture to the end of the last, summed up over finished orders.
+  package var finishedSeconds = 0.0
   package var failed = 0
   package var refused = 0
   package var abandoned = 0
@@ -31,7 +33,7 @@ final class Reception: Sendable {
   enum Phase { case loading, open, ending }
 
   /// How an order ended.
-  enum Ending { case finished, failed, abandoned }
+  enum Ending { case finished(seconds: Double), failed, abandoned }
 
   private struct State {
     var phase = Phase.loading
@@ -99,7 +101,9 @@ final class Reception: Sendable {
       state.statistics.unfinished -= 1
       state.picturesAhead -= undrawn
       switch ending {
-      case .finished: state.statistics.finished += 1
+      case .finished(let seconds):
+        state.statistics.finished += 1
+        state.statistics.finishedSeconds += seconds
       case .failed: state.statistics.failed += 1
       case .abandoned: state.statistics.abandoned += 1
       }

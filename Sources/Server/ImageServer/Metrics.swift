@@ -73,6 +73,9 @@ final class Metrics: Sendable {
       ("finished", drawing.finished), ("failed", drawing.failed), ("refused", drawing.refused),
       ("abandoned", drawing.abandoned),
     ] { text.sample("dalle_drawings_total", [("result", result)], count) }
+    text.family("dalle_drawing_duration_seconds", "summary", "Seconds that finished drawing requests were drawn.")
+    text.sample("dalle_drawing_duration_seconds_sum", [], drawing.finishedSeconds)
+    text.sample("dalle_drawing_duration_seconds_count", [], drawing.finished)
     text.single(
       "dalle_pictures_total", "counter", "Pictures that were completed, candidates among them.", drawing.pictures)
     text.single("dalle_image_tokens_total", "counter", "Image tokens that were drawn.", drawing.tokens)
