@@ -143,6 +143,11 @@ let package = Package(
         "Priors", "TensorCore",
       ], path: "Sources/Pipeline/LadderReport"),
 
+    // The server.
+    .target(
+      name: "ServerPage", dependencies: ["Pages", "Priors"], path: "Sources/Server/ServerPage",
+      resources: [.embedInCode("Files")]),
+
     // The library, and the command line.
     .target(
       name: "DALLE",
@@ -289,6 +294,7 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ]),
+    .testTarget(name: "ServerPageTests", dependencies: ["Pages", "PipelineTestSupport", "Priors", "ServerPage"]),
     .testTarget(name: "DALLETests", dependencies: ["DALLE"]),
     .testTarget(name: "CommandSupportTests", dependencies: ["Basics", "Checkpoints", "CommandSupport", "Priors"]),
     .testTarget(
