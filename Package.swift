@@ -295,6 +295,8 @@ let package = Package(
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ]),
     .testTarget(name: "ServerPageTests", dependencies: ["Pages", "PipelineTestSupport", "Priors", "ServerPage"]),
+    .testTarget(
+      name: "BrowserTests", dependencies: ["dalle-server", "Imaging", "TestSupport"]),
     .testTarget(name: "DALLETests", dependencies: ["DALLE"]),
     .testTarget(name: "CommandSupportTests", dependencies: ["Basics", "Checkpoints", "CommandSupport", "Priors"]),
     .testTarget(

@@ -55,11 +55,17 @@ package struct PageTemplate: Sendable {
   ///   - title: what its window is called.
   ///   - content: the stored properties that the template names.
   package func page(title: String, _ content: Any) -> String {
-    let parts: [String: Any?] = ["title": title, "head": head, "content": content]
-    guard let page = library.render(parts, withTemplate: "page") else {
+    guard let page = library.render(Parts(title: title, head: head, content: content), withTemplate: "page") else {
       preconditionFailure("there is no template of a page")
     }
     return page
+  }
+
+  /// What the template of all pages names.
+  private struct Parts {
+    let title: String
+    let head: Head?
+    let content: Any
   }
 
   private static let shared = [

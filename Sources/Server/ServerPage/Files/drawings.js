@@ -23,15 +23,15 @@ export function bytes(base64) { return Uint8Array.from(atob(base64), (character)
 
 /** How a drawing came about, in a line. */
 function description({ settings, seed, beginning, model, seconds }, standard) {
-  const parts = [`seed ${seed}`, `guidance ${settings.guidance}`, `temperature ${settings.temperature}`];
-  if (settings.candidates) parts.push(`best of ${settings.candidates}`);
-  if (settings.top_k !== standard.top_k) parts.push(`top-k ${settings.top_k}`);
-  if (settings.top_p !== standard.top_p) parts.push(`top-p ${settings.top_p}`);
-  if (settings.literal) parts.push("taken literally");
-  if (settings.size !== "auto") parts.push(settings.size.replace("x", "×"));
-  if (beginning) parts.push(`${beginning.rows} rows of ${beginning.name}`);
-  parts.push(`model ${model}`, `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`);
-  return parts.join(" · ");
+  const words = [`seed ${seed}`, `guidance ${settings.guidance}`, `temperature ${settings.temperature}`];
+  if (settings.candidates) words.push(`best of ${settings.candidates}`);
+  if (settings.top_k !== standard.top_k) words.push(`top-k ${settings.top_k}`);
+  if (settings.top_p !== standard.top_p) words.push(`top-p ${settings.top_p}`);
+  if (settings.literal) words.push("taken literally");
+  if (settings.size !== "auto") words.push(settings.size.replace("x", "×"));
+  if (beginning) words.push(`${beginning.rows} rows of ${beginning.name}`);
+  words.push(`model ${model}`, `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`);
+  return words.join(" · ");
 }
 
 /** A drawing on the page. */
@@ -65,7 +65,6 @@ export class Card {
     const { root, parts } = copy("picture-template");
     const image = root.querySelector("img");
     [image.width, image.height] = [side, side];
-    image.alt = `${this.title}, picture ${number + 1}`;
     root.querySelector("figcaption").hidden = true;
     this.parts.pictures.append(root);
     this.#images.push({ root, image, parts });
@@ -73,8 +72,15 @@ export class Card {
 
   /** Shows as much of a picture as there is. */
   show(index, base64) {
+    this.#setSource(index, `data:image/png;base64,${base64}`);
+  }
+
+  #setSource(index, address) {
     const image = this.#images[index]?.image;
-    if (image) image.src = `data:image/png;base64,${base64}`;
+    if (!image) return;
+    image.src = address;
+    // Not before: browsers draw the sign of a broken picture beside the words for a picture that is yet to come.
+    image.alt = `${this.title}, picture ${index + 1}`;
   }
 
   /** Takes the others out: those that were not finished when the drawing was called off. */
@@ -97,11 +103,11 @@ export class Card {
       line.textContent = note;
       parts.notes.append(line);
     }
-    for (const [place, { root: figure, image, parts: own }] of this.#images.entries()) {
+    for (const [place, { root: figure, parts: own }] of this.#images.entries()) {
       const picture = drawing.pictures[place];
       const address = URL.createObjectURL(picture.blob);
       this.#addresses.push(address);
-      image.src = address;
+      this.#setSource(place, address);
       own.download.href = address;
       own.download.download = `${fileName(this.title)}-${drawing.seed}-${picture.number}.png`;
       own.download.setAttribute("aria-label", `Download picture ${place + 1}`);

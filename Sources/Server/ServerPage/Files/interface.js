@@ -1,6 +1,10 @@
 // The server's interface, as /openapi.json describes it.
 
 const keyName = "dalle-server-key";
+const proxyWords = {
+  413: "This is too large for the server.", 429: "The server has too much to do.",
+  502: "The server was stopped, or is just being started.", 504: "The server took too long to answer.",
+};
 
 /** An answer that is not pictures, in words for a person. */
 export class Refusal extends Error {
@@ -72,8 +76,8 @@ function lost(error, message) {
 }
 
 async function refusal(response) {
-  // A proxy in between answers in its own form.
-  let message = `The server answers ${response.status} ${response.statusText}`.trim() + ".";
+  // A proxy in between answers in a form of its own.
+  let message = proxyWords[response.status] ?? `The server answers ${response.status}.`;
   try {
     message = sentence((await response.json()).error.message);
   } catch { /* It stays so. */ }

@@ -87,6 +87,7 @@ function showProblem(text, again = null) {
   element("retry").hidden = !again;
   element("problem").hidden = text === null;
   element("problem-text").textContent = text ?? "";
+  if (text !== null) element("problem").scrollIntoView({ block: "nearest" });
 }
 
 function showStatus(text) { element("status").textContent = text; }
@@ -97,7 +98,13 @@ function showProgress(share) {
   element("progress").value = share ?? 0;
 }
 
-const before = (count) => `Waiting: ${count === 1 ? "one request is" : `${count} requests are`} before this one.`;
+/** A message with the labels of the fields in the place of what the interface calls them. */
+function words(message) {
+  return message.replace(/`(\w+)`/g, (all, name) => {
+    const label = document.querySelector(`label[for="${numbers[name]}"]`);
+    return label ? `“${label.textContent}”` : all;
+  });
+}
 
 /** Waits, and says how long yet. It ends early, by an error, when it is called off. */
 async function wait(seconds, words, signal) {
@@ -167,7 +174,7 @@ async function draw(fields, image) {
     if (error.name === "AbortError") showStatus("Cancelled.");
     else {
       showStatus("");
-      showProblem(error.message, () => draw(fields, image));
+      showProblem(words(error.message), () => draw(fields, image));
     }
   }
   setUnderWay(false);
@@ -189,7 +196,7 @@ async function follow(fields, image, card, drawing, finished, signal) {
   showProgress(0);
   for await (const event of server.draw(fields, image, signal)) {
     if (event.type === "queued") {
-      showStatus(event.position > 0 ? before(event.position) : "Drawing.");
+      showStatus(event.position > 0 ? `Waiting: number ${event.position} in the queue.` : "Drawing.");
     } else if (event.type === "partial_image") {
       if (!places.some(Boolean)) showStatus("Drawing.");
       card.show(event.index, event.b64_json);
