@@ -143,11 +143,6 @@ let package = Package(
         "Priors", "TensorCore",
       ], path: "Sources/Pipeline/LadderReport"),
 
-    // The server.
-    .target(
-      name: "ServerPage", dependencies: ["Pages", "Priors"], path: "Sources/Server/ServerPage",
-      resources: [.embedInCode("Files")]),
-
     // The library, and the command line.
     .target(
       name: "DALLE",
@@ -174,7 +169,9 @@ let package = Package(
       name: "DrawingService",
       dependencies: ["Basics", "Checkpoints", "Generation", "ImageTokenizers", "Imaging", "NN", "Priors"],
       path: "Sources/Server/DrawingService"),
-    .target(name: "ServerPage", dependencies: ["Pages"], path: "Sources/Server/ServerPage"),
+    .target(
+      name: "ServerPage", dependencies: ["Pages", "Priors"], path: "Sources/Server/ServerPage",
+      resources: [.embedInCode("Files")]),
     .target(
       name: "ImageServer",
       dependencies: [
