@@ -60,14 +60,14 @@ final class Browser {
     let browser = try await Browser()
     let result: Result<Void, any Error>
     do {
-      try await browser.driver.post("url", ["url": server.url.absoluteString])
+      try await browser.driver.post("url", ["url": server.address])
       if isOpen { try await browser.wait(for: knowsModels) }
       result = .success(try await body(browser))
     } catch {
       result = .failure(error)
     }
     #expect(try await browser.complaints(except: server.expectedComplaints) == [])
-    #expect(try await browser.addresses().filter { !$0.hasPrefix(server.url.absoluteString) } == [])
+    #expect(try await browser.addresses().filter { !$0.hasPrefix(server.address) } == [])
     try await browser.driver.quit()
     try result.get()
   }

@@ -4,32 +4,35 @@ import Testing
 
 /// The built server, with the bundled checkpoint, on a port of its own.
 final class LocalServer {
-  let url: URL
   /// What the browser's console may say: that the server refused something.
   let expectedComplaints: [String]
-  private let port: UInt16
-  private let arguments: [String]
+  private let options: [String]
+  private var port = "0"
   private var process: LocalProcess?
 
   /// - Parameters:
   ///   - options: further ones of its command line.
   ///   - expectedComplaints: parts of lines of the browser's console that are no fault.
   init(_ options: [String] = [], expectedComplaints: [String] = []) async throws {
-    port = try LoopbackConnection.unusedPort()
-    url = try #require(URL(string: "http://127.0.0.1:\(port)/"))
-    arguments = ["--port", "\(port)", "--checkpoint", Self.checkpoint.path] + options
+    self.options = options
     self.expectedComplaints = expectedComplaints
     try await start()
   }
 
-  /// Starts it, also once more after it was stopped.
+  /// Where the page is.
+  var address: String { "http://127.0.0.1:\(port)/" }
+
+  /// Starts it; once more after it was stopped, on the same port.
   func start() async throws {
-    let process = try LocalProcess(try Self.program(), arguments)
+    let process = try LocalProcess(
+      try Self.program(), ["--port", port, "--checkpoint", Self.checkpoint.path] + options)
     self.process = process
-    let port = port
     do {
+      try await until("the server takes connections") { process.output.contains(/http:\/\/127\.0\.0\.1:\d+\/\n/) }
+      port = String(try #require(process.output.firstMatch(of: /http:\/\/127\.0\.0\.1:(\d+)\/\n/)).1)
+      let number = try #require(UInt16(port))
       try await until("the server has loaded its model") {
-        (try? await LoopbackConnection.answer(port: port, "GET", "/healthz", body: Data()))?.0 == 200
+        try await LoopbackConnection.answer(port: number, "GET", "/healthz", body: Data()).0 == 200
       }
     } catch { throw Timeout(description: "\(error); it says: \(process.output)") }
   }

@@ -10,12 +10,12 @@ const proxyWords = {
 export class Refusal extends Error {
   /**
    * @param status of HTTP; 0 where there was no answer.
+   * @param field what the interface calls the field that is wrong, where it is one.
    * @param retryAfter seconds after which another try makes sense.
    */
-  constructor(message, status, retryAfter = null) {
+  constructor(message, status, field = null, retryAfter = null) {
     super(message);
-    this.status = status;
-    this.retryAfter = retryAfter;
+    Object.assign(this, { status, field, retryAfter });
   }
 }
 
@@ -51,7 +51,7 @@ export async function* draw(settings, beginning, signal) {
   }
   const response = await request(path, options);
   for await (const event of events(response.body)) {
-    if (event.type === "error") throw new Refusal(sentence(event.error.message), 500);
+    if (event.type === "error") throw new Refusal(event.error.message, 500, event.error.param);
     yield { ...event, type: event.type.split(".").pop() };
   }
 }
@@ -77,18 +77,12 @@ function lost(error, message) {
 
 async function refusal(response) {
   // A proxy in between answers in a form of its own.
-  let message = proxyWords[response.status] ?? `The server answers ${response.status}.`;
+  let error = { message: proxyWords[response.status] ?? `The server answers ${response.status}.`, param: null };
   try {
-    message = sentence((await response.json()).error.message);
+    error = (await response.json()).error ?? error;
   } catch { /* It stays so. */ }
   const seconds = Number(response.headers.get("Retry-After"));
-  return new Refusal(message, response.status, seconds > 0 ? seconds : null);
-}
-
-/** Messages begin with a small letter where programs put something before them. */
-function sentence(message) {
-  const text = message.trim();
-  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+  return new Refusal(error.message, response.status, error.param, seconds > 0 ? seconds : null);
 }
 
 /** The events of a text/event-stream, each as the object that it carries. */

@@ -11,6 +11,8 @@ const exampleCaptions = [
 ];
 /** After so many full queues in a row it is for the person to try again. */
 const mostTries = 8;
+/** Of a picture, in the interface. */
+const mostPartialImages = 1024;
 
 const history = await History.open();
 const beginning = new Beginning(showProblem);
@@ -37,7 +39,7 @@ function settings() {
     fields[name] = Number.isNaN(value) || element(id).disabled ? null : value;
   }
   const model = models.find(({ id }) => id === fields.model);
-  fields.partial_images = model.grid_side * model.grid_side;
+  fields.partial_images = Math.min(model.grid_side * model.grid_side, mostPartialImages);
   fields.literal = element("literal").checked ? true : null;
   return fields;
 }
@@ -98,12 +100,11 @@ function showProgress(share) {
   element("progress").value = share ?? 0;
 }
 
-/** A message with the labels of the fields in the place of what the interface calls them. */
-function words(message) {
-  return message.replace(/`(\w+)`/g, (all, name) => {
-    const label = document.querySelector(`label[for="${numbers[name]}"]`);
-    return label ? `“${label.textContent}”` : all;
-  });
+/** What went wrong as a sentence, with a field's label in the place of what the interface calls it. */
+function words({ message, field }) {
+  const label = field && document.querySelector(`label[for="${numbers[field]}"]`)?.textContent;
+  const text = label && message.startsWith(`${field} `) ? `“${label}”${message.slice(field.length)}` : message;
+  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
 }
 
 /** Waits, and says how long yet. It ends early, by an error, when it is called off. */
@@ -141,7 +142,7 @@ async function insist(action, signal) {
     } catch (error) {
       if (error.status === 401 && await askForKey()) continue;
       if (![429, 503].includes(error.status) || tries === mostTries) throw error;
-      await wait(error.retryAfter ?? 2, error.message, signal);
+      await wait(error.retryAfter ?? 2, words(error), signal);
     }
   }
 }
@@ -174,7 +175,7 @@ async function draw(fields, image) {
     if (error.name === "AbortError") showStatus("Cancelled.");
     else {
       showStatus("");
-      showProblem(words(error.message), () => draw(fields, image));
+      showProblem(words(error), () => draw(fields, image));
     }
   }
   setUnderWay(false);
@@ -329,7 +330,7 @@ async function load() {
     models = await insist(server.models, new AbortController().signal);
   } catch (error) {
     showStatus("");
-    return showProblem(error.message, load);
+    return showProblem(words(error), load);
   }
   showStatus("");
   element("model").replaceChildren(...models.map(({ id }) => new Option(id, id)));
