@@ -299,7 +299,8 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "dalle-cli", "ArrayFiles", "Basics", "Imaging", "Ladder", "Lexicon", "LinearAlgebra", "TensorCore",
+        "dalle-cli", "dalle-server", "ArrayFiles", "Basics", "Imaging", "Ladder", "Lexicon", "LinearAlgebra",
+        "TensorCore",
         "TestSupport",
       ]),
   ],

@@ -57,8 +57,22 @@ struct BoundsTests {
       #expect(sent.hasPrefix("GET /healthz") ? status == 200 : status ?? 400 >= 400)
     }
     let dripping = try Connection(port: server.port)
-    let end = ContinuousClock.now + .seconds(60)
+    let end = ContinuousClock.now + .seconds(300)
     while try await dripping.send(Data("x".utf8)), .now < end { try await Task.sleep(for: .milliseconds(20)) }
+    #expect(.now < end)
+  }
+
+  @Test func whoDoesNotStopIsEnded() async throws {
+    let server = try await TestServer { $0.connections.lingering = .milliseconds(20) }
+    let end = ContinuousClock.now + .seconds(300)
+    for (beginning, more) in [
+      ("GET /healthz HTTP/1.1\r\n", "X-Header: x\r\n"), ("GET /", "x"), (head(1 << 40), "x"), ("\u{0}", "\u{0}"),
+    ] {
+      let connection = try Connection(port: server.port)
+      try await connection.send(beginning)
+      let endless = Data(String(repeating: more, count: 10_000).utf8)
+      while try await connection.send(endless), .now < end {}
+    }
     #expect(.now < end)
   }
 
@@ -68,7 +82,10 @@ struct BoundsTests {
     for _ in 0..<3 {
       let body = #"{"prompt": "x"}"#
       try await connection.send(head(body.utf8.count) + body)
-      let answer = try await connection.read { $0.suffix(2) == Data("}\n".utf8) || $0.suffix(1) == Data("}".utf8) }
+      let answer = try await connection.read {
+        guard $0.firstRange(of: Data("\r\n\r\n".utf8)) != nil, let answer = try? Answer($0) else { return false }
+        return answer.headers["content-length"] == "\(answer.body.count)"
+      }
       #expect(try Answer(answer).status == 200)
     }
   }

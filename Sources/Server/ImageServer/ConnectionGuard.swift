@@ -63,6 +63,8 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
   private var readingDeadline: Scheduled<Void>?
   private var watch: ClientWatch?
   private var isInputClosed = false
+  /// Whether nothing that comes is understood any more.
+  private var hasFailed = false
   /// Whether a request's body is not read to its end.
   private var isReadingBody = false
   /// Whether a request was begun that is not answered.
@@ -87,8 +89,11 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
   func handlerRemoved(context: ChannelHandlerContext) { stop() }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    // A reset, and whatever else ends the connection.
+    // A reset, what is no HTTP, headers without an end: whatever it is, nothing more is read.
     watch?.isGone()
+    // Each byte that follows is an error of its own, and not another reason to wait.
+    if !hasFailed { expect(within: limits.lingering, context) }
+    hasFailed = true
     context.fireErrorCaught(error)
   }
 
@@ -130,7 +135,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
       context.write(wrapOutboundOut(.head(head)), promise: promise)
     case .end:
       (isAnswering, watch) = (false, nil)
-      if isReadingBody { expect(within: limits.lingering, context) } else { expect(within: limits.idle, context) }
+      if !hasFailed { expect(within: isReadingBody ? limits.lingering : limits.idle, context) }
       context.write(data, promise: promise)
     default: context.write(data, promise: promise)
     }

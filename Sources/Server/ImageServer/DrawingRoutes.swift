@@ -17,7 +17,11 @@ struct DrawingRoutes: Sendable {
   func answer(_ endpoint: Endpoint, _ request: Request, _ context: ServerContext) async throws -> Response {
     let parameters = try await parameters(endpoint, request)
     let ticket: DrawingTicket
-    do { ticket = try service.draw(parameters.order) } catch { throw APIError(error) }
+    do { ticket = try service.draw(parameters.order) } catch {
+      // Clients that ask again at once would take the time that drawing needs.
+      if case .queueIsFull = error { try await Task.sleep(for: .milliseconds(100)) }
+      throw APIError(error)
+    }
     // Who has gone is no longer drawn for.
     context.watchClient().whenGone { ticket.cancel() }
     let events = ticket.events

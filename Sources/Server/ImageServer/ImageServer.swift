@@ -63,12 +63,13 @@ package struct ImageServer: Service {
     let router = Router(context: ServerContext.self, options: .autoGenerateHeadEndpoints)
     router.add(
       middleware: RequestMiddleware(
-        routes: routes, keys: settings.keys, allowedOrigin: settings.allowedOrigin, metrics: metrics))
+        routes: routes, keys: settings.keys, allowedOrigin: settings.allowedOrigin, metrics: metrics,
+        logger: logger))
     for route in routes { router.on(RouterPath(route.path), method: route.method, use: route.answer) }
     let limits = settings.connections
-    var logger = logger
-    // The library's own lines say less than those of requests.
-    logger.logLevel = max(logger.logLevel, .notice)
+    // The library's own lines say nothing that those here do not.
+    var quiet = logger
+    quiet.logLevel = .critical
     let application = Application(
       router: router,
       server: .http1(
@@ -78,9 +79,13 @@ package struct ImageServer: Service {
             maxHeaderFieldSize: 8 << 10, maxHeaderListSize: 16 << 10, maxHeaderFieldCount: 100))),
       configuration: .init(
         address: .hostname(settings.host, port: settings.port),
-        availableConnectionsDelegate: .maximum(limits.connections, logger: logger)),
-      onServerRunning: { channel in onListening(channel.localAddress?.port ?? settings.port) },
-      logger: self.logger)
+        availableConnectionsDelegate: .maximum(limits.connections, logger: quiet)),
+      onServerRunning: { channel in
+        let port = channel.localAddress?.port ?? settings.port
+        logger.info("listening on \(settings.host), port \(port)")
+        onListening(port)
+      },
+      logger: quiet)
     do { try await application.run() } catch let error as IOError {
       throw PipelineError(
         .cannotCreate,

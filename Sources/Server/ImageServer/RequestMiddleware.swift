@@ -14,6 +14,7 @@ struct RequestMiddleware: RouterMiddleware {
   let keys: APIKeys?
   let allowedOrigin: String?
   let metrics: Metrics
+  let logger: Logger
 
   func handle(
     _ request: Request, context: ServerContext, next: (Request, ServerContext) async throws -> Response
@@ -22,12 +23,14 @@ struct RequestMiddleware: RouterMiddleware {
     metrics.hasBegun()
     let path = routes.contains { $0.path == request.uri.path } ? request.uri.path : "other"
     let method = routes.contains { $0.method == request.method } ? request.method.rawValue : "other"
-    let ending = RequestEnding { [metrics] status in
+    var logger = logger
+    logger[metadataKey: "request_id"] = "\(context.requestID)"
+    let ending = RequestEnding { [metrics, logger] status in
       let seconds = start.duration(to: .now).inSeconds
       metrics.hasEnded(path: path, method: method, status: status, seconds: seconds)
       let line = "\(method) \(path) \(status) \(String(format: "%.3f", seconds)) s"
       // What is asked for every few seconds would bury the rest.
-      context.logger.log(level: ["/healthz", "/metrics"].contains(path) && status < 400 ? .debug : .info, "\(line)")
+      logger.log(level: ["/healthz", "/metrics"].contains(path) && status < 400 ? .debug : .info, "\(line)")
     }
     var response: Response
     do {
@@ -37,7 +40,7 @@ struct RequestMiddleware: RouterMiddleware {
       throw error
     } catch {
       let answer = failure(error, request)
-      if answer == .internalError { context.logger.error("\("\(error)".singleLine)") }
+      if answer == .internalError { logger.error("\("\(error)".singleLine)") }
       response = Response(answer)
       if answer.status == .methodNotAllowed { response.headers[.allow] = allowed(request.uri.path) }
     }

@@ -1,5 +1,4 @@
 import Hummingbird
-import Logging
 import NIOCore
 
 /// What belongs to one request.
@@ -12,9 +11,6 @@ struct ServerContext: RequestContext {
   init(source: ApplicationRequestContextSource) {
     coreContext = .init(source: source)
     channel = source.channel
-    // In the place of the library's own, which would be another.
-    logger[metadataKey: "hb.request.id"] = nil
-    logger[metadataKey: "request_id"] = "\(requestID)"
   }
 
   /// Tells when the client goes before its request is answered.
