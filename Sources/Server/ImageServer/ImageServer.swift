@@ -106,12 +106,14 @@ private struct DrawingLifetime: Service {
   let logger: Logger
 
   func run() async throws {
+    // Before anything else: untrapped it would end the process.
+    let hangups = await UnixSignalsSequence(trapping: .sighup)
     try await service.load()
     logger.info("ready to draw with \(service.catalogue.standardName)")
     await withTaskGroup(of: Void.self) { group in
       group.addTask { await cancelWhenGracefulShutdown { await service.watchCheckpoints() } }
       group.addTask {
-        for await _ in await UnixSignalsSequence(trapping: .sighup).cancelOnGracefulShutdown() {
+        for await _ in hangups.cancelOnGracefulShutdown() {
           logger.info("loading all models anew")
           await service.reload()
         }
