@@ -90,6 +90,46 @@ struct BoundsTests {
     }
   }
 
+  /// Requests that come before the answer to the one before them are answered one after the other.
+  @Test func requestsMayFollowOneAnother() async throws {
+    let server = try await TestServer {
+      ($0.connections.idle, $0.connections.body) = (.milliseconds(300), .milliseconds(300))
+    }
+    let body = #"{"prompt": "x", "n": 16}"#
+    let many = String(repeating: head(body.utf8.count) + body, count: 5)
+    let text = String(decoding: try await server.exchange(Data(many.utf8)), as: UTF8.self)
+    #expect(text.matches(of: /HTTP\/1\.1 200 OK/).count == 5)
+  }
+
+  @Test func whoAsksBeforeSendingIsTold() async throws {
+    let server = try await Shared.server.value
+    let body = #"{"prompt": "x"}"#
+    let asking = head(body.utf8.count).replacing(
+      "\r\n\r\n", with: "\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n")
+    let connection = try Connection(port: server.port)
+    try await connection.send(asking)
+    let first = try await connection.read { $0.suffix(4) == Data("\r\n\r\n".utf8) }
+    #expect(String(decoding: first, as: UTF8.self).hasPrefix("HTTP/1.1 100 Continue\r\n"))
+    try await connection.send(body)
+    #expect(try Answer(try await connection.readToEnd()).status == 200)
+    let tooMuch = asking.replacing("Content-Length: \(body.utf8.count)", with: "Content-Length: 99999999")
+    try Answer(try await server.exchange(Data(tooMuch.utf8))).expectError(413)
+  }
+
+  /// Bodies that are bounded each are bounded together, too.
+  @Test func allBodiesTogetherAreBounded() async throws {
+    let server = try await TestServer { $0.requests.allBytes = 1000 }
+    let waiting = try Connection(port: server.port)
+    try await waiting.send(head(2000) + String(repeating: " ", count: 900))
+    var status = 200
+    while status == 200 {
+      status = try await server.generate(#"{"prompt": "\#(String(repeating: "x", count: 200))"}"#).status
+    }
+    #expect(status == 503)
+    waiting.leave()
+    while status != 200 { status = try await server.generate(#"{"prompt": "x"}"#).status }
+  }
+
   @Test func connectionsAreBounded() async throws {
     let server = try await TestServer { ($0.connections.connections, $0.connections.head) = (2, .milliseconds(300)) }
     // Two that say nothing take all there are, until they are ended.

@@ -7,7 +7,11 @@ import Testing
 @testable import ImageServer
 
 struct FormTests {
-  private static let picture = Picture(width: 9, height: 9, color: .init(red: 200, green: 20, blue: 20))
+  private static let picture = {
+    var picture = Picture(width: 41, height: 23, color: .init(red: 200, green: 20, blue: 20))
+    picture.paste(Picture(width: 9, height: 11, color: .black), x: 20, y: 2)
+    return picture
+  }()
   private static let image = Result { FormPart.file("image", try picture.pngData()) }
 
   private static func drawn(_ prompt: String, _ count: Int, rows: Int?) throws -> [Picture] {

@@ -1,6 +1,7 @@
 import Basics
 import Checkpoints
 import Foundation
+import Imaging
 import Synchronization
 
 /// What can be drawn with, as it is told to those who ask.
@@ -11,6 +12,8 @@ package struct CheckpointDescription: Sendable, Equatable {
   package var created: Date
   /// Pixels a side.
   package var pictureSize: Int
+  /// How pictures of another shape are made square.
+  package var fit: Picture.Fit
   /// Places of image tokens a side.
   package var gridSide: Int
   package var codesPerPlace: Int
@@ -74,6 +77,7 @@ package struct CheckpointCatalogue: Sendable {
     let attributes = try? FileManager.default.attributesOfItem(atPath: checkpoint.configurationFile.path)
     let description = CheckpointDescription(
       name: name, created: attributes?[.modificationDate] as? Date ?? .now, pictureSize: tokenizer.layout.pictureSize,
+      fit: configuration.data?.fit ?? .pad,
       gridSide: gridSide, codesPerPlace: tokenizer.layout.codesPerPlace,
       hasRanker: configuration.ranker != nil && checkpoint.hasRanker, isDefault: name == standardName)
     known.keep(description, print)

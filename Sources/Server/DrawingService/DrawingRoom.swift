@@ -99,11 +99,13 @@ actor DrawingRoom {
   }
 
   private func dropAbandoned() {
-    for drawing in drawings where drawing.mailbox.isAbandoned {
+    // Asked once of each: it may change at any time.
+    drawings.removeAll { drawing in
+      guard drawing.mailbox.isAbandoned else { return false }
       drawing.cancel()
       reception.hasEnded(.abandoned, wasBegun: drawing.isBegun, undrawn: drawing.total - drawing.completed)
+      return true
     }
-    drawings.removeAll { $0.mailbox.isAbandoned }
   }
 
   // MARK: - Drawing
@@ -140,8 +142,7 @@ actor DrawingRoom {
 
   private func drawNextPlaces() {
     for checkpoint in busyCheckpoints {
-      let before = checkpoint.session
-      let steps = before.next()
+      let steps = checkpoint.session.next()
       // All that must be seen is decoded at once, on all threads.
       let visible = steps.compactMap {
         step -> (step: PictureSession.Step, owner: Drawing, number: Int, partial: Int?)? in
@@ -216,6 +217,8 @@ actor DrawingRoom {
       guard all || seen != old.fingerprint && seen != refused[name] && isAtRest else { continue }
       do throws(PipelineError) {
         let new = try await loader.load(name, old.url)
+        // It may have made room for another meanwhile.
+        guard loaded[name] === old else { continue }
         new.lastUse = old.lastUse
         loaded[name] = new
         refused[name] = nil

@@ -36,6 +36,8 @@ struct APIError: Error, Equatable {
   static let internalError = APIError(
     status: .internalServerError, message: "the server has failed at this; its log says more", type: "server_error")
 
+  static let tooMuchIsSent = unavailable("too much is being sent at the moment; try again", after: 5)
+
   private static func unavailable(_ message: String, after seconds: Int) -> APIError {
     APIError(
       status: .serviceUnavailable, message: message, type: "server_error", code: "unavailable", retryAfter: seconds)

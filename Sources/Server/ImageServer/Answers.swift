@@ -2,6 +2,7 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import NIOCore
+import Synchronization
 
 extension Response {
   init(_ status: HTTPResponse.Status = .ok, _ contentType: String, _ content: some Collection<UInt8>) {
@@ -21,15 +22,38 @@ extension Response {
 }
 
 extension Request {
-  /// The whole body.
-  /// - Throws: `APIError` where it is larger than `limit`, before it is read where its length is told.
-  func wholeBody(limit: Int) async throws -> Data {
+  /// The whole body, as `use` is given it.
+  /// - Throws: `APIError` where it is larger than `limit`, before it is read where its length is told, and where too much is
+  ///   being sent by all together; and what `use` throws.
+  func withWholeBody<Result>(
+    limit: Int, of allowance: BodyAllowance, _ use: (Data) async throws -> Result
+  ) async throws -> Result {
     if let length = headers[.contentLength].flatMap({ Int($0) }), length > limit { throw APIError.tooLarge(limit) }
     var whole = Data()
+    defer { allowance.give(whole.count) }
     for try await part in body {
       guard whole.count + part.readableBytes <= limit else { throw APIError.tooLarge(limit) }
+      guard allowance.take(part.readableBytes) else { throw APIError.tooMuchIsSent }
       whole.append(contentsOf: part.readableBytesView)
     }
-    return whole
+    return try await use(whole)
   }
+}
+
+/// How many bytes all bodies may have that are in memory at a time: bodies that are bounded each are still many.
+final class BodyAllowance: Sendable {
+  private let rest: Mutex<Int>
+
+  init(_ bytes: Int) { rest = Mutex(bytes) }
+
+  /// - Returns: false where there is not so much left, and then takes nothing.
+  func take(_ bytes: Int) -> Bool {
+    rest.withLock { rest in
+      guard bytes <= rest else { return false }
+      rest -= bytes
+      return true
+    }
+  }
+
+  func give(_ bytes: Int) { rest.withLock { $0 += bytes } }
 }

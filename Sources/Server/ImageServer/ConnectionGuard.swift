@@ -1,3 +1,4 @@
+import HTTPTypes
 import NIOCore
 import NIOHTTPTypes
 import Synchronization
@@ -14,8 +15,7 @@ package struct ConnectionLimits: Sendable {
   package var body = TimeAmount.seconds(120)
   /// How long a client may take nothing of an answer.
   package var reading = TimeAmount.seconds(60)
-  /// How long what a client still sends is thrown away after an answer that did not wait for it. Closed at once, many clients would
-  /// not read the answer.
+  /// How long what a client still sends is thrown away after an answer that did not wait for it.
   package var lingering = TimeAmount.seconds(2)
 
   package init() {}
@@ -59,18 +59,20 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
   typealias OutboundOut = HTTPResponsePart
 
   private let limits: ConnectionLimits
+  private let largestBody: Int
   private var deadline: Scheduled<Void>?
   private var readingDeadline: Scheduled<Void>?
   private var watch: ClientWatch?
   private var isInputClosed = false
-  /// Whether nothing that comes is understood any more.
-  private var hasFailed = false
-  /// Whether a request's body is not read to its end.
+  /// Whether the connection will be closed, whatever else comes.
+  private var isClosing = false
+  /// Whether the body of the last request is not read to its end.
   private var isReadingBody = false
-  /// Whether a request was begun that is not answered.
-  private var isAnswering = false
+  /// Requests that were begun and are not answered; some clients send the next one before they have an answer.
+  private var unanswered = 0
 
-  init(_ limits: ConnectionLimits) { self.limits = limits }
+  /// - Parameter largestBody: bytes of the largest body that any path takes.
+  init(_ limits: ConnectionLimits, largestBody: Int) { (self.limits, self.largestBody) = (limits, largestBody) }
 
   func handlerAdded(context: ChannelHandlerContext) {
     if context.channel.isActive { expect(within: limits.head, context) }
@@ -92,21 +94,26 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     // A reset, what is no HTTP, headers without an end: whatever it is, nothing more is read.
     watch?.isGone()
     // Each byte that follows is an error of its own, and not another reason to wait.
-    if !hasFailed { expect(within: limits.lingering, context) }
-    hasFailed = true
+    linger(context)
     context.fireErrorCaught(error)
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     switch unwrapInboundIn(data) {
-    case .head:
-      (isReadingBody, isAnswering) = (true, true)
+    case .head(let head):
+      isReadingBody = true
+      // Clients that ask before they send a large body, curl among them, wait for a second where they get no answer.
+      let length = head.headerFields[.contentLength].flatMap { Int($0) } ?? 0
+      if head.headerFields[.expect]?.lowercased() == "100-continue", unanswered == 0, length <= largestBody {
+        context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
+      }
+      unanswered += 1
       expect(within: limits.body, context)
     case .body: break
     case .end:
       isReadingBody = false
       // Drawing takes as long as it takes.
-      if isAnswering { expectNothing() } else { expect(within: limits.idle, context) }
+      if unanswered > 0 { expectNothing() } else { expect(within: limits.idle, context) }
     }
     context.fireChannelRead(data)
   }
@@ -131,11 +138,12 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     switch unwrapOutboundIn(data) {
     case .head(var head) where head.status.kind != .informational:
       // What was not waited for is not read as the next request.
-      if isReadingBody { head.headerFields[.connection] = "close" }
+      if isReadingBody, unanswered == 1 { head.headerFields[.connection] = "close" }
       context.write(wrapOutboundOut(.head(head)), promise: promise)
     case .end:
-      (isAnswering, watch) = (false, nil)
-      if !hasFailed { expect(within: isReadingBody ? limits.lingering : limits.idle, context) }
+      watch = nil
+      unanswered = max(0, unanswered - 1)
+      if unanswered == 0 { if isReadingBody { linger(context) } else { expect(within: limits.idle, context) } }
       context.write(data, promise: promise)
     default: context.write(data, promise: promise)
     }
@@ -147,12 +155,20 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     context.fireChannelWritabilityChanged()
   }
 
+  /// Closes it soon, and not at once: many clients would not read the answer.
+  private func linger(_ context: ChannelHandlerContext) {
+    expect(within: limits.lingering, context)
+    isClosing = true
+  }
+
   private func expect(within time: TimeAmount, _ context: ChannelHandlerContext) {
+    if isClosing { return }
     deadline?.cancel()
     deadline = close(in: time, context)
   }
 
   private func expectNothing() {
+    if isClosing { return }
     deadline?.cancel()
     deadline = nil
   }
@@ -163,7 +179,8 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
   }
 
   private func stop() {
-    expectNothing()
+    deadline?.cancel()
+    deadline = nil
     readingDeadline?.cancel()
     readingDeadline = nil
     watch?.isGone()

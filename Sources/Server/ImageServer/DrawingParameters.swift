@@ -93,8 +93,9 @@ struct DrawingParameters: Sendable {
     guard let bytes = try fields.file("image") else { return nil }
     let picture: Picture
     do {
-      picture = try Picture(
-        decoding: bytes, name: "image", atLeast: description.pictureSize, atMost: limits.pixels)
+      // As the model would make it: what waits in the queue is small.
+      picture = try Picture(decoding: bytes, name: "image", atMost: limits.pixels)
+        .squared(side: description.pictureSize, fit: description.fit)
     } catch {
       throw .badRequest(error.message, "image", code: "invalid_image")
     }

@@ -13,6 +13,12 @@ struct DrawingRoutes: Sendable {
   /// What is written into pictures as their maker.
   let software: String
   private let forms = FormReader()
+  private let allowance: BodyAllowance
+
+  init(service: DrawingService, limits: RequestLimits, software: String) {
+    (self.service, self.limits, self.software) = (service, limits, software)
+    allowance = BodyAllowance(limits.allBytes)
+  }
 
   func answer(_ endpoint: Endpoint, _ request: Request, _ context: ServerContext) async throws -> Response {
     let parameters = try await parameters(endpoint, request)
@@ -42,12 +48,14 @@ struct DrawingRoutes: Sendable {
         status: .unsupportedMediaType, message: "the body must be \(expected)", code: "unsupported_media_type")
     }
     if endpoint.takesJSON {
-      let body = try await request.wholeBody(limit: limits.jsonBytes)
-      return try DrawingParameters(
-        RequestFields(try RequestFields.json(body), endpoint, limits), endpoint, service.catalogue, limits)
+      return try await request.withWholeBody(limit: limits.jsonBytes, of: allowance) { body in
+        try DrawingParameters(
+          RequestFields(try RequestFields.json(body), endpoint, limits), endpoint, service.catalogue, limits)
+      }
     }
-    let body = try await request.wholeBody(limit: limits.formBytes)
-    return try await forms.parameters(body, contentType, endpoint, service.catalogue, limits)
+    return try await request.withWholeBody(limit: limits.formBytes, of: allowance) { body in
+      try await forms.parameters(body, contentType, endpoint, service.catalogue, limits)
+    }
   }
 
   private func stream(_ ticket: DrawingTicket, _ writer: PictureWriter) -> Response {

@@ -74,7 +74,7 @@ package struct ImageServer: Service {
       router: router,
       server: .http1(
         configuration: .init(
-          additionalChannelHandlers: [ConnectionGuard(limits)],
+          additionalChannelHandlers: [ConnectionGuard(limits, largestBody: settings.requests.formBytes)],
           httpDecoderConfiguration: .init(
             maxHeaderFieldSize: 8 << 10, maxHeaderListSize: 16 << 10, maxHeaderFieldCount: 100))),
       configuration: .init(

@@ -118,6 +118,8 @@ package struct RequestLimits: Sendable {
   /// Bytes of a JSON body, and of a form with a picture.
   package var jsonBytes = 64 << 10
   package var formBytes = 16 << 20
+  /// Bytes of all bodies together.
+  package var allBytes = 256 << 20
   /// UTF-8 bytes of a prompt; what a model sees of it is far less.
   package var promptLength = 4000
   /// Pictures of a request, and candidates for them.
