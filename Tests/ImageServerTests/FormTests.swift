@@ -109,10 +109,10 @@ struct FormTests {
 
   /// A file of few bytes may claim a picture that takes gigabytes.
   @Test func picturesOfTooManyPixelsAreRefused() async throws {
-    let server = try await TestServer { $0.requests.pixels = 100 }
-    let large = FormPart.file("image", try Picture(width: 11, height: 10, color: .white).pngData())
+    let server = try await TestServer { $0.requests.pixels = 1000 }
+    let large = FormPart.file("image", try Picture(width: 40, height: 30, color: .white).pngData())
     try await server.post("/v1/images/edits", form: [.field("prompt", "x"), large]).expectError(
-      400, "image", words: "11×10")
+      400, "image", words: "40×30")
     #expect(
       try await server.post("/v1/images/edits", form: [.field("prompt", "x"), try Self.image.get()]).status == 200)
   }
