@@ -10,6 +10,7 @@ let package = Package(
   products: [
     .library(name: "DALLE", targets: ["DALLE"]),
     .executable(name: "dalle-cli", targets: ["dalle-cli"]),
+    .executable(name: "dalle-server", targets: ["dalle-server"]),
   ],
   traits: [
     .trait(name: "OneDNN", description: "Matrix products and convolutions by oneDNN, bfloat16 above all."),
@@ -19,7 +20,13 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-algorithms", from: "1.2.0"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
     .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"),
   ],
   targets: [
@@ -144,13 +151,46 @@ let package = Package(
         "ImageTokenizers", "Imaging", "Ladder", "LadderReport", "LatentModels", "Lexicon", "LinearAlgebra", "NN",
         "Optimization", "Priors", "Rankers", "TensorCore", "TextTokenizer", "Training",
       ]),
-    .target(name: "CommandSupport", dependencies: ["Basics"]),
+    .target(
+      name: "CommandSupport",
+      dependencies: [
+        "Basics", "Checkpoints", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
     .executableTarget(
       name: "dalle-cli",
       dependencies: [
         "ArrayFiles", "CommandSupport", "DALLE", "DataFiles", "ImageTokenizers", "LatentModels", "Lexicon",
         "LinearAlgebra", "NN", "Optimization", "Priors", "TextTokenizer", "Training",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+
+    // The server: drawing for many, the page, HTTP. The command line is built without it.
+    .target(
+      name: "DrawingService",
+      dependencies: ["Basics", "Checkpoints", "Generation", "ImageTokenizers", "Imaging", "NN", "Priors"],
+      path: "Sources/Server/DrawingService"),
+    .target(
+      name: "ServerPage", dependencies: ["Pages", "Priors"], path: "Sources/Server/ServerPage",
+      resources: [.embedInCode("Files")]),
+    .target(
+      name: "ImageServer",
+      dependencies: [
+        "Basics", "DrawingService", "Generation", "Imaging", "Priors", "ServerPage",
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+        .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "HummingbirdCore", package: "hummingbird"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+      ], path: "Sources/Server/ImageServer"),
+    .executableTarget(
+      name: "dalle-server",
+      dependencies: [
+        "Basics", "Checkpoints", "CommandSupport", "DrawingService", "ImageServer",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
       ]),
 
     // What several test targets share: folders, fixtures of models, and tiny models that are trained.
@@ -238,12 +278,29 @@ let package = Package(
         "Basics", "Imaging", "Ladder", "LadderReport", "LatentModels", "LinearAlgebra", "PipelineTestSupport",
         "TestSupport",
       ]),
+    .testTarget(
+      name: "DrawingServiceTests",
+      dependencies: [
+        "Basics", "Checkpoints", "DrawingService", "Generation", "Imaging", "PipelineTestSupport", "Priors",
+        "TestSupport",
+      ]),
+    .testTarget(
+      name: "ImageServerTests",
+      dependencies: [
+        "Checkpoints", "DrawingService", "Generation", "ImageServer", "Imaging", "PipelineTestSupport", "TestSupport",
+        .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ]),
+    .testTarget(name: "ServerPageTests", dependencies: ["Pages", "PipelineTestSupport", "Priors", "ServerPage"]),
+    .testTarget(
+      name: "BrowserTests", dependencies: ["dalle-server", "Imaging", "TestSupport"]),
     .testTarget(name: "DALLETests", dependencies: ["DALLE"]),
     .testTarget(name: "CommandSupportTests", dependencies: ["Basics", "Checkpoints", "CommandSupport", "Priors"]),
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "dalle-cli", "ArrayFiles", "Basics", "Imaging", "Ladder", "Lexicon", "LinearAlgebra", "TensorCore",
+        "dalle-cli", "dalle-server", "ArrayFiles", "Basics", "Imaging", "Ladder", "Lexicon", "LinearAlgebra",
+        "TensorCore",
         "TestSupport",
       ]),
   ],

@@ -9,10 +9,11 @@ struct DalleCLI: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "dalle-cli",
     abstract: "Trains a text-to-image model on captioned pictures, and draws with it.",
-    version: "0.2.0",
+    version: programVersion,
     subcommands: [
       TrainTokenizer.self, TrainPrior.self, TrainRanker.self, Generate.self, Prepare.self, Compose.self,
-      TrainVocabulary.self, Tokenize.self, Reconstruct.self, Encode.self, Evaluate.self, Baselines.self, Inspect.self,
+      TrainVocabulary.self, Tokenize.self, Reconstruct.self, Encode.self, Evaluate.self, Serve.self, Baselines.self,
+      Inspect.self,
       Benchmark.self,
     ])
 
@@ -40,28 +41,13 @@ struct DalleCLI: ParsableCommand {
 
   /// Runs the command, and turns a failure that a person can cause into one line and its exit code.
   static func main() {
-    // A reader that goes away (`dalle-cli … | head`) and a limit on the size of files end a write with an error
-    // instead of the process.
-    signal(SIGPIPE, SIG_IGN)
-    signal(SIGXFSZ, SIG_IGN)
+    ignoreFailingWrites()
     do {
       try checkCommandNames(Array(CommandLine.arguments.dropFirst()))
       var command = try parseAsRoot()
       try command.run()
-    } catch let error as PipelineError {
-      Console.line("error: \(FlagNames.spelled(error.message))")
-      Foundation.exit(error.exitCode)
-    } catch let code as ExitCode {
-      Foundation.exit(code.rawValue)
     } catch {
-      // Help and the version are no failures.
-      let code = exitCode(for: error)
-      if code == .success { exit(withError: error) }
-      var message = message(for: error)
-      if message.hasSuffix(".") { message.removeLast() }
-      let hint = code == .validationFailure ? "; dalle-cli help SUBCOMMAND says what it takes" : ""
-      Console.line("error: \(message)\(hint)")
-      Foundation.exit(code.rawValue)
+      end(with: error, hint: "dalle-cli help SUBCOMMAND says what it takes")
     }
   }
 }

@@ -101,11 +101,11 @@ struct Generate: ParsableCommand {
     var unseen: [String] = []
     var (nearest, replacements): ([[String]], [[NounReplacement]]) = ([], [])
     for caption in captions {
-      unseen += model.unseenWords(in: caption).filter { !unseen.contains($0) }
-      let prompt = options.replacesUnseenNouns ? try model.replacingUnseenNouns(in: caption) : nil
-      for replacement in prompt?.replacements ?? [] { Console.note("\(replacement)") }
-      replacements.append(prompt?.replacements ?? [])
-      nearest.append(try note(prompt?.text ?? caption, model))
+      let notes = try model.notes(on: caption, options: options)
+      for line in notes.lines { Console.note(line) }
+      unseen += notes.unseenWords.filter { !unseen.contains($0) }
+      replacements.append(notes.replacements)
+      nearest.append(notes.nearestCaptions)
     }
     let (pictures, ranked) = try draw(model, options)
     let files = try write(pictures, numbers: ranked?.map(\.number), options, keptRows: keptRows, folder, to: target)
@@ -164,34 +164,13 @@ struct Generate: ParsableCommand {
     captions.indices.map { Array(all[$0 * count..<($0 + 1) * count]) }
   }
 
-  /// Says what the model cannot know of a caption.
-  /// - Returns: the nearest training captions where none is like this one.
-  private func note(_ caption: String, _ model: TextToImageModel) throws(PipelineError) -> [String] {
-    for word in model.unseenWords(in: caption) { Console.note("\"\(word)\" never occurs in the training captions") }
-    var nearest: [String] = []
-    if let familiarity = try model.familiarity(of: caption), !familiarity.isFamiliar {
-      nearest = familiarity.nearest
-      let list = nearest.map { "\"\($0)\"" }.joined(separator: ", ")
-      Console.note(
-        nearest.isEmpty
-          ? "no training caption says anything of \"\(caption)\""
-          : "no training caption says all of \"\(caption)\"; the nearest: \(list)")
-    }
-    let tokens = model.tokens(of: caption)
-    if tokens.ids.isEmpty { Console.note("the prompt is empty: the pictures are drawn without a caption") }
-    if tokens.used < tokens.ids.count {
-      Console.note("the prompt has \(tokens.ids.count) tokens; the model sees the first \(tokens.used)")
-    }
-    return nearest
-  }
-
   /// - Parameter numbers: which pictures of the seed they are; the first ones in their order where nil.
   /// - Returns: the paths of the files.
   private func write(
     _ pictures: [Picture], numbers: [Int]?, _ options: GenerationOptions, keptRows: Int?, _ folder: URL, to target: URL?
   ) throws -> [String] {
     var text = [
-      ("Software", "dalle-cli \(DalleCLI.configuration.version)"),
+      ("Software", "dalle-cli \(programVersion)"),
       ("Checkpoint", folder.lastPathComponent), ("Seed", "\(seed)"),
       ("Settings", "\(options.sampling)"),
     ]

@@ -31,66 +31,6 @@ extension ElementType: ExpressibleByArgument {
   public static var allValueStrings: [String] { ["float32", "bfloat16"] }
 }
 
-/// How many threads a command uses.
-struct ThreadOptions: ParsableArguments {
-  // Numbers are parsed unconditionally, so that -3 is a wrong number and not a missing one.
-  @Option(parsing: .unconditional, help: "Threads to use; all cores unless given.")
-  var threads: Int?
-
-  func count() throws(PipelineError) -> Int {
-    let count = threads ?? ProcessInfo.processInfo.activeProcessorCount
-    guard (1...ThreadTeam.maximumCount).contains(count) else {
-      throw PipelineError(.usage, "--threads must be 1 to \(ThreadTeam.maximumCount), not \(count)")
-    }
-    return count
-  }
-}
-
-/// Which checkpoint a command works on.
-struct CheckpointOptions: ParsableArguments {
-  @Option(
-    name: .customLong("checkpoint"), help: "The model: a folder under checkpoints/, or a path.",
-    completion: .shellCommand("ls checkpoints 2>/dev/null"))
-  var name: String?
-
-  func validate() throws {
-    if name?.isEmpty ?? false { throw ValidationError("--checkpoint names nothing") }
-  }
-
-  /// The checkpoint that training writes: checkpoints/local unless named.
-  func forTraining() -> Checkpoint { Checkpoint(Self.folder(named: name ?? "local")) }
-
-  /// The checkpoint to read: the one named, else checkpoints/local where what is needed is there, else the bundled
-  /// one. What was taken without being named is said.
-  func forReading(needing isThere: (Checkpoint) -> Bool) throws(PipelineError) -> Checkpoint {
-    if let name { return Self.existing(named: name) ?? Checkpoint(Self.folder(named: name)) }
-    let local = Checkpoint(Self.folder(named: "local"))
-    let here = Checkpoint(Self.folder(named: "emoji"))
-    let bundled =
-      NamedFile.exists(here.url) ? here : Checkpoint(NamedFile.besideTheProgram("emoji", in: "checkpoints") ?? here.url)
-    guard let found = [local, bundled].first(where: isThere) else {
-      throw PipelineError(
-        .noInput,
-        "there is no checkpoint in checkpoints/local or checkpoints/emoji to take; make one with dalle-cli "
-          + "train-tokenizer and train-prior, or name another with --checkpoint")
-    }
-    Console.note("using the checkpoint \(found.url.relativePath)")
-    return found
-  }
-
-  /// - Returns: nil where there is none of that name.
-  static func existing(named name: String) -> Checkpoint? {
-    let named = folder(named: name)
-    return (NamedFile.exists(named) ? named : NamedFile.besideTheProgram(name, in: "checkpoints")).map {
-      Checkpoint($0)
-    }
-  }
-
-  private static func folder(named name: String) -> URL {
-    NamedFile.path(name) ?? URL(fileURLWithPath: "checkpoints").appendingPathComponent(name)
-  }
-}
-
 /// Which text vocabulary a command takes.
 struct VocabularyOptions: ParsableArguments {
   @Option(
@@ -115,31 +55,6 @@ struct VocabularyOptions: ParsableArguments {
     return try BytePairEncoding(
       contentsOf: found ?? NamedFile.besideTheProgram("\(name).json", in: "vocab") ?? named)
   }
-}
-
-/// Files and folders that are called by a name alone, because they lie in a folder where such are kept.
-private enum NamedFile {
-  /// - Returns: nil for a name alone.
-  static func path(_ name: String) -> URL? {
-    name.contains("/") || name == "." || name == ".." ? URL(fileURLWithPath: name).standardizedFileURL : nil
-  }
-
-  /// What lies in a folder of this name in `$DALLE_HOME`, in `share/dalle` beside the program's `bin`, or above the program:
-  /// run from elsewhere, an installed program and one that lies in its package still find what is bundled.
-  static func besideTheProgram(_ name: String, in folderName: String) -> URL? {
-    if path(name) != nil { return nil }
-    var homes: [URL] = []
-    if let home = ProcessInfo.processInfo.environment["DALLE_HOME"] { homes.append(URL(fileURLWithPath: home)) }
-    if var folder = Bundle.main.executableURL?.resolvingSymlinksInPath() {
-      while folder.path != "/" {
-        folder.deleteLastPathComponent()
-        homes += [folder, folder.appendingPathComponent("share/dalle")]
-      }
-    }
-    return homes.map { $0.appendingPathComponent(folderName).appendingPathComponent(name) }.first(where: exists)
-  }
-
-  static func exists(_ url: URL) -> Bool { FileManager.default.fileExists(atPath: url.path) }
 }
 
 /// A file that a command is going to write, refused before the work and not after it. What is there is replaced where a person has

@@ -102,6 +102,7 @@ final class RunningProgram {
 
   deinit { if !hasEnded { kill(id, SIGKILL) } }
 
+  var outputSoFar: String { (try? String(contentsOf: outputFile, encoding: .utf8)) ?? "" }
   var errorsSoFar: String { (try? String(contentsOf: errorFile, encoding: .utf8)) ?? "" }
 
   func send(_ signal: Int32) { kill(id, signal) }

@@ -25,6 +25,10 @@ public final class ThreadTeam: @unchecked Sendable {
 
   deinit { ck_team_destroy(team) }
 
+  /// Has the libraries that compute use no threads of their own below the calling thread, for one that runs a team which another
+  /// thread has made.
+  package static func prepareThread() { ck_engine_prepare_thread() }
+
   /// Runs `body(i)` for i in 0 ..< count, each on its own thread, and waits for all.
   /// - Precondition: nothing runs on the team already, neither on another thread nor around this call.
   public func run(_ body: (_ thread: Int) -> Void) {

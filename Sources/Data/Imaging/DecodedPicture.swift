@@ -1,6 +1,15 @@
 import Basics
 import Foundation
 
+/// How large a picture is needed, and how large it may be.
+struct DecodingLimits: Sendable {
+  /// What neither side of the picture may fall below when it is decoded scaled down, which takes less time and memory; nil decodes
+  /// it whole.
+  var least: Int?
+  /// Pixels.
+  var most: Int
+}
+
 /// The pixels of a file as they stand in it, and what it says of them.
 struct DecodedPicture {
   /// Columns and rows, before the picture is turned upright.
@@ -15,7 +24,7 @@ struct DecodedPicture {
 
   /// Decodes a file of any format that is read.
   /// - Throws: `PipelineError` of kind `.badData`.
-  init(_ bytes: some ContiguousBytes, least: Int?, name: String) throws(PipelineError) {
+  init(_ bytes: some ContiguousBytes, _ limits: DecodingLimits, name: String) throws(PipelineError) {
     // `withUnsafeBytes` does not carry typed throws.
     let result: Result<DecodedPicture, PipelineError> = bytes.withUnsafeBytes { buffer in
       let bytes = buffer.bindMemory(to: UInt8.self)
@@ -25,7 +34,7 @@ struct DecodedPicture {
           throw PipelineError(.badData, "\(name): \(PictureFormat.refusal(ofUnknown: bytes))")
         }
         guard let decode = format.decode else { throw PipelineError(.badData, "\(name): \(format.refusal)") }
-        return .success(try decode(bytes, least, name))
+        return .success(try decode(bytes, limits, name))
       } catch {
         return .failure(error)
       }

@@ -10,10 +10,8 @@ enum JPEG {
   /// A block of 64 pixels takes a bit at least, in a progressive file of grey; twice as many would be no picture.
   private static let pixelsPerByte = 1024
 
-  /// - Parameter least: what neither side of the picture may fall below when it is decoded scaled down, which takes less time
-  ///   and memory; nil decodes it whole.
   static func decode(
-    _ bytes: UnsafeBufferPointer<UInt8>, least: Int?, name: String
+    _ bytes: UnsafeBufferPointer<UInt8>, _ limits: DecodingLimits, name: String
   ) throws(PipelineError) -> DecodedPicture {
     var message = [CChar](repeating: 0, count: Int(DALLE_JPEG_MESSAGE_BYTES))
     var header = dalle_jpeg_header()
@@ -23,15 +21,16 @@ enum JPEG {
     }
     let claimed = (width: Int(header.width), height: Int(header.height))
     try Picture.checkSize(
-      width: claimed.width, height: claimed.height, atMost: maximumClaimedPixelCount, name: name)
+      width: claimed.width, height: claimed.height,
+      atMost: maximumClaimedPixelCount / 1000 * limits.most / (Picture.maximumPixelCount / 1000), name: name)
     guard claimed.width * claimed.height <= pixelsPerByte * bytes.count + 64 * 64 else {
       throw PipelineError(.badData, "\(name): damaged JPEG: the file ends early")
     }
     let shorter = min(claimed.width, claimed.height)
     // In eighths, what libjpeg's inverse transforms can do.
-    let eighths = least.flatMap { least in (1..<8).first { shorter * $0 / 8 >= least } } ?? 8
+    let eighths = limits.least.flatMap { least in (1..<8).first { shorter * $0 / 8 >= least } } ?? 8
     let (width, height) = ((claimed.width * eighths + 7) / 8, (claimed.height * eighths + 7) / 8)
-    try Picture.checkSize(width: width, height: height, name: name)
+    try Picture.checkSize(width: width, height: height, atMost: limits.most, name: name)
     let count = width * height
     var channels: Int32 = 0
     var status: Int32 = 0

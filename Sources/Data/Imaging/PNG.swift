@@ -4,12 +4,14 @@ import Foundation
 
 /// PNG by libpng.
 enum PNG {
-  static func decode(_ bytes: UnsafeBufferPointer<UInt8>, name: String) throws(PipelineError) -> DecodedPicture {
+  static func decode(
+    _ bytes: UnsafeBufferPointer<UInt8>, _ limits: DecodingLimits, name: String
+  ) throws(PipelineError) -> DecodedPicture {
     // Signature (8), the header chunk's length and type (8), width (4), height (4), all big-endian, bits a sample, and the type of its colors.
     guard bytes.count >= 26 else { throw PipelineError(.badData, "\(name): damaged PNG: the file ends early") }
     let width = bytes[16..<20].reduce(0) { $0 << 8 | Int($1) }
     let height = bytes[20..<24].reduce(0) { $0 << 8 | Int($1) }
-    try Picture.checkSize(width: width, height: height, name: name)
+    try Picture.checkSize(width: width, height: height, atMost: limits.most, name: name)
     // Bits a pixel by the type of its colors: grey, RGB, palette, and the first two with opacity. Deflate makes a byte of 1032 at
     // most, so that a short file that claims a large picture is refused before there is memory for that.
     let bits = Int(bytes[24]) * ([0: 1, 2: 3, 3: 1, 4: 2, 6: 4][bytes[25]] ?? 1)

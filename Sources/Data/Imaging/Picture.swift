@@ -70,10 +70,14 @@ public struct Picture: Sendable, Equatable {
   ///   - name: what the error messages call the picture.
   ///   - least: where the picture is only needed so large, in pixels of its shorter side: a JPEG is then decoded scaled down, but
   ///     never below.
+  ///   - most: the most pixels that it may have; from others than oneself, one wants fewer.
   /// - Throws: `PipelineError` of kind `.badData` where the bytes are empty, not such a picture, damaged, without some of its
-  ///   pixels, or claim more than ``maximumPixelCount`` pixels.
-  public init(decoding bytes: some ContiguousBytes, name: String, atLeast least: Int? = nil) throws(PipelineError) {
-    self = try DecodedPicture(bytes, least: least, name: name).picture()
+  ///   pixels, or claim more than `most` pixels.
+  public init(
+    decoding bytes: some ContiguousBytes, name: String, atLeast least: Int? = nil,
+    atMost most: Int = Picture.maximumPixelCount
+  ) throws(PipelineError) {
+    self = try DecodedPicture(bytes, DecodingLimits(least: least, most: most), name: name).picture()
   }
 
   /// Refuses what would take unreasonable amounts of memory.

@@ -11,7 +11,7 @@ public struct PictureFormat: Sendable, Hashable {
   public let converter: String?
   typealias Decode =
     @Sendable (
-      _ bytes: UnsafeBufferPointer<UInt8>, _ least: Int?, _ name: String
+      _ bytes: UnsafeBufferPointer<UInt8>, _ limits: DecodingLimits, _ name: String
     ) throws(PipelineError) -> DecodedPicture
   /// Nil for what is not read.
   let decode: Decode?
@@ -33,18 +33,19 @@ public struct PictureFormat: Sendable, Hashable {
   public static let headByteCount = 4096
 
   static let png = PictureFormat(
-    "PNG", ["png"], decode: { (bytes, _, name) throws(PipelineError) in try PNG.decode(bytes, name: name) }
+    "PNG", ["png"], decode: { (bytes, limits, name) throws(PipelineError) in try PNG.decode(bytes, limits, name: name) }
   ) {
     $0.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A])
   }
   static let jpeg = PictureFormat(
     "JPEG", ["jpg", "jpeg", "jpe", "jfif"],
-    decode: { (bytes, least, name) throws(PipelineError) in try JPEG.decode(bytes, least: least, name: name) }
+    decode: { (bytes, limits, name) throws(PipelineError) in try JPEG.decode(bytes, limits, name: name) }
   ) {
     $0.starts(with: [0xFF, 0xD8, 0xFF])
   }
   static let webP = PictureFormat(
-    "WebP", ["webp"], decode: { (bytes, _, name) throws(PipelineError) in try WebP.decode(bytes, name: name) }
+    "WebP", ["webp"],
+    decode: { (bytes, limits, name) throws(PipelineError) in try WebP.decode(bytes, limits, name: name) }
   ) {
     $0.starts(with: "RIFF".utf8) && $0.dropFirst(8).starts(with: "WEBP".utf8)
   }

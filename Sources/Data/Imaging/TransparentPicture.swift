@@ -37,10 +37,14 @@ public struct TransparentPicture: Sendable, Equatable {
   ///   - bytes: of a PNG, JPEG or WebP.
   ///   - name: what the error messages call the picture.
   ///   - least: where the picture is only needed so large, in pixels of its shorter side: a JPEG is then decoded scaled down.
+  ///   - most: the most pixels that it may have.
   /// - Throws: `PipelineError` of kind `.badData` where the bytes are empty, not such a picture, damaged, without some of its
-  ///   pixels, or claim more than ``Picture/maximumPixelCount`` pixels.
-  public init(decoding bytes: some ContiguousBytes, name: String, atLeast least: Int? = nil) throws(PipelineError) {
-    self = try DecodedPicture(bytes, least: least, name: name).transparentPicture()
+  ///   pixels, or claim more than `most` pixels.
+  public init(
+    decoding bytes: some ContiguousBytes, name: String, atLeast least: Int? = nil,
+    atMost most: Int = Picture.maximumPixelCount
+  ) throws(PipelineError) {
+    self = try DecodedPicture(bytes, DecodingLimits(least: least, most: most), name: name).transparentPicture()
   }
 
   /// The picture on white ground.

@@ -4,11 +4,13 @@ import CWebP
 /// WebP by libwebp.
 enum WebP {
   /// Decodes a picture, or the first one of an animation, with what the container says of its colors and of how it was held.
-  static func decode(_ bytes: UnsafeBufferPointer<UInt8>, name: String) throws(PipelineError) -> DecodedPicture {
+  static func decode(
+    _ bytes: UnsafeBufferPointer<UInt8>, _ limits: DecodingLimits, name: String
+  ) throws(PipelineError) -> DecodedPicture {
     var features = WebPBitstreamFeatures()
     try check(WebPGetFeatures(bytes.baseAddress, bytes.count, &features), name)
     let (width, height) = (Int(features.width), Int(features.height))
-    try Picture.checkSize(width: width, height: height, name: name)
+    try Picture.checkSize(width: width, height: height, atMost: limits.most, name: name)
     // Without the extended header there is nothing but pixels.
     guard bytes.dropFirst(12).starts(with: "VP8X".utf8) else {
       return try pixels(

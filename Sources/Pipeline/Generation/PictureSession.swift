@@ -40,8 +40,16 @@ public final class PictureSession {
     _ caption: String, number: Int = 0, options: GenerationOptions = .init()
   ) throws(PipelineError) -> ID {
     guard number >= 0 else { throw PipelineError(.usage, "a seed has no picture \(number)") }
-    return drawing.join(try model.requests([caption], number..<number + 1, options)[0])
+    return join(try model.request(caption, number: number, options))
   }
+
+  /// The same for what ``TextToImageModel/request(_:number:_:)`` has made: of several pictures with an image prompt, the prompt's
+  /// tokens are found once.
+  @discardableResult
+  package func join(_ request: DrawingRequest) -> ID { drawing.join(request) }
+
+  /// How many pictures are drawn at once; those that join beyond wait.
+  package var capacity: Int { drawing.capacity }
 
   /// Takes a picture out. Nothing happens where it is complete or was taken out before.
   public func cancel(_ id: ID) { drawing.cancel(id) }
@@ -54,25 +62,34 @@ public final class PictureSession {
   public func next() -> [Step] { drawing.next() }
 
   /// What there is of a picture. Places that are not drawn yet are white.
-  public func picture(_ step: Step) -> Picture {
+  public func picture(_ step: Step) -> Picture { pictures([step])[0] }
+
+  /// The same of several, on all threads.
+  package func pictures(_ steps: [Step]) -> [Picture] {
     let prior = model.prior
     let size = model.imageTokenizer.pictureSize
-    let places = step.tokens.count / prior.codesPerPlace
-    guard places > 0 else { return Picture(width: size, height: size, color: .white) }
-    // The decoder takes whole grids: what is not there yet is as the last place.
-    let last = step.tokens.suffix(prior.codesPerPlace)
-    let missing = prior.gridSide * prior.gridSide - places
-    let tokens = step.tokens + Array(repeating: last, count: missing).flatMap(\.self)
-    var picture = model.reconstructor.decode([tokens])[0]
-    let side = size / prior.gridSide
-    for place in places..<places + missing {
-      let (row, column) = (place / prior.gridSide, place % prior.gridSide)
-      for y in row * side..<(row + 1) * side {
-        let start = (y * size + column * side) * 3
-        picture.pixels.replaceSubrange(start..<start + side * 3, with: repeatElement(255, count: side * 3))
+    let placeCount = prior.gridSide * prior.gridSide
+    let begun = steps.filter { $0.tokens.count >= prior.codesPerPlace }
+    let decoded = model.reconstructor.decode(
+      begun.map { step in
+        // The decoder takes whole grids: what is not there yet is as the last place.
+        let missing = placeCount - step.tokens.count / prior.codesPerPlace
+        return step.tokens + repeatElement(step.tokens.suffix(prior.codesPerPlace), count: missing).flatMap(\.self)
+      })
+    var rest = decoded[...]
+    return steps.map { step in
+      let places = step.tokens.count / prior.codesPerPlace
+      guard places > 0, var picture = rest.popFirst() else { return Picture(width: size, height: size, color: .white) }
+      let side = size / prior.gridSide
+      for place in places..<placeCount {
+        let (row, column) = (place / prior.gridSide, place % prior.gridSide)
+        for y in row * side..<(row + 1) * side {
+          let start = (y * size + column * side) * 3
+          picture.pixels.replaceSubrange(start..<start + side * 3, with: repeatElement(255, count: side * 3))
+        }
       }
+      return picture
     }
-    return picture
   }
 }
 

@@ -45,12 +45,26 @@ extension TextToImageModel {
 
   /// All pictures with their scores, the best first.
   func ranked(_ pictures: [Picture], for caption: String, by ranker: Ranker) -> [RankedPicture] {
-    let scorer = Scorer(ranker: ranker, team: threadTeam)
-    let text = scorer.embeddings(ofTexts: [textEncoder.encode(caption)])[0]
-    let scores = scorer.embeddings(of: pictures).map { Scorer.cosine(text, $0) }
+    let scores = scores(for: caption, by: ranker)(pictures)
     return zip(pictures, scores).enumerated()
       .map { RankedPicture(picture: $1.0, number: $0, score: $1.1) }
-      .sorted { ($1.score, $0.number) < ($0.score, $1.number) }
+      .sorted(by: RankedPicture.isBetter)
+  }
+
+  /// What gives pictures their scores for a caption, as the model is given it.
+  package func scores(for caption: String, by ranker: Ranker) -> ([Picture]) -> [Float] {
+    let scorer = Scorer(ranker: ranker, team: threadTeam)
+    let text = scorer.embeddings(ofTexts: [textEncoder.encode(caption)])[0]
+    return { pictures in scorer.embeddings(of: pictures).map { Scorer.cosine(text, $0) } }
+  }
+}
+
+extension RankedPicture {
+  /// Whether one comes before another: the better one, of equals the one with the lower number.
+  package static func isBetter(_ a: Self, _ b: Self) -> Bool { (b.score, a.number) < (a.score, b.number) }
+
+  package init(_ picture: Picture, number: Int, score: Float) {
+    self.init(picture: picture, number: number, score: score)
   }
 }
 

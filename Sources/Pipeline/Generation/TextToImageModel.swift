@@ -136,16 +136,27 @@ public final class TextToImageModel {
   func requests(
     _ captions: [String], _ numbers: Range<Int>, _ options: GenerationOptions
   ) throws(PipelineError) -> [DrawingRequest] {
-    try options.sampling.validate()
-    let prefix = try options.imagePrompt.map(keptTokens) ?? []
     var requests: [DrawingRequest] = []
     for caption in captions {
-      let text = textEncoder.encode(try text(of: caption, options))
-      requests += numbers.map {
-        DrawingRequest(text: text, prefix: prefix, sampling: options.sampling, seed: options.seed, number: $0)
+      var request = try request(caption, number: 0, options, prefix: requests.first?.prefix)
+      for number in numbers {
+        request.number = number
+        requests.append(request)
       }
     }
     return requests
+  }
+
+  /// One picture of the seed for a caption.
+  /// - Parameter prefix: the tokens of the image prompt, where they are known already.
+  package func request(
+    _ caption: String, number: Int, _ options: GenerationOptions, prefix: [Int32]? = nil
+  ) throws(PipelineError) -> DrawingRequest {
+    try options.sampling.validate()
+    let kept = prefix == nil ? try options.imagePrompt.map(keptTokens) : prefix
+    return DrawingRequest(
+      text: textEncoder.encode(try text(of: caption, options)), prefix: kept ?? [], sampling: options.sampling,
+      seed: options.seed, number: number)
   }
 
   /// The rows of an image prompt that are kept.
@@ -247,7 +258,7 @@ public final class TextToImageModel {
   }
 
   /// What the model is given of a caption.
-  func text(of caption: String, _ options: GenerationOptions) throws(PipelineError) -> String {
+  package func text(of caption: String, _ options: GenerationOptions) throws(PipelineError) -> String {
     options.replacesUnseenNouns ? try replacingUnseenNouns(in: caption).text : caption
   }
 }

@@ -4,7 +4,8 @@ import Mustache
 /// A kind of page, written as a Mustache template: `{{name}}` is text, which is escaped, and `{{{name}}}` is markup.
 /// https://mustache.github.io/mustache.5.html
 ///
-/// Its pages need no other file: style, pictures and drawings are inside. Templates may use these partials:
+/// Its pages need no other file: style, pictures and drawings are inside, unless a server has the style as a file of its own
+/// (``Head``). Templates may use these partials:
 ///
 /// | partial | what it shows |
 /// | --- | --- |
@@ -12,12 +13,31 @@ import Mustache
 /// | `{{>table}}` | the ``Table`` in whose section it stands |
 /// | `{{>facts}}` | the list `facts` of ``Fact`` |
 package struct PageTemplate: Sendable {
+  /// The files of a page that a server hands out, where a strict Content-Security-Policy allows neither style nor scripts inside
+  /// the page. Their addresses stand in the page's head.
+  package struct Head: Sendable {
+    private let style: String
+    private let script: String
+    private let icon: String
+
+    /// - Parameters:
+    ///   - style: the address of a file that holds ``PageTemplate/style``.
+    ///   - script: the address of a JavaScript module.
+    ///   - icon: the address of an SVG.
+    package init(style: String, script: String, icon: String) {
+      (self.style, self.script, self.icon) = (style, script, icon)
+    }
+  }
+
   private let library: MustacheLibrary
+  private let head: Head?
 
   /// - Parameters:
+  ///   - head: the files that its pages load; nil for pages that need none.
   ///   - body: the template of what stands between a page's head and its end.
   ///   - partials: those of its own, by name.
-  package init(body: String, partials: [String: String] = [:]) {
+  package init(head: Head? = nil, body: String, partials: [String: String] = [:]) {
+    self.head = head
     var library = MustacheLibrary()
     let all = Self.shared.merging(partials) { $1 }.merging(["body": body]) { $1 }
     EscapedText.register
@@ -35,10 +55,17 @@ package struct PageTemplate: Sendable {
   ///   - title: what its window is called.
   ///   - content: the stored properties that the template names.
   package func page(title: String, _ content: Any) -> String {
-    guard let page = library.render(["title": title, "content": content], withTemplate: "page") else {
+    guard let page = library.render(Parts(title: title, head: head, content: content), withTemplate: "page") else {
       preconditionFailure("there is no template of a page")
     }
     return page
+  }
+
+  /// What the template of all pages names.
+  private struct Parts {
+    let title: String
+    let head: Head?
+    let content: Any
   }
 
   private static let shared = [
@@ -49,9 +76,16 @@ package struct PageTemplate: Sendable {
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <title>{{title}}</title>
+    {{#head}}
+    <link rel="stylesheet" href="{{style}}">
+    <link rel="icon" href="{{icon}}">
+    <script type="module" src="{{script}}"></script>
+    {{/head}}
+    {{^head}}
     <style>
     \(style)
     </style>
+    {{/head}}
     </head>
     <body>
     <main>

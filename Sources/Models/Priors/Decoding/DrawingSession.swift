@@ -41,7 +41,8 @@ public final class DrawingSession {
   }
 
   private let decoder: any ImageTokenDecoder
-  private let capacity: Int
+  /// How many pictures are drawn at once.
+  public let capacity: Int
   private var joined = 0
   private var waiting: [(id: ID, request: DrawingRequest)] = []
   private var active: [(id: ID, drawing: any PictureDrawing)] = []

@@ -1,0 +1,42 @@
+import Basics
+
+/// What a model cannot know of a caption, and what is drawn in its place.
+public struct PromptNotes: Sendable, Equatable {
+  /// Nouns that are drawn as near ones.
+  public var replacements: [NounReplacement]
+  /// Words and signs of the caption, as it was typed, that no training caption has.
+  public var unseenWords: [String]
+  /// The nearest training captions where none is like this one.
+  public var nearestCaptions: [String]
+  /// All of it in words, a sentence each, for a person.
+  public var lines: [String]
+}
+
+extension TextToImageModel {
+  /// What to tell a person of a caption before it is drawn.
+  /// - Parameters:
+  ///   - caption: as it was typed.
+  ///   - options: tell whether nouns are replaced.
+  /// - Throws: `PipelineError` where the checkpoint's captions or nouns are damaged.
+  public func notes(on caption: String, options: GenerationOptions) throws(PipelineError) -> PromptNotes {
+    let prompt = options.replacesUnseenNouns ? try replacingUnseenNouns(in: caption) : ReplacedPrompt(text: caption)
+    var notes = PromptNotes(
+      replacements: prompt.replacements, unseenWords: unseenWords(in: caption), nearestCaptions: [],
+      lines: prompt.replacements.map(\.description))
+    notes.lines += unseenWords(in: prompt.text).map { "\"\($0)\" never occurs in the training captions" }
+    if let familiarity = try familiarity(of: prompt.text), !familiarity.isFamiliar {
+      notes.nearestCaptions = familiarity.nearest
+      let list = familiarity.nearest.map { "\"\($0)\"" }.joined(separator: ", ")
+      notes.lines.append(
+        list.isEmpty
+          ? "no training caption says anything of \"\(prompt.text)\""
+          : "no training caption says all of \"\(prompt.text)\"; the nearest: \(list)")
+    }
+    let tokens = tokens(of: prompt.text)
+    if tokens.ids.isEmpty { notes.lines.append("the prompt is empty: the pictures are drawn without a caption") }
+    if tokens.used < tokens.ids.count {
+      notes.lines.append("the prompt has \(tokens.ids.count) tokens; the model sees the first \(tokens.used)")
+    }
+    return notes
+  }
+}

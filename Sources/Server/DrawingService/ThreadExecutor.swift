@@ -1,0 +1,43 @@
+import Basics
+import Foundation
+import Synchronization
+
+/// A thread on which all of an actor's work is done, for models, which belong to one, and for work that takes long, which would
+/// keep the tasks of others waiting.
+final class ThreadExecutor: SerialExecutor {
+  private struct State {
+    var jobs: [UnownedJob] = []
+    var hasEnded = false
+  }
+
+  private let state = Mutex(State())
+  /// Raised once for each job, and once for the end.
+  private let arrivals = DispatchSemaphore(value: 0)
+
+  /// - Parameter name: what the thread is called in a debugger.
+  init(name: String) {
+    let thread = Thread { [self] in
+      ThreadTeam.prepareThread()
+      while let job = nextJob() { job.runSynchronously(on: asUnownedSerialExecutor()) }
+    }
+    thread.name = name
+    thread.start()
+  }
+
+  func enqueue(_ job: consuming ExecutorJob) {
+    let job = UnownedJob(job)
+    state.withLock { $0.jobs.append(job) }
+    arrivals.signal()
+  }
+
+  /// Ends the thread when all jobs are done. Said by the actor when it goes, so that there will be no others.
+  func end() {
+    state.withLock { $0.hasEnded = true }
+    arrivals.signal()
+  }
+
+  private func nextJob() -> UnownedJob? {
+    arrivals.wait()
+    return state.withLock { $0.jobs.isEmpty ? nil : $0.jobs.removeFirst() }
+  }
+}

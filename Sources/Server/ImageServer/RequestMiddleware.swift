@@ -1,0 +1,130 @@
+import Basics
+import Foundation
+import HTTPTypes
+import Hummingbird
+import Logging
+import NIOCore
+import Synchronization
+
+/// What all requests have in common: a key where one is wanted, errors in one form, a line in the log, and counts.
+struct RequestMiddleware: RouterMiddleware {
+  typealias Context = ServerContext
+
+  let routes: [Route]
+  let keys: APIKeys?
+  let allowedOrigin: String?
+  let metrics: Metrics
+  let logger: Logger
+
+  func handle(
+    _ request: Request, context: ServerContext, next: (Request, ServerContext) async throws -> Response
+  ) async throws -> Response {
+    let start = ContinuousClock.now
+    metrics.hasBegun()
+    let path = routes.contains { $0.path == request.uri.path } ? request.uri.path : "other"
+    let method = routes.contains { $0.method == request.method } ? request.method.rawValue : "other"
+    var logger = logger
+    logger[metadataKey: "request_id"] = "\(context.requestID)"
+    let ending = RequestEnding { [metrics, logger] status in
+      let seconds = start.duration(to: .now).inSeconds
+      metrics.hasEnded(path: path, method: method, status: status, seconds: seconds)
+      let line = "\(method) \(path) \(status) \(String(format: "%.3f", seconds)) s"
+      // What is asked for every few seconds would bury the rest.
+      logger.log(level: ["/healthz", "/metrics"].contains(path) && status < 400 ? .debug : .info, "\(line)")
+    }
+    var response: Response
+    do {
+      response = if let answer = preflight(request) { answer } else { try await authorized(request, context, next) }
+    } catch let error as CancellationError {
+      // Nobody reads an answer.
+      throw error
+    } catch {
+      let answer = failure(error, request)
+      if answer == .internalError { logger.error("\("\(error)".singleLine)") }
+      response = Response(answer)
+      if answer.status == .methodNotAllowed { response.headers[.allow] = allowed(request.uri.path) }
+    }
+    response.headers[.xRequestID] = context.requestID
+    response.headers[.xContentTypeOptions] = "nosniff"
+    if let allowedOrigin {
+      response.headers[.accessControlAllowOrigin] = allowedOrigin
+      response.headers[.accessControlExposeHeaders] = "x-request-id, retry-after"
+      if allowedOrigin != "*" { response.headers[.vary] = "Origin" }
+    }
+    let (status, body) = (response.status.code, response.body)
+    if body.contentLength != nil {
+      ending.isAnswered(status)
+      return response
+    }
+    response.body = ResponseBody { writer in
+      try await body.write(writer)
+      ending.isAnswered(status)
+    }
+    return response
+  }
+
+  private func authorized(
+    _ request: Request, _ context: ServerContext, _ next: (Request, ServerContext) async throws -> Response
+  ) async throws -> Response {
+    let isOpen = routes.contains { $0.path == request.uri.path && !$0.needsKey }
+    if let keys, !isOpen, !keys.accept(request.headers[.authorization]) { throw APIError.wrongKey }
+    return try await next(request, context)
+  }
+
+  /// What a browser asks before it sends a page's request to another origin; nil for anything else.
+  private func preflight(_ request: Request) -> Response? {
+    guard request.method == .options, allowedOrigin != nil, request.headers[.accessControlRequestMethod] != nil else {
+      return nil
+    }
+    return Response(
+      status: .noContent,
+      headers: [
+        .accessControlAllowMethods: "GET, POST", .accessControlAllowHeaders: "authorization, content-type",
+        .accessControlMaxAge: "600",
+      ])
+  }
+
+  private func allowed(_ path: String) -> String {
+    routes.filter { $0.path == path }.map(\.method.rawValue).joined(separator: ", ")
+  }
+
+  private func failure(_ error: any Error, _ request: Request) -> APIError {
+    guard let error = error as? HTTPError else { return .of(error) }
+    guard error.status == .notFound else {
+      return APIError(status: error.status, message: error.body ?? "\(error.status)")
+    }
+    let path = request.uri.path
+    let methods = allowed(path)
+    if methods.isEmpty { return .notFound(path) }
+    return APIError(
+      status: .methodNotAllowed, message: "\(path) takes \(methods), not \(request.method.rawValue.prefix(20))",
+      code: "method_not_allowed")
+  }
+}
+
+/// Says once how a request has ended: by an answer, or because its client has gone.
+private final class RequestEnding: Sendable {
+  /// nginx's number for a client that has gone before it was answered.
+  private static let clientHasGone = 499
+
+  private let isOver = Mutex(false)
+  private let action: @Sendable (_ status: Int) -> Void
+
+  init(_ action: @escaping @Sendable (_ status: Int) -> Void) { self.action = action }
+
+  deinit { isAnswered(Self.clientHasGone) }
+
+  func isAnswered(_ status: Int) { if !isOver.withLock({ $0.exchange(true) }) { action(status) } }
+}
+
+extension Bool {
+  fileprivate mutating func exchange(_ value: Bool) -> Bool {
+    defer { self = value }
+    return self
+  }
+}
+
+extension HTTPField.Name {
+  static let xRequestID = Self("X-Request-ID")!
+  static let referrerPolicy = Self("Referrer-Policy")!
+}

@@ -1,0 +1,122 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension BrowserTests {
+  /// What the page keeps, what it calls off, and what it says where the server refuses, in a real browser.
+  @Suite struct ManyDrawingsTests {
+    private static let status = "document.getElementById('status').textContent"
+    private static let problem = "document.getElementById('problem-text').textContent"
+
+    @Test func aDrawingIsCalledOff() async throws {
+      let server = try await LocalServer()
+      try await Browser.visit(server) { browser in
+        try await browser.value("document.getElementById('count').value = 16")
+        try await browser.value("document.getElementById('candidates').value = 64")
+        try await browser.type("a castle" + Browser.Key.enter, into: "#caption")
+        try await browser.wait(for: "document.getElementById('progress').value > 0")
+        try await browser.press(Browser.Key.escape)
+        try await browser.wait(for: "\(Self.status) === 'Cancelled.'")
+        #expect(try await browser.number("document.querySelectorAll('.drawing').length") == 0)
+      }
+      try await server.stop()
+    }
+
+    @Test func aRefusalIsSaidInTheServersWordsAndCanBeTriedAgain() async throws {
+      let server = try await LocalServer(expectedComplaints: ["400 (Bad Request)"])
+      try await Browser.visit(server) { browser in
+        try await browser.value("document.getElementById('count').value = 1000")
+        try await browser.type("a castle" + Browser.Key.enter, into: "#caption")
+        try await browser.wait(for: "!document.getElementById('problem').hidden")
+        #expect(try await browser.text(Self.problem).contains("“Pictures” must be a whole number in 1 ... 16"))
+        #expect(try await browser.number("document.querySelectorAll('.drawing').length") == 0)
+      }
+      try await server.stop()
+    }
+
+    @Test func aServerThatIsGoneIsSaidAndFoundAgain() async throws {
+      let server = try await LocalServer(expectedComplaints: ["ERR_CONNECTION_REFUSED"])
+      try await Browser.visit(server) { browser in
+        try await server.stop()
+        try await browser.type("a castle" + Browser.Key.enter, into: "#caption")
+        try await browser.wait(for: "\(Self.problem).startsWith('The server does not answer')")
+        try await server.start()
+        try await browser.click("#retry")
+        try await browser.wait(for: "\(Browser.completeDrawings) === 1")
+        #expect(try await browser.value("document.getElementById('problem').hidden") as? Bool == true)
+      }
+      try await server.stop()
+    }
+
+    @Test func theKeyOfAServerIsAskedForAndKept() async throws {
+      let folder = try TemporaryFolder()
+      try folder.write("correct horse\n", to: "key")
+      let server = try await LocalServer(
+        ["--api-key-file", folder.path("key").path], expectedComplaints: ["401 (Unauthorized)"])
+      try await Browser.visit(server, isOpen: false) { browser in
+        for key in ["battery staple", "correct horse"] {
+          try await browser.wait(for: "document.getElementById('key-dialog').open")
+          try await browser.press(key + Browser.Key.enter)
+        }
+        try await browser.wait(for: Browser.knowsModels)
+        try await browser.type("a castle" + Browser.Key.enter, into: "#caption")
+        try await browser.wait(for: "\(Browser.completeDrawings) === 1")
+        try await browser.reload()
+      }
+      try await server.stop()
+    }
+
+    @Test func theHistoryIsBounded() async throws {
+      let server = try await LocalServer()
+      try await Browser.visit(server) { browser in
+        let kept = try await browser.promise(
+          """
+          (async () => {
+            const { History } = await import("/history.js");
+            const history = await History.open();
+            let forgotten = [];
+            for (let number = 0; number < 203; number += 1) forgotten.push(...await history.add({ number }));
+            const all = await history.all();
+            await history.delete(all[0].id);
+            return [all.length, all[0].number, forgotten.length, (await history.all()).length];
+          })()
+          """)
+        #expect(kept as? [Int] == [200, 202, 3, 199])
+      }
+      try await server.stop()
+    }
+
+    @Test func aDrawingIsDrawnAgainChangedAndAllAreDeleted() async throws {
+      let server = try await LocalServer()
+      try await Browser.visit(server) { browser in
+        try await browser.type("a castle" + Browser.Key.enter, into: "#caption")
+        try await browser.wait(for: "\(Browser.completeDrawings) === 1")
+        try await browser.click("[data-action=again]")
+        try await browser.wait(for: "\(Browser.completeDrawings) === 2")
+        // The same seed and settings are the same file.
+        var files: [Data] = []
+        for drawing in 1...2 {
+          files.append(
+            try Data(
+              contentsOf: try await browser.download(
+                ".drawing:nth-child(\(drawing)) figure:nth-child(3) [data-part=download]")))
+        }
+        #expect(files[0] == files[1])
+        try await browser.value("document.getElementById('caption').value = ''")
+        try await browser.click("[data-action=edit]")
+        #expect(try await browser.text("document.getElementById('caption').value") == "a castle")
+        let seed = try await browser.text("document.getElementById('seed').value")
+        #expect(
+          try await browser.text("document.querySelector('[data-part=settings]').textContent").hasPrefix(
+            "seed \(seed) · "))
+        try await browser.click("#clear")
+        try await browser.wait(for: "document.getElementById('clear-dialog').open")
+        try await browser.click("#clear-dialog .primary")
+        try await browser.wait(for: "document.querySelectorAll('.drawing').length === 0")
+        try await browser.reload()
+        #expect(try await browser.number("document.querySelectorAll('.drawing').length") == 0)
+      }
+      try await server.stop()
+    }
+  }
+}

@@ -1,0 +1,98 @@
+import Foundation
+import Logging
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import ImageServer
+
+struct AccessTests {
+  @Test func aKeyIsWantedWhereThereIsOne() async throws {
+    let reports = Reports()
+    let logger = Logger(label: "tests") { _ in ReportingLogHandler(reports: reports) }
+    let server = try await TestServer(logger: logger) { $0.keys = APIKeys(["sk-first", "sk-second"]) }
+    for header in [
+      [:], ["Authorization": "Bearer sk-wrong"], ["Authorization": "sk-first"], ["Authorization": "Basic sk-first"],
+      ["Authorization": "Bearer "], ["Authorization": "Bearer sk-first2"], ["Authorization": "Bearer sk-firs"],
+    ] as [[String: String]] {
+      let answer = try await server.post("/v1/images/generations", json: #"{"prompt": "x"}"#, header)
+      try answer.expectError(401, code: "invalid_api_key")
+      #expect(answer.headers["www-authenticate"] == "Bearer")
+      try await server.get("/v1/models", header).expectError(401)
+      try await server.get("/metrics", header).expectError(401)
+      // What is not there is no secret's place either.
+      try await server.get("/v1/nothing", header).expectError(401)
+    }
+    for key in ["Bearer sk-first", "bearer sk-second"] {
+      #expect(try await server.get("/v1/models", ["Authorization": key]).status == 200)
+    }
+    for path in ["/", "/healthz", "/openapi.json"] { #expect(try await server.get(path).status == 200) }
+    #expect(!reports.lines.isEmpty && !reports.lines.contains { $0.contains("sk-") })
+  }
+
+  @Test func keysAreReadFromAFile() throws {
+    let folder = try TemporaryFolder()
+    try folder.write("# of the team\n\n sk-a \r\nsk-b\n", to: "keys")
+    let keys = try APIKeys(contentsOf: folder.path("keys"))
+    #expect(keys.accept("Bearer sk-a") && keys.accept("Bearer sk-b") && !keys.accept("Bearer # of the team"))
+    for (content, words) in [
+      ("", "no key"), ("# nothing\n", "no key"), ("a b\n", "without spaces"), ("schlüssel\n", "ASCII"),
+    ] {
+      try folder.write(content, to: "keys")
+      let error = #expect(throws: (any Error).self) { try APIKeys(contentsOf: folder.path("keys")) }
+      #expect("\(error.map { "\($0)" } ?? "")".contains(words))
+    }
+    #expect(throws: (any Error).self) { try APIKeys(contentsOf: folder.path("nothing")) }
+    for (key, given) in [("abc", "abc"), ("abc", "abd"), ("abc", "ab"), ("abc", "abcabc"), ("abc", ""), ("a", "aa")] {
+      #expect(APIKeys.isSame(Array(key.utf8), Array(given.utf8)) == (key == given))
+    }
+  }
+
+  @Test func otherOriginsMayUseItWhereTheyAreAllowed() async throws {
+    let preflight = ["Origin": "https://example.org", "Access-Control-Request-Method": "POST"]
+    let closed = try await TestServer()
+    try await closed.send("OPTIONS", "/v1/images/generations", preflight, Data()).expectError(405)
+    #expect(try await closed.get("/v1/models", preflight).headers["access-control-allow-origin"] == nil)
+    let open = try await TestServer { ($0.allowedOrigin, $0.keys) = ("https://example.org", APIKeys(["sk-a"])) }
+    let asked = try await open.send("OPTIONS", "/v1/images/generations", preflight, Data())
+    #expect(asked.status == 204 && asked.headers["access-control-allow-origin"] == "https://example.org")
+    #expect(asked.headers["access-control-allow-headers"]?.contains("authorization") == true)
+    // Also errors can be read by the page.
+    let refused = try await open.get("/v1/models", preflight)
+    #expect(refused.status == 401 && refused.headers["access-control-allow-origin"] == "https://example.org")
+    #expect(refused.headers["vary"] == "Origin")
+  }
+
+  @Test func thePageLoadsNothingFromElsewhere() async throws {
+    let server = try await Shared.server.value
+    let page = try await server.get("/")
+    #expect(page.status == 200 && page.headers["content-type"] == "text/html; charset=utf-8")
+    let policy = try #require(page.headers["content-security-policy"])
+    #expect(policy.hasPrefix("default-src 'none'; ") && policy.hasSuffix("frame-ancestors 'none'"))
+    #expect(page.headers["x-content-type-options"] == "nosniff" && page.headers["referrer-policy"] == "no-referrer")
+    let tag = try #require(page.headers["etag"])
+    for known in [tag, "\"x\", \(tag)"] {
+      let again = try await server.get("/", ["If-None-Match": known])
+      #expect(again.status == 304 && again.body.isEmpty)
+    }
+    #expect(try await server.get("/", ["If-None-Match": "\"x\""]).status == 200)
+  }
+}
+
+/// Keeps the lines of a log.
+struct ReportingLogHandler: LogHandler {
+  let reports: Reports
+  var metadata: Logger.Metadata = [:]
+  var logLevel = Logger.Level.trace
+
+  init(reports: Reports) { self.reports = reports }
+
+  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { metadata[key] }
+    set { metadata[key] = newValue }
+  }
+
+  func log(event: LogEvent) {
+    reports.append("\(event.level) \(event.message) \(metadata) \(event.metadata ?? [:])")
+  }
+}

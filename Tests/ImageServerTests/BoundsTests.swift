@@ -1,0 +1,178 @@
+import DrawingService
+import Foundation
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import ImageServer
+
+struct BoundsTests {
+  private func head(_ length: Int, _ type: String = "application/json") -> String {
+    "POST /v1/images/generations HTTP/1.1\r\nHost: x\r\nContent-Type: \(type)\r\nContent-Length: \(length)\r\n\r\n"
+  }
+
+  /// A body that is too large is refused by its length, before it is sent, and in pieces as soon as it is too much.
+  @Test func bodiesAreBounded() async throws {
+    let server = try await TestServer { $0.connections.lingering = .milliseconds(20) }
+    try Answer(try await server.exchange(Data(head(1 << 30).utf8))).expectError(413, code: "request_too_large")
+    let form = "POST /v1/images/edits HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+    try Answer(try await server.exchange(Data("\(form)Content-Length: 16777217\r\n\r\n".utf8))).expectError(413)
+    let chunk = "10000\r\n\(String(repeating: "x", count: 0x10000))\r\n"
+    let chunked =
+      "POST /v1/images/generations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    let answer = try Answer(try await server.exchange(Data((chunked + chunk + chunk).utf8)))
+    try answer.expectError(413)
+    #expect(answer.headers["connection"] == "close")
+    let prompt = String(repeating: "é", count: 2001)
+    try await server.generate(#"{"prompt": "\#(prompt)"}"#).expectError(400, "prompt", words: "4002 bytes")
+  }
+
+  @Test func headersAreBounded() async throws {
+    let server = try await Shared.server.value
+    for head in [
+      "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: \(String(repeating: "x", count: 20_000))\r\n\r\n",
+      "GET /healthz HTTP/1.1\r\nHost: x\r\n" + (0..<200).map { "X-\($0): x\r\n" }.joined() + "\r\n",
+      "nonsense\r\n\r\n", "GET /healthz HTTP/9.9\r\n\r\n", "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\r\n\r\n",
+    ] {
+      let bytes = try await server.exchange(Data(head.utf8))
+      let status = bytes.isEmpty ? 400 : try Answer(bytes).status
+      #expect(status == 400, "\(head.prefix(30))")
+    }
+    #expect(try await server.get("/healthz").status == 200)
+  }
+
+  /// Whoever sends nothing, a byte now and then, or reads nothing is sent away.
+  @Test func slowClientsAreEnded() async throws {
+    let server = try await TestServer {
+      ($0.connections.head, $0.connections.body, $0.connections.idle) = (
+        .milliseconds(200), .milliseconds(200), .milliseconds(200)
+      )
+    }
+    for sent in ["", "GET /heal", head(100), head(100) + "{\"prompt\"", "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"] {
+      let connection = try Connection(port: server.port)
+      if !sent.isEmpty { try await connection.send(sent) }
+      // This ends, because the server closes.
+      let bytes = try await connection.readToEnd()
+      let status = bytes.isEmpty ? nil : try Answer(bytes).status
+      #expect(sent.hasPrefix("GET /healthz") ? status == 200 : status ?? 400 >= 400)
+    }
+    let dripping = try Connection(port: server.port)
+    let end = ContinuousClock.now + .seconds(300)
+    while try await dripping.send(Data("x".utf8)), .now < end { try await Task.sleep(for: .milliseconds(20)) }
+    #expect(.now < end)
+  }
+
+  @Test func whoDoesNotStopIsEnded() async throws {
+    let server = try await TestServer { $0.connections.lingering = .milliseconds(20) }
+    let end = ContinuousClock.now + .seconds(300)
+    for (beginning, more) in [
+      ("GET /healthz HTTP/1.1\r\n", "X-Header: x\r\n"), ("GET /", "x"), (head(1 << 40), "x"), ("\u{0}", "\u{0}"),
+    ] {
+      let connection = try Connection(port: server.port)
+      try await connection.send(beginning)
+      let endless = Data(String(repeating: more, count: 10_000).utf8)
+      while try await connection.send(endless), .now < end {}
+    }
+    #expect(.now < end)
+  }
+
+  @Test func connectionsAreUsedAgain() async throws {
+    let server = try await Shared.server.value
+    let connection = try Connection(port: server.port)
+    for _ in 0..<3 {
+      let body = #"{"prompt": "x"}"#
+      try await connection.send(head(body.utf8.count) + body)
+      let answer = try await connection.read {
+        guard $0.firstRange(of: Data("\r\n\r\n".utf8)) != nil, let answer = try? Answer($0) else { return false }
+        return answer.headers["content-length"] == "\(answer.body.count)"
+      }
+      #expect(try Answer(answer).status == 200)
+    }
+  }
+
+  /// Requests that come before the answer to the one before them are answered one after the other.
+  @Test func requestsMayFollowOneAnother() async throws {
+    let server = try await TestServer {
+      ($0.connections.idle, $0.connections.body) = (.milliseconds(300), .milliseconds(300))
+    }
+    let body = #"{"prompt": "x", "n": 16}"#
+    let many = String(repeating: head(body.utf8.count) + body, count: 5)
+    let text = String(decoding: try await server.exchange(Data(many.utf8)), as: UTF8.self)
+    #expect(text.matches(of: /HTTP\/1\.1 200 OK/).count == 5)
+  }
+
+  @Test func whoAsksBeforeSendingIsTold() async throws {
+    let server = try await Shared.server.value
+    let body = #"{"prompt": "x"}"#
+    let asking = head(body.utf8.count).replacing(
+      "\r\n\r\n", with: "\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n")
+    let connection = try Connection(port: server.port)
+    try await connection.send(asking)
+    let first = try await connection.read { $0.suffix(4) == Data("\r\n\r\n".utf8) }
+    #expect(String(decoding: first, as: UTF8.self).hasPrefix("HTTP/1.1 100 Continue\r\n"))
+    try await connection.send(body)
+    #expect(try Answer(try await connection.readToEnd()).status == 200)
+    let tooMuch = asking.replacing("Content-Length: \(body.utf8.count)", with: "Content-Length: 99999999")
+    try Answer(try await server.exchange(Data(tooMuch.utf8))).expectError(413)
+  }
+
+  /// Bodies that are bounded each are bounded together, too.
+  @Test func allBodiesTogetherAreBounded() async throws {
+    let server = try await TestServer { $0.requests.allBytes = 1000 }
+    let waiting = try Connection(port: server.port)
+    try await waiting.send(head(2000) + String(repeating: " ", count: 900))
+    var status = 200
+    while status == 200 {
+      status = try await server.generate(#"{"prompt": "\#(String(repeating: "x", count: 200))"}"#).status
+    }
+    #expect(status == 503)
+    waiting.leave()
+    while status != 200 { status = try await server.generate(#"{"prompt": "x"}"#).status }
+  }
+
+  @Test func connectionsAreBounded() async throws {
+    let server = try await TestServer { ($0.connections.connections, $0.connections.head) = (2, .milliseconds(300)) }
+    // Two that say nothing take all there are, until they are ended.
+    let idle = [try Connection(port: server.port), try Connection(port: server.port)]
+    #expect(try await server.get("/healthz").status == 200)
+    for connection in idle { #expect(try await connection.readToEnd().isEmpty) }
+  }
+
+  @Test func aFullQueueSaysSo() async throws {
+    let server = try await TestServer(queueLength: 1)
+    let endless = try (0..<9).map { _ in try fill(server) }
+    var tickets: [DrawingTicket] = []
+    for task in endless { if let ticket = try await task.value { tickets.append(ticket) } }
+    try await eventually { server.service.statistics.waiting == 1 }
+    let answer = try await server.generate(#"{"prompt": "x"}"#)
+    try answer.expectError(429, code: "rate_limit_exceeded", words: "try again")
+    #expect((1...60).contains(Int(answer.headers["retry-after"] ?? "") ?? 0))
+    for ticket in tickets { ticket.cancel() }
+    try await eventually { server.service.statistics.unfinished == 0 }
+    #expect(try await server.generate(#"{"prompt": "x"}"#).status == 200)
+  }
+
+  /// An order that does not end by itself, once those before it are being drawn.
+  private func fill(_ server: TestServer) throws -> Task<DrawingTicket?, any Error> {
+    Task {
+      while true {
+        do { return try server.service.draw(DrawingOrder("x", count: 1_000_000)) } catch DrawingRefusal.queueIsFull {
+          try await Task.sleep(for: .milliseconds(1))
+        }
+      }
+    }
+  }
+
+  @Test func unknownPathsAndMethods() async throws {
+    let server = try await Shared.server.value
+    try await server.get("/v1/images").expectError(404)
+    try await server.get("/../../etc/passwd").expectError(404)
+    try await server.get("/%2e%2e/%2e%2e/etc/passwd").expectError(404)
+    let answer = try await server.get("/v1/images/generations")
+    try answer.expectError(405, code: "method_not_allowed")
+    #expect(answer.headers["allow"] == "POST")
+    try await server.post("/v1/models", json: "{}").expectError(405)
+    #expect(try await server.send("HEAD", "/healthz", [:], Data()).status == 200)
+    try await server.send("PATCH", "/healthz", [:], Data()).expectError(405)
+  }
+}
