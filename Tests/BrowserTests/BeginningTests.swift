@@ -27,7 +27,7 @@ extension BrowserTests {
         let height = try await browser.number("Math.round(document.getElementById('beginning-frame').clientHeight)")
         try await browser.drag("#line", down: height / 4)
         #expect(try await browser.text(Self.rows) == "6 of 8")
-        try await browser.drag("#line", down: 3 * height)
+        try await browser.drag("#line", down: height)
         #expect(try await browser.text(Self.rows) == "7 of 8")
 
         // Without a caption it is drawn anew; with one, as the caption says.

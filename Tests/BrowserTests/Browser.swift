@@ -40,7 +40,8 @@ final class Browser {
     let port = try #require(process.output.firstMatch(of: /successfully on port (\d+)/)).1
     // The sandbox refuses to run as root; a container's shared memory may be too small.
     let arguments =
-      ["--headless=new", "--disable-gpu", "--disable-dev-shm-usage"] + (getuid() == 0 ? ["--no-sandbox"] : [])
+      ["--headless=new", "--hide-scrollbars", "--disable-gpu", "--disable-dev-shm-usage"]
+      + (getuid() == 0 ? ["--no-sandbox"] : [])
     driver = try await WebDriver(
       port: try #require(UInt16(port)),
       capabilities: [
@@ -155,14 +156,18 @@ final class Browser {
 
   /// What a click on a link downloads.
   func download(_ selector: String) async throws -> URL {
-    let folder = downloads
-    let earlier = Set(try folder.contents(of: "").keys)
-    try await click(selector)
-    func added() throws -> String? {
-      try folder.contents(of: "").keys.first { !earlier.contains($0) && $0.hasSuffix(".png") }
+    func file() throws -> String? {
+      let all = try FileManager.default.contentsOfDirectory(atPath: downloads.url.path)
+      return all.contains { $0.hasSuffix(".crdownload") } ? nil : all.first { $0.hasSuffix(".png") }
     }
-    try await until("the download is there") { try added() != nil }
-    return folder.path(try #require(try added()))
+    try await click(selector)
+    try await until("the download is there") { try file() != nil }
+    let name = try #require(try file())
+    // Out of the way: a later one may have the same name, and would replace it.
+    let folder = downloads.path(UUID().uuidString)
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    try FileManager.default.moveItem(at: downloads.path(name), to: folder.appending(path: name))
+    return folder.appending(path: name)
   }
 
   /// Sends a command of the DevTools protocol. https://chromedevtools.github.io/devtools-protocol/

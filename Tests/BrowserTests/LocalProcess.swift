@@ -22,6 +22,8 @@ final class LocalProcess: Sendable {
 
   deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
 
+  var isRunning: Bool { process.isRunning }
+
   /// What it has written so far.
   var output: String { (try? folder.read("output")).map { String(decoding: $0, as: UTF8.self) } ?? "" }
 

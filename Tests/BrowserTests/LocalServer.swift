@@ -28,7 +28,9 @@ final class LocalServer {
       try Self.program(), ["--port", port, "--checkpoint", Self.checkpoint.path] + options)
     self.process = process
     do {
-      try await until("the server takes connections") { process.output.contains(/http:\/\/127\.0\.0\.1:\d+\/\n/) }
+      try await until("the server takes connections") {
+        !process.isRunning || process.output.contains(/http:\/\/127\.0\.0\.1:\d+\/\n/)
+      }
       port = String(try #require(process.output.firstMatch(of: /http:\/\/127\.0\.0\.1:(\d+)\/\n/)).1)
       let number = try #require(UInt16(port))
       try await until("the server has loaded its model") {

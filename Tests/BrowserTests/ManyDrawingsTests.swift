@@ -50,11 +50,11 @@ extension BrowserTests {
 
     @Test func theKeyOfAServerIsAskedForAndKept() async throws {
       let folder = try TemporaryFolder()
-      try folder.write("correct horse\n", to: "key")
+      try folder.write("correct-horse\n", to: "key")
       let server = try await LocalServer(
         ["--api-key-file", folder.path("key").path], expectedComplaints: ["401 (Unauthorized)"])
       try await Browser.visit(server, isOpen: false) { browser in
-        for key in ["battery staple", "correct horse"] {
+        for key in ["battery-staple", "correct-horse"] {
           try await browser.wait(for: "document.getElementById('key-dialog').open")
           try await browser.press(key + Browser.Key.enter)
         }

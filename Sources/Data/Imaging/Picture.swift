@@ -53,7 +53,7 @@ public struct Picture: Sendable, Equatable {
     self.init(width: width, height: height, pixels: pixels)
   }
 
-  /// Reads a PNG, JPEG or WebP file; see ``init(decoding:name:atLeast:)``.
+  /// Reads a PNG, JPEG or WebP file; see ``init(decoding:name:atLeast:atMost:)``.
   /// - Throws: `PipelineError` of kind `.noInput` where the file is missing or cannot be read, and `.badData` where it
   ///   is not a whole PNG, JPEG or WebP.
   public init(contentsOf url: URL) throws(PipelineError) {

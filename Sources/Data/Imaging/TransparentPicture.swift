@@ -32,7 +32,7 @@ public struct TransparentPicture: Sendable, Equatable {
     self.init(width: picture.width, height: picture.height, pixels: pixels)
   }
 
-  /// Decodes as ``Picture/init(decoding:name:atLeast:)`` does, and keeps transparency; a JPEG has none.
+  /// Decodes as ``Picture/init(decoding:name:atLeast:atMost:)`` does, and keeps transparency; a JPEG has none.
   /// - Parameters:
   ///   - bytes: of a PNG, JPEG or WebP.
   ///   - name: what the error messages call the picture.

@@ -11,8 +11,9 @@ const exampleCaptions = [
 ];
 /** After so many full queues in a row it is for the person to try again. */
 const mostTries = 8;
-/** Of a picture, in the interface. */
-const mostPartialImages = 1024;
+/** How many unfinished pictures are shown in all. Each costs about as much as four places of drawing: one picture appears place by
+ * place, and several in larger steps, so that watching them takes no longer. */
+const mostPartialImages = 64;
 
 const history = await History.open();
 const beginning = new Beginning(showProblem);
@@ -39,7 +40,7 @@ function settings() {
     fields[name] = Number.isNaN(value) || element(id).disabled ? null : value;
   }
   const model = models.find(({ id }) => id === fields.model);
-  fields.partial_images = Math.min(model.grid_side * model.grid_side, mostPartialImages);
+  fields.partial_images = Math.min(model.grid_side ** 2, Math.max(4, Math.floor(mostPartialImages / fields.n)));
   fields.literal = element("literal").checked ? true : null;
   return fields;
 }
