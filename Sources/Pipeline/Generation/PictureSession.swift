@@ -43,7 +43,7 @@ public final class PictureSession {
     return join(try model.request(caption, number: number, options))
   }
 
-  /// The same for what ``TextToImageModel/request(_:number:_:)`` has made: of several pictures with an image prompt, the prompt's
+  /// The same for what ``TextToImageModel/request(_:number:_:prefix:)`` has made: of several pictures with an image prompt, the prompt's
   /// tokens are found once.
   @discardableResult
   package func join(_ request: DrawingRequest) -> ID { drawing.join(request) }
