@@ -34,7 +34,7 @@ final class LocalServer {
       port = String(try #require(process.output.firstMatch(of: /http:\/\/127\.0\.0\.1:(\d+)\/\n/)).1)
       let number = try #require(UInt16(port))
       try await until("the server has loaded its model") {
-        try await LoopbackConnection.answer(port: number, "GET", "/healthz", body: Data()).0 == 200
+        try await Connection.answer(port: number, "GET", "/healthz", body: Data()).0 == 200
       }
     } catch { throw Timeout(description: "\(error); it says: \(process.output)") }
   }

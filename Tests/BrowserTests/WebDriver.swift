@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// A session of the WebDriver protocol: HTTP with JSON. https://www.w3.org/TR/webdriver2/
@@ -36,7 +37,7 @@ struct WebDriver: Sendable {
   }
 
   private static func send(_ port: UInt16, _ method: String, _ path: String, _ body: Data) async throws -> Any {
-    let (status, data) = try await LoopbackConnection.answer(port: port, method, path, body: body)
+    let (status, data) = try await Connection.answer(port: port, method, path, body: body)
     guard status == 200 else {
       throw Refusal(description: "\(path): \(status) \(String(decoding: data, as: UTF8.self).prefix(800))")
     }

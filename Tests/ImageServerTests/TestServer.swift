@@ -203,13 +203,7 @@ struct Answer {
   }
 }
 
-/// Waits until something holds. Where other tests keep all threads busy, long.
 func eventually(_ condition: () -> Bool, sourceLocation: SourceLocation = #_sourceLocation) async throws {
-  let end = ContinuousClock.now + .seconds(60)
-  var looks = 0
-  while !condition() {
-    looks += 1
-    try #require(.now < end || looks < 1000, "it did not come", sourceLocation: sourceLocation)
-    try await Task.sleep(for: .milliseconds(1))
-  }
+  let holds = try await holdsEventually(condition)
+  try #require(holds, "it did not come", sourceLocation: sourceLocation)
 }

@@ -1,11 +1,11 @@
 import Foundation
 
-/// A connection to a server on this machine, over which anything can be sent.
-final class Connection: Sendable {
+/// A connection to a program on this machine, over which anything can be sent.
+public final class Connection: Sendable {
   private let descriptor: Int32
 
   /// - Throws: `POSIXError` where nobody listens.
-  init(port: Int) throws {
+  public init(port: Int) throws {
     #if os(Linux)
       descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     #else
@@ -28,7 +28,7 @@ final class Connection: Sendable {
 
   deinit { close(descriptor) }
 
-  /// What blocks is done elsewhere than on the threads on which the server answers.
+  /// What blocks is done elsewhere than on the threads on which a server answers.
   private func elsewhere<Result: Sendable>(_ work: @escaping @Sendable () throws -> Result) async throws -> Result {
     try await withCheckedThrowingContinuation { continuation in
       Thread.detachNewThread { continuation.resume(with: .init(catching: work)) }
@@ -37,7 +37,7 @@ final class Connection: Sendable {
 
   /// - Returns: whether all of it was taken.
   @discardableResult
-  func send(_ bytes: Data) async throws -> Bool {
+  public func send(_ bytes: Data) async throws -> Bool {
     try await elsewhere { [descriptor] in
       var rest = bytes[...]
       while !rest.isEmpty {
@@ -51,13 +51,13 @@ final class Connection: Sendable {
     }
   }
 
-  func send(_ text: String) async throws { try await send(Data(text.utf8)) }
+  public func send(_ text: String) async throws { try await send(Data(text.utf8)) }
 
   /// All that comes until the other end closes.
-  func readToEnd() async throws -> Data { try await read { _ in false } }
+  public func readToEnd() async throws -> Data { try await read { _ in false } }
 
   /// What comes until it is enough.
-  func read(until isEnough: @escaping @Sendable (Data) -> Bool) async throws -> Data {
+  public func read(until isEnough: @escaping @Sendable (Data) -> Bool) async throws -> Data {
     try await elsewhere { [descriptor] in
       var all = Data()
       var buffer = [UInt8](repeating: 0, count: 1 << 16)
@@ -73,5 +73,5 @@ final class Connection: Sendable {
   }
 
   /// Ends it as a process that is killed does.
-  func leave() { shutdown(descriptor, Int32(SHUT_RDWR)) }
+  public func leave() { shutdown(descriptor, Int32(SHUT_RDWR)) }
 }
