@@ -46,6 +46,37 @@ import Testing
     #expect(BytePairEncoding.words(in: "빨간 찻주전자, 2개!") == ["빨간", "찻주전자", "2개"])
   }
 
+  /// What a model has learnt of its words holds with the longer vocabulary: the ids of all that the earlier one has as one piece
+  /// are the same, and each further merge is one of new text.
+  @Test func anExtendedVocabularyKeepsItsPieces() throws {
+    let english = ["a grinning cat", "a red car", "two cats", "a red cat"]
+    let earlier = try BytePairEncoding.train(on: english, vocabularySize: 400)
+    let korean = ["고양이 두 마리", "빨간 고양이", "빨간 자동차", "grinning"]
+    let extended = try BytePairEncoding.train(on: korean, vocabularySize: 500, extending: earlier)
+    #expect(extended.pieces.starts(with: earlier.pieces))
+    #expect(extended.merges.starts(with: earlier.merges) && extended.merges.count > earlier.merges.count)
+    for text in english { #expect(extended.encode(text) == earlier.encode(text)) }
+    #expect(extended.pieces(extended.encode("빨간 고양이")) == [" 빨간", " 고양이"])
+    // Going on with the same text is training in one go.
+    let half = try BytePairEncoding.train(on: english, vocabularySize: 270)
+    #expect(try BytePairEncoding.train(on: english, vocabularySize: 400, extending: half) == earlier)
+    #expect {
+      try BytePairEncoding.train(on: korean, vocabularySize: 256, extending: earlier)
+    } throws: {
+      ($0 as? PipelineError)?.message.contains("\(earlier.vocabularySize) pieces that it extends") == true
+    }
+  }
+
+  /// An ending is learnt apart where the rest is a word of the captions: 이 of 고양이, a cat, is none.
+  @Test func endingsAreLearntApart() throws {
+    let captions = ["사과로 만든 고양이", "사과 두 개", "사과로 만든 곰"]
+    let vocabulary = try BytePairEncoding.train(on: captions, vocabularySize: 500) { word in
+      ["로", "이"].first(where: word.hasSuffix).map { String(word.dropLast($0.count)) } ?? word
+    }
+    #expect(vocabulary.pieces(vocabulary.encode("사과로 만든 고양이")) == [" 사과", "로", " 만든", " 고양이"])
+    #expect(vocabulary.encode("사과").count == 1)
+  }
+
   /// Every merge is what a recount of the words finds most frequent: the counts kept up to date are right.
   @Test func eachMergeIsTheMostFrequentOfARecount() throws {
     let captions = ["aaaa aaab", "aaaaa baab", "abababab", "banana bandana", "aabaab", "banana"]

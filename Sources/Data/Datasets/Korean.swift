@@ -1,5 +1,21 @@
 import Basics
 import Foundation
+import TextTokenizer
+
+extension BytePairEncoding {
+  /// Learns a vocabulary of captions, Korean particles apart from what they stand behind.
+  /// - Parameters:
+  ///   - captions: the texts to learn from.
+  ///   - vocabularySize: the number of ids wanted.
+  ///   - earlier: the vocabulary to go on from.
+  /// - Throws: `PipelineError` of kind `.usage` for a size that cannot be.
+  public static func train(
+    onCaptions captions: [String], vocabularySize: Int, extending earlier: BytePairEncoding? = nil
+  ) throws(PipelineError) -> BytePairEncoding {
+    try train(
+      on: captions, vocabularySize: vocabularySize, extending: earlier, stem: Korean.withoutParticle)
+  }
+}
 
 /// The little of Korean grammar that captions need: particles, which agree with the sound before them, and what people write
 /// around the name of what they want to see.

@@ -86,13 +86,14 @@ public struct BytePairEncoding: TextEncoder {
   }
 
   /// For each id the ids that another vocabulary gives the same bytes, at least one.
-  public func pieces(inTermsOf other: BytePairEncoding) -> [[Int32]] {
+  public func pieces(inTermsOf other: BytePairEncoding) -> [[Int32]] { pieces.map { other.ids(ofWord: $0[...]) } }
+
+  /// What the bytes of one word are merged to.
+  func ids(ofWord word: ArraySlice<UInt8>) -> [Int32] {
     var generator = Philox(seed: 0, stream: 0)
-    return pieces.map { piece in
-      var ids: [Int32] = []
-      other.append(piece[...], to: &ids, dropout: 0, using: &generator)
-      return ids
-    }
+    var ids: [Int32] = []
+    append(word, to: &ids, dropout: 0, using: &generator)
+    return ids
   }
 
   /// The text that ids stand for: what was encoded, normalised, without the space that was put before it. Bytes that are

@@ -2,46 +2,71 @@ import Basics
 import HeapModule
 
 extension BytePairEncoding {
-  /// Learns a vocabulary: from single bytes on, the most frequent pair of neighbouring pieces becomes a piece, until
-  /// there are enough. Sennrich et al. 2016, algorithm 1.
+  /// Learns a vocabulary: from single bytes on, or from the pieces of an earlier one, the most frequent pair of neighbouring
+  /// pieces becomes a piece, until there are enough. Sennrich et al. 2016, algorithm 1.
   ///
   /// The result depends on how often each word occurs and not on the order of the captions: of equally frequent
   /// pairs the one with the smaller ids is taken, and ids are given in the order of learning.
   /// - Parameters:
   ///   - captions: the texts to learn from.
-  ///   - vocabularySize: the number of ids wanted, the 256 bytes included. There are fewer when no pair is left that
-  ///     is frequent enough.
+  ///   - vocabularySize: the number of ids wanted, the 256 bytes and the earlier pieces included. There are fewer when no pair
+  ///     is left that is frequent enough.
   ///   - minimumFrequency: how often a pair must occur to be merged; at least 1.
   ///   - addsPrefixSpace: whether a text is read as if a space stood before it, so that a word at its beginning is the
   ///     same as elsewhere.
+  ///   - earlier: the vocabulary to go on from. Its pieces keep their ids, and its merges come first, so that what it has as one
+  ///     piece stays one: a model that was trained with it keeps the words that it knows. It decides on `addsPrefixSpace`, too.
+  ///   - stem: a word without an ending such as a particle. Where what is left is a word of the captions, too, the two are
+  ///     learnt apart, so that "사과를" and "사과" share a piece.
   /// - Throws: `PipelineError` of kind `.usage` where one of the two numbers is too small.
   public static func train(
     on captions: some Sequence<String>, vocabularySize: Int, minimumFrequency: Int = 1,
-    addsPrefixSpace: Bool = true
+    addsPrefixSpace: Bool = true, extending earlier: BytePairEncoding? = nil,
+    stem: ((String) -> String)? = nil
   ) throws(PipelineError) -> BytePairEncoding {
-    guard vocabularySize >= 256 else {
+    let bytesOnly = BytePairEncoding(
+      pieces: ByteAlphabet.bytesInOrder.map { [$0] }, merges: [], addsPrefixSpace: addsPrefixSpace)
+    let start = earlier ?? bytesOnly
+    guard vocabularySize >= start.vocabularySize else {
+      let held = earlier == nil ? "the 256 bytes" : "the \(start.vocabularySize) pieces that it extends"
       throw PipelineError(
-        .usage, "a vocabulary of \(vocabularySize) ids cannot hold the 256 bytes: ask for at least 256")
+        .usage, "a vocabulary of \(vocabularySize) ids cannot hold \(held): ask for at least \(start.vocabularySize)")
     }
     guard minimumFrequency >= 1 else {
       throw PipelineError(.usage, "the minimum frequency of a pair is \(minimumFrequency): it must be at least 1")
     }
     var counts: [[UInt8]: Int] = [:]
     for caption in captions {
-      let bytes = NormalizedText.bytes(of: caption, addingPrefixSpace: addsPrefixSpace)
+      let bytes = NormalizedText.bytes(of: caption, addingPrefixSpace: start.addsPrefixSpace)
       var words = WordScanner(bytes)
       while let word = words.next() { counts[Array(bytes[word]), default: 0] += 1 }
     }
-    var training = Training(counts)
+    if let stem { separateEndings(in: &counts, stem: stem) }
+    var training = Training(counts, from: start)
     training.learn(vocabularySize: vocabularySize, minimumFrequency: minimumFrequency)
-    return BytePairEncoding(pieces: training.pieces, merges: training.merges, addsPrefixSpace: addsPrefixSpace)
+    return BytePairEncoding(
+      pieces: training.pieces, merges: training.merges, addsPrefixSpace: start.addsPrefixSpace)
+  }
+
+  /// Counts words whose stem is one, too, as their stem and their ending.
+  private static func separateEndings(in counts: inout [[UInt8]: Int], stem: (String) -> String) {
+    let words = counts
+    for (word, count) in words {
+      let space = Array(word.prefix { $0 == 0x20 })
+      let text = String(decoding: word[space.count...], as: UTF8.self)
+      let stem = stem(text)
+      guard stem != text, text.hasPrefix(stem), words[space + Array(stem.utf8)] != nil else { continue }
+      counts[word] = nil
+      counts[space + Array(stem.utf8), default: 0] += count
+      counts[Array(text.utf8.dropFirst(stem.utf8.count)), default: 0] += count
+    }
   }
 }
 
 /// The state of learning: every distinct word in its present pieces, and how often each pair of them occurs.
 private struct Training {
   private(set) var pieces: [[UInt8]]
-  private(set) var merges: [BytePairEncoding.Merge] = []
+  private(set) var merges: [BytePairEncoding.Merge]
   private var idOfPiece: [[UInt8]: Int32] = [:]
   private var learnedPairs: Set<Pair> = []
 
@@ -73,12 +98,12 @@ private struct Training {
     }
   }
 
-  init(_ wordCounts: [[UInt8]: Int]) {
-    pieces = ByteAlphabet.bytesInOrder.map { [$0] }
+  init(_ wordCounts: [[UInt8]: Int], from start: BytePairEncoding) {
+    (pieces, merges) = (start.pieces, start.merges)
     for (id, piece) in pieces.enumerated() { idOfPiece[piece] = Int32(id) }
-    let idOfByte = (UInt8.min...UInt8.max).map { idOfPiece[[$0], default: 0] }
+    for merge in merges { learnedPairs.insert(Pair(left: merge.left, right: merge.right)) }
     for (bytes, count) in wordCounts {
-      let symbols = bytes.map { idOfByte[Int($0)] }
+      let symbols = start.ids(ofWord: bytes[...])
       for (left, right) in zip(symbols, symbols.dropFirst()) {
         change(Pair(left: left, right: right), by: count, inWord: words.count)
       }

@@ -219,7 +219,7 @@ public struct PriorTrainer: StageTrainer {
         "\(checkpoint.url.path) has a ranker but not the vocabulary.json that it was trained with; put that back, or remove "
           + checkpoint.rankerFile.lastPathComponent)
     }
-    let vocabulary = try BytePairEncoding.train(on: texts, vocabularySize: vocabularySize)
+    let vocabulary = try BytePairEncoding.train(onCaptions: texts, vocabularySize: vocabularySize)
     observer.report(
       .note("trained a vocabulary of \(vocabulary.vocabularySize) pieces on \(texts.count) texts"))
     return vocabulary
