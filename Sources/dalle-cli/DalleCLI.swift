@@ -11,7 +11,8 @@ struct DalleCLI: ParsableCommand {
     abstract: "Trains a text-to-image model on captioned pictures, and draws with it.",
     version: programVersion,
     subcommands: [
-      TrainTokenizer.self, TrainPrior.self, TrainRanker.self, Generate.self, Prepare.self, Compose.self,
+      TrainTokenizer.self, TrainPrior.self, TrainRanker.self, TrainUpsampler.self, Generate.self, Prepare.self,
+      Compose.self,
       TrainVocabulary.self, Tokenize.self, Reconstruct.self, Encode.self, Evaluate.self, Serve.self, Baselines.self,
       Inspect.self,
       Benchmark.self,

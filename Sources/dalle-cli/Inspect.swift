@@ -84,10 +84,11 @@ struct Inspect: ParsableCommand {
     var finding = Finding(kind: "checkpoint", path: path, fields: [])
     let configuration = try checkpoint.readConfiguration()
     if checkpoint.hasImageTokenizer, let description = configuration.imageTokenizer {
-      let model = try checkpoint.readImageTokenizer(configuration)
+      let model = try checkpoint.readUpsampledImageTokenizer(configuration)
       finding.add("image tokenizer", description.kind.rawValue)
       finding.add("image tokenizer parameters", model.parameterCount)
       finding.add("picture size", model.pictureSize)
+      if let c = configuration.upsampler { finding.add("upsampler", c.summary) }
       finding.add("token grid", model.gridSides.map { "\($0)×\($0)" }.joined(separator: ", "))
       finding.add("codes a place", model.codesPerPlace)
       finding.add("codes", model.codeCount)

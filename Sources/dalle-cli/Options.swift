@@ -47,7 +47,12 @@ struct VocabularyOptions: ParsableArguments {
   /// - Returns: the one named; nil where none is.
   /// - Throws: `PipelineError` where it is missing or damaged.
   func read() throws(PipelineError) -> BytePairEncoding? {
-    guard let name else { return nil }
+    try name.map { name throws(PipelineError) in try Self.read(name) }
+  }
+
+  /// - Parameter name: that of a vocabulary in vocab/, or a path.
+  /// - Throws: `PipelineError` where it is missing or damaged.
+  static func read(_ name: String) throws(PipelineError) -> BytePairEncoding {
     if let path = NamedFile.path(name) { return try BytePairEncoding(contentsOf: path) }
     let named = Self.file(named: name)
     let file = URL(fileURLWithPath: name)
@@ -287,12 +292,21 @@ struct TrainingOptions: ParsableArguments {
   /// - Parameter check: refuses tokens that will not do before the pictures are read.
   func resources(_ checkpoint: Checkpoint, check: (TokenLayout) throws -> Void = { _ in }) throws -> TrainingResources {
     let configuration = try checkpoint.readConfiguration()
+    let layout = try layout(of: configuration, checkpoint)
+    try check(layout)
+    return try resources(checkpoint, pictureSize: layout.pictureSize, fit: configuration.data?.fit)
+  }
+
+  /// What the checkpoint's image tokenizer is for.
+  /// - Throws: `PipelineError` of kind `.noInput` where there is none.
+  func layout(
+    of configuration: CheckpointConfiguration, _ checkpoint: Checkpoint
+  ) throws(PipelineError) -> TokenLayout {
     guard let tokenizer = configuration.imageTokenizer else {
       throw PipelineError(
         .noInput, "\(checkpoint.url.path) has no image tokenizer yet; train one with: dalle-cli train-tokenizer")
     }
-    try check(tokenizer.layout)
-    return try resources(checkpoint, pictureSize: tokenizer.layout.pictureSize, fit: configuration.data?.fit)
+    return tokenizer.layout
   }
 
   /// Prints a run's events.

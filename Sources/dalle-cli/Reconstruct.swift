@@ -71,7 +71,7 @@ struct Encode: ParsableCommand {
     let target = URL(fileURLWithPath: output)
     try AtomicFolder.requireEmpty(target)
     let tokenizer = try StandaloneImageTokenizer(
-      checkpoint.forReading(needing: \.hasImageTokenizer), threads: try threads.count())
+      checkpoint.forReading(needing: \.hasImageTokenizer), isUpsampled: false, threads: try threads.count())
     let dataSet = try data.open(pictureSize: tokenizer.pictureSize, fit: tokenizer.fit)
     let count = dataSet.entries.count
     let summary = try tokenizer.encode(

@@ -2,6 +2,7 @@ import ArgumentParser
 import Basics
 import Checkpoints
 import CommandSupport
+import Datasets
 import Foundation
 import Lexicon
 import TextTokenizer
@@ -14,6 +15,12 @@ struct TrainVocabulary: ParsableCommand {
   @OptionGroup var forms: CaptionFormOptions
   @Option(parsing: .unconditional, help: "Pieces, the 256 bytes included.")
   var vocabularySize = TrainingSettings().vocabularySize
+  @Option(
+    help: """
+      The vocabulary to go on from: the name of one in vocab/, or a file. Its pieces keep their ids, so that a warm start with \
+      the longer one knows the same words.
+      """)
+  var extend: String?
   @Option(help: "A file of text to learn from in place of a data set, a caption a line.") var text: String?
   @Option(help: "The name under which it is kept in vocab/, for --vocabulary.") var name: String?
   @Option(help: "The file to write; the checkpoint's vocabulary.json unless given.") var output: String?
@@ -44,8 +51,10 @@ struct TrainVocabulary: ParsableCommand {
         "\(target.url.path) has a \(part) that was trained with its vocabulary; name another --checkpoint or --output")
     }
     let file = try output.map(OutputFile.url) ?? name.map(VocabularyOptions.file) ?? target.vocabularyFile
+    let earlier = try extend.map { name throws(PipelineError) in try VocabularyOptions.read(name) }
     let captions = try text.map { try Self.lines(of: $0) } ?? captionsOfData()
-    let vocabulary = try BytePairEncoding.train(on: captions, vocabularySize: vocabularySize)
+    let vocabulary = try BytePairEncoding.train(
+      onCaptions: captions, vocabularySize: vocabularySize, extending: earlier)
     if vocabulary.vocabularySize < vocabularySize {
       Console.note("the captions give \(vocabulary.vocabularySize) pieces, fewer than the \(vocabularySize) asked for")
     }

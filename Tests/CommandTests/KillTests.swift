@@ -13,7 +13,7 @@ import Testing
 
   /// A stage, and what it begins with: stage 1 alone has something to replace, the others build on it.
   enum Stage: String, CaseIterable {
-    case tokenizer, prior, ranker
+    case tokenizer, upsampler, prior, ranker
 
     var command: [String] {
       ["train-\(rawValue)", "data", "--preset", "tiny", "--batch-size", "4", "--steps", "40", "--save-every", "1"]
@@ -30,6 +30,7 @@ import Testing
     let training =
       switch stage {
       case .tokenizer: configuration.tokenizerTraining
+      case .upsampler: configuration.upsamplerTraining
       case .prior: configuration.priorTraining
       case .ranker: configuration.rankerTraining
       }

@@ -8,12 +8,14 @@ import Testing
 /// The training commands, and what each makes.
 enum TrainingCommand: String, CaseIterable, Sendable {
   case tokenizer = "train-tokenizer"
+  case upsampler = "train-upsampler"
   case prior = "train-prior"
   case ranker = "train-ranker"
 
   var weights: String {
     switch self {
     case .tokenizer: "checkpoints/local/image-tokenizer.safetensors"
+    case .upsampler: "checkpoints/local/upsampler.safetensors"
     case .prior: "checkpoints/local/prior.safetensors"
     case .ranker: "checkpoints/local/ranker.safetensors"
     }
@@ -23,6 +25,7 @@ enum TrainingCommand: String, CaseIterable, Sendable {
   var stage: String {
     switch self {
     case .tokenizer: "image-tokenizer"
+    case .upsampler: "upsampler"
     case .prior: "prior"
     case .ranker: "ranker"
     }
@@ -35,7 +38,7 @@ enum TrainingCommand: String, CaseIterable, Sendable {
       switch self {
       case .tokenizer: ["checkpoints"]
       case .prior: ["checkpoints/local/prior.safetensors", stateFile]
-      case .ranker: [stateFile]
+      case .upsampler, .ranker: [stateFile]
       }
     for name in removed { try FileManager.default.removeItem(at: folder.path(name)) }
     return folder

@@ -104,6 +104,12 @@ public enum Tiny {
     return c
   }()
 
+  public static let upsampler: Upsampler.Configuration = {
+    var c = Upsampler.Configuration()
+    (c.inputSize, c.pictureSize, c.patchSize, c.channels, c.blocks) = (16, 32, 1, 16, 1)
+    return c
+  }()
+
   public static let ranker: Ranker.Configuration = {
     var c = Ranker.Configuration()
     (c.width, c.layers, c.heads, c.channels, c.blocks, c.embeddingWidth) = (32, 1, 2, 32, 1, 16)
@@ -119,10 +125,12 @@ public enum Tiny {
   }
 
   private static func resources(
-    _ folder: TemporaryFolder, _ threads: Int, _ precision: ElementType, _ observer: TrainingObserver
+    _ folder: TemporaryFolder, _ threads: Int, _ precision: ElementType, _ observer: TrainingObserver,
+    pictureSize: Int = 16
   ) throws -> TrainingResources {
     TrainingResources(
-      checkpoint: folder.checkpoint, dataSet: try folder.dataSet(), threads: threads, precision: precision,
+      checkpoint: folder.checkpoint, dataSet: try folder.dataSet(pictureSize: pictureSize), threads: threads,
+      precision: precision,
       observer: observer, wordNetFolder: folder.wordNet)
   }
 
@@ -133,6 +141,15 @@ public enum Tiny {
   ) throws {
     try ImageTokenizerTrainer(resources(folder, threads, precision, observer), architecture: architecture).train(
       settings: settings, resume: resume)
+  }
+
+  /// From 16×16 to 32×32 pixels.
+  public static func trainUpsampler(
+    _ folder: TemporaryFolder, _ settings: TrainingSettings, resume: Bool = false, threads: Int = 2,
+    precision: ElementType = .float32, observer: TrainingObserver = .init()
+  ) throws {
+    try UpsamplerTrainer(resources(folder, threads, precision, observer, pictureSize: 32), architecture: upsampler)
+      .train(settings: settings, resume: resume)
   }
 
   public static func trainPrior(
@@ -161,6 +178,7 @@ public enum Tiny {
   public static var stages: [Stage] {
     [
       { try trainTokenizer($0, $1, resume: $2, threads: $3, precision: $4, observer: $5) },
+      { try trainUpsampler($0, $1, resume: $2, threads: $3, precision: $4, observer: $5) },
       { try trainPrior($0, $1, resume: $2, threads: $3, precision: $4, observer: $5) },
       { try trainRanker($0, $1, resume: $2, threads: $3, precision: $4, observer: $5) },
     ]

@@ -35,7 +35,7 @@ import Testing
     }
     let unbroken = try trained(stoppingAfter: nil)
     for other in [try trained(stoppingAfter: nil), try trained(stoppingAfter: 3)] {
-      for file in [\Checkpoint.imageTokenizerFile, \.priorFile, \.rankerFile, \.vocabularyFile] {
+      for file in [\Checkpoint.imageTokenizerFile, \.upsamplerFile, \.priorFile, \.rankerFile, \.vocabularyFile] {
         #expect(
           try other.contents(other.checkpoint[keyPath: file]) == unbroken.contents(unbroken.checkpoint[keyPath: file]))
       }

@@ -141,7 +141,9 @@ public struct DiscreteVAE: TrainableImageTokenizer {
       statistics: [])
   }
 
-  public func reconstruction(of features: Tensor, _ pictures: Tensor) -> ImageTokenizerReconstruction {
+  public func reconstruction(
+    of features: Tensor, in forward: ImageTokenizerForward, _ pictures: Tensor
+  ) -> ImageTokenizerReconstruction {
     let distribution = distribution(features)
     let made = distribution.mode
     let error = withoutRecording { meanSquaredError(made, pictures) }

@@ -4,7 +4,8 @@ import NN
 import TensorCore
 
 /// Stage 1: a model that turns pictures into one or more grids of discrete tokens and back. Stage 2 and everything that draws
-/// know this protocol only; what can be trained here is a ``TrainableImageTokenizer``.
+/// know this protocol only; what can be trained here is a ``TrainableImageTokenizer``, and what has larger pictures come from its
+/// tokens an ``UpsampledImageTokenizer``.
 ///
 /// Pictures are [B, S, S, 3] with values in [0, 1].
 public protocol ImageTokenizer: Sendable {
@@ -19,8 +20,11 @@ public protocol ImageTokenizer: Sendable {
   func decode(_ tokens: [Int32]) -> Tensor
 }
 
-/// An image tokenizer that learns from pictures: VQ-VAE, VQ-VAE-2 and the discrete VAE are three ways to do so.
-public protocol TrainableImageTokenizer: ImageTokenizer, ConfiguredModule {
+/// What turns pictures into tokens and back, and learns from how well they come back.
+public protocol TrainableAutoencoder: ImageTokenizer {
+  /// What of it learns.
+  var learner: any Module { get }
+
   /// The forward pass in training, up to the decoder's last layer, on the current tape.
   /// - Parameters:
   ///   - pictures: one shard's, [B, S, S, 3] in [0, 1].
@@ -29,19 +33,33 @@ public protocol TrainableImageTokenizer: ImageTokenizer, ConfiguredModule {
 
   /// The decoder's last layer.
   /// - Parameters:
-  ///   - features: what ``forward(_:step:)`` gave.
+  ///   - features: those that ``forward(_:step:)`` gave, or constants of their values.
+  ///   - forward: what else it gave.
   ///   - pictures: what they are to become.
-  func reconstruction(of features: Tensor, _ pictures: Tensor) -> ImageTokenizerReconstruction
+  func reconstruction(
+    of features: Tensor, in forward: ImageTokenizerForward, _ pictures: Tensor
+  ) -> ImageTokenizerReconstruction
 
   /// The parameters of the decoder's last layer, by whose gradients the weight of a discriminator is chosen.
   var lastLayer: [Parameter] { get }
 
   /// Changes what no gradient changes, after an optimizer step.
   /// - Parameters:
-  ///   - statistics: what ``loss(_:step:)`` left of each shard, in their order.
+  ///   - statistics: what ``forward(_:step:)`` left of each shard, in their order.
   ///   - step: where the run stands.
   ///   - seed: names the random numbers.
   func finishStep(_ statistics: [[NamedTensor]], step: Int, seed: UInt64)
+}
+
+extension TrainableAutoencoder {
+  public func finishStep(_ statistics: [[NamedTensor]], step: Int, seed: UInt64) {}
+}
+
+/// An image tokenizer that learns from pictures: VQ-VAE, VQ-VAE-2 and the discrete VAE are three ways to do so.
+public protocol TrainableImageTokenizer: TrainableAutoencoder, ConfiguredModule {}
+
+extension TrainableImageTokenizer {
+  public var learner: any Module { self }
 }
 
 extension ImageTokenizer {
@@ -81,8 +99,10 @@ public struct ImageTokenizerForward {
   public let regularization: Tensor
   /// The tokens chosen, to see how many are in use.
   public let tokens: [Int32]
-  /// What the shard leaves behind for ``TrainableImageTokenizer/finishStep(_:step:seed:)``, besides its gradients.
+  /// What the shard leaves behind for ``TrainableAutoencoder/finishStep(_:step:seed:)``, besides its gradients.
   public let statistics: [NamedTensor]
+  /// What the last layer's result is added to, a constant; nil for nothing.
+  var foundation: Tensor?
 }
 
 /// What the decoder's last layer makes of that.
@@ -95,7 +115,7 @@ public struct ImageTokenizerReconstruction {
   public let meanSquaredError: Float
 }
 
-extension TrainableImageTokenizer {
+extension TrainableAutoencoder {
   /// The training loss of one shard, on the current tape.
   /// - Parameters:
   ///   - pictures: [B, S, S, 3] in [0, 1].
@@ -105,7 +125,7 @@ extension TrainableImageTokenizer {
   }
 
   func loss(_ forward: ImageTokenizerForward, _ pictures: Tensor) -> ImageTokenizerLoss {
-    let reconstruction = reconstruction(of: forward.features, pictures)
+    let reconstruction = reconstruction(of: forward.features, in: forward, pictures)
     return ImageTokenizerLoss(
       total: reconstruction.loss + forward.regularization, meanSquaredError: reconstruction.meanSquaredError,
       tokens: forward.tokens, statistics: forward.statistics)
@@ -120,7 +140,7 @@ public struct ImageTokenizerLoss {
   public let meanSquaredError: Float
   /// The tokens chosen, to see how many are in use.
   public let tokens: [Int32]
-  /// What the shard leaves behind for ``TrainableImageTokenizer/finishStep(_:step:seed:)``, besides its gradients.
+  /// What the shard leaves behind for ``TrainableAutoencoder/finishStep(_:step:seed:)``, besides its gradients.
   public let statistics: [NamedTensor]
 }
 

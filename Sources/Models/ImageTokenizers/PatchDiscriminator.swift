@@ -133,19 +133,19 @@ public struct PatchDiscriminator: ConfiguredModule {
   ///   - precision: the type of the operands of products.
   ///   - sum: adds up tensors over all shards, so that all have the λ of the batch.
   public func loss(
-    of model: some TrainableImageTokenizer, _ forward: ImageTokenizerForward, _ pictures: Tensor, share: Float,
+    of model: some TrainableAutoencoder, _ forward: ImageTokenizerForward, _ pictures: Tensor, share: Float,
     through augmentations: [DifferentiableAugmentation], precision: ElementType,
     sum: ([Tensor]) -> [Tensor]
   ) -> TokenizerLoss {
     let (features, last) = (forward.features.detached(), model.lastLayer)
     var reconstruction: ImageTokenizerReconstruction?
     let near = valueAndGradient(of: [features], parameters: last) {
-      let made = model.reconstruction(of: $0[0], pictures)
+      let made = model.reconstruction(of: $0[0], in: forward, pictures)
       reconstruction = made
       return made.loss * share
     }.gradients
     let real = valueAndGradient(of: [features], parameters: last) {
-      let made = model.reconstruction(of: $0[0], pictures).pictures
+      let made = model.reconstruction(of: $0[0], in: forward, pictures).pictures
       return self(made, through: augmentations, precision: precision).mean() * -share
     }.gradients
     guard let reconstruction else { preconditionFailure("the last layer was not asked") }

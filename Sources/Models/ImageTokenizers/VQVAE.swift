@@ -169,7 +169,9 @@ public struct VQVAE: TrainableImageTokenizer {
       statistics: quantizers.statistics(levels.map { ($0.residual, $0.indices) }))
   }
 
-  public func reconstruction(of features: Tensor, _ pictures: Tensor) -> ImageTokenizerReconstruction {
+  public func reconstruction(
+    of features: Tensor, in forward: ImageTokenizerForward, _ pictures: Tensor
+  ) -> ImageTokenizerReconstruction {
     let reconstruction = decoder.result(of: features)
     let error = meanSquaredError(reconstruction, pictures)
     // Pixels in [-1, 1] would have four times the error that pixels in [0, 1] have; β is meant for those.

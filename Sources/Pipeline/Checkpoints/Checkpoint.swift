@@ -14,6 +14,8 @@ public struct Checkpoint: Sendable {
 
   public var configurationFile: URL { url.appendingPathComponent("config.json") }
   public var imageTokenizerFile: URL { url.appendingPathComponent("image-tokenizer.safetensors") }
+  /// What makes the tokenizer's pictures larger; not there where they are as large as it decodes them.
+  public var upsamplerFile: URL { url.appendingPathComponent("upsampler.safetensors") }
   public var priorFile: URL { url.appendingPathComponent("prior.safetensors") }
   public var rankerFile: URL { url.appendingPathComponent("ranker.safetensors") }
   public var vocabularyFile: URL { url.appendingPathComponent("vocabulary.json") }
@@ -33,7 +35,8 @@ public struct Checkpoint: Sendable {
   /// All files, the log apart.
   package var files: [URL] {
     [
-      configurationFile, imageTokenizerFile, priorFile, rankerFile, vocabularyFile, captionsFile, nounsFile,
+      configurationFile, imageTokenizerFile, upsamplerFile, priorFile, rankerFile, vocabularyFile, captionsFile,
+      nounsFile,
       trainingStateFile, modelCardFile,
     ]
   }
@@ -68,6 +71,11 @@ public struct Checkpoint: Sendable {
   ///   where it is damaged, `.usage` where it is the prior's.
   public func readConfigurationOfImageTokenizerTraining() throws(PipelineError) -> CheckpointConfiguration {
     try readTrainingState(of: .imageTokenizer).state.configuration
+  }
+
+  /// The same of the upsampler's.
+  public func readConfigurationOfUpsamplerTraining() throws(PipelineError) -> CheckpointConfiguration {
+    try readTrainingState(of: .upsampler).state.configuration
   }
 
   /// Where a run stood; see `TrainingState.read(from:stage:)`.
@@ -110,9 +118,14 @@ public struct Checkpoint: Sendable {
     try check(
       "the ranker",
       [
-        ("text pieces", ranker.textVocabulary, vocabulary.vocabularySize),
-        ("pixels a side", ranker.pictureSize, imageTokenizer.pictureSize),
+        ("text pieces", ranker.textVocabulary, vocabulary.vocabularySize)
       ])
+    guard imageTokenizer.pictureSize % ranker.pictureSize == 0 else {
+      throw PipelineError(
+        .badData,
+        "the parts of the checkpoint \(url.path) do not belong together: the ranker was made for \(ranker.pictureSize) "
+          + "pixels a side, and there are \(imageTokenizer.pictureSize)")
+    }
   }
 
   private func check(_ part: String, _ sizes: [(what: String, expected: Int, found: Int)]) throws(PipelineError) {
@@ -132,6 +145,28 @@ public struct Checkpoint: Sendable {
     }
     try check(description.leastParameterCount, fits: imageTokenizerFile)
     return try description.base.makeModel(reading: SafeTensors(contentsOf: imageTokenizerFile))
+  }
+
+  /// Stage 1 as pictures are drawn with it: with the upsampler behind its decoder, where the checkpoint has one.
+  /// - Throws: `PipelineError` where one of the two is missing, damaged, or not what `config.json` says.
+  public func readUpsampledImageTokenizer(
+    _ configuration: CheckpointConfiguration
+  ) throws(PipelineError) -> any ImageTokenizer {
+    let imageTokenizer = try readImageTokenizer(configuration)
+    guard let description = configuration.upsampler else { return imageTokenizer }
+    guard exists(upsamplerFile) else {
+      throw PipelineError(
+        .noInput, "\(url.path) has an upsampler by its config.json, and no \(upsamplerFile.lastPathComponent)")
+    }
+    guard description.inputSize == imageTokenizer.pictureSize else {
+      throw PipelineError(
+        .badData,
+        "the parts of the checkpoint \(url.path) do not belong together: the upsampler was made for pictures of "
+          + "\(description.inputSize) pixels a side, and the tokenizer's have \(imageTokenizer.pictureSize)")
+    }
+    try check(description.leastParameterCount, fits: upsamplerFile)
+    return UpsampledImageTokenizer(
+      imageTokenizer, try Upsampler(description, reading: SafeTensors(contentsOf: upsamplerFile)))
   }
 
   /// Tells whether tokens are those of this checkpoint's image tokenizer: FNV-1a 64 over its file, in hexadecimal.

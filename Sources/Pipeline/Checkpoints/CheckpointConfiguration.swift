@@ -22,8 +22,13 @@ public struct CheckpointConfiguration: Codable, Sendable {
   public var priorTraining: TrainingSummary?
   /// The runs before that one, whose weights it began with.
   public var earlierPriorTraining: [TrainingSummary]?
+  public var upsampler: Upsampler.Configuration?
+  public var upsamplerTraining: TrainingSummary?
   public var ranker: Ranker.Configuration?
   public var rankerTraining: TrainingSummary?
+
+  /// Pixels a side of what is drawn; nil without an image tokenizer.
+  public var pictureSize: Int? { upsampler?.pictureSize ?? imageTokenizer?.layout.pictureSize }
 
   /// The runs that made the prior, the first one first.
   public var priorRuns: [TrainingSummary] { (earlierPriorTraining ?? []) + [priorTraining].compactMap(\.self) }
@@ -37,6 +42,7 @@ public struct CheckpointConfiguration: Codable, Sendable {
     formatVersion = try fields.decode(Int.self, forKey: .formatVersion)
     imageTokenizer = try fields.decodeIfPresent(AnyImageTokenizerConfiguration.self, forKey: .imageTokenizer)
     prior = try fields.decodeIfPresent(AnyPriorConfiguration.self, forKey: .prior)
+    upsampler = try fields.decodeIfPresent(Upsampler.Configuration.self, forKey: .upsampler)
     ranker = try fields.decodeIfPresent(Ranker.Configuration.self, forKey: .ranker)
     func provenance<Value: Decodable>(_ key: CodingKeys) -> Value? { try? fields.decode(Value.self, forKey: key) }
     data = provenance(.data)
@@ -44,6 +50,7 @@ public struct CheckpointConfiguration: Codable, Sendable {
     tokenizerTraining = provenance(.tokenizerTraining)
     priorTraining = provenance(.priorTraining)
     earlierPriorTraining = provenance(.earlierPriorTraining)
+    upsamplerTraining = provenance(.upsamplerTraining)
     rankerTraining = provenance(.rankerTraining)
   }
 
@@ -93,6 +100,7 @@ public struct CheckpointConfiguration: Codable, Sendable {
     for (part, check) in [
       ("image tokenizer", { () throws(PipelineError) in try imageTokenizer?.base.validate() }),
       ("prior", { () throws(PipelineError) in try prior?.base.validateForCaptions() }),
+      ("upsampler", { () throws(PipelineError) in try upsampler?.validate() }),
       ("ranker", { () throws(PipelineError) in try ranker?.validate() }),
     ] as [(String, () throws(PipelineError) -> Void)] {
       do throws(PipelineError) { try check() } catch {

@@ -21,9 +21,10 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   /// Steps between two saves; nil saves every ninety seconds.
   public var saveEvery: Int?
   public var augmentation: Augmentation?
-  /// Of a tokenizer's pictures, pixels a side, a multiple of 32; the preset's where nil.
+  /// Pixels a side of a tokenizer's pictures, a multiple of 32, and the preset's where nil; of an upsampler's, a multiple of the
+  /// tokenizer's, and twice as many where nil.
   public var pictureSize: Int?
-  /// Of a tokenizer's run: the share, at its end, in which a discriminator makes reconstructions sharp.
+  /// Of a tokenizer's or an upsampler's run: the share, at its end, in which a discriminator makes reconstructions sharp.
   public var adversarial: Float = 0
   /// Of captions: the probability of training without one, which guidance needs.
   public var captionDropout: Float = 0.1
@@ -96,7 +97,7 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   public static func standardAugmentation(of stage: Stage) -> Augmentation {
     switch stage {
     // Whole pixels only: a tokenizer that has seen interpolated pictures makes soft ones.
-    case .imageTokenizer: Augmentation(maximumShift: 0.06)
+    case .imageTokenizer, .upsampler: Augmentation(maximumShift: 0.06)
     case .prior: .none
     case .ranker: Augmentation(maximumShift: 0.06, maximumScaling: 0.06)
     }

@@ -8,6 +8,7 @@ import TensorCore
 /// Which stage a training state belongs to.
 public enum Stage: String, Sendable {
   case imageTokenizer = "image-tokenizer"
+  case upsampler
   case prior
   case ranker
 
@@ -15,6 +16,7 @@ public enum Stage: String, Sendable {
   var name: String {
     switch self {
     case .imageTokenizer: "image tokenizer"
+    case .upsampler: "upsampler"
     case .prior: "prior"
     case .ranker: "ranker"
     }

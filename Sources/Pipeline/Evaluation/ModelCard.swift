@@ -49,6 +49,7 @@ public struct ModelCard {
   private var models: String {
     var rows: [[String]] = []
     if let c = configuration.imageTokenizer { rows.append(["image tokenizer", c.kind.title, c.summary]) }
+    if let c = configuration.upsampler { rows.append(["upsampler", "super-resolution", c.summary]) }
     if let c = configuration.prior {
       rows.append([
         "prior", c.kind.title,
@@ -79,9 +80,9 @@ public struct ModelCard {
     for run in tokenizerRuns.indices {
       tokenizerRuns[run].settings.pictureSize = configuration.imageTokenizer?.layout.pictureSize
     }
-    let rankerRuns = [configuration.rankerTraining].compactMap(\.self)
+    let others = [("train-ranker", configuration.rankerTraining), ("train-upsampler", configuration.upsamplerTraining)]
     for (command, summary) in tokenizerRuns.map({ ("train-tokenizer", $0) }) + priorRuns.map({ ("train-prior", $0) })
-      + rankerRuns.map({ ("train-ranker", $0) })
+      + others.compactMap({ command, summary in summary.map { (command, $0) } })
     {
       text.append(
         """
@@ -134,6 +135,11 @@ public struct ModelCard {
     if command == "train-tokenizer" {
       if let size = s.pictureSize, size != s.chosenPreset.pictureSize { options.append(("picture-size", "\(size)")) }
       if s.adversarial != TrainingSettings().adversarial { options.append(("adversarial", "\(s.adversarial)")) }
+    }
+    if command == "train-upsampler" {
+      if let size = s.pictureSize { options.append(("picture-size", "\(size)")) }
+      options.append(("adversarial", "\(s.adversarial)"))
+      return Self.commandLine(options)
     }
     if command != "train-tokenizer", s.captionForms != CaptionForms.Kind.allCases {
       options.append(("caption-forms", s.captionForms.map { $0.isEmpty ? "none" : $0.list } ?? "none"))

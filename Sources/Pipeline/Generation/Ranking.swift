@@ -1,5 +1,6 @@
 import Basics
 import Foundation
+import ImageTokenizers
 import Imaging
 import Rankers
 import TensorCore
@@ -80,8 +81,12 @@ package struct Scorer {
     team.map(texts.count) { ranker.text([texts[$0]], precision: .float32).scalars }
   }
 
+  /// - Parameter pictures: of the ranker's size, or of a multiple of it.
   package func embeddings(of pictures: [Picture]) -> [[Float]] {
-    team.map(pictures.count) { ranker.picture(Tensor([pictures[$0]]), precision: .float32).scalars }
+    team.map(pictures.count) { i in
+      let factor = pictures[i].width / ranker.configuration.pictureSize
+      return ranker.picture(Tensor([pictures[i]]).reduced(factor), precision: .float32).scalars
+    }
   }
 
   /// Of vectors of length one.

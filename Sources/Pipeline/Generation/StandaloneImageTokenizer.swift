@@ -18,12 +18,19 @@ public struct StandaloneImageTokenizer {
   package let reconstructor: Reconstructor
   let fingerprint: String
 
+  /// - Parameters:
+  ///   - checkpoint: whose stage 1 it is.
+  ///   - isUpsampled: whether pictures come back as they are drawn, from the upsampler where there is one; tokens are the same
+  ///     either way, and made fastest without.
+  ///   - threads: how many work.
   /// - Throws: `PipelineError` where the checkpoint has no stage 1 or it is damaged.
-  public init(_ checkpoint: Checkpoint, threads: Int) throws(PipelineError) {
+  public init(_ checkpoint: Checkpoint, isUpsampled: Bool = true, threads: Int) throws(PipelineError) {
     let configuration = try checkpoint.readConfiguration()
     fit = configuration.data?.fit ?? .pad
-    reconstructor = Reconstructor(
-      tokenizer: try checkpoint.readImageTokenizer(configuration), team: try ThreadTeam(count: threads))
+    let tokenizer =
+      isUpsampled
+      ? try checkpoint.readUpsampledImageTokenizer(configuration) : try checkpoint.readImageTokenizer(configuration)
+    reconstructor = Reconstructor(tokenizer: tokenizer, team: try ThreadTeam(count: threads))
     fingerprint = try checkpoint.imageTokenizerFingerprint()
   }
 

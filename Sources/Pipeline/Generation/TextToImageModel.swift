@@ -79,7 +79,7 @@ public final class TextToImageModel {
   ) throws(PipelineError) {
     checkpoint = Checkpoint(url)
     configuration = try checkpoint.readConfiguration()
-    imageTokenizer = try checkpoint.readImageTokenizer(configuration)
+    imageTokenizer = try checkpoint.readUpsampledImageTokenizer(configuration)
     prior = try checkpoint.readPrior(configuration)
     let vocabulary = try checkpoint.readVocabulary()
     textEncoder = vocabulary

@@ -62,7 +62,7 @@ package final class AdversarialTraining {
   ///   - views: of the shard.
   ///   - replica: in the midst of its step.
   package func loss(
-    _ model: some TrainableImageTokenizer, _ forward: ImageTokenizerForward, _ pictures: Tensor, share: Float,
+    _ model: some TrainableAutoencoder, _ forward: ImageTokenizerForward, _ pictures: Tensor, share: Float,
     _ views: ArraySlice<DifferentiableAugmentation>, _ replica: ReplicaTrainer.Replica
   ) -> PatchDiscriminator.TokenizerLoss {
     discriminator.loss(

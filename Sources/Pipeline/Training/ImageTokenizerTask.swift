@@ -9,9 +9,10 @@ import NN
 import Optimization
 import TensorCore
 
-/// What stage 1 makes of a run.
+/// What stage 1 makes of a run: the image tokenizer's, or that of the upsampler behind it.
 final class ImageTokenizerTask: StageTask {
-  private let model: any TrainableImageTokenizer
+  private let model: any TrainableAutoencoder
+  private let part: Part
   private unowned let run: StageRun
   private let validation: Validation
   private let adversary: AdversarialTraining?
@@ -20,8 +21,28 @@ final class ImageTokenizerTask: StageTask {
   private var collapseIsKnown = false
   private var lastValidation: Double?
 
-  init(_ model: any TrainableImageTokenizer, _ run: StageRun) throws(PipelineError) {
-    (self.model, self.run) = (model, run)
+  /// The part of stage 1 that a run trains, as a checkpoint has it.
+  struct Part {
+    let file: KeyPath<Checkpoint, URL>
+    /// What is of no use with another one.
+    let replaced: [URL]
+    let replacedName: String
+    let training: WritableKeyPath<CheckpointConfiguration, CheckpointConfiguration.TrainingSummary?>
+
+    static func imageTokenizer(of checkpoint: Checkpoint) -> Self {
+      Self(
+        file: \.imageTokenizerFile, replaced: checkpoint.files, replacedName: "what the checkpoint held before",
+        training: \.tokenizerTraining)
+    }
+
+    static var upsampler: Self {
+      Self(
+        file: \.upsamplerFile, replaced: [], replacedName: "the upsampler that was here", training: \.upsamplerTraining)
+    }
+  }
+
+  init(_ model: any TrainableAutoencoder, _ part: Part, _ run: StageRun) throws(PipelineError) {
+    (self.model, self.part, self.run) = (model, part, run)
     validation = try Validation(model, dataSet: run.resources.dataSet, team: run.team)
     adversary =
       run.settings.adversarial > 0
@@ -30,7 +51,7 @@ final class ImageTokenizerTask: StageTask {
         precision: run.resources.precision, seed: run.settings.seed) : nil
     if let adversary { try run.adopt(adversary.discriminator, adversary.optimizer, named: "discriminator") }
     recent = RecentTokens(codeCount: model.codeCount, codebooks: model.codesPerPlace)
-    lastValidation = run.state.configuration.tokenizerTraining?.validation
+    lastValidation = run.state.configuration[keyPath: part.training]?.validation
   }
 
   /// What a replica leaves of its step.
@@ -76,7 +97,7 @@ final class ImageTokenizerTask: StageTask {
           model, forward, pictures, share: share, views.judged[range], replica)
         return (loss.total, shard(loss.reconstruction, weight: loss.weight))
       }
-      let reconstruction = model.reconstruction(of: forward.features, pictures)
+      let reconstruction = model.reconstruction(of: forward.features, in: forward, pictures)
       return ((reconstruction.loss + forward.regularization) * share, shard(reconstruction))
     }
     if result.gradientNorm.isFinite {
@@ -127,16 +148,14 @@ final class ImageTokenizerTask: StageTask {
 
   // MARK: - What is saved
 
-  let file: KeyPath<Checkpoint, URL> = \.imageTokenizerFile
+  var file: KeyPath<Checkpoint, URL> { part.file }
+  var replaced: [URL] { part.replaced }
+  var replacedName: String { part.replacedName }
 
-  func tensors() -> [NamedTensor] { model.namedTensors() }
-
-  /// What was trained with another tokenizer is of no use with this one.
-  var replaced: [URL] { run.resources.checkpoint.files }
-  let replacedName = "what the checkpoint held before"
+  func tensors() -> [NamedTensor] { model.learner.namedTensors() }
 
   func describe(_ run: StageRun, in configuration: inout CheckpointConfiguration) {
-    configuration.tokenizerTraining = run.summary(validation: lastValidation)
+    configuration[keyPath: part.training] = run.summary(validation: lastValidation)
   }
 
   /// The tokens of the last steps, for how many codes are in use.

@@ -57,6 +57,6 @@ public struct ImageTokenizerTrainer: StageTrainer {
     var options = AdamW.Options()
     options.weightDecay = 0.01
     let run = try StageRun(resources, state, from: saved, model, options, plan, loader)
-    try run.run(ImageTokenizerTask(model, run))
+    try run.run(ImageTokenizerTask(model, .imageTokenizer(of: checkpoint), run))
   }
 }

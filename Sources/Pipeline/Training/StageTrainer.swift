@@ -52,6 +52,47 @@ public struct TrainingResources: Sendable {
   }
 }
 
+/// What a training run tells whoever watches it.
+public enum TrainingEvent: Sendable {
+  /// A step was made.
+  case step(TrainingProgress)
+  /// Something worth knowing, in words.
+  case note(String)
+  /// Something was measured on held-out pictures, worded for a person.
+  case validation(String)
+  /// The state was saved after this many steps.
+  case saved(step: Int)
+}
+
+/// Where a run stands.
+public struct TrainingProgress: Sendable {
+  public var step: Int
+  /// Time spent training so far, over all parts of the run.
+  public var seconds: Double
+  /// The share of the run that is done, in 0 ... 1.
+  public var fraction: Double
+  public var loss: Float
+  public var learningRate: Float
+  public var picturesPerSecond: Double
+  /// Seconds until the end, as far as one can tell.
+  public var secondsLeft: Double
+}
+
+/// Who watches a training run and may end it.
+public struct TrainingObserver: Sendable {
+  public var report: @Sendable (TrainingEvent) -> Void
+  /// Asked after every step; true saves and ends the run.
+  public var shouldStop: @Sendable () -> Bool
+
+  public init(
+    report: @escaping @Sendable (TrainingEvent) -> Void = { _ in },
+    shouldStop: @escaping @Sendable () -> Bool = { false }
+  ) {
+    self.report = report
+    self.shouldStop = shouldStop
+  }
+}
+
 /// What the trainers of the stages have in common.
 protocol StageTrainer {
   var resources: TrainingResources { get }
@@ -80,9 +121,9 @@ extension StageTrainer {
         stage: stage, configuration: configuration, settings: settings, threads: threads, precision: precision)
       state.settings.preset =
         settings.preset ?? configuration.tokenizerTraining?.settings.preset ?? settings.chosenPreset
-      if stage != .imageTokenizer {
+      if stage != .imageTokenizer { reportUnfinished(configuration.tokenizerTraining, "the image tokenizer") }
+      if stage == .prior || stage == .ranker {
         let forms = settings.captionForms ?? CaptionForms.Kind.allCases
-        reportUnfinished(configuration.tokenizerTraining, "the image tokenizer")
         if stage == .ranker { reportUnfinished(configuration.priorTraining, "the prior") }
         state.settings.captionForms = hasWordNet ? forms : forms.filter { $0 != .synonyms }
         if !hasWordNet { reportMissingWordNet(stage, wantsSynonyms: forms.contains(.synonyms)) }

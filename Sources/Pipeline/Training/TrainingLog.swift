@@ -139,6 +139,15 @@ final class TrainingLog {
             ])
         ),
       ]
+    case .upsampler:
+      [
+        (
+          "upsampler-psnr.svg",
+          LineChart(
+            title: "Upsampling", xLabel: "step", yLabel: "PSNR, dB",
+            series: [series("train", "psnr"), series("validation", "validation_psnr")])
+        )
+      ]
     case .prior:
       [
         (

@@ -72,11 +72,12 @@ package struct CheckpointCatalogue: Sendable {
     if let description = known.find(name, print) { return description }
     let checkpoint = Checkpoint(url)
     guard let configuration = try? checkpoint.readConfiguration(), let tokenizer = configuration.imageTokenizer,
-      configuration.prior != nil, let gridSide = tokenizer.layout.gridSides.last
+      let pictureSize = configuration.pictureSize, configuration.prior != nil,
+      let gridSide = tokenizer.layout.gridSides.last
     else { return nil }
     let attributes = try? FileManager.default.attributesOfItem(atPath: checkpoint.configurationFile.path)
     let description = CheckpointDescription(
-      name: name, created: attributes?[.modificationDate] as? Date ?? .now, pictureSize: tokenizer.layout.pictureSize,
+      name: name, created: attributes?[.modificationDate] as? Date ?? .now, pictureSize: pictureSize,
       fit: configuration.data?.fit ?? .pad,
       gridSide: gridSide, codesPerPlace: tokenizer.layout.codesPerPlace,
       hasRanker: configuration.ranker != nil && checkpoint.hasRanker, isDefault: name == standardName)
