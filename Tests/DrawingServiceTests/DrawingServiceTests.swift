@@ -195,6 +195,13 @@ struct DrawingServiceTests {
       try service.draw(DrawingOrder("x", checkpoint: "../checkpoint"))
     }
     #expect(service.statistics.failed == 4 && service.statistics.unfinished == 0)
+    let plain = try Tiny.trained(steps: 1)
+    let unranked = DrawingService(CheckpointCatalogue(standard: plain.checkpoint.url), threads: 1)
+    try await unranked.load()
+    await #expect(throws: DrawingRefusal.noRanker("checkpoint")) {
+      try await unranked.outcome(DrawingOrder("x", candidates: 2))
+    }
+    #expect(unranked.statistics.failed == 1 && unranked.statistics.unfinished == 0)
   }
 
   @Test func nothingIsTakenBeforeItIsLoaded() async throws {

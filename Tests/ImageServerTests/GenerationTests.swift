@@ -159,6 +159,20 @@ struct GenerationTests {
     }
   }
 
+  @Test func anUpsampledModelIsAsLargeAsItDraws() async throws {
+    let folder = try Tiny.trained(steps: 1)
+    try Tiny.trainUpsampler(folder, Tiny.settings(steps: 1))
+    let server = try await TestServer(checkpoint: folder.checkpoint.url)
+    let models = try #require(try await server.get("/v1/models").json()["data"] as? [[String: Any]])
+    #expect(models[0]["picture_size"] as? Int == 32 && models[0]["grid_side"] as? Int == 4)
+    let answer = try await server.generate(#"{"prompt": "a red square", "seed": 2}"#)
+    let expected = try TextToImageModel(contentsOf: folder.checkpoint.url)
+      .generate("a red square", options: .init(seed: 2, replacesUnseenNouns: true))
+    #expect(try answer.pictures().map { try Picture(decoding: $0, name: "x") } == expected && expected[0].width == 32)
+    try await server.generate(#"{"prompt": "x", "size": "16x16"}"#).expectError(400, "size", words: "32x32")
+    folder.remove()
+  }
+
   @Test func aModelWithoutARankerSaysSo() async throws {
     let folder = try Tiny.trained(steps: 1)
     let server = try await TestServer(checkpoint: folder.checkpoint.url)

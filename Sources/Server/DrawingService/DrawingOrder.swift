@@ -71,7 +71,7 @@ package struct CompletedPicture: Sendable, Equatable {
   package var score: Float?
 }
 
-/// Why an order is not taken. There is nothing wrong with it: the same one may be taken later.
+/// Why an order is not taken as things are: the same one may be taken later.
 package enum DrawingRefusal: Error, Equatable {
   /// So many wait already. `seconds` is about when there will be room.
   case queueIsFull(seconds: Int)
@@ -83,4 +83,6 @@ package enum DrawingRefusal: Error, Equatable {
   case noRoomForCheckpoint(String)
   /// There is no checkpoint of that name.
   case noCheckpoint(String)
+  /// The checkpoint of that name cannot choose among candidates.
+  case noRanker(String)
 }

@@ -86,6 +86,10 @@ actor DrawingRoom {
   private func add(_ arrival: Reception.Arrival, with checkpoint: LoadedCheckpoint) {
     uses += 1
     checkpoint.lastUse = uses
+    // It may have been replaced by one without since the order was given.
+    guard arrival.order.candidates == nil || checkpoint.model.configuration.ranker != nil else {
+      return fail(arrival, DrawingRefusal.noRanker(checkpoint.name))
+    }
     do throws(PipelineError) {
       drawings.append(try Drawing(arrival.order, arrival.mailbox, with: checkpoint))
     } catch {

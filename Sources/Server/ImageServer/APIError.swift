@@ -66,22 +66,19 @@ struct APIError: Error, Equatable {
       self.init(
         status: .notFound, message: "there is no model \"\(name.prefix(100))\"; GET /v1/models lists them",
         parameter: "model", code: "model_not_found")
+    case .noRanker(let name):
+      self = .badRequest("the model \(name) has no ranker, which candidates need", "candidates")
     }
   }
 
   /// What the library refuses, in the words of the interface.
   init(_ error: PipelineError) {
-    guard error.kind == .usage || error.kind == .noInput && error.message.contains("has no ranker") else {
+    guard error.kind == .usage else {
       self = .internalError
       return
     }
-    if error.kind == .noInput {
-      self = .badRequest("this model has no ranker, which candidates need", "candidates")
-    } else {
-      let name = error.message.firstMatch(of: /`([a-zA-Z]+)`/).map { Self.fieldName(String($0.1)) }
-      self = .badRequest(
-        error.message.replacing(/`([a-zA-Z]+)`/) { Self.fieldName(String($0.output.1)) }, name)
-    }
+    let name = error.message.firstMatch(of: /`([a-zA-Z]+)`/).map { Self.fieldName(String($0.1)) }
+    self = .badRequest(error.message.replacing(/`([a-zA-Z]+)`/) { Self.fieldName(String($0.output.1)) }, name)
   }
 
   /// "top_k" of "topK". Some fields are called otherwise than the settings are.

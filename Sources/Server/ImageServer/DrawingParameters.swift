@@ -47,7 +47,7 @@ struct DrawingParameters: Sendable {
       throw .badRequest("candidates must be n or more, not \(candidates) where \(count) are kept", "candidates")
     }
     if candidates != nil, !description.hasRanker {
-      throw .badRequest("the model \(description.name) has no ranker, which candidates need", "candidates")
+      throw APIError(.noRanker(description.name))
     }
     let partialCount = try fields.integer("partial_images") ?? 0
     if partialCount > 0, !isStream {
