@@ -59,6 +59,7 @@ extension Upsampler.Configuration {
   public static func preset(_ preset: Preset) -> Self { self.preset(preset, from: 64, to: 128) }
 
   /// - Parameters:
+  ///   - preset: how wide and deep.
   ///   - inputSize: pixels a side of the tokenizer's pictures.
   ///   - pictureSize: a multiple of that.
   public static func preset(_ preset: Preset, from inputSize: Int, to pictureSize: Int) -> Self {
