@@ -147,7 +147,10 @@ public struct ModelCard {
     if let length = s.textLength { options.append(("text-length", "\(length)")) }
     if let dropout = s.dropout { options.append(("dropout", "\(dropout)")) }
     if let vocabulary = s.vocabulary { options.append(("vocabulary", vocabulary)) }
-    guard command == "train-prior" else { return Self.commandLine(options) }
+    guard command == "train-prior" else {
+      if let share = s.compositions { options.append(("compositions", "\(share)")) }
+      return Self.commandLine(options)
+    }
     if s.vocabularySize != TrainingSettings().vocabularySize {
       options.append(("vocabulary-size", "\(s.vocabularySize)"))
     }
