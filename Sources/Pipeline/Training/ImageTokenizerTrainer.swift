@@ -45,18 +45,32 @@ public struct ImageTokenizerTrainer: StageTrainer {
       throw PipelineError(.badData, "\(checkpoint.trainingStateFile.path) describes no image tokenizer")
     }
     if saved != nil { try checkpoint.check(description.leastParameterCount, fits: checkpoint.trainingStateFile) }
+    let model = try description.trainable().makeModel(seed: start.settings.seed)
+    try train(model, .imageTokenizer(of: checkpoint), start, from: saved)
+  }
+}
+
+extension StageTrainer {
+  /// Trains a part of stage 1.
+  /// - Parameters:
+  ///   - model: with initial weights.
+  ///   - part: which one it is.
+  ///   - start: where the run begins.
+  ///   - saved: the file to go on from.
+  func train(
+    _ model: any TrainableAutoencoder, _ part: ImageTokenizerTask.Part, _ start: TrainingState, from saved: SafeTensors?
+  ) throws(PipelineError) {
+    try checkPictureSize(model)
     var state = start
     let plan = state.settings.fill(
       state.settings.chosenPreset.tokenizerDefaults, learningRate: 6e-4,
-      augmentation: TrainingSettings.standardAugmentation(of: .imageTokenizer))
-    let model = try description.trainable().makeModel(seed: state.settings.seed)
-    try checkPictureSize(model)
+      augmentation: TrainingSettings.standardAugmentation(of: state.stage))
     let loader = try BatchLoader(
       dataSet: dataSet, indices: dataSet.indices(of: .train), batchSize: plan.batchSize, seed: state.settings.seed,
       augmentation: plan.augmentation)
     var options = AdamW.Options()
     options.weightDecay = 0.01
-    let run = try StageRun(resources, state, from: saved, model, options, plan, loader)
-    try run.run(ImageTokenizerTask(model, .imageTokenizer(of: checkpoint), run))
+    let run = try StageRun(resources, state, from: saved, model.learner, options, plan, loader)
+    try run.run(ImageTokenizerTask(model, part, run))
   }
 }

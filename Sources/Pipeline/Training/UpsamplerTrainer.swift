@@ -1,10 +1,7 @@
-import ArrayFiles
 import Basics
 import Checkpoints
-import Datasets
 import ImageTokenizers
 import NN
-import Optimization
 
 /// Trains an upsampler behind a checkpoint's image tokenizer, and saves it beside that: what the prior draws becomes larger.
 public struct UpsamplerTrainer: StageTrainer {
@@ -58,16 +55,6 @@ public struct UpsamplerTrainer: StageTrainer {
     try state.configuration.validate(of: "the architecture")
     if saved != nil { try checkpoint.check(description.leastParameterCount, fits: checkpoint.trainingStateFile) }
     let model = UpsampledImageTokenizer(imageTokenizer, Upsampler(description, seed: state.settings.seed))
-    try checkPictureSize(model)
-    let plan = state.settings.fill(
-      state.settings.chosenPreset.tokenizerDefaults, learningRate: 6e-4,
-      augmentation: TrainingSettings.standardAugmentation(of: .upsampler))
-    let loader = try BatchLoader(
-      dataSet: dataSet, indices: dataSet.indices(of: .train), batchSize: plan.batchSize, seed: state.settings.seed,
-      augmentation: plan.augmentation)
-    var options = AdamW.Options()
-    options.weightDecay = 0.01
-    let run = try StageRun(resources, state, from: saved, model.upsampler, options, plan, loader)
-    try run.run(ImageTokenizerTask(model, .upsampler, run))
+    try train(model, .upsampler, state, from: saved)
   }
 }
