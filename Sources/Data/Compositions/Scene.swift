@@ -25,8 +25,12 @@ struct Scene: Sendable {
 
     var sketched: Figure { with(Lines.sketch) }
 
-    func layer(fitting width: Double, _ height: Double) -> Layer {
-      effects.reduce(cutout.layer(fitting: Int(width), Int(height))) { $1($0) }
+    /// The thing in a square of a whole number of pixels, with what is done to it. Its sides are even, so that its middle lies between
+    /// pixels: in each place of the picture it is the same pixels.
+    func layer(fitting side: Int) -> Layer {
+      let scale = Double(side) / Double(max(cutout.width, cutout.height))
+      func even(_ length: Int) -> Int { 2 * max(1, Int((Double(length) * scale / 2).rounded())) }
+      return effects.reduce(cutout.layer(width: even(cutout.width), height: even(cutout.height))) { $1($0) }
     }
   }
 
@@ -45,16 +49,23 @@ struct Scene: Sendable {
 
   // MARK: Where things stand
 
+  // There are few sizes, and the middles lie on quarters and eighths of the side, where an image tokenizer's places begin: what is learnt
+  // of a thing in one relation is then the same tokens in others.
+
   /// The share of the side that a thing alone takes, as emoji do in their squares.
-  private static let share = 0.92
+  private static let whole = 0.92
+  /// Of two in a row.
+  private static let half = 0.46
+  /// Of one that leaves room around it, and of the small one that fits there.
+  private static let (most, rest) = (0.64, 0.24)
 
-  private var canvas: Layer { Layer(width: side, height: side) }
+  private func layer(_ figure: Figure, _ share: Double) -> Layer {
+    figure.layer(fitting: max(1, Int(share * Double(side))))
+  }
 
-  private func length(_ share: Double) -> Double { max(1, share * Double(side)) }
-
-  /// The layers in places given by their centres, as shares of the side.
+  /// Layers over each other in places given by their middles, as shares of the side.
   private func placed(_ layers: [(layer: Layer, x: Double, y: Double)]) -> Layer {
-    var canvas = canvas
+    var canvas = Layer(width: side, height: side)
     for (layer, x, y) in layers {
       canvas.draw(
         layer, x: Int((x * Double(side) - Double(layer.width) / 2).rounded()),
@@ -63,53 +74,45 @@ struct Scene: Sendable {
     return canvas
   }
 
-  func centred(_ figure: Figure, share: Double = share) -> Layer {
-    placed([(figure.layer(fitting: length(share), length(share)), 0.5, 0.5)])
-  }
+  func centred(_ figure: Figure) -> Layer { placed([(layer(figure, Self.whole), 0.5, 0.5)]) }
 
-  func sized(_ figure: Figure) -> Layer { centred(figure, share: size == .small ? 0.3 : 1) }
+  /// A large one fills the picture, as one does of which nothing is said.
+  func sized(_ figure: Figure) -> Layer {
+    placed([(layer(figure, size == .small ? Self.half : Self.whole), 0.5, 0.5)])
+  }
 
   /// Two beside each other, three in two rows, four in two rows.
   func several(_ figure: Figure) -> Layer {
-    switch count {
-    case 2:
-      let layer = figure.layer(fitting: length(0.47), length(Self.share))
-      return placed([(layer, 0.25, 0.5), (layer, 0.75, 0.5)])
-    case 3:
-      let layer = figure.layer(fitting: length(0.46), length(0.46))
-      return placed([(layer, 0.5, 0.25), (layer, 0.25, 0.75), (layer, 0.75, 0.75)])
-    default:
-      let layer = figure.layer(fitting: length(0.46), length(0.46))
-      return placed([(layer, 0.25, 0.25), (layer, 0.75, 0.25), (layer, 0.25, 0.75), (layer, 0.75, 0.75)])
-    }
+    let layer = layer(figure, Self.half)
+    let middles: [(Double, Double)] =
+      switch count {
+      case 2: [(0.25, 0.5), (0.75, 0.5)]
+      case 3: [(0.5, 0.25), (0.25, 0.75), (0.75, 0.75)]
+      default: [(0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75)]
+      }
+    return placed(middles.map { (layer, $0.0, $0.1) })
   }
 
   /// The first on the left.
   func beside(_ left: Figure, _ right: Figure) -> Layer {
-    placed([
-      (left.layer(fitting: length(0.48), length(Self.share)), 0.25, 0.5),
-      (right.layer(fitting: length(0.48), length(Self.share)), 0.75, 0.5),
-    ])
+    placed([(layer(left, Self.half), 0.25, 0.5), (layer(right, Self.half), 0.75, 0.5)])
   }
 
   /// The same, standing on one ground, one much larger than the other.
   func besideInSizes(_ left: Figure, _ right: Figure) -> Layer {
-    let (small, large) = (0.24, 0.68)
-    let (first, second) = size == .small ? (small, large) : (large, small)
-    let (a, b) = (
-      left.layer(fitting: length(first), length(first)), right.layer(fitting: length(second), length(second))
-    )
-    let foot = 0.5 + Double(max(a.height, b.height)) / Double(2 * side)
-    return placed([
-      (a, 0.02 + first / 2, foot - Double(a.height) / Double(2 * side)),
-      (b, 0.98 - second / 2, foot - Double(b.height) / Double(2 * side)),
-    ])
+    let isLeftSmall = size == .small
+    let small = layer(isLeftSmall ? left : right, Self.rest)
+    let large = layer(isLeftSmall ? right : left, Self.most)
+    let foot = 0.5 + Double(large.height - small.height) / Double(2 * side)
+    return placed(
+      isLeftSmall
+        ? [(small, 0.125, foot), (large, 0.625, 0.5)]
+        : [(large, 0.375, 0.5), (small, 0.875, foot)])
   }
 
   /// The upper one stands where it first meets the lower one.
   func stacked(_ upper: Figure, _ lower: Figure) -> Layer {
-    let top = upper.layer(fitting: length(0.6), length(0.48))
-    let bottom = lower.layer(fitting: length(0.8), length(0.5))
+    let (top, bottom) = (layer(upper, Self.half), layer(lower, Self.half))
     func profile(_ layer: Layer, rows: some Sequence<Int>) -> [Int?] {
       (0..<layer.width).map { x in rows.first { layer.pixels[$0 * layer.width + x].w > 0.5 } }
     }
@@ -125,19 +128,15 @@ struct Scene: Sendable {
     }
     if drop == bottom.height { drop = 0 }
     // A little further, so that it stands and does not touch with one tip.
-    drop = min(drop + Int(length(0.035)), bottom.height)
-    let total = top.height + bottom.height - drop
-    let start = (side - total) / 2
-    var canvas = canvas
-    canvas.draw(bottom, x: (side - bottom.width) / 2, y: start + top.height - drop)
-    canvas.draw(top, x: (side - bottom.width) / 2 + shift, y: start)
-    return canvas
+    drop = min(drop + max(1, Int(0.035 * Double(side))), bottom.height)
+    let middle = 0.75 - (Double(top.height + bottom.height) / 2 - Double(drop)) / Double(side)
+    return placed([(bottom, 0.5, 0.75), (top, 0.5, middle)])
   }
 
   /// A thing within a ring.
   func inCircle(_ figure: Figure) -> Layer {
-    let (radius, thickness) = (length(0.47), max(1.5, length(0.026)))
-    var ring = canvas
+    let (radius, thickness) = (0.47 * Double(side), max(1.5, 0.026 * Double(side)))
+    var ring = Layer(width: side, height: side)
     let centre = Double(side) / 2
     for y in 0..<side {
       for x in 0..<side {
@@ -148,19 +147,12 @@ struct Scene: Sendable {
         ring.pixels[y * side + x] = SIMD4(0.12 * alpha, 0.12 * alpha, 0.13 * alpha, alpha)
       }
     }
-    // A box whose corners touch the ring; few things fill their corners.
-    let (width, height) = (Double(figure.cutout.width), Double(figure.cutout.height))
-    let scale = 2 * 0.43 * Double(side) / (width * width + height * height).squareRoot() * 1.06
-    let layer = figure.layer(fitting: scale * width, scale * height)
-    ring.draw(layer, x: (side - layer.width) / 2, y: (side - layer.height) / 2)
-    return ring
+    // Its corners touch the ring where it fills its square, as few things do.
+    return placed([(ring, 0.5, 0.5), (layer(figure, Self.most), 0.5, 0.5)])
   }
 
   /// One in the upper half and one in the lower half, in the same size.
   func halves(_ upper: Figure, _ lower: Figure) -> Layer {
-    placed([
-      (upper.layer(fitting: length(Self.share), length(0.46)), 0.5, 0.25),
-      (lower.layer(fitting: length(Self.share), length(0.46)), 0.5, 0.75),
-    ])
+    placed([(layer(upper, Self.half), 0.5, 0.25), (layer(lower, Self.half), 0.5, 0.75)])
   }
 }

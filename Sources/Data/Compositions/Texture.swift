@@ -85,7 +85,7 @@ struct Texture: Sendable, Equatable {
     let x = min(Int(left * Double(thing.width)), max(0, thing.width - square))
     let y = min(Int(top * Double(thing.height)), max(0, thing.height - square))
     // So large that details of it can be recognised, and so small that it is seen more than once.
-    let tile = max(2, Int(min(max(side, 0.42), 0.62) * Double(max(width, height))))
+    let tile = 2 * max(1, Int(min(max(side, 0.42), 0.62) * Double(max(width, height)) / 2))
     let part = thing.layer(
       ofColumns: x..<min(x + square, thing.width), rows: y..<min(y + square, thing.height), width: tile, height: tile)
     var result = Layer(width: width, height: height)
