@@ -6,6 +6,7 @@ import CommandSupport
 import DataFiles
 import Datasets
 import Foundation
+import ImageTokenizers
 import Imaging
 import TextTokenizer
 
@@ -86,9 +87,13 @@ struct Inspect: ParsableCommand {
     if checkpoint.hasImageTokenizer, let description = configuration.imageTokenizer {
       let model = try checkpoint.readUpsampledImageTokenizer(configuration)
       finding.add("image tokenizer", description.kind.rawValue)
-      finding.add("image tokenizer parameters", model.parameterCount)
+      let upsampled = model as? UpsampledImageTokenizer
+      finding.add("image tokenizer parameters", (upsampled?.base ?? model).parameterCount)
+      if let upsampler = upsampled?.upsampler {
+        finding.add("upsampler", upsampler.configuration.summary)
+        finding.add("upsampler parameters", upsampler.parameterCount)
+      }
       finding.add("picture size", model.pictureSize)
-      if let c = configuration.upsampler { finding.add("upsampler", c.summary) }
       finding.add("token grid", model.gridSides.map { "\($0)×\($0)" }.joined(separator: ", "))
       finding.add("codes a place", model.codesPerPlace)
       finding.add("codes", model.codeCount)
@@ -115,7 +120,8 @@ struct Inspect: ParsableCommand {
         "\(data.name): \(data.trainPictures) train, \(data.validationPictures) validation, \(data.testPictures) test")
     }
     for (name, training) in [
-      ("image tokenizer training", configuration.tokenizerTraining), ("prior training", configuration.priorTraining),
+      ("image tokenizer training", configuration.tokenizerTraining),
+      ("upsampler training", configuration.upsamplerTraining), ("prior training", configuration.priorTraining),
       ("ranker training", configuration.rankerTraining),
     ] {
       guard let t = training else { continue }

@@ -137,6 +137,21 @@ private func savedStep(_ folder: TemporaryFolder, _ stage: String) -> Int? {
     #expect(!log.contains("\"stage\":\"\(command.stage)\",\"step\":\(step + 1),"))
   }
 
+  @Test func anUpsamplerIsInspectedApartFromItsTokenizer() throws {
+    let folder = try TrainingCommand.upsampler.folder()
+    func found() throws -> [String: Any] {
+      try Program.run(["inspect", "checkpoints/local", "--json"], in: folder).json()
+    }
+    let before = try found()
+    try Program.run(TrainingCommand.upsampler.arguments("--steps", "2"), in: folder).expectSuccess()
+    let after = try found()
+    let key = "image_tokenizer_parameters"
+    #expect(try #require(before[key] as? Int) > 0 && before[key] as? Int == after[key] as? Int)
+    #expect(try #require(after["upsampler_parameters"] as? Int) > 0 && before["upsampler_parameters"] == nil)
+    #expect(try #require(after["picture_size"] as? Int) > #require(before["picture_size"] as? Int))
+    #expect((after["upsampler_training"] as? String)?.hasPrefix("2 steps") == true)
+  }
+
   @Test func whatBuildsOnAnUnfinishedStageIsTold() throws {
     let folder = try TrainingCommand.prior.folder()
     let said = "was stopped after"

@@ -41,7 +41,7 @@ struct BoundsTests {
     #expect(try await server.get("/healthz").status == 200)
   }
 
-  /// Whoever sends nothing, a byte now and then, or reads nothing is sent away.
+  /// Whoever sends nothing, or a byte now and then, is sent away.
   @Test func slowClientsAreEnded() async throws {
     let server = try await TestServer {
       ($0.connections.head, $0.connections.body, $0.connections.idle) = (
@@ -60,6 +60,17 @@ struct BoundsTests {
     let end = ContinuousClock.now + .seconds(300)
     while try await dripping.send(Data("x".utf8)), .now < end { try await Task.sleep(for: .milliseconds(20)) }
     #expect(.now < end)
+  }
+
+  /// Answers that nobody takes fill what the system keeps of them, and then requests are read no further.
+  @Test func whoReadsNothingIsEnded() async throws {
+    let server = try await TestServer { $0.connections.reading = .milliseconds(200) }
+    let connection = try Connection(port: server.port)
+    let requests = Data(String(repeating: "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n", count: 1000).utf8)
+    let end = ContinuousClock.now + .seconds(120)
+    while try await connection.send(requests), .now < end {}
+    #expect(.now < end)
+    #expect(try await server.get("/healthz").status == 200)
   }
 
   @Test func whoDoesNotStopIsEnded() async throws {
