@@ -275,8 +275,8 @@ let package = Package(
     .testTarget(
       name: "LadderReportTests",
       dependencies: [
-        "Basics", "Imaging", "Ladder", "LadderReport", "LatentModels", "LinearAlgebra", "PipelineTestSupport",
-        "TestSupport",
+        "Basics", "Imaging", "Ladder", "LadderReport", "LatentModels", "LinearAlgebra", "Optimization",
+        "PipelineTestSupport", "TestSupport",
       ]),
     .testTarget(
       name: "DrawingServiceTests",

@@ -121,9 +121,9 @@ struct BaselinesFit: ParsableCommand {
     var parameters: Int
     var seconds: Double
     var likelihood: LikelihoodKind
-    /// Of the rows that the model was fitted on, nats a row.
-    /// Nil where values are missing.
+    /// Of ``measuredRows`` of the rows that the model was fitted on, nats a row. Nil where values are missing.
     var meanLogLikelihood: Double?
+    var measuredRows: Int
     var bitsPerDimension: Double?
     var notes: [String]
   }
@@ -152,9 +152,11 @@ struct BaselinesFit: ParsableCommand {
         Report(
           model: model, output: output, rows: x.rows, dimensions: x.columns,
           parameters: fitted.model.parameterCount, seconds: fitted.seconds, likelihood: fitted.model.likelihood,
-          meanLogLikelihood: likelihood, bitsPerDimension: bits, notes: fitted.notes))
+          meanLogLikelihood: likelihood, measuredRows: measured.rows, bitsPerDimension: bits, notes: fitted.notes))
     }
-    let what = fitted.model.likelihood == .exact ? "log-likelihood" : "bound of the log-likelihood"
+    let what =
+      (fitted.model.likelihood == .exact ? "log-likelihood" : "bound of the log-likelihood")
+      + (measured.rows < x.rows ? " of \(measured.rows) of them" : "")
     Console.line(
       String(
         format: "%d rows of %d, %d parameters, %.1f s", x.rows, x.columns, fitted.model.parameterCount, fitted.seconds)

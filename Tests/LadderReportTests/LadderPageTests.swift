@@ -1,5 +1,9 @@
+import Basics
 import Imaging
 import Ladder
+import LatentModels
+import LinearAlgebra
+import Optimization
 import PipelineTestSupport
 import Testing
 
@@ -18,7 +22,7 @@ import Testing
     #expect(!html.contains("<script") && !html.contains("<i>red") && !html.contains("<b>\"emoji"))
     #expect(html.contains("a &lt;i&gt;red&lt;/i&gt; &amp; blue square"))
     for rung in Rung.allCases { #expect(html.contains("id=\"\(rung.rawValue)\"")) }
-    #expect(html.contains("id=\"dalle\"") && html.contains("≤") == false)
+    #expect(html.contains("id=\"dalle\"") && html.contains("At the end stands DALL·E") && html.contains("≤") == false)
     #expect(faults(ofPage: html).isEmpty)
   }
 
@@ -33,6 +37,48 @@ import Testing
     }
     let html = try rows.html()
     #expect(html.contains("Log-likelihood") && html.contains("<circle") && !html.contains("<img"))
+    // Points are no pictures, and without its section DALL·E is not promised.
+    for word in ["faces", "flags", "DALL·E", "pixel"] { #expect(!html.contains(word), "\(word)") }
     #expect(faults(ofPage: html).isEmpty)
+  }
+
+  // What is said of a figure follows from what was measured.
+
+  @Test func idleLevelsAreNamed() {
+    let all = HierarchicalVAE.shares(of: [0.5, 1.5], names: ["1×1 cells", "2×2 cells"])
+    #expect(all == "Of all that is said: 1×1 cells 25%, 2×2 cells 75%. All levels are used.")
+    let idle = HierarchicalVAE.shares(of: [-0.001, 0.01, 2], names: ["a", "b", "c"])
+    #expect(idle == "Of all that is said: a 0%, b 0%, c 100%. Hardly used: a, b.")
+    #expect(HierarchicalVAE.shares(of: [0, 0], names: ["a", "b"]).contains("None says anything"))
+  }
+
+  @Test func aCoarseLevelThatSaysNothingIsNotPraised() {
+    let idle = TwoStageModel.parts([-0.1, 0.4], grids: ["2×2", "4×4"])
+    #expect(idle.hasPrefix("Of what pictures differ by, the 2×2 tokens 0%, with the 4×4 tokens 40% come back."))
+    #expect(idle.contains("hardly a part") && !idle.contains("what and where"))
+    #expect(TwoStageModel.parts([0.3, 0.4], grids: ["2×2", "4×4"]).contains("says what and where"))
+  }
+
+  @Test func theClimbOfEMSaysWhetherItArrives() throws {
+    var random = Philox(seed: 5, stream: 0)
+    // Two strong directions: EM arrives in a few rounds.
+    let rows = (0..<60).flatMap { _ in
+      let (a, b) = (3 * random.normal(), 2 * random.normal())
+      return [a, a + 0.1 * random.normal(), b, b + 0.1 * random.normal(), 0.1 * random.normal()]
+    }
+    let x = Matrix(rows, rows: 60, columns: 5)
+    let model = try PPCA(fitting: x, latentDimensions: 2)
+    func caption(_ bound: TrainingBound) throws -> String {
+      var options = LadderOptions()
+      options.bound = bound
+      let context = LadderFigure.Context(
+        fitted: FittedRung(model: model), train: x, side: nil, features: try FeatureSpace(x, components: 2, threads: 1),
+        options: options)
+      guard case .drawing(_, let caption) = try model.figures(context)[0] else { return "" }
+      return caption
+    }
+    #expect(try caption(.steps(4000)).contains("arrives at the likelihood"))
+    let early = try caption(.steps(8))
+    #expect(early.contains("ever more slowly: after 2 rounds"))
   }
 }

@@ -127,6 +127,25 @@ struct ClassicalModelTests {
     #expect(relativeError(other.elements, covariance.elements) < 1e-5)
   }
 
+  /// What EM tells of its way is the likelihood of the model that ends there, and no round lowers it.
+  @Test func expectationMaximizationTellsItsLikelihood() throws {
+    var told: [Double] = []
+    let ended = try PPCA(expectationMaximization: x, latentDimensions: 3) { rounds, likelihood in
+      #expect(rounds == told.count)
+      told.append(likelihood)
+      return rounds < 12
+    }
+    #expect(told.count == 13)
+    for (rounds, likelihood) in told.enumerated() where rounds > 0 {
+      #expect(likelihood >= told[rounds - 1] - 1e-9)
+      var options = PPCA.Options()
+      options.maximumIterations = rounds
+      let model = try PPCA(expectationMaximization: x, latentDimensions: 3, options: options)
+      #expect(relativeError([likelihood], [try model.logLikelihood(x).mean]) < 1e-9)
+      if rounds == 12 { #expect(model.variances == ended.variances) }
+    }
+  }
+
   @Test func missingValuesAreFilledFromTheRest() throws {
     var options = PPCA.Options()
     (options.maximumIterations, options.tolerance) = (300, 1e-6)

@@ -52,7 +52,7 @@ public struct PPCA: SavedModel {
   public init(fitting x: Matrix, latentDimensions: Int, threads: Int = 1) throws(PipelineError) {
     let (mean, covariance) = try Self.statistics(x, latentDimensions, threads: threads)
     let (q, D) = (latentDimensions, x.columns)
-    let trace = (0..<D).reduce(0) { $0 + covariance[$1, $1] }
+    let trace = covariance.trace
     let (values, vectors) = try covariance.largestEigenpairs(q)
     let noise = max((trace - values.reduce(0, +)) / Double(D - q), Self.leastNoise * trace / Double(D))
     self.init(
@@ -97,25 +97,36 @@ public struct PPCA: SavedModel {
   ///
   ///     W ← S·W (σ²I + M⁻¹WᵀS·W)⁻¹,     σ² ← tr(S - S·W M⁻¹ Wᵀ_new) / D
   ///
+  /// - Parameters:
+  ///   - x: [N, D]
+  ///   - q: the number of latent dimensions.
+  ///   - options: of EM.
+  ///   - goesOn: told before each round how many there were and the mean log-likelihood of the rows, nats a row (equation 5);
+  ///     false ends the search.
   /// - Throws: as the closed form.
   public init(
-    expectationMaximization x: Matrix, latentDimensions q: Int, options: Options = .init()
+    expectationMaximization x: Matrix, latentDimensions q: Int, options: Options = .init(),
+    goesOn: (_ rounds: Int, _ meanLogLikelihood: Double) -> Bool = { _, _ in true }
   ) throws(PipelineError) {
     let (mean, S) = try Self.statistics(x, q, threads: options.threads)
-    let D = x.columns
-    let trace = (0..<D).reduce(0) { $0 + S[$1, $1] }
+    let (N, D) = (Double(x.rows), x.columns)
+    let trace = S.trace
     let least = Self.leastNoise * trace / Double(D)
     var noise = trace / Double(D)
     var W = Self.randomStart(D, q, deviation: noise.squareRoot(), seed: options.seed)
-    for _ in 0..<options.maximumIterations {
+    for round in 0..<options.maximumIterations {
       let SW = Matrix.product(S, W)
       let M = Self.M(W, noise)
+      guard let factor = M.choleskyFactor() else { throw Self.singular }
+      let explained = Matrix.product(SW, try Self.inverse(M))
+      // |C| = σ²^(D-q)·|M|, and tr(C⁻¹S) = (tr S - tr(SW·M⁻¹Wᵀ))/σ².
+      let logDeterminant = (0..<q).reduce(Double(D - q) * log(noise)) { $0 + 2 * log(factor[$1, $1]) }
+      let distance = (trace - zip(explained.elements, W.elements).reduce(0) { $0 + $1.0 * $1.1 }) / noise
+      guard goesOn(round, -0.5 * (Double(D) * log(2 * .pi) + logDeterminant + distance * (N - 1) / N)) else { break }
       // σ²I + M⁻¹WᵀSW = M⁻¹Q, of which Q is symmetric.
       var Q = Matrix.product(W, SW, transposing: .left)
       for i in Q.elements.indices { Q.elements[i] += noise * M.elements[i] }
-      Q.symmetrize()
-      let next = Matrix.product(SW, .product(try Self.inverse(Q), M))
-      let explained = Matrix.product(SW, try Self.inverse(M))
+      let next = Matrix.product(SW, .product(try Self.inverse(Q.symmetrized), M))
       let nextNoise = max(
         (trace - zip(explained.elements, next.elements).reduce(0) { $0 + $1.0 * $1.1 }) / Double(D), least)
       let change = zip(next.elements, W.elements).reduce(0) { max($0, abs($1.0 - $1.1)) }
@@ -250,11 +261,12 @@ public struct PPCA: SavedModel {
   }
 
   private static func inverse(_ matrix: Matrix) throws(PipelineError) -> Matrix {
-    guard let inverse = matrix.invertedSymmetric() else {
-      throw PipelineError(.badData, "expectation maximisation met a singular matrix; fewer latent dimensions help")
-    }
+    guard let inverse = matrix.invertedSymmetric() else { throw singular }
     return inverse
   }
+
+  private static let singular = PipelineError(
+    .badData, "expectation maximisation met a singular matrix; fewer latent dimensions help")
 
   // MARK: - What every rung can do
 
@@ -358,17 +370,5 @@ extension PPCA.Configuration {
   fileprivate init(dimensions: Int, latentDimensions: Int) {
     self.init(latentDimensions: latentDimensions)
     self.dimensions = dimensions
-  }
-}
-
-extension Matrix {
-  /// Takes the rounding errors out of what is symmetric but for them.
-  fileprivate mutating func symmetrize() {
-    for i in 0..<rows {
-      for j in 0..<i {
-        let mean = (self[i, j] + self[j, i]) / 2
-        (self[i, j], self[j, i]) = (mean, mean)
-      }
-    }
   }
 }

@@ -100,8 +100,8 @@ extension LadderReport {
           title: "Fréchet distance to training data (less is better)",
           bars: bars(\.trainingFrechetDistance) + [bar(yardstick, trainingFrechetDistanceOfTrainingRows)]
         ).drawing(),
-        caption:
-          "How well each model draws what it was fitted to. DALL·E, which was asked for other pictures, is left out."),
+        caption: "How well each model draws what it was fitted to."
+          + (self.dalle == nil ? "" : " DALL·E, which was asked for other pictures, is left out.")),
     ]
   }
 

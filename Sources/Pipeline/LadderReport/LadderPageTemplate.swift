@@ -68,12 +68,12 @@ struct LadderPage {
 
   static let template = PageTemplate(
     body: """
-      <h1>From one Gaussian to DALL·E</h1>
+      <h1>{{#dalle}}From one Gaussian to DALL·E{{/dalle}}{{^dalle}}A ladder of latent-variable models{{/dalle}}</h1>
       <p class="lead">Data: {{data}}, {{trainingRows}} {{rowsName}} for fitting and {{heldOutRows}} held out of \
       {{#pictureSize}}{{.}}×{{.}} pixels in color, {{/pictureSize}}{{dimensions}} numbers each.</p>
       <p>This page fits a family of models to the same data, one after the other. Each can invent new examples, and each exists \
-      because of what the one before it could not do. At the end stands DALL·E, which draws what a sentence says. The models \
-      were fitted on the training part of the data; unless it says otherwise, every figure was measured on the held-out \
+      because of what the one before it could not do.{{#dalle}} At the end stands DALL·E, which draws what a sentence \
+      says.{{/dalle}} The models were fitted on the training part of the data; unless it says otherwise, every figure was measured on the held-out \
       part, which none of them has seen.</p>
       {{>summary}}
       <section>

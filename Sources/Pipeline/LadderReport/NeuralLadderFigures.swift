@@ -8,7 +8,7 @@ import LinearAlgebra
 extension VAE: IllustratedModel {
   /// Draws without the noise of single pixels, and the plane of codes of a further model that has two of them.
   func figures(_ context: LadderFigure.Context) throws(PipelineError) -> [LadderFigure] {
-    var figures = [context.fitted.lossFigure()].compactMap(\.self)
+    var figures = [context.fitted.lossFigure(warmUp: configuration.warmUp)].compactMap(\.self)
     guard let side = context.side else { return figures }
     var random = Philox(seed: context.options.seed, stream: RandomStream.ladderFigures())
     let latents = configuration.latentDimensions
@@ -74,7 +74,7 @@ extension HierarchicalVAE: IllustratedModel {
   /// What each level has to say, and draws at lower temperatures.
   func figures(_ context: LadderFigure.Context) throws(PipelineError) -> [LadderFigure] {
     let side = context.side ?? 0
-    var figures = [context.fitted.lossFigure()].compactMap(\.self)
+    var figures = [context.fitted.lossFigure(warmUp: configuration.warmUp)].compactMap(\.self)
     let levels = configuration.levels
     let pictures = try sample(
       24, seed: context.options.seed &+ 1, temperatures: Array(repeating: 0.7, count: levels), showsMeans: true)
@@ -87,17 +87,26 @@ extension HierarchicalVAE: IllustratedModel {
       bounds.map { $0.kl[level] }.mean / log(2) / Double(dimensions)
     }
     let coarsest = (side / configuration.patchSize) >> (levels - 1)
+    let names = (0..<levels).map { "\(coarsest << $0)×\(coarsest << $0) cells" }
     figures.append(
       .drawing(
         BarChart(
           title: "What each level says of a picture, bits a dimension",
-          bars: bits.enumerated().map {
-            let cells = coarsest << $0
-            return .init(name: "\(cells)×\(cells) cells", value: max(0, $1), label: String(format: "%.3f", $1))
-          }
-        ).drawing(), caption: "The divergence of each level's posterior from its prior. A level with none is not used.")
-    )
+          bars: zip(names, bits).map { .init(name: $0, value: max(0, $1), label: String(format: "%.3f", $1)) }
+        ).drawing(),
+        caption: "The divergence of each level's posterior from its prior. \(Self.shares(of: bits, names: names))"))
     return figures
+  }
+
+  /// Which levels do the work.
+  static func shares(of bits: [Double], names: [String]) -> String {
+    let total = bits.reduce(0) { $0 + max(0, $1) }
+    guard total > 0 else { return "None says anything: the decoder does without a code." }
+    let shares = bits.map { max(0, $0) / total }
+    let list = zip(names, shares).map { String(format: "%@ %.0f%%", $0, 100 * $1) }.joined(separator: ", ")
+    let idle = zip(names, shares).filter { (100 * $1).rounded() < 2 }.map(\.0)
+    return "Of all that is said: \(list)."
+      + (idle.isEmpty ? " All levels are used." : " Hardly used: \(idle.joined(separator: ", ")).")
   }
 }
 
@@ -107,6 +116,8 @@ extension TwoStageModel: IllustratedModel {
     let side = context.side ?? 0
     let grids = configuration.priors.map { "\($0.gridSide)×\($0.gridSide)" }
     guard grids.count > 1 else { return [] }
+    let measured = context.train.spread(over: 96)
+    let explained = try decodedLevelByLevel(measured).cumulative.map(measured.shareExplained)
     let shown = context.train.spread(over: 12)
     let decoded = try decodedLevelByLevel(shown)
     let rows = decoded.cumulative.flatMap { $0.pictures(side: side) } + shown.pictures(side: side)
@@ -115,8 +126,21 @@ extension TwoStageModel: IllustratedModel {
       .picture(
         Picture.grid(rows, columns: shown.rows, spacing: 2), scale: max(1, 64 / side),
         caption: "Training pictures decoded level by level: of the tokens of \(levels); in the last row the pictures "
-          + "themselves. The coarse level says what and where, the finer ones how it looks in detail.")
+          + "themselves. \(Self.parts(explained, grids: grids))")
     ]
+  }
+
+  /// What each level adds.
+  /// - Parameter explained: the share of the pictures' variance that comes back from the coarsest level alone, from the two coarsest and
+  ///   so on.
+  static func parts(_ explained: [Double], grids: [String]) -> String {
+    let list = zip(grids, explained).enumerated().map { i, part in
+      String(format: "%@%@ tokens %.0f%%", i == 0 ? "the " : "with the ", part.0, 100 * max(0, part.1))
+    }
+    let sentence = "Of what pictures differ by, \(list.joined(separator: ", ")) come back."
+    return explained[0] < 0.1
+      ? sentence + " The coarse level has hardly a part in it: nothing forces a tokenizer to put the outline there."
+      : sentence + " The coarse level says what and where, the finer ones how it looks in detail."
   }
 }
 
@@ -126,14 +150,35 @@ extension MixtureAutoEncoder: IllustratedModel {
   }
 }
 
+extension Matrix {
+  /// 1 - Σ‖x - x̂‖²/Σ‖x - mean‖², of rows that are approximated by other rows.
+  fileprivate func shareExplained(by approximation: Matrix) -> Double {
+    let mean = mean()
+    var (error, variance) = (0.0, 0.0)
+    for n in 0..<rows {
+      for (j, value) in row(n).enumerated() {
+        error += (value - approximation[n, j]) * (value - approximation[n, j])
+        variance += (value - mean[j]) * (value - mean[j])
+      }
+    }
+    return variance > 0 ? 1 - error / variance : 0
+  }
+}
+
 extension FittedRung {
-  fileprivate func lossFigure(unit: String = "nats a dimension") -> LadderFigure? {
+  /// - Parameter warmUp: the share of the run in which the weight of the divergence rises from 0 to 1.
+  fileprivate func lossFigure(unit: String = "nats a dimension", warmUp: Double = 0) -> LadderFigure? {
     if lossCurve.count < 3 { return nil }
     return .drawing(
       LineChart(
         title: "Learning", xLabel: "seconds", yLabel: "training loss",
         series: [.init(name: "training loss, \(unit)", points: lossCurve.map { ($0.seconds, $0.loss) })]
       ).drawing(),
-      caption: "The loss over training: where it still falls at the end, more time would help.")
+      caption: "The loss over training: where it still falls at the end, more time would help."
+        + (warmUp > 0
+          ? String(
+            format:
+              " In the first %.0f%% of the run the price of the code rises from nothing to its full weight, and the "
+              + "loss may rise with it.", 100 * warmUp) : ""))
   }
 }

@@ -39,19 +39,19 @@ package enum AutoEncoderRung: LadderRung {
     RungText(
       title: "Auto-encoder with a mixture", idea: "a bent surface instead of a flat one, and bells over its codes",
       answers: """
-        Probabilistic PCA can only move along straight lines: halfway between two pictures lies their cross-fade. Networks \
-        with bends in them can follow a curved surface on which pictures lie.
+        Probabilistic PCA can only move along straight lines: halfway between two examples lies their mean, of pictures \
+        the cross-fade. Networks with bends in them can follow a curved surface on which the data lie.
         """,
       how: """
-        An encoder squeezes a picture into a short code and a decoder makes the picture from it again; both are learnt \
-        together, by nothing but how well pictures come back. That alone cannot invent anything, for nobody knows which \
-        codes are codes of pictures. So a Gaussian mixture is fitted to the codes of all training pictures afterwards, and \
+        An encoder squeezes an example into a short code and a decoder makes the example from it again; both are learnt \
+        together, by nothing but how well examples come back. That alone cannot invent anything, for nobody knows which \
+        codes are codes of examples. So a Gaussian mixture is fitted to the codes of all training examples afterwards, and \
         a draw from it is decoded.
         """,
       weakness: """
         The codes were laid out for coming back, not for being drawn: between them are holes that the decoder has never \
-        seen. And all pictures that it can make lie on one thin surface, so that no other picture has a probability at \
-        all, which is why this rung has no bits a dimension.
+        seen. And all that it can make lies on one thin surface, so that nothing else has a probability at all, which is \
+        why this rung has no likelihood.
         """,
       equation: "z = f(x), &emsp; x̂ = g(z), &emsp; L = ‖x − x̂‖², &emsp; p(z) = Σ<sub>k</sub> π<sub>k</sub> "
         + "N(z | μ<sub>k</sub>, Σ<sub>k</sub>)",

@@ -87,20 +87,21 @@ package enum GaussianMixtureRung: LadderRung {
 
   package static let text =
     RungText(
-      title: "Gaussian mixture", idea: "several bells, one for each kind of picture",
+      title: "Gaussian mixture", idea: "several bells, one for each kind",
       answers: """
-        One bell has to stretch over faces, flags and food alike. A mixture takes several, so that each can sit on one \
-        kind of picture and need not cover the emptiness between the kinds.
+        One bell has to stretch over all kinds of examples alike. A mixture takes several, so that each can sit on one \
+        kind and need not cover the emptiness between the kinds.
         """,
       how: """
-        A picture is made in two steps: first one of the bells is chosen, then a picture is drawn from it. Which bell a \
-        given picture came from is not written on it. It is a latent variable, the first one of this ladder. EM guesses \
-        it (how likely is each bell for each picture?), refits the bells with these guesses as weights, and repeats; the \
+        An example is made in two steps: first one of the bells is chosen, then the example is drawn from it. Which bell \
+        a given one came from is not written on it. It is a latent variable, the first one of this ladder. EM guesses \
+        it (how likely is each bell for each example?), refits the bells with these guesses as weights, and repeats; the \
         likelihood rises with every round.
         """,
       weakness: """
-        Each bell still needs the covariance of all pixels, millions of numbers learnt from a few thousand pictures; and a \
-        bell that is kept simpler knows less about how pixels go together.
+        Each bell still needs a covariance, of as many numbers as there are pairs of coordinates: of pictures, millions. \
+        They are seldom to be learnt from the examples that there are, and a bell that is kept simpler knows less about how \
+        the coordinates go together.
         """,
       equation: "p(x) = Σ<sub>k</sub> π<sub>k</sub> N(x | μ<sub>k</sub>, Σ<sub>k</sub>), &emsp; "
         + "γ<sub>nk</sub> = π<sub>k</sub> N(x<sub>n</sub> | μ<sub>k</sub>, Σ<sub>k</sub>) ⁄ "

@@ -53,18 +53,18 @@ package enum GaussianMixtureVAERung: LadderRung {
     RungText(
       title: "Gaussian-mixture VAE", idea: "a VAE whose codes fall into kinds",
       answers: """
-        The VAE wants the codes of all pictures to form one round cloud, although faces, flags and food have nothing to \
-        round off between them. The mixture, the second rung of this ladder, comes back here: as the prior of the code.
+        The VAE wants the codes of all examples to form one round cloud, although different kinds have nothing to round \
+        off between them. The mixture, the second rung of this ladder, comes back here: as the prior of the code.
         """,
       how: """
-        First a kind is chosen, then a code from that kind's own bell, then the picture. So a picture has a discrete \
+        First a kind is chosen, then a code from that kind's own bell, then the example. So an example has a discrete \
         attribute, which kind it is, and a continuous one, which of that kind; and one can ask for draws of one kind. Which \
-        kind a picture is nobody says: it follows from its code by Bayes' rule, as in the mixture. A plain VAE is fitted \
+        kind an example is nobody says: it follows from its code by Bayes' rule, as in the mixture. A plain VAE is fitted \
         first, a mixture to its codes, and from there on everything is learnt together.
         """,
       weakness: """
-        Within its kind, each number of a code still knows nothing of the others, and all of the picture must go through \
-        one code: the blur stays.
+        Within its kind, each number of a code still knows nothing of the others, and all of the example must go through \
+        one code: of pictures the blur stays.
         """,
       equation: "p(x, z, y) = p(y) N(z | μ<sub>y</sub>, σ<sub>y</sub>²) p(x | z), &emsp; "
         + "log p(x) ≥ E[log p(x | z)] − Σ<sub>y</sub> q(y | x) KL(q(z | x) ‖ p(z | y)) − KL(q(y | x) ‖ p(y))",

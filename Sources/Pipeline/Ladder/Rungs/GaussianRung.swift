@@ -53,19 +53,19 @@ package enum GaussianRung: LadderRung {
 
   package static let text =
     RungText(
-      title: "Gaussian", idea: "one bell over all pictures",
+      title: "Gaussian", idea: "one bell over everything",
       answers: """
-        The simplest thing that can be said about a set of pictures: where their average lies, and which pixels rise and \
-        fall together. It is the first rung because everything about it can be computed exactly, in one step.
+        The simplest thing that can be said about a set of examples: where their average lies, and which of their numbers \
+        rise and fall together. It is the first rung because everything about it can be computed exactly, in one step.
         """,
       how: """
-        Every picture is one point with as many coordinates as it has numbers. The Gaussian puts one bell over the cloud \
-        of points: its centre is the mean picture, its shape the covariance of the pixels. Both are averages over the \
-        training pictures, and no other choice makes these pictures more likely.
+        Every example is one point with as many coordinates as it has numbers. The Gaussian puts one bell over the cloud \
+        of points: its centre is the mean, its shape the covariance of the numbers. Both are averages over the training \
+        examples, and no other choice makes these more likely.
         """,
       weakness: """
-        A bell has one summit. Between a face and a flag lies its mean, which is neither, and there the Gaussian believes \
-        the most probable picture to be.
+        A bell has one summit. Between two kinds of examples lies its mean, which is neither, and there the Gaussian \
+        believes the most probable example to be.
         """,
       equation: "p(x) = N(x | μ, Σ), &emsp; μ = <sup>1</sup>⁄<sub>N</sub> Σ<sub>n</sub> x<sub>n</sub>, &emsp; "
         + "Σ = <sup>1</sup>⁄<sub>N</sub> Σ<sub>n</sub> (x<sub>n</sub> − μ)(x<sub>n</sub> − μ)ᵀ",

@@ -39,8 +39,8 @@ package enum HierarchicalVAERung: LadderRung {
         encoding it also looks at the picture. It is a VAE many times over, trained as one with the same bound.
         """,
       weakness: """
-        The codes are still continuous and every level pays for being precise. With a short training budget the fine \
-        levels are the last to learn anything.
+        The codes are still continuous, and every level pays for being precise. Nothing makes the levels share the work: \
+        which of them says what is left to training, and the last figure above tells how it went.
         """,
       equation:
         "p(z) = p(z<sub>0</sub>) p(z<sub>1</sub> | z<sub>0</sub>) … p(z<sub>L</sub> | z<sub>&lt;L</sub>), &emsp; "

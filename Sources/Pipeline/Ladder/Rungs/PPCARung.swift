@@ -28,21 +28,20 @@ package enum PPCARung: LadderRung {
 
   package static let text =
     RungText(
-      title: "Probabilistic PCA", idea: "a few directions in which pictures vary, and noise",
+      title: "Probabilistic PCA", idea: "a few directions in which the data vary, and noise",
       answers: """
-        A covariance has a number for every pair of pixels, far more than the pictures can teach. But pictures do not \
-        vary in every way: a few dozen directions carry most of what differs between them.
+        A covariance has a number for every pair of coordinates; of pictures, far more than they can teach. But data \
+        seldom vary in every way: a few directions carry most of what differs between examples.
         """,
       how: """
-        A short code z is drawn from a standard bell, a matrix W turns it into a picture, and noise of the same strength \
+        A short code z is drawn from a standard bell, a matrix W turns it into an example, and noise of the same strength \
         everywhere is added. Everything is linear and Gaussian, so the best W and σ² can be written down (the leading \
-        principal components and the mean of the variance that they leave over), the code of a given picture has a closed \
-        form, and EM arrives at the same place. From here on, every rung has a code and a decoder.
+        principal components and the mean of the variance that they leave over), the code of a given example has a \
+        closed form, and EM, which needs no eigenvectors, ends in the same place. From here on, every rung has a code and a decoder.
         """,
       weakness: """
-        The decoder is a matrix: every picture is a weighted sum of the same few pictures. Shapes that move or change \
-        cannot be expressed so, and what the sum does not reach is left to grey noise, equally strong in the empty corner \
-        and in the middle of a face.
+        The decoder is a matrix: every example is a weighted sum of the same few directions. A curve cannot be expressed \
+        so, nor a shape that moves, and what the sum does not reach is left to noise that is equally strong everywhere.
         """,
       equation: "z ~ N(0, I), &emsp; x | z ~ N(W z + μ, σ² I), &emsp; p(x) = N(x | μ, W Wᵀ + σ² I)",
       source: "Tipping and Bishop 1999, Probabilistic Principal Component Analysis")

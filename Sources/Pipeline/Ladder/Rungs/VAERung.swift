@@ -39,12 +39,12 @@ package enum VAERung: LadderRung {
       how: """
         The encoder answers with a small bell instead of a point, the decoder sees a draw from it, and a price is paid for \
         how far that bell is from the standard one. What is maximised is a lower bound of the likelihood: how well \
-        pictures come back, less that price. Since the codes of all pictures together must look like the standard bell, a \
+        examples come back, less that price. Since the codes of all examples together must look like the standard bell, a \
         draw from it is a code that the decoder knows.
         """,
       weakness: """
-        All of a picture has to go through one code whose numbers know nothing of each other. Where the code is not sure, \
-        the decoder paints the mean of all possibilities, and a mean of pictures is a blur.
+        All of an example has to go through one code whose numbers know nothing of each other. Where the code is not sure, \
+        the decoder gives the mean of all possibilities, and a mean of pictures is a blur.
         """,
       equation: "log p(x) ≥ E<sub>q(z|x)</sub>[log p(x | z)] − KL(q(z | x) ‖ N(0, I))",
       source: "Kingma and Welling 2014, Auto-Encoding Variational Bayes")
