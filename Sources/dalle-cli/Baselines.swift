@@ -14,12 +14,15 @@ import TensorCore
 
 extension Rung: ExpressibleByArgument {}
 extension LadderData.Part: ExpressibleByArgument {}
+extension FittingMethod: ExpressibleByArgument {}
 
 /// The rungs of the ladder, from one Gaussian to the discrete VAE.
 struct Baselines: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Fits, samples, scores and compares the latent-variable models that DALL·E grew out of.",
-    subcommands: [BaselinesFit.self, BaselinesSample.self, BaselinesScore.self, BaselinesCompare.self])
+    subcommands: [
+      BaselinesFit.self, BaselinesSample.self, BaselinesScore.self, BaselinesEncode.self, BaselinesCompare.self,
+    ])
 }
 
 /// The rows that a command of the ladder works on.
@@ -103,13 +106,15 @@ struct BaselinesFit: ParsableCommand {
       \(Rung.allCases.map { "\($0.rawValue): \($0.summary)" }.joined(separator: "\n"))
 
       Of a folder of pictures the training split is used, of a matrix all rows. Models that are learnt by gradients are \
-      trained for two minutes unless --steps, --epochs or --minutes say otherwise.
+      trained for two minutes unless --steps, --epochs or --minutes say otherwise; so is ppca by EM, where a round is an epoch.
       """)
 
   @Argument(help: "Which model.") var model: Rung
   @OptionGroup var data: LadderDataOptions
   @OptionGroup var fitting: LadderFitOptions
   @Flag(help: "NaN in a matrix stands for a missing value; for ppca.") var missingValues = false
+  @Option(help: "How ppca is fitted: at once, or by expectation maximisation (em), which needs no eigenvectors.")
+  var method: FittingMethod?
   @Option(help: "The safetensors file to write; MODEL.safetensors unless given.") var output: String?
   @Flag(help: "Print what was fitted as JSON.") var json = false
 
@@ -131,6 +136,7 @@ struct BaselinesFit: ParsableCommand {
   func run() throws {
     var options = try fitting.options()
     options.allowsMissingValues = missingValues
+    options.method = method
     let output = output ?? "\(model.rawValue).safetensors"
     let file = try OutputFile.url(output)
     let rows = try data.open(size: fitting.size, allowsMissingValues: missingValues)
@@ -163,132 +169,6 @@ struct BaselinesFit: ParsableCommand {
         + (likelihood.map { String(format: "; mean %@ %.4f nats a row", what, $0) } ?? "")
         + (bits.map { String(format: ", %.3f bits a dimension", $0) } ?? ""))
     try Console.result(output)
-  }
-}
-
-struct BaselinesSample: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "sample", abstract: "Draws from a model: a PNG of pictures, or a .npy matrix.")
-
-  @Argument(help: "A file that baselines fit has written.") var modelFile: String
-  @Option(parsing: .unconditional, help: "How many rows or pictures.") var count = 64
-  @Option(parsing: .unconditional, help: "Of a mixture or a Gaussian-mixture VAE: draw from this component, from 0.")
-  var component: Int?
-  @Option(parsing: .unconditional, help: "Names the random numbers; row i of a seed is always the same.")
-  var seed: UInt64 = 0
-  @Option(help: "What to write; its ending, .png or .npy, says which. samples.npy unless given.") var output: String?
-  @Option(parsing: .unconditional, help: "Pictures in a row of the PNG.") var columns = 8
-  @Option(parsing: .unconditional, help: "Each pixel becomes this many pixels a side.") var scale = 2
-  @Flag(help: "Print what was written as JSON.") var json = false
-
-  private struct Report: Encodable {
-    var model: Rung
-    var output: String
-    var count: Int
-    var dimensions: Int
-    var seed: UInt64
-  }
-
-  func run() throws {
-    guard (1...100_000).contains(count) else {
-      throw PipelineError(.usage, "--count must be 1 to 100000, not \(count)")
-    }
-    guard (1...1024).contains(columns) else {
-      throw PipelineError(.usage, "--columns must be 1 to 1024, not \(columns)")
-    }
-    guard (1...64).contains(scale) else { throw PipelineError(.usage, "--scale must be 1 to 64, not \(scale)") }
-    let stored = try LadderFile(contentsOf: URL(fileURLWithPath: modelFile))
-    let output = output ?? "samples.npy"
-    let file = try OutputFile.url(output)
-    func draw() throws(PipelineError) -> Matrix {
-      guard let component else { return try stored.model.sample(count, seed: seed) }
-      return try stored.clusteringModel().sample(count, component: component, seed: seed)
-    }
-    switch file.pathExtension.lowercased() {
-    case "png":
-      let side = try stored.pictureSide()
-      try PictureSize.check(count: count, side: side, scale: scale)
-      let pictures = try draw().pictures(side: side)
-      try Picture.grid(pictures.map { $0.enlarged(by: scale) }, columns: columns).write(to: file)
-    case "npy": try NumPyWriter.write(draw(), to: file)
-    default: throw PipelineError(.usage, "--output must end in .png or .npy, which \(output) does not")
-    }
-    if json {
-      return try Console.json(
-        Report(
-          model: stored.rung, output: output, count: count, dimensions: stored.model.dimensions, seed: seed))
-    }
-    try Console.result(output)
-  }
-}
-
-struct BaselinesScore: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "score", abstract: "Measures how probable a model holds data.")
-
-  @Argument(help: "A file that baselines fit has written.") var modelFile: String
-  @OptionGroup var data: LadderDataOptions
-  @Option(
-    name: .customLong("split"),
-    help: """
-      Which rows; of pictures held-out (validation and test) unless given, of a matrix all. In a matrix, one row in ten \
-      counts as test.
-      """)
-  var part: LadderData.Part?
-  @Option(parsing: .unconditional, help: "Names the random numbers of bounds that are estimated by drawing.")
-  var seed: UInt64 = 0
-  @Option(
-    help: """
-      Of a mixture or a Gaussian-mixture VAE: a .npy file with a number for each row of the data, equal for rows of one \
-      class; how well components meet classes is measured.
-      """)
-  var labels: String?
-  @Flag(help: "Print JSON.") var json = false
-
-  private struct Report: Encodable {
-    var model: Rung
-    var data: String
-    var split: LadderData.Part
-    var rows: Int
-    var dimensions: Int
-    var likelihood: LikelihoodKind
-    var meanLogLikelihood: Double
-    var bitsPerDimension: Double?
-    var clusteringAccuracy: Double?
-  }
-
-  func run() throws {
-    let stored = try LadderFile(contentsOf: URL(fileURLWithPath: modelFile))
-    var isFolder: ObjCBool = false
-    _ = FileManager.default.fileExists(atPath: data.data, isDirectory: &isFolder)
-    let rows = try data.open(size: isFolder.boolValue ? stored.pictureSide() : 0)
-    let part = part ?? (rows.side == nil ? .all : .heldOut)
-    let x = try rows.matrix(of: part)
-    var accuracy: Double?
-    if let labels {
-      let classes = try NumPyFile.integers(contentsOf: URL(fileURLWithPath: labels))
-      guard classes.count == rows.rows.rows else {
-        throw PipelineError(
-          .badData, "\(labels) has \(classes.count) labels for the \(rows.rows.rows) rows of \(data.data)")
-      }
-      accuracy = try clusteringAccuracy(
-        clusters: stored.clusteringModel().cluster(x), labels: rows.indices(of: part).map { classes[$0] })
-    }
-    let likelihood = try stored.model.logLikelihood(x, seed: seed).mean
-    let report = Report(
-      model: stored.rung, data: data.data, split: part, rows: x.rows, dimensions: x.columns,
-      likelihood: stored.model.likelihood, meanLogLikelihood: likelihood,
-      bitsPerDimension: rows.side.map { _ in
-        LadderData.bitsPerDimension(meanLogLikelihood: likelihood, dimensions: x.columns)
-      }, clusteringAccuracy: accuracy)
-    if json { return try Console.json(report) }
-    try Console.result("\(report.model.rawValue) on \(data.data), \(part.rawValue), \(x.rows) rows of \(x.columns)")
-    let kind = report.likelihood == .exact ? "exact" : "a lower bound"
-    try Console.result(String(format: "  mean log-likelihood   %.6f nats a row (%@)", likelihood, kind))
-    if let bits = report.bitsPerDimension {
-      try Console.result(String(format: "  bits a dimension      %.4f", bits))
-    }
-    if let accuracy { try Console.result(String(format: "  clustering accuracy   %.1f%%", 100 * accuracy)) }
   }
 }
 

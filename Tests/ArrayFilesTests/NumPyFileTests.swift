@@ -45,6 +45,28 @@ import Testing
     }
   }
 
+  @Test func archivesAreReadAsTheyWereWritten() throws {
+    let folder = try TemporaryFolder()
+    let numbers = Matrix([0.5, -1e300, .pi, 0, 7, -2], rows: 2, columns: 3)
+    let counts = Matrix([-3, 0, 1 << 40], rows: 3, columns: 1)
+    let arrays = [
+      ("means", NumPyWriter.data(of: numbers)), ("tokens", NumPyWriter.data(of: counts, asIntegers: true)),
+      ("nothing", NumPyWriter.data(of: Matrix(rows: 0, columns: 4))),
+    ]
+    for name in ["a.npz", "b.npz"] { try NumPyWriter.write(arrays, to: folder.path(name)) }
+    let file = try folder.read("a.npz")
+    #expect(try folder.read("b.npz") == file)
+    // Stored: all numbers, and little beside them.
+    #expect(file.count > 9 * 8 && file.count < arrays.reduce(0) { $0 + $1.1.count } + 1024)
+    #expect(try NumPyFile.matrix(contentsOf: folder.path("a.npz"), array: "means") == numbers)
+    #expect(try NumPyFile.matrix(contentsOf: folder.path("a.npz"), array: "tokens") == counts)
+    // As wide as NumPy's own default for whole numbers.
+    #expect(file.firstRange(of: Data("'<i8'".utf8)) != nil)
+    let single = folder.path("single.npz")
+    try NumPyWriter.write([("x", NumPyWriter.data(of: numbers))], to: single)
+    #expect(try NumPyFile.matrix(contentsOf: single) == numbers)
+  }
+
   @Test func booleansAreZeroAndOne() throws {
     #expect(try Self.read("bool.npy") == Matrix(Self.whole.map { $0 > 0 ? 1 : 0 }, rows: 5, columns: 3))
   }

@@ -65,6 +65,63 @@ import Testing
     #expect(all.suffix(2000 * 24).prefix(72) == first.suffix(72))
   }
 
+  @Test func latentVariablesAreWritten() throws {
+    let folder = try TemporaryFolder()
+    try writeMatrix(folder)
+    func encode(_ model: [String], _ more: String...) throws -> Outcome {
+      try Program.run(["baselines", "fit"] + model + ["--output", "m.safetensors"], in: folder).expectSuccess()
+      return try Program.run(["baselines", "encode", "m.safetensors"] + more + ["--json"], in: folder)
+    }
+    #expect(try number(encode(["gaussian-mixture", "x.npy", "--components", "2"], "x.npy"), "rows") == 200)
+    let components = try NumPyFile.matrix(contentsOf: folder.path("codes.npz"), array: "component").elements.map {
+      Int($0)
+    }
+    // The clouds take turns.
+    #expect(components.enumerated().allSatisfy { $1 == components[$0 % 2] } && components[0] != components[1])
+    let shares = try NumPyFile.matrix(contentsOf: folder.path("codes.npz"), array: "responsibilities")
+    #expect((0..<200).allSatisfy { abs(shares.row($0).reduce(0, +) - 1) < 1e-9 && shares[$0, components[$0]] > 0.99 })
+    let vae = try encode(
+      ["gaussian-mixture-vae", "x.npy", "--steps", "4", "--components", "3", "--latent-dimensions", "2"], "x.npy",
+      "--split", "test", "--output", "v.npz")
+    let arrays = try #require(vae.json()["arrays"] as? [String: Int])
+    #expect(arrays == ["mean": 2, "variance": 2, "responsibilities": 3, "component": 1])
+    #expect(try number(vae, "rows") == 20)
+    try encode(["gaussian", "x.npy"], "x.npy").expectFailure(64, "gaussian", "no latent variable")
+    try encode(["ppca", "x.npy", "--latent-dimensions", "1"], "x.npy", "--output", "x.npy").expectFailure(64, ".npz")
+    try encode(["ppca", "x.npy", "--latent-dimensions", "1"], "nothing.npy").expectFailure(66, "nothing.npy")
+    try folder.writeSquares()
+    let tokens = try encode(["vqvae2", "data", "--size", "16", "--steps", "2"], "data", "--output", "t.npz")
+    #expect(try #require(tokens.json()["arrays"] as? [String: Int]).values.sorted() == [16, 64])
+  }
+
+  @Test func principalComponentsAreFittedAtOnceOrByEM() throws {
+    let folder = try TemporaryFolder()
+    try writeMatrix(folder)
+    func fit(_ arguments: String...) throws -> Outcome {
+      try Program.run(
+        ["baselines", "fit", "ppca", "x.npy", "--latent-dimensions", "1", "--json"] + arguments, in: folder)
+    }
+    let closed = try number(fit(), "mean_log_likelihood")
+    #expect(try number(fit("--method", "closed-form"), "mean_log_likelihood") == closed)
+    let whole = try fit("--method", "em", "--epochs", "10000")
+    #expect(
+      try abs(number(whole, "mean_log_likelihood") - closed) < 1e-6 && whole.errors.contains("EM converged after"))
+    let ended = try fit("--method", "em", "--epochs", "1")
+    #expect(try number(ended, "mean_log_likelihood") < closed && ended.errors.contains("EM was ended after 1 rounds"))
+    try Program.run(["baselines", "fit", "gaussian", "x.npy", "--method", "em"], in: folder)
+      .expectFailure(64, "--method", "ppca alone")
+  }
+
+  /// A bound is measured on some of many rows, and score on all.
+  @Test func fitSaysOfHowManyRowsItsFigureIs() throws {
+    let folder = try TemporaryFolder()
+    try writeMatrix(folder, rows: 600)
+    let bound = try Program.run(["baselines", "fit", "vae", "x.npy", "--steps", "2"], in: folder)
+    #expect(bound.errors.contains("600 rows of 3") && bound.errors.contains("log-likelihood of 512 of them"))
+    let exact = try Program.run(["baselines", "fit", "ppca", "x.npy", "--latent-dimensions", "1"], in: folder)
+    #expect(exact.errors.contains("600 rows of 3") && !exact.errors.contains("of them"))
+  }
+
   @Test func aMixtureBeatsOneGaussianOnTwoClouds() throws {
     let folder = try TemporaryFolder()
     try writeMatrix(folder)

@@ -169,6 +169,15 @@ struct ClassicalModelTests {
     let sampled = try PPCA(fitting: model.sample(20_000, seed: 1), latentDimensions: 5)
     #expect(relativeError(sampled.variances, model.variances) < 0.03)
     #expect(try model.latents(x).columns == 5)
+    // p(z | x) = N(M⁻¹Wᵀ(x - μ), σ²M⁻¹)
+    var M = Matrix.product(model.weights, model.weights, transposing: .left)
+    for k in 0..<5 { M[k, k] += model.noiseVariance }
+    let inverse = try #require(M.invertedSymmetric())
+    let arrays = try model.latentArrays(x)
+    #expect(arrays.map(\.name) == ["mean", "variance"] && arrays[0].values == (try model.latents(x)))
+    #expect(
+      relativeError(Array(arrays[1].values.row(x.rows - 1)), (0..<5).map { model.noiseVariance * inverse[$0, $0] })
+        < 1e-9)
   }
 
   // MARK: - Files

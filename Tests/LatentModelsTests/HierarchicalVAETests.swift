@@ -112,6 +112,21 @@ struct HierarchicalVAETests {
     #expect(try model.sample(2, seed: 9).elements != Array(many.elements.prefix(384)))
   }
 
+  /// Rows of more than one batch have the codes that they have alone.
+  @Test func codesOfEachLevelBelongToTheirRow() throws {
+    let model = try HierarchicalVAE(configuration(), seed: 1)
+    let x = squares(35, stream: 1)
+    let all = try model.latentArrays(x)
+    // Two grids of 2 groups of 2 channels.
+    #expect(all.map(\.name) == ["mean_2x2", "mean_4x4"] && all.map(\.values.columns) == [16, 64])
+    for row in [0, 31, 32, 34] {
+      for (array, alone) in zip(all, try model.latentArrays(x.rows(row..<row + 1))) {
+        #expect(relativeError(Array(array.values.row(row)), alone.values.elements) < 1e-5)
+      }
+    }
+    #expect(Array(all[0].values.row(0)) != Array(all[0].values.row(1)))
+  }
+
   @Test func temperaturesNarrowTheirLevel() throws {
     let model = try HierarchicalVAE(configuration(), seed: 1)
     let cold = try model.sample(2, seed: 1, temperatures: [0, 0], showsMeans: true)

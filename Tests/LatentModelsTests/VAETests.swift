@@ -191,6 +191,18 @@ struct VAETests {
     }
   }
 
+  @Test func meanAndVarianceOfCodesAreToldApart() throws {
+    let model = try VAE(configuration(.gaussian), seed: 2)
+    let x = curve(70, stream: 3)
+    let wide = Matrix(x.elements + x.elements, rows: 70, columns: 6)
+    let arrays = try model.latentArrays(wide)
+    #expect(arrays.map(\.name) == ["mean", "variance"] && arrays[0].values == (try model.encode(wide)))
+    let row = Tensor(wide.row(69).map { Float($0) }, shape: [1, 6])
+    let (mean, logVariance) = model.posterior(row)
+    #expect(relativeError(Array(arrays[0].values.row(69)), mean.scalars.map(Double.init)) < 1e-5)
+    #expect(relativeError(Array(arrays[1].values.row(69)), logVariance.scalars.map { exp(Double($0)) }) < 1e-5)
+  }
+
   @Test func theManifoldGoesThroughTheQuantiles() throws {
     let model = try VAE(pictureConfiguration(), seed: 3)
     let grid = try model.manifold(side: 3)

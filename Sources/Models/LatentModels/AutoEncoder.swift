@@ -86,7 +86,7 @@ public struct AutoEncoder: SavedModel, GradientTrainedModel, CodedModel {
 
 /// An auto-encoder made generative by a density over its codes, as a Gaussian mixture fitted to them: z ~ p(z),
 /// x = decoder(z). All its x lie on the decoder's surface, so that there is still no density over ℝ^D.
-public struct GenerativeAutoEncoder: GenerativeModel {
+public struct GenerativeAutoEncoder: EncodingModel {
   public let autoEncoder: AutoEncoder
   /// p(z), fitted to ``AutoEncoder/encode(_:)`` of the data.
   public let codeModel: any GenerativeModel
@@ -120,4 +120,10 @@ public struct GenerativeAutoEncoder: GenerativeModel {
   }
 
   public func reconstruct(_ x: Matrix) throws(PipelineError) -> Matrix { try autoEncoder.reconstruct(x) }
+
+  /// The codes, [N, Z], and what their model tells of them.
+  public func latentArrays(_ x: Matrix) throws(PipelineError) -> [LatentArray] {
+    let codes = try autoEncoder.encode(x)
+    return [LatentArray("code", codes)] + (try (codeModel as? any EncodingModel)?.latentArrays(codes) ?? [])
+  }
 }

@@ -20,6 +20,15 @@ public protocol ClusteringModel: GenerativeModel {
 }
 
 extension ClusteringModel {
+  /// p(y | x), [N, K], and the most probable y, [N, 1].
+  func componentArrays(_ x: Matrix) throws(PipelineError) -> [LatentArray] {
+    let components = try cluster(x).map(Double.init)
+    return [
+      LatentArray("responsibilities", try responsibilities(x)),
+      LatentArray("component", Matrix(components, rows: x.rows, columns: 1), areIntegers: true),
+    ]
+  }
+
   /// The most probable y of each row.
   /// - Throws: as ``responsibilities(_:)``.
   public func cluster(_ x: Matrix) throws(PipelineError) -> [Int] {

@@ -12,6 +12,47 @@ public protocol CodedModel: GenerativeModel {
   func mean(_ z: Tensor) -> Tensor
 }
 
+/// A rung that tells what it takes the latent variables of given rows to be.
+public protocol EncodingModel: GenerativeModel {
+  /// What is known of each row's latent variables, such as "mean" and "variance" of q(z | x) or "responsibilities".
+  /// - Parameter x: [N, D].
+  /// - Returns: arrays of N rows each.
+  /// - Throws: as ``GenerativeModel/logLikelihood(_:seed:)``.
+  func latentArrays(_ x: Matrix) throws(PipelineError) -> [LatentArray]
+}
+
+/// Numbers of a row for each row of some data, by name.
+public struct LatentArray: Sendable {
+  public var name: String
+  /// [N, …]
+  public var values: Matrix
+  /// Whether they count something, as tokens do.
+  public var areIntegers = false
+
+  public init(_ name: String, _ values: Matrix, areIntegers: Bool = false) {
+    (self.name, self.values, self.areIntegers) = (name, values, areIntegers)
+  }
+}
+
+/// A rung with one code for a row, of which it knows a Gaussian q(z | x).
+protocol VariationalModel: CodedModel, EncodingModel {
+  /// The mean and log σ² of q(z | x), [B, Z] each.
+  func posterior(_ x: Tensor, precision: ElementType) -> (mean: Tensor, logVariance: Tensor)
+}
+
+extension VariationalModel {
+  public func code(_ x: Tensor) -> Tensor { posterior(x, precision: .float32).mean }
+
+  /// Mean and variance of q(z | x), [N, Z] each.
+  func posteriorArrays(_ x: Matrix) throws(PipelineError) -> [LatentArray] {
+    try x.checkData(dimensions: dimensions)
+    let variances = x.mapped(to: latentDimensions) { posterior($0, precision: .float32).logVariance.applying(.exp) }
+    return [LatentArray("mean", try encode(x)), LatentArray("variance", variances)]
+  }
+
+  public func latentArrays(_ x: Matrix) throws(PipelineError) -> [LatentArray] { try posteriorArrays(x) }
+}
+
 extension CodedModel {
   /// The codes of rows, or the means of q(z | x): [N, Z].
   /// - Parameter x: [N, D].

@@ -14,7 +14,7 @@ import LinearAlgebra
 /// likelihood without bound (section 9.2.1); R = ε·I + λ·diag(v) stands against that, v being the variances of the columns
 /// and λ zero unless given. It is the maximum a posteriori estimate under p(Σ_k) ∝ exp(-N/K tr(R·Σ_k⁻¹)/2), so that the
 /// penalised log-likelihood rises in each step without exception.
-public struct GaussianMixture: SavedModel, ClusteringModel {
+public struct GaussianMixture: SavedModel, ClusteringModel, EncodingModel {
   public struct Configuration: Codable, Sendable, Equatable {
     public var dimensions = 0
     /// K
@@ -263,6 +263,8 @@ public struct GaussianMixture: SavedModel, ClusteringModel {
   public func responsibilities(_ x: Matrix) throws(PipelineError) -> Matrix {
     try posterior(x).responsibilities
   }
+
+  public func latentArrays(_ x: Matrix) throws(PipelineError) -> [LatentArray] { try componentArrays(x) }
 
   private func posterior(
     _ x: Matrix

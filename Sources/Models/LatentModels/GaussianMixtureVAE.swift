@@ -17,7 +17,9 @@ import TensorCore
 /// With all components at N(0, I) it is a ``VAE``, and so it begins: clusters show in the codes only once these mean
 /// something. After a first fit, ``setComponents(weights:means:variances:)`` gives each component its place, as a mixture
 /// that was fitted to the codes says (VaDE, section 3.2), and a second fit learns everything together.
-public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringModel, CodedModel {
+public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringModel, CodedModel, EncodingModel,
+  VariationalModel
+{
   public struct Configuration: Codable, Sendable, Equatable {
     /// D
     public var dimensions = 0
@@ -228,7 +230,6 @@ public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringMo
   }
 
   public var latentDimensions: Int { configuration.latentDimensions }
-  public func code(_ x: Tensor) -> Tensor { posterior(x).mean }
   public func mean(_ z: Tensor) -> Tensor { observation.mean(decoder(z, precision: .float32)) }
 
   /// q(y | x) at the mean of q(z | x): [N, K].
@@ -237,6 +238,10 @@ public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringMo
     var elements: [Double] = []
     z.forEachBatch(of: 64) { z, _ in elements += logJoint(z, prior).softmax().scalars.map { Double($0) } }
     return Matrix(elements, rows: x.rows, columns: configuration.components)
+  }
+
+  public func latentArrays(_ x: Matrix) throws(PipelineError) -> [LatentArray] {
+    try posteriorArrays(x) + componentArrays(x)
   }
 
   public func sample(_ count: Int, seed: UInt64) throws(PipelineError) -> Matrix {

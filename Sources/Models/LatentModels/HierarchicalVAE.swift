@@ -20,7 +20,7 @@ import TensorCore
 ///
 /// Patches of pixels are channels, so that the finest grid has S/patch cells a side. Bytes have the likelihood of a
 /// mixture of discretised logistics for each colour, as densities; see ``ObservationModel``.
-public struct HierarchicalVAE: SavedModel, GradientTrainedModel {
+public struct HierarchicalVAE: SavedModel, GradientTrainedModel, EncodingModel {
   public struct Configuration: Codable, Sendable, Equatable {
     /// D = S·S·3
     public var dimensions = 32 * 32 * 3
@@ -111,19 +111,19 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel {
   ///   - features: of each grid, the coarsest first, for the posterior; nil draws from the prior.
   ///   - noise: ε of each group.
   ///   - temperatures: of each level: a factor for the prior's deviations.
-  /// - Returns: the decoder's output [B, D·n] and the KL of each level, elementwise by group.
+  /// - Returns: the decoder's output [B, D·n], and of each level the latent variables and their KL, elementwise by group.
   private func descend(
     batch: Int, features: [Tensor]?, noise: [Tensor], temperatures: [Float], precision: ElementType
-  ) -> (decoded: Tensor, kl: [[Tensor]]) {
+  ) -> (decoded: Tensor, latents: [[Tensor]], kl: [[Tensor]]) {
     let c = configuration
     var h = Tensor.zeros([batch, c.gridSides[0], c.gridSides[0], c.channels])
-    var kl: [[Tensor]] = []
+    var (latents, kl): ([[Tensor]], [[Tensor]]) = ([], [])
     for (l, level) in levels.enumerated() {
       if let upsampling = level.upsampling {
         h = upsampling(h.cast(to: precision), as: .float32).depthToSpace(2)
       }
       h = h.addingRows(level.bias())
-      var divergences: [Tensor] = []
+      var (drawn, divergences): ([Tensor], [Tensor]) = ([], [])
       for (g, group) in level.groups.enumerated() {
         let epsilon = noise[l * c.groupsPerLevel + g]
         let (mean, logDeviation) = group.prior(h, precision: precision)
@@ -136,12 +136,14 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel {
             (shift.applying(.square) + (logScale * 2).applying(.exp) - ones) * 0.5 - logScale)
         }
         let z = mean + logDeviation.applying(.exp) * standardized
+        drawn.append(z)
         h = group.cell(h + group.input(z.cast(to: precision), as: .float32), precision: precision)
       }
+      latents.append(drawn)
       kl.append(divergences)
     }
     let decoded = output(norm(h, as: precision), as: .float32).depthToSpace(c.patchSize)
-    return (decoded.reshaped([batch, -1]), kl)
+    return (decoded.reshaped([batch, -1]), latents, kl)
   }
 
   /// The loss in nats a dimension: -(E_q[log p(x | z)] - β·Σ KL) / D, β rising from zero to one.
@@ -159,7 +161,7 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel {
   func loss(
     _ x: Tensor, epsilon: [Tensor], klWeight: Float, isBalanced: Bool = false, precision: ElementType
   ) -> Tensor {
-    let (decoded, kl) = descend(
+    let (decoded, _, kl) = descend(
       batch: x.shape[0], features: encoder(x, precision: precision), noise: epsilon,
       temperatures: Array(repeating: 1, count: configuration.levels), precision: precision)
     var loss = observation.logDensity(x, decoded).sum() * -1
@@ -188,7 +190,7 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel {
     try x.checkData(dimensions: dimensions)
     var bounds: [Bound] = []
     x.forEachBatch(of: 32) { x, range in
-      let (decoded, kl) = descend(
+      let (decoded, _, kl) = descend(
         batch: range.count, features: encoder(x, precision: .float32),
         noise: noise(range, seed: seed, stream: RandomStream.hierarchicalVAEEvaluation()),
         temperatures: Array(repeating: 1, count: configuration.levels), precision: .float32)
@@ -243,19 +245,42 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel {
     }
   }
 
+  /// The way down along the means of q(z_l | z_{<l}, x).
+  private func descendAlongMeans(_ x: Tensor) -> (decoded: Tensor, latents: [[Tensor]], kl: [[Tensor]]) {
+    descend(
+      batch: x.shape[0], features: encoder(x, precision: .float32),
+      noise: latentShapes(x.shape[0]).map { Tensor.zeros($0) },
+      temperatures: Array(repeating: 1, count: configuration.levels), precision: .float32)
+  }
+
   /// The mean of p(x | z) at the means of q(z_l | z_{<l}, x).
   public func reconstruct(_ x: Matrix) throws(PipelineError) -> Matrix {
     try x.checkData(dimensions: dimensions)
     var elements: [Double] = []
-    x.forEachBatch(of: 32) { x, range in
-      let decoded = descend(
-        batch: range.count, features: encoder(x, precision: .float32),
-        noise: latentShapes(range.count).map { Tensor.zeros($0) },
-        temperatures: Array(repeating: 1, count: configuration.levels), precision: .float32
-      ).decoded
-      elements += observation.mean(decoded).scalars.map { Double($0) }
+    x.forEachBatch(of: 32) { x, _ in
+      elements += observation.mean(descendAlongMeans(x).decoded).scalars.map { Double($0) }
     }
     return Matrix(elements, rows: x.rows, columns: dimensions)
+  }
+
+  /// The means of q(z_l | z_{<l}, x), each at the means above it: for each level [N, groups·side·side·channels].
+  public func latentArrays(_ x: Matrix) throws(PipelineError) -> [LatentArray] {
+    try x.checkData(dimensions: dimensions)
+    var elements = [[Double]](repeating: [], count: configuration.levels)
+    x.forEachBatch(of: 32) { x, range in
+      for (level, groups) in descendAlongMeans(x).latents.enumerated() {
+        let scalars = groups.map(\.scalars)
+        for row in 0..<range.count {
+          for group in scalars {
+            let width = group.count / range.count
+            elements[level] += group[row * width..<(row + 1) * width].map { Double($0) }
+          }
+        }
+      }
+    }
+    return zip(configuration.gridSides, elements).map { side, values in
+      LatentArray("mean_\(side)x\(side)", Matrix(values, rows: x.rows, columns: values.count / max(1, x.rows)))
+    }
   }
 
   public var tensors: [(name: String, tensor: Tensor)] { namedTensors() }

@@ -13,7 +13,7 @@ import LinearAlgebra
 ///
 /// U and Λ are eigenvectors and eigenvalues of the data's covariance S. S is Σ(x-μ)(x-μ)ᵀ/(N-1), as in most programs for
 /// principal components; in place of N it makes no difference that could be seen.
-public struct PPCA: SavedModel {
+public struct PPCA: SavedModel, EncodingModel {
   public struct Configuration: Codable, Sendable, Equatable {
     public var dimensions = 0
     /// q
@@ -307,6 +307,14 @@ public struct PPCA: SavedModel {
       for n in 0..<z.rows { z[n, k] *= scale }
     }
     return z
+  }
+
+  /// Mean and variance of p(z | x) (equation 6), [N, q] each; the latter, σ²Λ⁻¹, is the same for each row.
+  public func latentArrays(_ x: Matrix) throws(PipelineError) -> [LatentArray] {
+    let means = try latents(x)
+    let row = variances.map { noiseVariance / $0 }
+    let all = Matrix((0..<means.rows).flatMap { _ in row }, rows: means.rows, columns: means.columns)
+    return [LatentArray("mean", means), LatentArray("variance", all)]
   }
 
   /// ln N(x | μ, C), with |C| = Π λ_k·σ²^(D-q) and C⁻¹ = (I - U(I - σ²Λ⁻¹)Uᵀ)/σ².

@@ -15,7 +15,7 @@ import TensorCore
 ///
 /// Training weighs the KL by β (Higgins et al. 2017), which rises from zero over the first part of the run (Bowman et
 /// al. 2016).
-public struct VAE: SavedModel, GradientTrainedModel, CodedModel {
+public struct VAE: SavedModel, GradientTrainedModel, CodedModel, EncodingModel, VariationalModel {
   public struct Configuration: Codable, Sendable, Equatable {
     /// D
     public var dimensions = 0
@@ -178,7 +178,6 @@ public struct VAE: SavedModel, GradientTrainedModel, CodedModel {
   }
 
   public var latentDimensions: Int { configuration.latentDimensions }
-  public func code(_ x: Tensor) -> Tensor { posterior(x).mean }
   public func mean(_ z: Tensor) -> Tensor { observation.mean(decoder(z, precision: .float32)) }
 
   /// The manifold that a model with two latent dimensions has learnt (figure 4 of the paper): the means of p(x | z) for z

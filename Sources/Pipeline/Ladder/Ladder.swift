@@ -16,6 +16,8 @@ package protocol LadderRung: Sendable {
   static var takesMatrices: Bool { get }
   /// Whether NaN may stand for a value that is missing.
   static var takesMissingValues: Bool { get }
+  /// The ways of fitting it, the usual one first, where there are several.
+  static var methods: [FittingMethod] { get }
   static var text: RungText { get }
 
   /// - Parameters:
@@ -32,6 +34,7 @@ package protocol LadderRung: Sendable {
 extension LadderRung {
   package static var takesMatrices: Bool { true }
   package static var takesMissingValues: Bool { false }
+  package static var methods: [FittingMethod] { [] }
 }
 
 /// One of the models that lead from one Gaussian to DALL·E, by its name.
@@ -91,12 +94,24 @@ public struct Rung: RawRepresentable, CaseIterable, Hashable, Sendable, Codable 
       let able = Self.all.filter { $0.takesMissingValues }.map { $0.name }.joined(separator: ", ")
       throw PipelineError(.usage, "missing values can be fitted by \(able) alone, not by \(rawValue)")
     }
+    guard options.method.map(type.methods.contains) ?? true else {
+      let able = Self.all.filter { !$0.methods.isEmpty }.map { $0.name }.joined(separator: ", ")
+      throw PipelineError(.usage, "`method` can be chosen for \(able) alone, not for \(rawValue)")
+    }
     options.progress("fitting \(rawValue)", 0)
     let start = ContinuousClock.now
     var fitted = try type.fit(x, side: side, options: options)
     fitted.seconds = start.duration(to: .now) / .seconds(1)
     return fitted
   }
+}
+
+/// How a model is fitted that can be fitted in several ways.
+public enum FittingMethod: String, CaseIterable, Sendable {
+  /// At once.
+  case closedForm = "closed-form"
+  /// Expectation maximisation, round after round.
+  case expectationMaximization = "em"
 }
 
 /// How the rungs are fitted. What is nil is chosen by the rung.
@@ -106,7 +121,8 @@ public struct LadderOptions: Sendable {
   public var covariance: CovarianceKind?
   /// Of the code.
   public var latentDimensions: Int?
-  /// How long a model is trained that is learnt by gradients.
+  public var method: FittingMethod?
+  /// How long a model is trained that is learnt by gradients, and probabilistic PCA by EM, of which a round is an epoch.
   public var bound = TrainingBound.minutes(2)
   /// Rows a step of a model that is learnt by gradients.
   public var batchSize: Int?

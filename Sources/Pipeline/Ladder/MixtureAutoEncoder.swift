@@ -5,7 +5,7 @@ import LinearAlgebra
 import TensorCore
 
 /// An auto-encoder with a Gaussian mixture over its codes, in one file; see `GenerativeAutoEncoder`.
-public struct MixtureAutoEncoder: SavedModel {
+public struct MixtureAutoEncoder: SavedModel, EncodingModel {
   public struct Configuration: Codable, Sendable {
     public var autoEncoder: AutoEncoder.Configuration
     public var codeModel: GaussianMixture.Configuration
@@ -51,6 +51,8 @@ public struct MixtureAutoEncoder: SavedModel {
   public func sample(_ count: Int, seed: UInt64) throws(PipelineError) -> Matrix {
     try model.sample(count, seed: seed)
   }
+
+  public func latentArrays(_ x: Matrix) throws(PipelineError) -> [LatentArray] { try model.latentArrays(x) }
 
   public func reconstruct(_ x: Matrix) throws(PipelineError) -> Matrix { try model.reconstruct(x) }
 }

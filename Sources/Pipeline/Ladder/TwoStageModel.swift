@@ -18,7 +18,7 @@ import TensorCore
 /// The bound is the evidence lower bound with all of q(k | x) on one k, which has no entropy. The decoder is Gaussian,
 /// p(x | k) = N(x̂(k), σ²), with σ² learnt for each code of the finest grid and each color by maximum likelihood from the
 /// training residuals of the pixels that the code stands for: paper is known far better than hair.
-public struct TwoStageModel: WritableModel, Module {
+public struct TwoStageModel: WritableModel, Module, EncodingModel {
   public struct Configuration: Codable, Sendable, Equatable {
     public var imageTokenizer: AnyImageTokenizerConfiguration
     /// One for each grid, the coarsest first.
@@ -244,6 +244,15 @@ public struct TwoStageModel: WritableModel, Module {
       try ThreadTeam(count: threads).map(x.rows) { row in
         decoded(tokens(of: picture(x, rows: row..<row + 1))).scalars
       })
+  }
+
+  /// The tokens of each grid, [N, side·side], in raster order.
+  public func latentArrays(_ x: Matrix) throws(PipelineError) -> [LatentArray] {
+    try check(x)
+    return zip(configuration.priors, tokens(of: x, team: try ThreadTeam(count: threads))).map { prior, rows in
+      let values = Matrix(rows.flatMap { $0.map(Double.init) }, rows: x.rows, columns: rows.first?.count ?? 0)
+      return LatentArray("tokens_\(prior.gridSide)x\(prior.gridSide)", values, areIntegers: true)
+    }
   }
 
   /// Pictures decoded from some of the levels.

@@ -3,11 +3,13 @@ import Basics
 import Foundation
 import LatentModels
 import LinearAlgebra
+import Optimization
 
 /// Probabilistic PCA; see `PPCA`.
 package enum PPCARung: LadderRung {
   package static let name = "ppca"
   package static let takesMissingValues = true
+  package static let methods = FittingMethod.allCases
 
   package static func read(_ file: SafeTensors, path: String) throws(PipelineError) -> any WritableModel {
     try PPCA(file, path: path)
@@ -22,8 +24,33 @@ package enum PPCARung: LadderRung {
       let missing = x.elements.count { $0.isNaN }
       return FittedRung(model: model, notes: ["\(missing) of \(x.elements.count) values are missing; fitted by EM."])
     }
+    let note = "The code has \(latentDimensions) dimensions."
+    if options.method == .expectationMaximization { return try fitByEM(x, latentDimensions, options, note: note) }
     let model = try PPCA(fitting: x, latentDimensions: latentDimensions, threads: options.threads)
-    return FittedRung(model: model, notes: ["The code has \(latentDimensions) dimensions."])
+    return FittedRung(model: model, notes: [note])
+  }
+
+  private static func fitByEM(
+    _ x: Matrix, _ latentDimensions: Int, _ options: LadderOptions, note: String
+  ) throws(PipelineError) -> FittedRung {
+    var search = PPCA.Options()
+    (search.seed, search.threads) = (options.seed, options.threads)
+    let start = ContinuousClock.now
+    var curve: [Double] = []
+    var isOver = false
+    let model = try PPCA(expectationMaximization: x, latentDimensions: latentDimensions, options: search) {
+      curve.append($1)
+      let share = options.bound.progress(step: $0, stepsPerEpoch: 1, seconds: start.duration(to: .now).inSeconds)
+      options.progress("fitting \(name) by EM", min(1, share))
+      isOver = share >= 1
+      return !isOver
+    }
+    // The first is that of the beginning, before any round.
+    let rounds = isOver ? curve.count - 1 : curve.count
+    let hasConverged = !isOver && rounds < search.maximumIterations
+    return FittedRung(
+      model: model, likelihoodCurve: Array(curve.dropFirst()),
+      notes: [note, "EM \(hasConverged ? "converged" : "was ended") after \(rounds) rounds."])
   }
 
   package static let text =

@@ -1,0 +1,195 @@
+import ArgumentParser
+import ArrayFiles
+import Basics
+import CommandSupport
+import Foundation
+import Imaging
+import Ladder
+import LadderReport
+import LatentModels
+import LinearAlgebra
+
+// What can be done with a model that baselines fit has written.
+
+extension LadderDataOptions {
+  /// The data, pictures in the size that a model was fitted to.
+  fileprivate func open(for stored: LadderFile) throws(PipelineError) -> LadderData {
+    var isFolder: ObjCBool = false
+    _ = FileManager.default.fileExists(atPath: data, isDirectory: &isFolder)
+    return try open(size: isFolder.boolValue ? stored.pictureSide() : 0)
+  }
+}
+
+struct BaselinesSample: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "sample", abstract: "Draws from a model: a PNG of pictures, or a .npy matrix.")
+
+  @Argument(help: "A file that baselines fit has written.") var modelFile: String
+  @Option(parsing: .unconditional, help: "How many rows or pictures.") var count = 64
+  @Option(parsing: .unconditional, help: "Of a mixture or a Gaussian-mixture VAE: draw from this component, from 0.")
+  var component: Int?
+  @Option(parsing: .unconditional, help: "Names the random numbers; row i of a seed is always the same.")
+  var seed: UInt64 = 0
+  @Option(help: "What to write; its ending, .png or .npy, says which. samples.npy unless given.") var output: String?
+  @Option(parsing: .unconditional, help: "Pictures in a row of the PNG.") var columns = 8
+  @Option(parsing: .unconditional, help: "Each pixel becomes this many pixels a side.") var scale = 2
+  @Flag(help: "Print what was written as JSON.") var json = false
+
+  private struct Report: Encodable {
+    var model: Rung
+    var output: String
+    var count: Int
+    var dimensions: Int
+    var seed: UInt64
+  }
+
+  func run() throws {
+    guard (1...100_000).contains(count) else {
+      throw PipelineError(.usage, "--count must be 1 to 100000, not \(count)")
+    }
+    guard (1...1024).contains(columns) else {
+      throw PipelineError(.usage, "--columns must be 1 to 1024, not \(columns)")
+    }
+    guard (1...64).contains(scale) else { throw PipelineError(.usage, "--scale must be 1 to 64, not \(scale)") }
+    let stored = try LadderFile(contentsOf: URL(fileURLWithPath: modelFile))
+    let output = output ?? "samples.npy"
+    let file = try OutputFile.url(output)
+    func draw() throws(PipelineError) -> Matrix {
+      guard let component else { return try stored.model.sample(count, seed: seed) }
+      return try stored.clusteringModel().sample(count, component: component, seed: seed)
+    }
+    switch file.pathExtension.lowercased() {
+    case "png":
+      let side = try stored.pictureSide()
+      try PictureSize.check(count: count, side: side, scale: scale)
+      let pictures = try draw().pictures(side: side)
+      try Picture.grid(pictures.map { $0.enlarged(by: scale) }, columns: columns).write(to: file)
+    case "npy": try NumPyWriter.write(draw(), to: file)
+    default: throw PipelineError(.usage, "--output must end in .png or .npy, which \(output) does not")
+    }
+    if json {
+      return try Console.json(
+        Report(
+          model: stored.rung, output: output, count: count, dimensions: stored.model.dimensions, seed: seed))
+    }
+    try Console.result(output)
+  }
+}
+
+struct BaselinesScore: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "score", abstract: "Measures how probable a model holds data.")
+
+  @Argument(help: "A file that baselines fit has written.") var modelFile: String
+  @OptionGroup var data: LadderDataOptions
+  @Option(
+    name: .customLong("split"),
+    help: """
+      Which rows; of pictures held-out (validation and test) unless given, of a matrix all. In a matrix, one row in ten \
+      counts as test.
+      """)
+  var part: LadderData.Part?
+  @Option(parsing: .unconditional, help: "Names the random numbers of bounds that are estimated by drawing.")
+  var seed: UInt64 = 0
+  @Option(
+    help: """
+      Of a mixture or a Gaussian-mixture VAE: a .npy file with a number for each row of the data, equal for rows of one \
+      class; how well components meet classes is measured.
+      """)
+  var labels: String?
+  @Flag(help: "Print JSON.") var json = false
+
+  private struct Report: Encodable {
+    var model: Rung
+    var data: String
+    var split: LadderData.Part
+    var rows: Int
+    var dimensions: Int
+    var likelihood: LikelihoodKind
+    var meanLogLikelihood: Double
+    var bitsPerDimension: Double?
+    var clusteringAccuracy: Double?
+  }
+
+  func run() throws {
+    let stored = try LadderFile(contentsOf: URL(fileURLWithPath: modelFile))
+    let rows = try data.open(for: stored)
+    let part = part ?? (rows.side == nil ? .all : .heldOut)
+    let x = try rows.matrix(of: part)
+    var accuracy: Double?
+    if let labels {
+      let classes = try NumPyFile.integers(contentsOf: URL(fileURLWithPath: labels))
+      guard classes.count == rows.rows.rows else {
+        throw PipelineError(
+          .badData, "\(labels) has \(classes.count) labels for the \(rows.rows.rows) rows of \(data.data)")
+      }
+      accuracy = try clusteringAccuracy(
+        clusters: stored.clusteringModel().cluster(x), labels: rows.indices(of: part).map { classes[$0] })
+    }
+    let likelihood = try stored.model.logLikelihood(x, seed: seed).mean
+    let report = Report(
+      model: stored.rung, data: data.data, split: part, rows: x.rows, dimensions: x.columns,
+      likelihood: stored.model.likelihood, meanLogLikelihood: likelihood,
+      bitsPerDimension: rows.side.map { _ in
+        LadderData.bitsPerDimension(meanLogLikelihood: likelihood, dimensions: x.columns)
+      }, clusteringAccuracy: accuracy)
+    if json { return try Console.json(report) }
+    try Console.result("\(report.model.rawValue) on \(data.data), \(part.rawValue), \(x.rows) rows of \(x.columns)")
+    let kind = report.likelihood == .exact ? "exact" : "a lower bound"
+    try Console.result(String(format: "  mean log-likelihood   %.6f nats a row (%@)", likelihood, kind))
+    if let bits = report.bitsPerDimension {
+      try Console.result(String(format: "  bits a dimension      %.4f", bits))
+    }
+    if let accuracy { try Console.result(String(format: "  clustering accuracy   %.1f%%", 100 * accuracy)) }
+  }
+}
+
+struct BaselinesEncode: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "encode",
+    abstract: "Tells the latent variables of data: a .npz of arrays, a row for each of the data's.",
+    discussion: """
+      A mixture gives responsibilities and the most probable component, probabilistic PCA and the VAEs mean and variance of \
+      each code, an auto-encoder its code, a hierarchical VAE the means of each level, and models of tokens the tokens of each \
+      grid. Rows stand in the data's order: pictures in that of their files' names.
+      """)
+
+  @Argument(help: "A file that baselines fit has written.") var modelFile: String
+  @OptionGroup var data: LadderDataOptions
+  @Option(
+    name: .customLong("split"), help: "Which rows; all unless given. In a matrix, one row in ten counts as test.")
+  var part = LadderData.Part.all
+  @Option(help: "The .npz file to write.") var output = "codes.npz"
+  @Flag(help: "Print what was written as JSON.") var json = false
+
+  private struct Report: Encodable {
+    var model: Rung
+    var output: String
+    var rows: Int
+    /// The numbers of a row, by the array's name.
+    var arrays: [String: Int]
+  }
+
+  func run() throws {
+    let stored = try LadderFile(contentsOf: URL(fileURLWithPath: modelFile))
+    guard let model = stored.model as? any EncodingModel else {
+      throw PipelineError(.usage, "\(modelFile) is a \(stored.rung.rawValue), which has no latent variable")
+    }
+    let file = try OutputFile.url(output)
+    guard file.pathExtension.lowercased() == "npz" else {
+      throw PipelineError(.usage, "--output must end in .npz, which \(output) does not")
+    }
+    let x = try data.open(for: stored).matrix(of: part)
+    let arrays = try model.latentArrays(x)
+    try NumPyWriter.write(
+      arrays.map { ($0.name, NumPyWriter.data(of: $0.values, asIntegers: $0.areIntegers)) }, to: file)
+    if json {
+      return try Console.json(
+        Report(
+          model: stored.rung, output: output, rows: x.rows,
+          arrays: Dictionary(uniqueKeysWithValues: arrays.map { ($0.name, $0.values.columns) })))
+    }
+    for array in arrays { Console.line("\(array.name): \(array.values.rows)×\(array.values.columns)") }
+    try Console.result(output)
+  }
+}

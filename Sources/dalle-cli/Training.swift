@@ -1,0 +1,198 @@
+import ArgumentParser
+import Basics
+import Checkpoints
+import ImageTokenizers
+import NN
+import Priors
+import TensorCore
+import Training
+
+struct TrainTokenizer: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Stage 1: learns to turn pictures into tokens and back.")
+
+  @Option(help: "How tokens are learnt (the codebook).") var kind = ImageTokenizerKind.standard
+  @Option(
+    parsing: .unconditional,
+    help: "Pixels a side of the pictures (resolution), a multiple of 32 up to 512; the preset's unless given."
+  )
+  var pictureSize: Int?
+  @Option(
+    parsing: .unconditional,
+    help: """
+      The share of the run, at its end, in which a patch discriminator (adversarial loss, as in VQGAN) makes reconstructions \
+      sharp; 0 leaves it out.
+      """)
+  var adversarial = TrainingSettings().adversarial
+  @OptionGroup var training: TrainingOptions
+
+  func run() throws {
+    var settings = try training.settings(augmentation: TrainingSettings.standardAugmentation(of: .imageTokenizer))
+    settings.imageTokenizerKind = kind
+    settings.pictureSize = pictureSize
+    settings.adversarial = adversarial
+    try settings.validate()
+    let checkpoint = training.checkpoint.forTraining()
+    let resumed = training.resume ? try checkpoint.readConfigurationOfImageTokenizerTraining() : nil
+    let size = try resumed?.imageTokenizer?.layout.pictureSize ?? settings.imageTokenizer().layout.pictureSize
+    let resources = try training.resources(checkpoint, pictureSize: size, fit: resumed?.data?.fit)
+    try ImageTokenizerTrainer(resources).train(settings: settings, resume: training.resume)
+    try training.printResult(
+      checkpoint, file: checkpoint.imageTokenizerFile, checkpoint.readConfiguration().tokenizerTraining)
+  }
+}
+
+struct TrainPrior: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Stage 2: learns which image tokens go with a caption; needs a checkpoint with stage 1.")
+
+  @Option(help: "How the next token is predicted.") var kind = PriorKind.standard
+  @OptionGroup var training: TrainingOptions
+  @OptionGroup var forms: CaptionFormOptions
+  @OptionGroup var vocabulary: VocabularyOptions
+  @Option(
+    parsing: .unconditional, help: "Pieces of the text vocabulary, where the checkpoint has none yet and none is named."
+  )
+  var vocabularySize = TrainingSettings().vocabularySize
+  @Option(
+    parsing: .unconditional,
+    help: "Text tokens that the model sees (context length); enough for nearly all captions unless given.")
+  var textLength: Int?
+  @Option(parsing: .unconditional, help: "The probability of dropping an activation in training.") var dropout: Float?
+  @Option(
+    parsing: .unconditional,
+    help: "The share of captions left out in training (caption dropout), which classifier-free guidance needs.")
+  var captionDropout = TrainingSettings().captionDropout
+  @Option(parsing: .unconditional, help: "The share of BPE merges left out in training (BPE dropout).")
+  var mergeDropout = TrainingSettings().mergeDropout
+  @Option(
+    parsing: .unconditional,
+    help: "The share of places whose tokens the model sees wrongly in training, which makes it listen to the caption.")
+  var imageCorruption = TrainingSettings().imageCorruption
+  @Option(
+    parsing: .unconditional,
+    help: """
+      Where a place has several codes, as with --preset base: the share of further ones, after right ones, that the \
+      model sees wrongly in training; \(TrainingSettings.standardRefinementCorruption) unless given.
+      """)
+  var refinementCorruption: Float?
+  @Option(
+    help: """
+      What the image tokens of each layer see of each other (sparse attention): full, row, column or conv, a list with \
+      commas such as row,column,row,row, repeated to the number of layers; full unless given.
+      """)
+  var attention: String?
+  @Option(
+    parsing: .unconditional,
+    help: """
+      The share of pictures that are compositions: those of the data, and where it has none, some of its things, as \
+      compose makes them, made while it trains.
+      """)
+  var compositions: Float?
+  @Flag(help: "Begin a new run with the weights that the checkpoint holds (fine-tuning).") var warmStart = false
+  @Option(
+    parsing: .unconditional,
+    help: "Decay of the weights' exponential moving average (EMA), which is then what is saved; 0 keeps none.")
+  var averageDecay: Float = 0
+
+  func run() throws {
+    var settings = try training.settings(augmentation: TrainingSettings.standardAugmentation(of: .prior))
+    settings.priorKind = kind
+    settings.vocabularySize = vocabularySize
+    settings.vocabulary = vocabulary.name
+    settings.textLength = textLength
+    settings.dropout = dropout
+    settings.attention = try attention.map { list throws(PipelineError) in
+      try [AttentionKind](list: list, setting: "--attention")
+    }
+    settings.captionForms = try forms.kinds()
+    settings.captionDropout = captionDropout
+    settings.mergeDropout = mergeDropout
+    settings.imageCorruption = imageCorruption
+    settings.refinementCorruption = refinementCorruption
+    settings.compositions = compositions
+    settings.isWarmStart = warmStart
+    settings.averageDecay = averageDecay
+    try settings.validate()
+    let named = try vocabulary.read()
+    let checkpoint = training.checkpoint.forTraining()
+    let resources = try training.resources(checkpoint) {
+      var prior = try kind.preset(settings.chosenPreset)
+      try prior.learn($0)
+    }
+    try PriorTrainer(resources, vocabulary: named).train(settings: settings, resume: training.resume)
+    try training.printResult(checkpoint, file: checkpoint.priorFile, checkpoint.readConfiguration().priorTraining)
+  }
+}
+
+struct TrainRanker: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract:
+      "Learns how well a picture goes with a caption (CLIP), to choose among drawn ones; needs both tokenizers.")
+
+  @OptionGroup var training: TrainingOptions
+  @OptionGroup var forms: CaptionFormOptions
+  @OptionGroup var vocabulary: VocabularyOptions
+  @Option(
+    parsing: .unconditional,
+    help: "Text tokens that the model sees (context length); enough for nearly all captions unless given.")
+  var textLength: Int?
+  @Option(parsing: .unconditional, help: "The probability of dropping an activation in training.") var dropout: Float?
+
+  @Option(
+    parsing: .unconditional,
+    help: "The share of pictures that are compositions, where the data has some; as many as it has unless given.")
+  var compositions: Float?
+
+  func run() throws {
+    var settings = try training.settings(augmentation: TrainingSettings.standardAugmentation(of: .ranker))
+    settings.captionForms = try forms.kinds()
+    settings.textLength = textLength
+    settings.dropout = dropout
+    settings.vocabulary = vocabulary.name
+    settings.compositions = compositions
+    try settings.validate()
+    let named = try vocabulary.read()
+    let checkpoint = training.checkpoint.forTraining()
+    try RankerTrainer(training.resources(checkpoint), vocabulary: named).train(
+      settings: settings, resume: training.resume)
+    try training.printResult(checkpoint, file: checkpoint.rankerFile, checkpoint.readConfiguration().rankerTraining)
+  }
+}
+
+struct TrainUpsampler: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Learns to make pictures larger than their tokens were trained for (super-resolution); needs stage 1.",
+    discussion:
+      "Tokens and prior stay what they are, and cost no more: what is drawn is then brought to the larger size.")
+
+  @Option(
+    parsing: .unconditional,
+    help: "Pixels a side of the pictures (resolution), a multiple of the tokenizer's; twice as many unless given."
+  )
+  var pictureSize: Int?
+  @Option(
+    parsing: .unconditional,
+    help: """
+      The share of the run, at its end, in which a patch discriminator (adversarial loss) makes pictures sharp; 0 leaves it \
+      out.
+      """)
+  var adversarial: Float = 0.5
+  @OptionGroup var training: TrainingOptions
+
+  func run() throws {
+    var settings = try training.settings(augmentation: TrainingSettings.standardAugmentation(of: .upsampler))
+    settings.pictureSize = pictureSize
+    settings.adversarial = adversarial
+    try settings.validate()
+    let checkpoint = training.checkpoint.forTraining()
+    let resumed = training.resume ? try checkpoint.readConfigurationOfUpsamplerTraining() : nil
+    let configuration = try resumed ?? checkpoint.readConfiguration()
+    let inputSize = try training.layout(of: configuration, checkpoint).pictureSize
+    let size = try resumed?.upsampler?.pictureSize ?? UpsamplerTrainer.shape(settings, from: inputSize).pictureSize
+    let resources = try training.resources(checkpoint, pictureSize: size, fit: configuration.data?.fit)
+    try UpsamplerTrainer(resources).train(settings: settings, resume: training.resume)
+    try training.printResult(
+      checkpoint, file: checkpoint.upsamplerFile, checkpoint.readConfiguration().upsamplerTraining)
+  }
+}
