@@ -39,7 +39,7 @@ extension LadderRung {
 
 /// One of the models that lead from one Gaussian to DALL·E, by its name.
 public struct Rung: RawRepresentable, CaseIterable, Hashable, Sendable, Codable {
-  /// In the order of the lecture.
+  /// In the order of the lecture that the tutorial names (Park 2021, "Latent Variable Models").
   package static let all: [any LadderRung.Type] = [
     GaussianRung.self,
     GaussianMixtureRung.self,
