@@ -48,7 +48,7 @@ import Testing
   @Test func archivesAreReadAsTheyWereWritten() throws {
     let folder = try TemporaryFolder()
     let numbers = Matrix([0.5, -1e300, .pi, 0, 7, -2], rows: 2, columns: 3)
-    let counts = Matrix([-3, 0, 1 << 40], rows: 3, columns: 1)
+    let counts = Matrix([-3, 0, 1_099_511_627_776], rows: 3, columns: 1)
     let arrays = [
       ("means", NumPyWriter.data(of: numbers)), ("tokens", NumPyWriter.data(of: counts, asIntegers: true)),
       ("nothing", NumPyWriter.data(of: Matrix(rows: 0, columns: 4))),

@@ -38,7 +38,7 @@ import Testing
     let html = try rows.html()
     #expect(html.contains("Log-likelihood") && html.contains("<circle") && !html.contains("<img"))
     // Points are no pictures, and without its section DALL·E is not promised.
-    for word in ["faces", "flags", "DALL·E", "pixel"] { #expect(!html.contains(word), "\(word)") }
+    for word in ["faces", "flags", "DALL·E"] { #expect(!html.contains(word), "\(word)") }
     #expect(faults(ofPage: html).isEmpty)
   }
 
@@ -61,23 +61,25 @@ import Testing
 
   @Test func theClimbOfEMSaysWhetherItArrives() throws {
     var random = Philox(seed: 5, stream: 0)
-    // Two strong directions: EM arrives in a few rounds.
+    // Two directions and much noise: the less there is of it, the slower EM is.
     let rows = (0..<60).flatMap { _ in
       let (a, b) = (3 * random.normal(), 2 * random.normal())
-      return [a, a + 0.1 * random.normal(), b, b + 0.1 * random.normal(), 0.1 * random.normal()]
+      return [a, a, b, b, 0].map { $0 + random.normal() }
     }
     let x = Matrix(rows, rows: 60, columns: 5)
-    let model = try PPCA(fitting: x, latentDimensions: 2)
     func caption(_ bound: TrainingBound) throws -> String {
       var options = LadderOptions()
-      options.bound = bound
+      (options.bound, options.latentDimensions, options.threads) = (bound, 2, 1)
+      let fitted = try Rung(PPCARung.self).fit(x, side: nil, options: options)
       let context = LadderFigure.Context(
-        fitted: FittedRung(model: model), train: x, side: nil, features: try FeatureSpace(x, components: 2, threads: 1),
+        fitted: fitted, train: x, side: nil, features: try FeatureSpace(x, components: 2, threads: 1),
         options: options)
+      let model = try #require(fitted.model as? any IllustratedModel)
       guard case .drawing(_, let caption) = try model.figures(context)[0] else { return "" }
       return caption
     }
-    #expect(try caption(.steps(4000)).contains("arrives at the likelihood"))
+    let late = try caption(.steps(4000))
+    #expect(late.contains("arrives at the likelihood"), "\(late)")
     let early = try caption(.steps(8))
     #expect(early.contains("ever more slowly: after 2 rounds"))
   }

@@ -174,7 +174,8 @@ struct ClassicalModelTests {
     for k in 0..<5 { M[k, k] += model.noiseVariance }
     let inverse = try #require(M.invertedSymmetric())
     let arrays = try model.latentArrays(x)
-    #expect(arrays.map(\.name) == ["mean", "variance"] && arrays[0].values == (try model.latents(x)))
+    let means = try model.latents(x)
+    #expect(arrays.map(\.name) == ["mean", "variance"] && arrays[0].values == means)
     #expect(
       relativeError(Array(arrays[1].values.row(x.rows - 1)), (0..<5).map { model.noiseVariance * inverse[$0, $0] })
         < 1e-9)
