@@ -39,7 +39,7 @@ public enum NumPyWriter {
   /// - Throws: `PipelineError` of kind `.cannotCreate` or `.inputOutput`.
   public static func write(_ arrays: [(name: String, data: Data)], to url: URL) throws(PipelineError) {
     guard let file = zip(arrays.map { ("\($0.name).npy", $0.data) }) else {
-      throw PipelineError(.inputOutput, "the arrays for \(url.path) do not fit into memory")
+      throw PipelineError(.inputOutput, "the arrays for \(url.path) cannot be put into a zip file")
     }
     try AtomicFile.write(file, to: url)
   }

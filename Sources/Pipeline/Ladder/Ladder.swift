@@ -121,6 +121,7 @@ public struct LadderOptions: Sendable {
   public var covariance: CovarianceKind?
   /// Of the code.
   public var latentDimensions: Int?
+  /// Of a model that can be fitted in several ways.
   public var method: FittingMethod?
   /// How long a model is trained that is learnt by gradients, and probabilistic PCA by EM, of which a round is an epoch.
   public var bound = TrainingBound.minutes(2)
