@@ -223,6 +223,7 @@ import Testing
     let models = try #require(report["models"] as? [[String: Any]])
     let html = String(decoding: try folder.read("page.html"), as: UTF8.self)
     #expect(models.count == Rung.allCases.count && report["output"] as? String == "page.html")
+    var bounded: [Int] = []
     for model in models {
       let name = try #require(model["model"] as? String)
       #expect(html.contains("id=\"\(name)\""))
@@ -230,8 +231,18 @@ import Testing
       let isDensity = name != AutoEncoderRung.name
       #expect((model["mean_log_likelihood"] is Double) == isDensity, "\(name): \(model)")
       #expect((model["bits_per_dimension"] is Double) == isDensity, "\(name): \(model)")
+      // A bound is its reconstruction less the divergences.
+      if let terms = model["bound_terms"] as? [[String: Any]] {
+        let means = terms.compactMap { $0["mean"] as? Double }
+        let total = try #require(model["mean_log_likelihood"] as? Double)
+        #expect(
+          abs(2 * means[0] - means.reduce(0, +) - total) < 1e-9 * abs(total) && means.dropFirst().allSatisfy { $0 > 0 })
+        bounded.append(terms.count)
+      }
       #expect(model["frechet_distance"] is Double && (model["parameters"] as? Int ?? 0) > 0, "\(name): \(model)")
     }
+    // The VAE, that with kinds, and a level a grid.
+    #expect(bounded == [2, 3, 5] && html.contains("less KL(q(z | x) ‖ p(z))"))
     #expect(!html.contains("It could not be fitted"))
     #expect(!html.replacing("xmlns=\"http://www.w3.org/2000/svg\"", with: "").contains("http"))
     #expect(html.contains("data:image/png;base64,") && html.contains("<ellipse"))

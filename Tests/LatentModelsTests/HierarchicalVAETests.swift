@@ -90,8 +90,8 @@ struct HierarchicalVAETests {
     let bounds = try model.bounds(heldOut, seed: 1)
     let after = mean(bounds.map(\.total))
     #expect(after > before + 100)
-    for level in 0..<2 { #expect(mean(bounds.map { $0.kl[level] }) > 0.1) }
-    #expect(bounds.allSatisfy { $0.kl.allSatisfy { $0 >= 0 } })
+    for level in 0..<2 { #expect(mean(bounds.map { $0.divergences[level] }) > 0.1) }
+    #expect(bounds.allSatisfy { $0.divergences.allSatisfy { $0 >= 0 } })
     #expect(try model.logLikelihood(heldOut, seed: 1) == bounds.map(\.total))
     // Far more than what knows of no latent variable: as much ink in each place as there is on average.
     let error = try meanSquaredError(model.reconstruct(heldOut), heldOut)

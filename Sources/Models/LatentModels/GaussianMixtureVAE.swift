@@ -17,8 +17,8 @@ import TensorCore
 /// With all components at N(0, I) it is a ``VAE``, and so it begins: clusters show in the codes only once these mean
 /// something. After a first fit, ``setComponents(weights:means:variances:)`` gives each component its place, as a mixture
 /// that was fitted to the codes says (VaDE, section 3.2), and a second fit learns everything together.
-public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringModel, CodedModel, EncodingModel,
-  VariationalModel
+public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringModel, CodedModel, BoundedModel,
+  EncodingModel, VariationalModel
 {
   public struct Configuration: Codable, Sendable, Equatable {
     /// D
@@ -47,17 +47,6 @@ public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringMo
       else { throw PipelineError(kind, "a Gaussian-mixture VAE of this shape is not possible: \(self)") }
       if network == .picture { try checkPictures(dimensions, patchSize: patchSize, kind) }
     }
-  }
-
-  /// The evidence lower bound of a row, in nats.
-  public struct Bound: Sendable, Equatable {
-    /// E_q[log p(x | z)], by one sample.
-    public var reconstruction: Double
-    /// Σ_y q(y | x)·KL(q(z | x) ‖ p(z | y))
-    public var continuousKL: Double
-    /// KL(q(y | x) ‖ p(y))
-    public var discreteKL: Double
-    public var total: Double { reconstruction - continuousKL - discreteKL }
   }
 
   public static let name = "gaussian-mixture-vae"
@@ -123,8 +112,8 @@ public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringMo
   }
 
   public var dimensions: Int { configuration.dimensions }
+  public var divergenceNames: [String] { ["Σ_y q(y | x)·KL(q(z | x) ‖ p(z | y))", "KL(q(y | x) ‖ p(y))"] }
   public var components: Int { configuration.components }
-  public var likelihood: LikelihoodKind { .lowerBound }
 
   /// m and log s² of q(z | x), [B, Z] each.
   func posterior(_ x: Tensor, precision: ElementType = .float32) -> (mean: Tensor, logVariance: Tensor) {
@@ -206,9 +195,9 @@ public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringMo
   ///   - x: [N, D].
   ///   - seed: names the random numbers.
   /// - Throws: `PipelineError` of kind `.badData` where the width differs or an element is not finite.
-  public func bounds(_ x: Matrix, seed: UInt64) throws(PipelineError) -> [Bound] {
+  public func bounds(_ x: Matrix, seed: UInt64) throws(PipelineError) -> [EvidenceBound] {
     try x.checkData(dimensions: dimensions)
-    var bounds: [Bound] = []
+    var bounds: [EvidenceBound] = []
     x.forEachBatch(of: 64) { x, range in
       let (mean, logVariance) = posterior(x)
       let epsilon = Tensor.normalRows(
@@ -217,16 +206,10 @@ public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringMo
       let (continuous, discrete) = divergences(mean, logVariance, z: z)
       let reconstruction = observation.logDensity(x, decoder(z, precision: .float32)).rowSums()
       for (i, (continuousKL, discreteKL)) in zip(continuous.rowSums(), discrete.rowSums()).enumerated() {
-        bounds.append(
-          Bound(reconstruction: reconstruction[i], continuousKL: continuousKL, discreteKL: discreteKL))
+        bounds.append(EvidenceBound(reconstruction: reconstruction[i], divergences: [continuousKL, discreteKL]))
       }
     }
     return bounds
-  }
-
-  /// The evidence lower bound.
-  public func logLikelihood(_ x: Matrix, seed: UInt64) throws(PipelineError) -> [Double] {
-    try bounds(x, seed: seed).map(\.total)
   }
 
   public var latentDimensions: Int { configuration.latentDimensions }

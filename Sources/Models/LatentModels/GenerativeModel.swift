@@ -51,3 +51,34 @@ public protocol GradientTrainedModel: GenerativeModel, Module {
   ///   - precision: the type of the operands of products.
   func loss(_ x: Tensor, progress: Double, noise: NoiseStream, precision: ElementType) -> Tensor
 }
+
+/// The evidence lower bound of a row, in nats: E_q[log p(x | z)] - Σ KL (Kingma and Welling 2014, equation 3).
+public struct EvidenceBound: Sendable, Equatable {
+  /// E_q[log p(x | z)], by one sample.
+  public var reconstruction: Double
+  /// Of each part of the latent variables from its prior, in the order of ``BoundedModel/divergenceNames``.
+  public var divergences: [Double]
+  public var total: Double { reconstruction - divergences.reduce(0, +) }
+}
+
+/// A rung that knows a bound of log p(x) by its terms.
+public protocol BoundedModel: GenerativeModel {
+  /// What each of the divergences is of.
+  var divergenceNames: [String] { get }
+
+  /// The bound of each row, with one sample of the latent variables.
+  /// - Parameters:
+  ///   - x: [N, D].
+  ///   - seed: names the random numbers.
+  /// - Throws: `PipelineError` of kind `.badData` where the width differs or an element is not finite.
+  func bounds(_ x: Matrix, seed: UInt64) throws(PipelineError) -> [EvidenceBound]
+}
+
+extension BoundedModel {
+  public var likelihood: LikelihoodKind { .lowerBound }
+
+  /// The evidence lower bound.
+  public func logLikelihood(_ x: Matrix, seed: UInt64) throws(PipelineError) -> [Double] {
+    try bounds(x, seed: seed).map(\.total)
+  }
+}

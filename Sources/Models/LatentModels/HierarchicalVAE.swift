@@ -20,7 +20,7 @@ import TensorCore
 ///
 /// Patches of pixels are channels, so that the finest grid has S/patch cells a side. Bytes have the likelihood of a
 /// mixture of discretised logistics for each colour, as densities; see ``ObservationModel``.
-public struct HierarchicalVAE: SavedModel, GradientTrainedModel, EncodingModel {
+public struct HierarchicalVAE: SavedModel, GradientTrainedModel, BoundedModel, EncodingModel {
   public struct Configuration: Codable, Sendable, Equatable {
     /// D = S·S·3
     public var dimensions = 32 * 32 * 3
@@ -59,15 +59,6 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel, EncodingModel {
     }
   }
 
-  /// The evidence lower bound of a row, in nats.
-  public struct Bound: Sendable, Equatable {
-    /// E_q[log p(x | z)], by one sample.
-    public var reconstruction: Double
-    /// The KL of each level, the coarsest grid first.
-    public var kl: [Double]
-    public var total: Double { reconstruction - kl.reduce(0, +) }
-  }
-
   public static let name = "hierarchical-vae"
   public let configuration: Configuration
   /// The way up, from the finest grid to the coarsest.
@@ -97,7 +88,8 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel, EncodingModel {
   }
 
   public var dimensions: Int { configuration.dimensions }
-  public var likelihood: LikelihoodKind { .lowerBound }
+  /// Of each level, the coarsest grid first.
+  public var divergenceNames: [String] { configuration.gridSides.map { "KL of the \($0)×\($0) cells" } }
 
   /// The shape of the latent variables of each group of a batch, in the order of the way down.
   func latentShapes(_ batch: Int) -> [[Int]] {
@@ -186,9 +178,9 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel, EncodingModel {
   ///   - x: [N, D].
   ///   - seed: names the random numbers.
   /// - Throws: `PipelineError` of kind `.badData` where the width differs or an element is not finite.
-  public func bounds(_ x: Matrix, seed: UInt64) throws(PipelineError) -> [Bound] {
+  public func bounds(_ x: Matrix, seed: UInt64) throws(PipelineError) -> [EvidenceBound] {
     try x.checkData(dimensions: dimensions)
-    var bounds: [Bound] = []
+    var bounds: [EvidenceBound] = []
     x.forEachBatch(of: 32) { x, range in
       let (decoded, _, kl) = descend(
         batch: range.count, features: encoder(x, precision: .float32),
@@ -197,7 +189,8 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel, EncodingModel {
       let reconstructions = observation.logDensity(x, decoded).rowSums()
       let sums = kl.map { level in level.map { $0.rowSums() } }
       bounds += reconstructions.enumerated().map { row, reconstruction in
-        Bound(reconstruction: reconstruction, kl: sums.map { level in level.reduce(0) { $0 + $1[row] } })
+        EvidenceBound(
+          reconstruction: reconstruction, divergences: sums.map { level in level.reduce(0) { $0 + $1[row] } })
       }
     }
     return bounds
@@ -209,11 +202,6 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel, EncodingModel {
         rows, width: shape.dropFirst().reduce(1, *), seed: seed, stream: stream | UInt64(group) << 40
       ).reshaped(shape)
     }
-  }
-
-  /// The evidence lower bound.
-  public func logLikelihood(_ x: Matrix, seed: UInt64) throws(PipelineError) -> [Double] {
-    try bounds(x, seed: seed).map(\.total)
   }
 
   public func sample(_ count: Int, seed: UInt64) throws(PipelineError) -> Matrix {

@@ -15,7 +15,7 @@ import TensorCore
 ///
 /// Training weighs the KL by β (Higgins et al. 2017), which rises from zero over the first part of the run (Bowman et
 /// al. 2016).
-public struct VAE: SavedModel, GradientTrainedModel, CodedModel, EncodingModel, VariationalModel {
+public struct VAE: SavedModel, GradientTrainedModel, CodedModel, BoundedModel, EncodingModel, VariationalModel {
   public struct Configuration: Codable, Sendable, Equatable {
     /// D
     public var dimensions = 0
@@ -47,15 +47,6 @@ public struct VAE: SavedModel, GradientTrainedModel, CodedModel, EncodingModel, 
     }
   }
 
-  /// The evidence lower bound of a row, in nats.
-  public struct Bound: Sendable, Equatable {
-    /// E_q[log p(x | z)], by one sample.
-    public var reconstruction: Double
-    /// KL(q(z | x) ‖ p(z))
-    public var kl: Double
-    public var total: Double { reconstruction - kl }
-  }
-
   public static let name = "vae"
   public let configuration: Configuration
   public let encoder: any RowNetwork
@@ -79,7 +70,7 @@ public struct VAE: SavedModel, GradientTrainedModel, CodedModel, EncodingModel, 
   }
 
   public var dimensions: Int { configuration.dimensions }
-  public var likelihood: LikelihoodKind { .lowerBound }
+  public var divergenceNames: [String] { ["KL(q(z | x) ‖ p(z))"] }
 
   /// q(z | x): μ and log σ², [B, Z] each.
   func posterior(_ x: Tensor, precision: ElementType = .float32) -> (mean: Tensor, logVariance: Tensor) {
@@ -112,14 +103,16 @@ public struct VAE: SavedModel, GradientTrainedModel, CodedModel, EncodingModel, 
   ///   - x: [N, D].
   ///   - seed: names the random numbers.
   /// - Throws: `PipelineError` of kind `.badData` where the width differs or an element is not finite.
-  public func bounds(_ x: Matrix, seed: UInt64) throws(PipelineError) -> [Bound] {
+  public func bounds(_ x: Matrix, seed: UInt64) throws(PipelineError) -> [EvidenceBound] {
     try x.checkData(dimensions: dimensions)
-    var bounds: [Bound] = []
+    var bounds: [EvidenceBound] = []
     x.forEachBatch(of: 64) { x, range in
       let (mean, logVariance) = posterior(x)
       let z = mean + (logVariance * 0.5).applying(.exp) * epsilon(range, seed: seed, sample: 0)
       let reconstructions = observation.logDensity(x, decoder(z, precision: .float32)).rowSums()
-      bounds += zip(reconstructions, kl(mean, logVariance).rowSums()).map { Bound(reconstruction: $0, kl: $1) }
+      bounds += zip(reconstructions, kl(mean, logVariance).rowSums()).map {
+        EvidenceBound(reconstruction: $0, divergences: [$1])
+      }
     }
     return bounds
   }
@@ -127,11 +120,6 @@ public struct VAE: SavedModel, GradientTrainedModel, CodedModel, EncodingModel, 
   private func epsilon(_ rows: Range<Int>, seed: UInt64, sample: Int) -> Tensor {
     .normalRows(
       rows, width: configuration.latentDimensions, seed: seed, stream: RandomStream.vaeEvaluation(UInt64(sample) << 32))
-  }
-
-  /// The evidence lower bound.
-  public func logLikelihood(_ x: Matrix, seed: UInt64) throws(PipelineError) -> [Double] {
-    try bounds(x, seed: seed).map(\.total)
   }
 
   /// The importance-weighted bound (Burda et al. 2016, equation 8), which rises to log p(x) with the number of samples:

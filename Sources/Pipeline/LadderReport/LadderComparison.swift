@@ -110,7 +110,17 @@ public struct LadderComparison {
   }
 
   private func measureLikelihood(_ model: any GenerativeModel, _ row: inout RungReport) throws(PipelineError) {
-    let heldOutMean = try model.logLikelihood(heldOut, seed: options.seed).mean
+    let heldOutMean: Double
+    if let model = model as? any BoundedModel {
+      let bounds = try model.bounds(heldOut, seed: options.seed)
+      heldOutMean = bounds.map(\.total).mean
+      let divergences = model.divergenceNames.enumerated().map { i, name in
+        BoundTerm(name: name, mean: bounds.map { $0.divergences[i] }.mean)
+      }
+      row.boundTerms = [BoundTerm(name: "E[log p(x | z)]", mean: bounds.map(\.reconstruction).mean)] + divergences
+    } else {
+      heldOutMean = try model.logLikelihood(heldOut, seed: options.seed).mean
+    }
     let trainingMean = try model.logLikelihood(trainShown, seed: options.seed).mean
     (row.meanLogLikelihood, row.trainingMeanLogLikelihood) = (heldOutMean, trainingMean)
     if data.side != nil {

@@ -177,6 +177,9 @@ extension LadderReport {
           "Held-out log-likelihood, nats a \(arePictures ? "picture" : "row")",
           Self.prefix(rung.likelihood, isCost: false) + format(likelihood, arePictures ? "%.1f" : "%.4f")))
     }
+    facts += (rung.boundTerms ?? []).enumerated().map { i, term in
+      Fact("\(i == 0 ? "of it" : "less") \(term.name)", format(term.mean, arePictures ? "%.1f" : "%.4f"))
+    }
     return facts + [
       Fact("Fréchet distance, held out", format(rung.frechetDistance, "%.3f")),
       Fact("Fréchet distance, training", format(rung.trainingFrechetDistance, "%.3f")),

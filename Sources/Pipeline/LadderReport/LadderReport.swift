@@ -15,6 +15,8 @@ public struct RungReport: Encodable, Sendable {
   /// The same for as many training rows, to tell a model that has learnt its rows by heart from one that has learnt little.
   public var trainingMeanLogLikelihood: Double?
   public var trainingBitsPerDimension: Double?
+  /// The terms of a bound, its reconstruction first and then each divergence: means over held-out rows, nats a row.
+  public var boundTerms: [BoundTerm]?
   /// Between draws and held-out rows; see `FrechetDistance`.
   public var frechetDistance: Double?
   /// Between draws and training rows.
@@ -33,11 +35,19 @@ public struct RungReport: Encodable, Sendable {
   var figures: [LadderFigure] = []
 
   enum CodingKeys: String, CodingKey {
-    case model, likelihood, meanLogLikelihood, bitsPerDimension, trainingMeanLogLikelihood, trainingBitsPerDimension
+    case model, likelihood, meanLogLikelihood, boundTerms, bitsPerDimension, trainingMeanLogLikelihood
+    case trainingBitsPerDimension
     case frechetDistance, trainingFrechetDistance, parameters, seconds, notes
   }
 
   init(_ model: Rung) { self.model = model }
+}
+
+/// A term of an evidence lower bound.
+public struct BoundTerm: Encodable, Sendable, Equatable {
+  public var name: String
+  /// Nats a row.
+  public var mean: Double
 }
 
 /// Something to look at on the page.

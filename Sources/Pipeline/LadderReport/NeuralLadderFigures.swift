@@ -84,7 +84,7 @@ extension HierarchicalVAE: IllustratedModel {
         caption: "Draws at temperature 0.7, without the noise of single pixels: likelier and less varied"))
     let bounds = try self.bounds(context.train.spread(over: 64), seed: context.options.seed)
     let bits = (0..<levels).map { level in
-      bounds.map { $0.kl[level] }.mean / log(2) / Double(dimensions)
+      bounds.map { $0.divergences[level] }.mean / log(2) / Double(dimensions)
     }
     let coarsest = (side / configuration.patchSize) >> (levels - 1)
     let names = (0..<levels).map { "\(coarsest << $0)×\(coarsest << $0) cells" }
