@@ -52,7 +52,7 @@ extension BrowserTests {
         #expect(
           try await browser.text("document.querySelector('[data-part=settings]').textContent").hasPrefix("seed 7 · "))
         try await browser.wait(
-          for: "[...document.querySelectorAll('.drawing img')].every((image) => image.naturalWidth === \(final.width))")
+          for: "[...document.querySelectorAll('.drawing img')].every((image) => image.naturalWidth > 0)")
         let again = try await browser.download(".drawing figure:first-child [data-part=download]")
         #expect(try Data(contentsOf: again) == Data(contentsOf: file))
       }
