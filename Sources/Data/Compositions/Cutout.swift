@@ -74,11 +74,11 @@ public struct Cutout: Sendable {
     layer(ofColumns: 0..<width, rows: 0..<height, width: newWidth, height: newHeight)
   }
 
-  /// The thing as large as a box lets it be, in its own proportions.
-  func layer(fitting boxWidth: Int, _ boxHeight: Int) -> Layer {
-    let scale = min(Double(boxWidth) / Double(width), Double(boxHeight) / Double(height))
-    return layer(
-      width: max(1, Int((Double(width) * scale).rounded())), height: max(1, Int((Double(height) * scale).rounded())))
+  /// The thing as large as a square lets it be, in its own proportions but for what makes its sides multiples of `step`.
+  func layer(fitting side: Int, multipleOf step: Int = 1) -> Layer {
+    let scale = Double(side) / Double(max(width, height))
+    func scaled(_ length: Int) -> Int { step * max(1, Int((Double(length) * scale / Double(step)).rounded())) }
+    return layer(width: scaled(width), height: scaled(height))
   }
 
   /// A part of the thing in another size.

@@ -28,9 +28,7 @@ struct Scene: Sendable {
     /// The thing in a square of a whole number of pixels, with what is done to it. Its sides are even, so that its middle lies between
     /// pixels: in each place of the picture it is the same pixels.
     func layer(fitting side: Int) -> Layer {
-      let scale = Double(side) / Double(max(cutout.width, cutout.height))
-      func even(_ length: Int) -> Int { 2 * max(1, Int((Double(length) * scale / 2).rounded())) }
-      return effects.reduce(cutout.layer(width: even(cutout.width), height: even(cutout.height))) { $1($0) }
+      effects.reduce(cutout.layer(fitting: side, multipleOf: 2)) { $1($0) }
     }
   }
 

@@ -141,7 +141,7 @@ struct Thing: Sendable {
     self.entry = entry
     self.names = names
     self.name = name
-    let layer = cutout.layer(fitting: Self.analysisSide, Self.analysisSide)
+    let layer = cutout.layer(fitting: Self.analysisSide)
     texture = Texture(of: layer)
     let colorNames = Set(NamedColor.allCases.map(\.rawValue)).union(["gray", "golden", "gold", "silver"])
       .union(Wordings.korean.colors.values.joined())

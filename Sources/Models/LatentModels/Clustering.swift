@@ -22,9 +22,10 @@ public protocol ClusteringModel: GenerativeModel {
 extension ClusteringModel {
   /// p(y | x), [N, K], and the most probable y, [N, 1].
   func componentArrays(_ x: Matrix) throws(PipelineError) -> [LatentArray] {
-    let components = try cluster(x).map(Double.init)
+    let responsibilities = try responsibilities(x)
+    let components = mostProbable(responsibilities).map(Double.init)
     return [
-      LatentArray("responsibilities", try responsibilities(x)),
+      LatentArray("responsibilities", responsibilities),
       LatentArray("component", Matrix(components, rows: x.rows, columns: 1), areIntegers: true),
     ]
   }
@@ -32,8 +33,11 @@ extension ClusteringModel {
   /// The most probable y of each row.
   /// - Throws: as ``responsibilities(_:)``.
   public func cluster(_ x: Matrix) throws(PipelineError) -> [Int] {
-    let responsibilities = try responsibilities(x)
-    return (0..<x.rows).map { n in
+    mostProbable(try responsibilities(x))
+  }
+
+  private func mostProbable(_ responsibilities: Matrix) -> [Int] {
+    (0..<responsibilities.rows).map { n in
       let row = responsibilities.row(n)
       return (row.indices.max { row[$0] < row[$1] } ?? row.startIndex) - row.startIndex
     }

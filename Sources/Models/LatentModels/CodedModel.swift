@@ -46,8 +46,15 @@ extension VariationalModel {
   /// Mean and variance of q(z | x), [N, Z] each.
   func posteriorArrays(_ x: Matrix) throws(PipelineError) -> [LatentArray] {
     try x.checkData(dimensions: dimensions)
-    let variances = x.mapped(to: latentDimensions) { posterior($0, precision: .float32).logVariance.applying(.exp) }
-    return [LatentArray("mean", try encode(x)), LatentArray("variance", variances)]
+    var (means, variances): ([Double], [Double]) = ([], [])
+    x.forEachBatch(of: 64) { x, _ in
+      let (mean, logVariance) = posterior(x, precision: .float32)
+      means += mean.scalars.map { Double($0) }
+      variances += logVariance.applying(.exp).scalars.map { Double($0) }
+    }
+    return [("mean", means), ("variance", variances)].map { name, elements in
+      LatentArray(name, Matrix(elements, rows: x.rows, columns: latentDimensions))
+    }
   }
 
   public func latentArrays(_ x: Matrix) throws(PipelineError) -> [LatentArray] { try posteriorArrays(x) }
