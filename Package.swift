@@ -14,6 +14,7 @@ let package = Package(
   ],
   traits: [
     .trait(name: "OneDNN", description: "Matrix products and convolutions by oneDNN, bfloat16 above all."),
+    .trait(name: "MPI", description: "Training by several processes, on one machine or many (mpirun)."),
     .default(enabledTraits: ["OneDNN"]),
   ],
   dependencies: [
@@ -41,6 +42,9 @@ let package = Package(
       providers: [.apt(["libarchive-dev"])]),
     .systemLibrary(
       name: "CJPEG", path: "Sources/Libraries/CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg62-turbo-dev"])]),
+    .systemLibrary(
+      name: "CMPI", path: "Sources/Libraries/CMPI", pkgConfig: "ompi-c",
+      providers: [.apt(["libopenmpi-dev", "openmpi-bin"])]),
     .systemLibrary(name: "CCSV", path: "Sources/Libraries/CCSV", providers: [.apt(["libcsv-dev"])]),
     .systemLibrary(
       name: "CWebP", path: "Sources/Libraries/CWebP", pkgConfig: "libwebpdemux", providers: [.apt(["libwebp-dev"])]),
@@ -65,6 +69,11 @@ let package = Package(
     .target(name: "NN", dependencies: ["Basics", "TensorCore"], path: "Sources/Core/NN"),
     .target(
       name: "Optimization", dependencies: ["Basics", "CKernels", "NN", "TensorCore"], path: "Sources/Core/Optimization"),
+    .target(
+      name: "MPIExchange",
+      dependencies: [
+        "Basics", .target(name: "CMPI", condition: .when(traits: ["MPI"])), "NN", "Optimization", "TensorCore",
+      ], path: "Sources/Core/MPIExchange"),
     .target(
       name: "ArrayFiles", dependencies: ["Basics", "CArchive", "CKernels", "LinearAlgebra", "NN", "TensorCore"],
       path: "Sources/Core/ArrayFiles"),
@@ -160,7 +169,7 @@ let package = Package(
       name: "dalle-cli",
       dependencies: [
         "ArrayFiles", "CommandSupport", "DALLE", "DataFiles", "ImageTokenizers", "LatentModels", "Lexicon",
-        "LinearAlgebra", "NN", "Optimization", "Priors", "TextTokenizer", "Training",
+        "LinearAlgebra", "MPIExchange", "NN", "Optimization", "Priors", "TextTokenizer", "Training",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 

@@ -28,11 +28,17 @@ package enum Console {
     }
   }
 
-  package static func note(_ text: String) { line("note: \(text)") }
+  package static func note(_ text: String) { if isTalking.load(ordering: .relaxed) { line("note: \(text)") } }
+
+  private static let isTalking = Atomic(true)
+
+  /// Leaves notes and progress to another process.
+  package static func leaveTalking() { isTalking.store(false, ordering: .relaxed) }
 
   /// How far long work is: a line that changes in place on a terminal, and elsewhere a plain line every few seconds.
   /// - Parameter isLast: shows it now, however short ago the last one was.
   package static func progress(_ text: @autoclosure () -> String, isLast: Bool = false) {
+    guard isTalking.load(ordering: .relaxed) else { return }
     liveLine.withLock {
       let wait: Duration = errorIsTerminal ? .milliseconds(100) : .seconds(5)
       if !isLast && $0.last.duration(to: .now) < wait { return }

@@ -7,6 +7,7 @@ import EmojiData
 import Foundation
 import Generation
 import Imaging
+import MPIExchange
 import NN
 import Optimization
 import Priors
@@ -214,6 +215,26 @@ struct BoundOptions: ParsableArguments {
   }
 }
 
+/// How several processes that `mpirun` has started exchange what they learn.
+struct ExchangeOptionGroup: ParsableArguments {
+  @Option(help: "Under mpirun: what gradients travel as between machines (gradient compression).")
+  var exchange = ElementType.float32
+  @Option(
+    parsing: .unconditional,
+    help: """
+      Under mpirun: steps that each machine makes on its own between two exchanges with the others (local SGD, DiLoCo), for \
+      slow networks.
+      """)
+  var localSteps = 1
+
+  func options() throws(PipelineError) -> ExchangeOptions {
+    guard localSteps > 0 else { throw PipelineError(.usage, "--local-steps must be 1 or more, not \(localSteps)") }
+    var options = ExchangeOptions()
+    (options.type, options.localSteps) = (exchange, localSteps)
+    return options
+  }
+}
+
 /// What the training commands take.
 struct TrainingOptions: ParsableArguments {
   @OptionGroup var length: BoundOptions
@@ -236,6 +257,7 @@ struct TrainingOptions: ParsableArguments {
   @Flag(help: "Print what was made as JSON.") var json = false
   @OptionGroup var checkpoint: CheckpointOptions
   @OptionGroup var threads: ThreadOptions
+  @OptionGroup var exchange: ExchangeOptionGroup
   @OptionGroup var data: DataOptions
 
   private struct Report: Encodable {
@@ -244,16 +266,18 @@ struct TrainingOptions: ParsableArguments {
     var training: CheckpointConfiguration.TrainingSummary
   }
 
-  /// Prints what a run has made.
-  /// - Throws: `ExitCode` where a signal has ended the run, so that `train-tokenizer && train-prior` goes no further.
-  func printResult(_ checkpoint: Checkpoint, file: URL, _ training: CheckpointConfiguration.TrainingSummary?) throws {
-    if json, let training {
+  /// Prints what a run has made, in the first process.
+  func printResult(
+    _ processes: any TrainingProcesses, _ checkpoint: Checkpoint, file: URL,
+    _ training: KeyPath<CheckpointConfiguration, CheckpointConfiguration.TrainingSummary?>
+  ) throws {
+    guard processes.isFirst else { return }
+    if json, let training = try checkpoint.readConfiguration()[keyPath: training] {
       try Console.json(
         Report(checkpoint: checkpoint.url.relativePath, file: file.relativePath, training: training))
     } else {
       try Console.result(file.relativePath)
     }
-    if let code = StopSignal.exitCode { throw ExitCode(code) }
   }
 
   /// - Parameter augmentation: the stage's, where nothing else is said.
@@ -281,20 +305,29 @@ struct TrainingOptions: ParsableArguments {
   }
 
   /// What a run works with, given the size and the shape that pictures are brought to.
-  func resources(_ checkpoint: Checkpoint, pictureSize: Int, fit: Picture.Fit?) throws -> TrainingResources {
+  func resources(
+    _ processes: any TrainingProcesses, _ checkpoint: Checkpoint, pictureSize: Int, fit: Picture.Fit?
+  ) throws -> TrainingResources {
     let threads = try threads.count()
-    return TrainingResources(
-      checkpoint: checkpoint, dataSet: try data.open(pictureSize: pictureSize, fit: fit ?? .pad), threads: threads,
-      precision: chosenPrecision(), observer: observer())
+    // The first process prepares the default data set, where there is none, for all.
+    if !processes.isFirst && data.data == nil { _ = processes.first(0) }
+    let dataSet = try data.open(pictureSize: pictureSize, fit: fit ?? .pad)
+    if processes.isFirst && data.data == nil { _ = processes.first(0) }
+    var resources = TrainingResources(
+      checkpoint: checkpoint, dataSet: dataSet, threads: threads, precision: chosenPrecision(), observer: observer())
+    resources.processes = processes
+    return resources
   }
 
   /// The same for what builds on the image tokenizer that the checkpoint has.
   /// - Parameter check: refuses tokens that will not do before the pictures are read.
-  func resources(_ checkpoint: Checkpoint, check: (TokenLayout) throws -> Void = { _ in }) throws -> TrainingResources {
+  func resources(
+    _ processes: any TrainingProcesses, _ checkpoint: Checkpoint, check: (TokenLayout) throws -> Void = { _ in }
+  ) throws -> TrainingResources {
     let configuration = try checkpoint.readConfiguration()
     let layout = try layout(of: configuration, checkpoint)
     try check(layout)
-    return try resources(checkpoint, pictureSize: layout.pictureSize, fit: configuration.data?.fit)
+    return try resources(processes, checkpoint, pictureSize: layout.pictureSize, fit: configuration.data?.fit)
   }
 
   /// What the checkpoint's image tokenizer is for.

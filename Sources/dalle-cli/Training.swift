@@ -1,13 +1,47 @@
 import ArgumentParser
 import Basics
 import Checkpoints
+import CommandSupport
+import Foundation
 import ImageTokenizers
+import MPIExchange
 import NN
+import Optimization
 import Priors
 import TensorCore
 import Training
 
-struct TrainTokenizer: ParsableCommand {
+/// A command that trains, alone or as one of several processes.
+protocol TrainingCommand: ParsableCommand {
+  var training: TrainingOptions { get }
+
+  /// - Parameter processes: that train together.
+  func train(_ processes: any TrainingProcesses) throws
+}
+
+extension TrainingCommand {
+  func run() throws {
+    let processes = try Launcher.start(
+      ProcessInfo.processInfo.environment, options: training.exchange.options(), isStopping: { StopSignal.wasReceived }
+    ) { error in
+      if let error { Console.line("error: \(FlagNames.spelled(error.message))") }
+      // Whatever else this process does, it ends here.
+      _exit(error?.exitCode ?? PipelineError(.inputOutput, "").exitCode)
+    }
+    if !processes.isFirst { Console.leaveTalking() }
+    do {
+      try train(processes)
+    } catch {
+      if processes.isEndSaid() { _exit((error as? PipelineError)?.exitCode ?? 1) }
+      throw error
+    }
+    processes.finish()
+    // So that `train-tokenizer && train-prior` goes no further where a signal has ended the run.
+    if let code = StopSignal.exitCode { throw ExitCode(code) }
+  }
+}
+
+struct TrainTokenizer: TrainingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Stage 1: learns to turn pictures into tokens and back.")
 
@@ -26,7 +60,7 @@ struct TrainTokenizer: ParsableCommand {
   var adversarial = TrainingSettings().adversarial
   @OptionGroup var training: TrainingOptions
 
-  func run() throws {
+  func train(_ processes: any TrainingProcesses) throws {
     var settings = try training.settings(augmentation: TrainingSettings.standardAugmentation(of: .imageTokenizer))
     settings.imageTokenizerKind = kind
     settings.pictureSize = pictureSize
@@ -35,14 +69,13 @@ struct TrainTokenizer: ParsableCommand {
     let checkpoint = training.checkpoint.forTraining()
     let resumed = training.resume ? try checkpoint.readConfigurationOfImageTokenizerTraining() : nil
     let size = try resumed?.imageTokenizer?.layout.pictureSize ?? settings.imageTokenizer().layout.pictureSize
-    let resources = try training.resources(checkpoint, pictureSize: size, fit: resumed?.data?.fit)
+    let resources = try training.resources(processes, checkpoint, pictureSize: size, fit: resumed?.data?.fit)
     try ImageTokenizerTrainer(resources).train(settings: settings, resume: training.resume)
-    try training.printResult(
-      checkpoint, file: checkpoint.imageTokenizerFile, checkpoint.readConfiguration().tokenizerTraining)
+    try training.printResult(processes, checkpoint, file: checkpoint.imageTokenizerFile, \.tokenizerTraining)
   }
 }
 
-struct TrainPrior: ParsableCommand {
+struct TrainPrior: TrainingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Stage 2: learns which image tokens go with a caption; needs a checkpoint with stage 1.")
 
@@ -95,7 +128,7 @@ struct TrainPrior: ParsableCommand {
     help: "Decay of the weights' exponential moving average (EMA), which is then what is saved; 0 keeps none.")
   var averageDecay: Float = 0
 
-  func run() throws {
+  func train(_ processes: any TrainingProcesses) throws {
     var settings = try training.settings(augmentation: TrainingSettings.standardAugmentation(of: .prior))
     settings.priorKind = kind
     settings.vocabularySize = vocabularySize
@@ -116,16 +149,16 @@ struct TrainPrior: ParsableCommand {
     try settings.validate()
     let named = try vocabulary.read()
     let checkpoint = training.checkpoint.forTraining()
-    let resources = try training.resources(checkpoint) {
+    let resources = try training.resources(processes, checkpoint) {
       var prior = try kind.preset(settings.chosenPreset)
       try prior.learn($0)
     }
     try PriorTrainer(resources, vocabulary: named).train(settings: settings, resume: training.resume)
-    try training.printResult(checkpoint, file: checkpoint.priorFile, checkpoint.readConfiguration().priorTraining)
+    try training.printResult(processes, checkpoint, file: checkpoint.priorFile, \.priorTraining)
   }
 }
 
-struct TrainRanker: ParsableCommand {
+struct TrainRanker: TrainingCommand {
   static let configuration = CommandConfiguration(
     abstract:
       "Learns how well a picture goes with a caption (CLIP), to choose among drawn ones; needs both tokenizers.")
@@ -144,7 +177,7 @@ struct TrainRanker: ParsableCommand {
     help: "The share of pictures that are compositions, where the data has some; as many as it has unless given.")
   var compositions: Float?
 
-  func run() throws {
+  func train(_ processes: any TrainingProcesses) throws {
     var settings = try training.settings(augmentation: TrainingSettings.standardAugmentation(of: .ranker))
     settings.captionForms = try forms.kinds()
     settings.textLength = textLength
@@ -154,13 +187,13 @@ struct TrainRanker: ParsableCommand {
     try settings.validate()
     let named = try vocabulary.read()
     let checkpoint = training.checkpoint.forTraining()
-    try RankerTrainer(training.resources(checkpoint), vocabulary: named).train(
+    try RankerTrainer(training.resources(processes, checkpoint), vocabulary: named).train(
       settings: settings, resume: training.resume)
-    try training.printResult(checkpoint, file: checkpoint.rankerFile, checkpoint.readConfiguration().rankerTraining)
+    try training.printResult(processes, checkpoint, file: checkpoint.rankerFile, \.rankerTraining)
   }
 }
 
-struct TrainUpsampler: ParsableCommand {
+struct TrainUpsampler: TrainingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Learns to make pictures larger than their tokens were trained for (super-resolution); needs stage 1.",
     discussion:
@@ -180,7 +213,7 @@ struct TrainUpsampler: ParsableCommand {
   var adversarial: Float = 0.5
   @OptionGroup var training: TrainingOptions
 
-  func run() throws {
+  func train(_ processes: any TrainingProcesses) throws {
     var settings = try training.settings(augmentation: TrainingSettings.standardAugmentation(of: .upsampler))
     settings.pictureSize = pictureSize
     settings.adversarial = adversarial
@@ -190,9 +223,8 @@ struct TrainUpsampler: ParsableCommand {
     let configuration = try resumed ?? checkpoint.readConfiguration()
     let inputSize = try training.layout(of: configuration, checkpoint).pictureSize
     let size = try resumed?.upsampler?.pictureSize ?? UpsamplerTrainer.shape(settings, from: inputSize).pictureSize
-    let resources = try training.resources(checkpoint, pictureSize: size, fit: configuration.data?.fit)
+    let resources = try training.resources(processes, checkpoint, pictureSize: size, fit: configuration.data?.fit)
     try UpsamplerTrainer(resources).train(settings: settings, resume: training.resume)
-    try training.printResult(
-      checkpoint, file: checkpoint.upsamplerFile, checkpoint.readConfiguration().upsamplerTraining)
+    try training.printResult(processes, checkpoint, file: checkpoint.upsamplerFile, \.upsamplerTraining)
   }
 }

@@ -42,22 +42,30 @@ struct GradientExchangeTests {
 
     func part(of count: Int) -> Range<Int> { part(of: count, rank: rank) }
 
-    func sum(_ arrays: [Tensor], team: ThreadTeam, visit: (_ block: Range<Int>) -> Void) {
-      let all = room.exchange(arrays, of: rank).flatMap(\.self)
-      let part = part(of: arrays[0].count)
-      let sum = Tensor.zeros([arrays[0].count])
-      FlatMemory.sum(into: sum, all, range: part)
-      arrays[0].view(part, shape: [part.count]).overwrite(with: sum.view(part, shape: [part.count]))
-      for start in stride(from: part.lowerBound, to: part.upperBound, by: Self.blockSize) {
-        visit(start..<min(start + Self.blockSize, part.upperBound))
+    func sum(
+      _ gradients: [Tensor], team: ThreadTeam, visit: (_ sum: Tensor, _ block: Range<Int>) -> Void
+    ) -> Tensor {
+      let all = room.exchange(gradients, of: rank).flatMap(\.self)
+      let sum = Tensor.zeros([gradients[0].count])
+      team.forEachBlock(of: part(of: sum.count), size: Self.blockSize) { block in
+        FlatMemory.sum(all, into: sum, range: block)
+        visit(sum, block)
       }
+      return sum
     }
 
     func sum(_ numbers: [Double]) -> [Double] {
       room.exchange(numbers, of: rank).reduce(numbers.map { _ in 0 }) { zip($0, $1).map(+) }
     }
 
-    func spread(_ array: Tensor) {
+    func spread(_ store: ParameterStore, team: ThreadTeam) {
+      spread(store.values)
+      store.refreshOperands()
+    }
+
+    func collect(_ arrays: [Tensor]) { arrays.forEach(spread) }
+
+    private func spread(_ array: Tensor) {
       for (other, theirs) in room.exchange(array, of: rank).enumerated() where other != rank {
         let part = part(of: array.count, rank: other)
         array.view(part, shape: [part.count]).overwrite(with: theirs.view(part, shape: [part.count]))
@@ -105,6 +113,7 @@ struct GradientExchangeTests {
           * (Float(range.count) / 12)
       }
     }
+    trainer.collect()
     return [store.values.scalars, store.operands?.scalars ?? [], trainer.optimizer.average?.scalars ?? []]
   }
 

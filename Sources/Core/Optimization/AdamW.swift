@@ -31,11 +31,14 @@ public final class AdamW {
   public init(_ store: ParameterStore, options: Options = .init()) {
     self.store = store
     self.options = options
-    firstMoment = .zeros([store.values.count])
-    secondMoment = .zeros([store.values.count])
-    average = options.averageDecay.map { _ in .zeros([store.values.count]) }
+    firstMoment = store.zeros()
+    secondMoment = store.zeros()
+    average = options.averageDecay.map { _ in store.zeros() }
     average?.overwrite(with: store.values)
   }
+
+  /// What a step leaves besides the weights.
+  var state: [Tensor] { [firstMoment, secondMoment] + (average.map { [$0] } ?? []) }
 
   /// Goes on after `step` steps whose moments and average have been put in place.
   public func resume(at step: Int) {
@@ -48,8 +51,8 @@ public final class AdamW {
   /// Work is shared out in blocks of fixed size, and the norm is summed block by block, so that the result depends on
   /// the gradients alone and not on the team.
   /// - Parameters:
-  ///   - gradients: each laid out like the store's values; the first one is overwritten by the sum.
-  ///   - scale: factor for the sum: 1 / (number of replicas) makes it their mean.
+  ///   - gradients: each laid out like the store's values; what they hold is lost.
+  ///   - scale: factor for the sum.
   ///   - learningRate: of this step.
   ///   - team: whose threads share out the parameters.
   ///   - exchange: sums the gradients.
@@ -59,28 +62,32 @@ public final class AdamW {
     gradients: [Tensor], scale: Float, learningRate: Float, team: ThreadTeam, exchange: any GradientExchange
   ) -> Float {
     step += 1
-    let norm = Self.normOfSum(gradients, team: team, exchange: exchange) * scale
+    let (sum, sumNorm) = Self.sumAndNorm(gradients, team: team, exchange: exchange)
+    let norm = sumNorm * scale
     // A gradient that is not finite would spoil the moments for good: the step is left out and the caller sees the norm.
-    guard norm.isFinite else { return norm }
-    apply(gradients[0], norm: norm, scale: scale, learningRate: learningRate, team: team, exchange: exchange)
+    if norm.isFinite {
+      apply(sum, norm: norm, scale: scale, learningRate: learningRate, team: team, exchange: exchange)
+    }
+    exchange.spread(store, team: team)
     return norm
   }
 
-  /// Sums gradients into the first one.
-  /// - Returns: the norm of the sum.
-  private static func normOfSum(_ gradients: [Tensor], team: ThreadTeam, exchange: some GradientExchange) -> Float {
-    let (sum, size) = (gradients[0], type(of: exchange).blockSize)
-    var squares = [Double](repeating: 0, count: (sum.count + size - 1) / size)
-    squares.withUnsafeMutableBufferPointer { squares in
+  /// The sum of gradients, and its norm.
+  private static func sumAndNorm(
+    _ gradients: [Tensor], team: ThreadTeam, exchange: some GradientExchange
+  ) -> (sum: Tensor, norm: Float) {
+    let size = type(of: exchange).blockSize
+    var squares = [Double](repeating: 0, count: (gradients[0].count + size - 1) / size)
+    let sum = squares.withUnsafeMutableBufferPointer { squares in
       nonisolated(unsafe) let squares = squares
-      exchange.sum(gradients, team: team) {
-        squares[$0.lowerBound / size] = FlatMemory.sumOfSquares(sum, range: $0)
+      return exchange.sum(gradients, team: team) { sum, block in
+        squares[block.lowerBound / size] = FlatMemory.sumOfSquares(sum, range: block)
       }
     }
-    return Float(exchange.sum(squares).reduce(0, +).squareRoot())
+    return (sum, Float(exchange.sum(squares).reduce(0, +).squareRoot()))
   }
 
-  /// Changes the weights by a gradient that is summed, those of the exchange's part, and gets the others.
+  /// Changes the weights by a gradient that is summed, those of the exchange's part.
   private func apply(
     _ sum: Tensor, norm: Float, scale: Float, learningRate: Float, team: ThreadTeam, exchange: any GradientExchange
   ) {
@@ -104,6 +111,5 @@ public final class AdamW {
         FlatMemory.adamW(state, range: range.clamped(to: mine), coefficients)
       }
     }
-    for array in [store.values, store.operands, average].compactMap(\.self) { exchange.spread(array) }
   }
 }

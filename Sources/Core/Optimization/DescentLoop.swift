@@ -51,12 +51,13 @@ public struct DescentLoop: Sendable {
 
   /// - Parameters:
   ///   - start: steps and seconds of the run's earlier parts.
+  ///   - agree: makes the clock's seconds those of all processes that train together.
   ///   - advice: what a person can do about a learning rate that diverges.
   ///   - makeStep: makes one optimizer step, given the number of those before and the share of the run that is done.
   ///   - after: told where the run stands after each step; false ends it.
   /// - Throws: what the closures throw, and `PipelineError` of kind `.usage` where the learning rate diverges.
   public func run(
-    from start: (step: Int, seconds: Double) = (0, 0), advice: String,
+    from start: (step: Int, seconds: Double) = (0, 0), agree: (_ seconds: Double) -> Double = { $0 }, advice: String,
     step makeStep: (_ step: Int, _ learningRate: Float, _ fraction: Double) throws(PipelineError) -> Result,
     after: (Progress, Result) throws(PipelineError) -> Bool
   ) throws(PipelineError) {
@@ -78,7 +79,7 @@ public struct DescentLoop: Sendable {
       }
       // The time is asked for once a step: a bound in minutes must not be met between two questions.
       let now = clock.now
-      let seconds = start.seconds + began.duration(to: now).inSeconds
+      let seconds = agree(start.seconds + began.duration(to: now).inSeconds)
       fraction = self.fraction(step: step, seconds: seconds)
       let progress = Progress(
         step: step, seconds: seconds, fraction: fraction, learningRate: learningRate,

@@ -62,10 +62,21 @@ package enum FlatMemory {
       c.epsilon, c.decay, c.correction1, c.correction2, c.averageDecay)
   }
 
-  /// Sums arrays in their order into the first one, elements `range`.
-  package static func sum(into first: Tensor, _ others: [Tensor], range: Range<Int>) {
-    let pointers = ([first] + others).map { UnsafePointer<Float>?($0.floats + range.lowerBound) }
-    ck_sum_arrays(pointers, pointers.count, first.floats + range.lowerBound, range.count)
+  /// Sums arrays in their order, elements `range`.
+  /// - Parameter destination: the first one of them, or none of them.
+  package static func sum(_ arrays: [Tensor], into destination: Tensor, range: Range<Int>) {
+    let pointers = arrays.map { UnsafePointer<Float>?($0.floats + range.lowerBound) }
+    ck_sum_arrays(pointers, pointers.count, destination.floats + range.lowerBound, range.count)
+  }
+
+  /// Rounds `x` to bfloat16 after what earlier roundings took is added, elements `range`.
+  /// - Parameters:
+  ///   - rounded: bfloat16.
+  ///   - error: what was taken so far, and then with this rounding.
+  package static func round(_ x: Tensor, into rounded: Tensor, error: Tensor, range: Range<Int>) {
+    let start = range.lowerBound
+    ck_round_with_feedback(
+      x.floats + start, error.floats + start, rounded.pointer.assumingMemoryBound(to: UInt16.self) + start, range.count)
   }
 
   /// Σ x² over the elements `range`, in float64.

@@ -13,9 +13,16 @@ public final class ParameterStore {
   /// Where each parameter lies in `values`.
   public let ranges: [Range<Int>]
   private let indices: [ObjectIdentifier: Int]
+  private let makeZeros: (Int, ElementType) -> Tensor
 
   /// Moves the parameters of `module` into flat memory of their own.
-  public init(_ module: some Module, precision: ElementType) {
+  public convenience init(_ module: some Module, precision: ElementType) {
+    self.init(module, precision: precision) { .zeros([$0], type: $1) }
+  }
+
+  /// - Parameter zeros: gives the memory.
+  package init(_ module: some Module, precision: ElementType, zeros: @escaping (Int, ElementType) -> Tensor) {
+    makeZeros = zeros
     let named = module.namedParameters()
     names = named.map(\.name)
     parameters = named.map(\.parameter)
@@ -26,8 +33,8 @@ public final class ParameterStore {
       end += (parameter.count + 15) / 16 * 16
     }
     self.ranges = ranges
-    values = .zeros([end])
-    operands = precision == .bfloat16 ? .zeros([end], type: .bfloat16) : nil
+    values = zeros(end, .float32)
+    operands = precision == .bfloat16 ? zeros(end, .bfloat16) : nil
     indices = Dictionary(
       uniqueKeysWithValues: parameters.enumerated().map { (ObjectIdentifier($1), $0) })
     for (parameter, range) in zip(parameters, ranges) {
@@ -36,13 +43,21 @@ public final class ParameterStore {
     }
   }
 
+  /// More memory of the kind that the values are in, laid out like them: float32 zeros.
+  package func zeros() -> Tensor { makeZeros(values.count, .float32) }
+
   /// The part of `memory`, which is laid out like `values`, that belongs to a parameter; nil for a foreign one.
   public func slice(of memory: Tensor, for parameter: Parameter) -> Tensor? {
     indices[ObjectIdentifier(parameter)].map { memory.view(ranges[$0], shape: parameter.shape) }
   }
 
   /// Brings the bfloat16 copies up to date after the values were changed from outside.
-  public func refreshOperands() { operands?.overwrite(with: values) }
+  public func refreshOperands() { refreshOperands(0..<values.count) }
+
+  /// The same for the elements `range`.
+  package func refreshOperands(_ range: Range<Int>) {
+    operands?.view(range, shape: [range.count]).overwrite(with: values.view(range, shape: [range.count]))
+  }
 
   /// What `memory`, laid out like `values`, holds for each parameter.
   public func named(_ memory: Tensor) -> [(name: String, tensor: Tensor)] {

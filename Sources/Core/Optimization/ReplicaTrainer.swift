@@ -21,19 +21,35 @@ public final class ReplicaTrainer {
     self.init(optimizer, team: team, exchange: LocalExchange(replicas: team.count))
   }
 
+  /// The replicas of processes that train together.
+  /// - Parameters:
+  ///   - module: is trained.
+  ///   - precision: in which products are made.
+  ///   - options: of the optimizer.
+  ///   - team: a replica a thread of this process; the others have as many.
+  ///   - processes: that train together.
+  package convenience init(
+    _ module: some Module, precision: ElementType, options: AdamW.Options, team: ThreadTeam,
+    processes: some TrainingProcesses
+  ) {
+    let exchange = processes.makeExchange(threads: team.count)
+    let store = ParameterStore(module, precision: precision, zeros: exchange.zeros)
+    self.init(AdamW(store, options: options), team: team, exchange: exchange)
+  }
+
   /// - Parameter exchange: with other processes.
   package init(_ optimizer: AdamW, team: ThreadTeam, exchange: any GradientExchange) {
     self.optimizer = optimizer
     self.team = team
     self.exchange = exchange
     precondition(exchange.replicas.count == team.count, "a replica a thread")
-    gradients = (0..<team.count).map { _ in .zeros([optimizer.store.values.count]) }
+    gradients = exchange.makeGradients(optimizer.store.values.count)
     brought = Slots(count: team.count)
     gathered = Slots(count: 1)
   }
 
   public struct StepResult {
-    /// The sum of the shards' losses, of this process's replicas.
+    /// The sum of all shards' losses.
     public let loss: Float
     /// The norm of the gradient before clipping; not finite where the step was left out.
     public let gradientNorm: Float
@@ -69,8 +85,9 @@ public final class ReplicaTrainer {
       trainer.team.barrier()
       trainer.brought[thread] = nil
       if thread == 0 { trainer.gathered[0] = nil }
-      return all.enumerated().map { replica, tensors in
-        replica == number ? tensors : tensors.map { ($0.name, $0.tensor.detached()) }
+      return all.enumerated().map { replica, theirs in
+        // Those of other processes are copies, and this one's may be, too.
+        replica == number ? tensors : theirs.map { ($0.name, $0.tensor.detached()) }
       }
     }
   }
@@ -86,6 +103,7 @@ public final class ReplicaTrainer {
   ) -> (result: StepResult, left: [Left]) {
     let losses = Slots<(value: Float, left: Left)>(count: team.count)
     let store = optimizer.store
+    exchange.begin(store)
     team.run { thread in
       var left: Left?
       let result = valueAndGradient(
@@ -99,9 +117,9 @@ public final class ReplicaTrainer {
       if let left { losses[thread] = (result.value.item, left) }
     }
     let norm = optimizer.update(
-      gradients: gradients, scale: 1, learningRate: learningRate, team: team, exchange: exchange)
-    let loss = losses.all.reduce(0) { $0 + $1.value }
-    return (StepResult(loss: loss, gradientNorm: norm), losses.all.map(\.left))
+      gradients: gradients, scale: exchange.scale, learningRate: learningRate, team: team, exchange: exchange)
+    let all = exchange.gather(losses.all.map { [("loss", Tensor($0.value))] })
+    return (StepResult(loss: all.reduce(0) { $0 + $1[0].tensor.item }, gradientNorm: norm), losses.all.map(\.left))
   }
 
   /// One optimizer step of which nothing but the loss is to be known.
@@ -113,6 +131,12 @@ public final class ReplicaTrainer {
   /// all replicas, in their order.
   /// - Parameter tensors: of each of this process's replicas.
   public func gather(_ tensors: [[NamedTensor]]) -> [[NamedTensor]] { exchange.gather(tensors) }
+
+  /// Brings processes together that go on their own between two exchanges.
+  package func join() { exchange.join(optimizer.store, team: team) }
+
+  /// Brings what the optimizer knows to the first process, which may then save it.
+  package func collect() { exchange.collect(optimizer.state) }
 
   /// One place for each thread, which that thread alone writes; read when all have come to a barrier.
   private final class Slots<Element>: @unchecked Sendable {

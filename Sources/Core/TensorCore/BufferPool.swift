@@ -54,13 +54,18 @@ final class BufferPool: Sendable {
 package final class Storage: @unchecked Sendable {
   package let base: UnsafeMutableRawPointer
   private let size: Int
-  private let pool: BufferPool
+  /// Nil where the memory stays to the end of the process.
+  private let pool: BufferPool?
 
   package init(byteCount: Int) {
     size = BufferPool.sizeClass(byteCount)
-    pool = BufferPool.current
+    let pool = BufferPool.current
+    self.pool = pool
     base = pool.take(size)
   }
 
-  deinit { pool.give(base, size: size) }
+  /// Memory that somebody else has made, and that stays to the end of the process.
+  init(permanent base: UnsafeMutableRawPointer) { (self.base, size, pool) = (base, 0, nil) }
+
+  deinit { pool?.give(base, size: size) }
 }

@@ -88,6 +88,11 @@ extension Tensor {
     ck_convert_bytes(bytes, scale, offset, kernelType, pointer, count)
   }
 
+  /// Memory that stays to the end of the process, as it is.
+  package init(permanent memory: UnsafeMutableRawPointer, shape: [Int], type: ElementType = .float32) {
+    self.init(shape: shape, type: type, storage: Storage(permanent: memory), offset: 0)
+  }
+
   /// Standard normal numbers of a Philox stream.
   public static func normal(_ shape: [Int], seed: UInt64, stream: UInt64) -> Tensor {
     let result = Tensor(uninitialized: shape)

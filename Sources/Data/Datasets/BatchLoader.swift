@@ -3,8 +3,10 @@ import Foundation
 import Imaging
 import Synchronization
 
-/// The pictures and captions of one training step.
+/// The pictures and captions of one training step, or a process's part of them.
 public struct Batch: Sendable, Equatable {
+  /// Where in the whole batch the first of them stands.
+  public var first = 0
   /// Where in the data set's `entries` each picture comes from; below 0 for one that was made for the batch.
   public var indices: [Int]
   /// One caption for each picture.
@@ -65,6 +67,9 @@ public final class BatchLoader: Sendable {
   /// Nil where all pictures are those of `indices`.
   public let compositions: Compositions?
 
+  /// The positions of each batch that are made.
+  public let part: Range<Int>
+
   /// Blocks of four words that belong to one sample.
   private static let blocksPerSample: UInt64 = 16
 
@@ -80,11 +85,13 @@ public final class BatchLoader: Sendable {
   ///   - forms: made for `indices` at least.
   ///   - neighbours: gives every second picture of a batch; nil shows them in the order of the epoch alone.
   ///   - compositions: pictures that are shown among those of `indices`; with `neighbours` none that are made.
+  ///   - part: the positions of each batch that are made, all unless given; with `neighbours` all.
   /// - Throws: `PipelineError` of kind `.badData` where there are no pictures, and `.usage` where `batchSize` is not
   ///   positive, or tokens are to be augmented.
   public init(
     dataSet: PictureDataSet, indices: [Int], batchSize: Int, seed: UInt64, augmentation: Augmentation = .none,
-    forms: CaptionForms? = nil, neighbours: CaptionNeighbours? = nil, compositions: Compositions? = nil
+    forms: CaptionForms? = nil, neighbours: CaptionNeighbours? = nil, compositions: Compositions? = nil,
+    part: Range<Int>? = nil
   ) throws(PipelineError) {
     guard !indices.isEmpty else {
       throw PipelineError(.badData, "the data set \(dataSet.url.path) has no pictures in this split")
@@ -104,6 +111,8 @@ public final class BatchLoader: Sendable {
     self.forms = forms
     self.neighbours = neighbours
     self.compositions = compositions
+    self.part = part ?? 0..<batchSize
+    precondition(neighbours == nil || self.part == 0..<batchSize, "neighbours are those of a whole batch")
     order = EpochOrder(indices, seed: seed, list: 0)
     switch compositions?.source {
     case .shown(let composed): compositionOrder = EpochOrder(composed, seed: seed, list: 1)
@@ -124,14 +133,15 @@ public final class BatchLoader: Sendable {
   /// - Precondition: `step` is not negative.
   public func batch(at step: Int) throws(PipelineError) -> Batch {
     let side = dataSet.pictureSize
-    var batch = Batch(indices: [], captions: [], pixels: [])
-    batch.pixels.reserveCapacity(batchSize * side * side * 3)
+    var batch = Batch(first: part.lowerBound, indices: [], captions: [], pixels: [])
+    batch.pixels.reserveCapacity(part.count * side * side * 3)
     func append(_ index: Int, _ picture: Picture?, using random: inout Philox) {
       batch.indices.append(index)
       batch.captions.append(caption(of: index, using: &random))
       if let picture { batch.pixels += augmentation.applied(to: picture, using: &random).pixels }
     }
-    for sample in (step * orderedPerBatch)..<((step + 1) * orderedPerBatch) {
+    let first = step * orderedPerBatch
+    for sample in neighbours == nil ? first + part.lowerBound..<first + part.upperBound : first..<first + orderedPerBatch {
       var random = Philox(
         seed: seed, stream: RandomStream.samples(), counter: UInt64(sample) &* Self.blocksPerSample)
       let composedBefore = compositions?.count(ofFirst: sample) ?? 0

@@ -74,14 +74,11 @@ package struct TrainingState {
   ///   - trained: the stage's model, then its companions.
   ///   - url: the file.
   package func write(_ trained: [Trained], to url: URL) throws(PipelineError) {
-    guard let json = try? JSONEncoder().encode(settings) else {
-      throw PipelineError(.inputOutput, "cannot describe the training state")
-    }
     let configuration = String(decoding: try configuration.json(), as: UTF8.self)
     let steps = Dictionary(trained.map { ($0.stepKey, "\($0.optimizer.step)") }, uniquingKeysWith: { $1 })
     let place = [
       "stage": stage.rawValue, "step": "\(step)", "seconds": "\(seconds)", "threads": "\(threads)",
-      "precision": precision.rawValue, "settings": String(decoding: json, as: UTF8.self),
+      "precision": precision.rawValue, "settings": try settings.json(),
       "configuration": configuration,
     ]
     try SafeTensors.write(trained.flatMap(\.tensors), metadata: place.merging(steps) { own, _ in own }, to: url)
@@ -123,6 +120,18 @@ package struct TrainingState {
     }
     for (name, tensor) in trained.tensors { try file.read(name, into: tensor) }
     trained.optimizer.resume(at: step)
+  }
+}
+
+extension TrainingSettings {
+  /// As they are saved.
+  package func json() throws(PipelineError) -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .sortedKeys
+    guard let json = try? encoder.encode(self) else {
+      throw PipelineError(.inputOutput, "cannot describe the settings of the run")
+    }
+    return String(decoding: json, as: UTF8.self)
   }
 }
 

@@ -13,7 +13,7 @@ package final class AdversarialTraining {
   private static let learningRateFactor: Float = 3
 
   package let discriminator: PatchDiscriminator
-  private let replicas: ReplicaTrainer
+  let replicas: ReplicaTrainer
   private let batchSize: Int
   private let learningRate: Float
   private let precision: ElementType
@@ -21,19 +21,20 @@ package final class AdversarialTraining {
 
   /// - Parameters:
   ///   - team: a replica a thread, as the tokenizer has.
+  ///   - processes: that train together.
   ///   - batchSize: pictures a step.
   ///   - learningRate: of the tokenizer at its peak.
   ///   - precision: the type of the operands of products.
   ///   - seed: names the weights and the views.
-  package init(team: ThreadTeam, batchSize: Int, learningRate: Float, precision: ElementType, seed: UInt64) {
+  package init(
+    team: ThreadTeam, processes: any TrainingProcesses = SingleProcess(), batchSize: Int, learningRate: Float, precision: ElementType, seed: UInt64
+  ) {
     (self.batchSize, self.learningRate, self.precision, self.seed) = (batchSize, learningRate, precision, seed)
     discriminator = PatchDiscriminator(.init(), Initializer(seed: seed, for: .discriminatorWeights))
     var options = AdamW.Options()
     (options.beta1, options.beta2, options.weightDecay) = (0.5, 0.9, 0)
-    replicas = ReplicaTrainer(AdamW(ParameterStore(discriminator, precision: precision), options: options), team: team)
+    replicas = ReplicaTrainer(discriminator, precision: precision, options: options, team: team, processes: processes)
   }
-
-  var optimizer: AdamW { replicas.optimizer }
 
   /// Whether the tokenizer listens.
   package var isHeard: Bool { discriminator.attention > 0 }

@@ -14,7 +14,8 @@ final class ImageTokenizerTask: StageTask {
   private let model: any TrainableAutoencoder
   private let part: Part
   private unowned let run: StageRun
-  private let validation: Validation
+  /// Of the first process.
+  private let validation: Validation?
   private let adversary: AdversarialTraining?
   private var diagnosis = AdversarialTraining.Diagnosis()
   private var recent: RecentTokens
@@ -43,13 +44,14 @@ final class ImageTokenizerTask: StageTask {
 
   init(_ model: any TrainableAutoencoder, _ part: Part, _ run: StageRun) throws(PipelineError) {
     (self.model, self.part, self.run) = (model, part, run)
-    validation = try Validation(model, dataSet: run.resources.dataSet, team: run.team)
+    validation =
+      run.processes.isFirst ? try Validation(model, dataSet: run.resources.dataSet, team: run.team) : nil
     adversary =
       run.settings.adversarial > 0
       ? AdversarialTraining(
-        team: run.team, batchSize: run.plan.batchSize, learningRate: run.plan.learningRate,
+        team: run.team, processes: run.processes, batchSize: run.plan.batchSize, learningRate: run.plan.learningRate,
         precision: run.resources.precision, seed: run.settings.seed) : nil
-    if let adversary { try run.adopt(adversary.discriminator, adversary.optimizer, named: "discriminator") }
+    if let adversary { try run.adopt(adversary.discriminator, adversary.replicas, named: "discriminator") }
     recent = RecentTokens(codeCount: model.codeCount, codebooks: model.codesPerPlace)
     lastValidation = run.state.configuration[keyPath: part.training]?.validation
   }
@@ -57,14 +59,10 @@ final class ImageTokenizerTask: StageTask {
   /// What a replica leaves of its step.
   private struct Shard {
     var number: Int
-    /// Of the batch.
-    var share: Float
-    var loss: Float
-    var meanSquaredError: Float
+    /// The loss, the squared error and the weight of the discriminator's judgement, times the shard's share of the batch.
+    var numbers: [Float]
     var reconstructions: Tensor
     var forward: (tokens: [Int32], statistics: [NamedTensor])
-    /// Of the discriminator's judgement.
-    var weight: Float = 0
   }
 
   func step(_ batch: Batch, _ place: StageRun.Place) -> DescentLoop.Result {
@@ -73,7 +71,8 @@ final class ImageTokenizerTask: StageTask {
     let adversary = place.progress >= Double(1 - run.settings.adversarial) ? adversary : nil
     let views = adversary?.views(step: place.step, side: model.pictureSize)
     func pictures(_ range: Range<Int>) -> Tensor {
-      let bytes = batch.pixels.count / batchSize
+      let bytes = batch.pixels.count / batch.indices.count
+      let range = range.lowerBound - batch.first..<range.upperBound - batch.first
       return Tensor(
         pictureBytes: Array(batch.pixels[range.lowerBound * bytes..<range.upperBound * bytes]), side: model.pictureSize)
     }
@@ -87,10 +86,11 @@ final class ImageTokenizerTask: StageTask {
           precision: precision))
       func shard(_ reconstruction: ImageTokenizerReconstruction, weight: Float = 0) -> Shard {
         Shard(
-          number: replica.number, share: share,
-          loss: (reconstruction.loss.item + forward.regularization.item) * share,
-          meanSquaredError: reconstruction.meanSquaredError, reconstructions: reconstruction.pictures.detached(),
-          forward: (forward.tokens, forward.statistics), weight: weight)
+          number: replica.number,
+          numbers: [
+            (reconstruction.loss.item + forward.regularization.item) * share, reconstruction.meanSquaredError * share,
+            weight * share,
+          ], reconstructions: reconstruction.pictures.detached(), forward: (forward.tokens, forward.statistics))
       }
       if let adversary, let views, adversary.isHeard {
         let loss = adversary.loss(
@@ -103,6 +103,7 @@ final class ImageTokenizerTask: StageTask {
     if result.gradientNorm.isFinite {
       model.finishStep(run.replicas.gather(shards.map(\.forward.statistics)), step: place.step, seed: seed)
     }
+    let sums = run.sums(shards.map(\.numbers))
     var metrics: [(name: String, value: Double)] = []
     if let adversary, let views {
       let made = Dictionary(uniqueKeysWithValues: shards.map { ($0.number, $0.reconstructions) })
@@ -110,18 +111,25 @@ final class ImageTokenizerTask: StageTask {
       if let words = diagnosis.add(hinge: means.hinge) { run.observer.report(.note(words)) }
       metrics = [
         ("discriminator_loss", means.hinge), ("discriminator_real", means.real), ("discriminator_made", means.made),
-        ("adversarial_weight", Double(shards[0].weight)),
+        ("adversarial_weight", Double(sums[2])),
       ]
     }
-    let squaredError = shards.reduce(0) { $0 + $1.meanSquaredError * $1.share }
-    recent.append(shards.flatMap(\.forward.tokens))
+    recent.append(tokens(shards))
     warnOfCollapse(step: place.step)
     return DescentLoop.Result(
-      loss: shards.reduce(0) { $0 + $1.loss }, gradientNorm: result.gradientNorm,
+      loss: sums[0], gradientNorm: result.gradientNorm,
       metrics: [
-        ("psnr", psnrInDecibels(meanSquaredError: Double(squaredError))), ("perplexity", recent.use.perplexity),
+        ("psnr", psnrInDecibels(meanSquaredError: Double(sums[1]))), ("perplexity", recent.use.perplexity),
         ("codes_in_use", Double(recent.use.used)),
       ] + metrics)
+  }
+
+  /// Those of all replicas.
+  private func tokens(_ shards: [Shard]) -> [Int32] {
+    guard run.processes.count > 1 else { return shards.flatMap(\.forward.tokens) }
+    // As float32, which holds all numbers of codes.
+    let own = shards.map { [(name: "tokens", tensor: Tensor($0.forward.tokens.map(Float.init), shape: [$0.forward.tokens.count]))] }
+    return run.replicas.gather(own).flatMap { $0[0].tensor.scalars.map { Int32($0) } }
   }
 
   private func warnOfCollapse(step: Int) {
@@ -137,7 +145,7 @@ final class ImageTokenizerTask: StageTask {
   func validate(_ progress: TrainingProgress) throws(PipelineError) -> [(name: String, value: Double)] {
     let use = recent.use
     let words = "\(use.used) of \(use.total) codes in use, perplexity \(Int(use.perplexity))"
-    guard let measured = try validation.measure(picturesTo: run.resources.checkpoint.logFolder) else {
+    guard let measured = try validation?.measure(picturesTo: run.resources.checkpoint.logFolder) else {
       run.observer.report(.validation("no validation pictures; \(words)"))
       return []
     }

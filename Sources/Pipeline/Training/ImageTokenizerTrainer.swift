@@ -67,7 +67,7 @@ extension StageTrainer {
       augmentation: TrainingSettings.standardAugmentation(of: state.stage))
     let loader = try BatchLoader(
       dataSet: dataSet, indices: dataSet.indices(of: .train), batchSize: plan.batchSize, seed: state.settings.seed,
-      augmentation: plan.augmentation)
+      augmentation: plan.augmentation, part: resources.part(ofBatch: plan.batchSize))
     var options = AdamW.Options()
     options.weightDecay = 0.01
     let run = try StageRun(resources, state, from: saved, model.learner, options, plan, loader)

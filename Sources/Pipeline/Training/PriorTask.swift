@@ -36,7 +36,8 @@ final class PriorTask: StageTask {
   private let nouns: Data?
   private unowned let run: StageRun
   private let tokens: TokenCache
-  private let validation: PriorValidation
+  /// Of the first process.
+  private let validation: PriorValidation?
   private let known: KnownCaptions
   private var lastValidation: Double?
   private var retrieval: CheckpointConfiguration.RetrievalProgress?
@@ -67,25 +68,28 @@ final class PriorTask: StageTask {
     result = description.makeModel(.unread)
     let dataSet = run.resources.dataSet
     tokens = TokenCache(imageTokenizer, dataSet.encoded, isCaching: run.plan.augmentation == .none)
-    validation = try PriorValidation(dataSet, compositions?.maker, vocabulary, imageTokenizer, run.team)
+    validation =
+      run.processes.isFirst
+      ? try PriorValidation(dataSet, compositions?.maker, vocabulary, imageTokenizer, run.team) : nil
     known = KnownCaptions(of: dataSet, compositions: compositions?.captions(ofFirst: Self.knownCompositions) ?? [])
     lastValidation = run.state.configuration.priorTraining?.validation
     retrieval = run.state.configuration.priorTraining?.retrieval
     lastRetrieval = run.state.seconds
-    retrievalRises = validation.library != nil && !validation.texts.isEmpty
+    retrievalRises = validation.map { $0.library != nil && !$0.texts.isEmpty } ?? false
   }
 
   func step(_ batch: Batch, _ place: StageRun.Place) -> DescentLoop.Result {
     let (model, settings, precision) = (model, run.settings, run.resources.precision)
     let batchSize = run.plan.batchSize
     let firstSample = place.step * batchSize
-    let texts = encoded(batch.captions, firstSample: firstSample)
-    let textTargets = model.textTargetCount(texts)
+    let texts = encoded(batch.captions, firstSample: firstSample + batch.first)
+    let textTargets = Int(run.processes.sum([Double(model.textTargetCount(texts))])[0])
     let (result, losses) = run.replicas.step(learningRate: place.learningRate) { replica in
       let range = replica.range(of: batchSize)
-      let images = range.map { tokens.tokens(of: batch, at: $0) }
+      let own = range.lowerBound - batch.first..<range.upperBound - batch.first
+      let images = own.map { tokens.tokens(of: batch, at: $0) }
       let part = PriorBatch(
-        texts: Array(texts[range]), images: images.flatMap(\.self),
+        texts: Array(texts[own]), images: images.flatMap(\.self),
         imageInputs: zip(range, images).flatMap { corrupted($1, sample: firstSample + $0) })
       let share = Float(range.count) / Float(batchSize)
       let dropout =
@@ -94,13 +98,14 @@ final class PriorTask: StageTask {
           probability: description.dropout, seed: settings.seed, step: place.step, shard: replica.number) : nil
       let textShare = Float(model.textTargetCount(part.texts)) / Float(max(1, textTargets))
       let loss = model.loss(part, share: share, textShare: textShare, precision: precision, dropout: dropout)
-      return (loss.total, (text: loss.text * textShare, image: loss.image * share))
+      return (loss.total, [loss.image * share, loss.text * textShare])
     }
-    let image = Double(losses.reduce(0) { $0 + $1.image })
+    let sums = run.sums(losses)
+    let image = Double(sums[0])
     recentLoss = recentLoss.map { 0.98 * $0 + 0.02 * image } ?? image
     return DescentLoop.Result(
       loss: result.loss, gradientNorm: result.gradientNorm,
-      metrics: [("image_loss", image), ("text_loss", Double(losses.reduce(0) { $0 + $1.text }))])
+      metrics: [("image_loss", image), ("text_loss", Double(sums[1]))])
   }
 
   /// The captions of a batch as tokens, some left out for guidance, some split differently by BPE dropout.
@@ -129,6 +134,7 @@ final class PriorTask: StageTask {
   // MARK: - What is measured
 
   func validate(_ progress: TrainingProgress) throws(PipelineError) -> [(name: String, value: Double)] {
+    guard let validation else { return [] }
     updateResult()
     try validation.drawSamples(result, to: run.resources.checkpoint.logFolder)
     var metrics: [(name: String, value: Double)] = []

@@ -94,7 +94,8 @@ public struct PriorTrainer: StageTrainer {
     let mixed = try mixed(shown, made: compositions, share: state.settings.compositions)
     let loader = try BatchLoader(
       dataSet: dataSet, indices: mixed?.plain ?? shown, batchSize: plan.batchSize, seed: state.settings.seed,
-      augmentation: plan.augmentation, forms: forms, compositions: mixed?.compositions)
+      augmentation: plan.augmentation, forms: forms, compositions: mixed?.compositions,
+      part: resources.part(ofBatch: plan.batchSize))
     if saved == nil && description.codesPerPlace > 1 && state.settings.refinementCorruption == nil {
       state.settings.refinementCorruption = TrainingSettings.standardRefinementCorruption
     }

@@ -20,7 +20,8 @@ final class RankerTask: StageTask {
   private let pictures: RankerPictures
   private let meanings: CaptionMeanings
   private let failureCount: Int
-  private let validation: RankerValidation
+  /// Of the first process.
+  private let validation: RankerValidation?
   private var lastValidation: Double?
 
   init(
@@ -32,7 +33,8 @@ final class RankerTask: StageTask {
     pictures = RankerPictures(imageTokenizer, run.plan.augmentation, drawings, seed: run.settings.seed)
     meanings = CaptionMeanings(dataSet.entries)
     failureCount = drawings.failures.isEmpty ? 0 : max(1, run.plan.batchSize / Self.failureShare)
-    validation = try RankerValidation(dataSet, vocabulary, imageTokenizer, model, run.team)
+    validation =
+      run.processes.isFirst ? try RankerValidation(dataSet, vocabulary, imageTokenizer, model, run.team) : nil
     lastValidation = run.state.configuration.rankerTraining?.validation
   }
 
@@ -63,7 +65,7 @@ final class RankerTask: StageTask {
   }
 
   func validate(_ progress: TrainingProgress) throws(PipelineError) -> [(name: String, value: Double)] {
-    guard let measured = try validation.measure(picturesTo: run.resources.checkpoint.logFolder) else {
+    guard let validation, let measured = try validation.measure(picturesTo: run.resources.checkpoint.logFolder) else {
       run.observer.report(.validation("no validation pictures"))
       return []
     }

@@ -41,17 +41,19 @@ final class StageRun {
   let resources: TrainingResources
   private(set) var state: TrainingState
   let plan: TrainingSettings.Plan
+  let processes: any TrainingProcesses
   let team: ThreadTeam
-  let optimizer: AdamW
   let replicas: ReplicaTrainer
   /// The stage's model, then its companions.
   private var trained: [TrainingState.Trained]
+  private var companions: [ReplicaTrainer] = []
   /// What is gone on from.
   private let saved: SafeTensors?
   private let loader: BatchLoader
   private let batches: PrefetchingLoader
-  private let log: TrainingLog
-  private let lock: CheckpointLock
+  /// Of the first process.
+  private let log: TrainingLog?
+  private let lock: CheckpointLock?
   /// Whether nothing of a new run is saved yet.
   private var isFirstSave: Bool
   /// Whether the run has come to its end.
@@ -85,31 +87,47 @@ final class StageRun {
     _ options: AdamW.Options, _ plan: TrainingSettings.Plan, _ loader: BatchLoader
   ) throws(PipelineError) {
     (self.resources, state, self.plan, self.loader) = (resources, start, plan, loader)
-    team = try ThreadTeam(count: min(resources.threads, plan.batchSize))
-    optimizer = AdamW(ParameterStore(model, precision: resources.precision), options: options)
-    trained = [TrainingState.Trained(model, optimizer)]
+    processes = resources.processes
+    guard plan.batchSize >= processes.count else {
+      throw PipelineError(
+        .usage, "a batch of \(plan.batchSize) pictures is too small for \(processes.count) processes; raise `batchSize`")
+    }
+    team = try ThreadTeam(count: resources.replicas(batchSize: plan.batchSize))
+    try processes.agree(on: [
+      ("the stage", start.stage.rawValue), ("its settings", try start.settings.json()), ("the step to go on from", "\(start.step)"),
+      ("`threads`", "\(team.count)"), ("`precision`", resources.precision.rawValue),
+      ("the data set's fingerprint", resources.dataSet.fingerprint),
+    ])
+    replicas = ReplicaTrainer(
+      model, precision: resources.precision, options: options, team: team, processes: processes)
+    trained = [TrainingState.Trained(model, replicas.optimizer)]
     self.saved = saved
     if let saved { try start.restore(trained[0], from: saved) }
-    lock = try resources.checkpoint.create()
-    replicas = ReplicaTrainer(optimizer, team: team)
+    if processes.isFirst {
+      lock = try resources.checkpoint.create()
+      log = TrainingLog(
+        folder: resources.checkpoint.logFolder, stage: start.stage, resumingAt: saved.map { _ in start.step })
+    } else {
+      (lock, log) = (nil, nil)
+    }
     batches = PrefetchingLoader(loader, startingAt: start.step)
-    log = TrainingLog(
-      folder: resources.checkpoint.logFolder, stage: start.stage, resumingAt: saved.map { _ in start.step })
     isFirstSave = saved == nil
   }
 
   /// Has a further model saved with the stage's own, and puts back what was saved of it.
   /// - Parameters:
   ///   - companion: trained beside the stage's model, and of no use without it.
-  ///   - optimizer: of the companion.
+  ///   - replicas: train the companion.
   ///   - name: stands before the names of its tensors.
   /// - Throws: `PipelineError` where what is saved does not do.
-  func adopt(_ companion: some Module, _ optimizer: AdamW, named name: String) throws(PipelineError) {
-    let new = TrainingState.Trained(companion, optimizer, prefix: name + ".")
+  func adopt(_ companion: some Module, _ replicas: ReplicaTrainer, named name: String) throws(PipelineError) {
+    let new = TrainingState.Trained(companion, replicas.optimizer, prefix: name + ".")
     if let saved { try state.restore(new, from: saved) }
     trained.append(new)
+    companions.append(replicas)
   }
 
+  var optimizer: AdamW { replicas.optimizer }
   var settings: TrainingSettings { state.settings }
   var observer: TrainingObserver { resources.observer }
 
@@ -128,7 +146,7 @@ final class StageRun {
     var nextSave = start.seconds + (start.step == 0 ? Self.firstSave : Self.saveInterval)
     var lastValidation = start.seconds
     try descent.run(
-      from: start, advice: "lower `learningRate`. The last save is untouched",
+      from: start, agree: processes.first, advice: "lower `learningRate`. The last save is untouched",
       step: { (step, learningRate, progress) throws(PipelineError) in
         try task.step(batches.next(), Place(step: step, learningRate: learningRate, progress: progress))
       },
@@ -139,31 +157,65 @@ final class StageRun {
           learningRate: descent.learningRate,
           picturesPerSecond: Double(plan.batchSize) / max(descent.stepSeconds, 1e-9),
           secondsLeft: secondsLeft(step: step, from: start, now: now))
-        try log.append(
+        try log?.append(
           step: step, seconds: now,
           [
             ("loss", Double(result.loss)), ("learning_rate", Double(descent.learningRate)),
             ("gradient_norm", Double(result.gradientNorm)), ("pictures_per_second", progress.picturesPerSecond),
           ] + result.metrics)
         observer.report(.step(progress))
-        let isStopping = !descent.isComplete && observer.shouldStop()
         // Whoever stops a run may not wait for long: it is saved first, and not measured.
-        if descent.isComplete || (!isStopping && now - lastValidation >= Self.validationInterval) {
-          try log.append(step: step, seconds: now, task.validate(progress))
+        let next = agreed(
+          Next(
+            stops: !descent.isComplete && observer.shouldStop(), measures: now - lastValidation >= Self.validationInterval,
+            saves: settings.saveEvery.map { step % $0 == 0 } ?? (now >= nextSave)))
+        if descent.isComplete || (!next.stops && next.measures) {
+          bringTogether()
+          if processes.isFirst { try log?.append(step: step, seconds: now, task.validate(progress)) }
           lastValidation = seconds()
         }
-        let isDue = settings.saveEvery.map { step % $0 == 0 } ?? (now >= nextSave)
-        if descent.isComplete || isStopping || isDue {
+        if descent.isComplete || next.stops || next.saves {
           (state.step, state.seconds) = (step, seconds())
           isComplete = descent.isComplete
-          try save(task)
-          try log.write()
+          bringTogether()
+          if processes.isFirst {
+            try save(task)
+            try log?.write()
+          }
           nextSave = seconds() + Self.saveInterval
           observer.report(.saved(step: step))
         }
-        if isStopping { observer.report(.note("stopped after a save at step \(step); `resume` goes on from here")) }
-        return !isStopping
+        if next.stops { observer.report(.note("stopped after a save at step \(step); `resume` goes on from here")) }
+        return !next.stops
       })
+  }
+
+  /// What follows a step.
+  private struct Next {
+    var stops, measures, saves: Bool
+  }
+
+  /// The first process decides for all, but for an end, which any may ask for.
+  private func agreed(_ own: Next) -> Next {
+    guard processes.count > 1 else { return own }
+    let isFirst = processes.isFirst
+    let sums = processes.sum([own.stops ? 1 : 0, isFirst && own.measures ? 1 : 0, isFirst && own.saves ? 1 : 0])
+    return Next(stops: sums[0] > 0, measures: sums[1] > 0, saves: sums[2] > 0)
+  }
+
+  /// Has the first process know all that processes have of the models.
+  private func bringTogether() {
+    for replicas in [replicas] + companions {
+      replicas.join()
+      replicas.collect()
+    }
+  }
+
+  /// The losses and the like of all replicas, summed in their order.
+  /// - Parameter numbers: of each of this process's.
+  func sums(_ numbers: [[Float]]) -> [Float] {
+    let all = replicas.gather(numbers.map { [("numbers", Tensor($0, shape: [$0.count]))] }).map { $0[0].tensor.scalars }
+    return all.dropFirst().reduce(all[0]) { zip($0, $1).map(+) }
   }
 
   private var stepsPerEpoch: Double {

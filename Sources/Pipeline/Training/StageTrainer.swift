@@ -29,6 +29,8 @@ public struct TrainingResources: Sendable {
   public var observer: TrainingObserver
   /// Where WordNet is looked for, which captions' synonyms come from.
   public var wordNetFolder: URL
+  /// Those that train together with this one, which was started like them.
+  package var processes: any TrainingProcesses = SingleProcess()
 
   /// - Parameters:
   ///   - checkpoint: where the model is saved; stages after the first find there what they build on.
@@ -49,6 +51,17 @@ public struct TrainingResources: Sendable {
     self.precision = precision
     self.observer = observer
     self.wordNetFolder = wordNetFolder
+  }
+}
+
+extension TrainingResources {
+  /// Of this process.
+  func replicas(batchSize: Int) -> Int { max(1, min(threads, batchSize / processes.count)) }
+
+  /// What this process has of each batch: what its replicas have, which are numbered over all processes.
+  func part(ofBatch batchSize: Int) -> Range<Int> {
+    let (own, all) = (replicas(batchSize: batchSize), replicas(batchSize: batchSize) * processes.count)
+    return batchSize * processes.rank * own / all..<batchSize * (processes.rank + 1) * own / all
   }
 }
 

@@ -32,6 +32,21 @@ void ck_adamw(float *w, const float *gradient, float *m, float *v, uint16_t *ope
   }
 }
 
+CK_CLONES static void round_with_feedback(const float *x, float *error, uint16_t *rounded, size_t n) {
+  CK_INDEPENDENT
+  for (size_t i = 0; i < n; i++) {
+    float whole = x[i] + error[i];
+    rounded[i] = ck_to_bfloat16(whole);
+    float left = whole - ck_from_bfloat16(rounded[i]);
+    // A number that is not finite would stay for good.
+    error[i] = left - left == 0 ? left : 0;
+  }
+}
+
+void ck_round_with_feedback(const float *x, float *error, uint16_t *rounded, size_t n) {
+  round_with_feedback(x, error, rounded, n);
+}
+
 CK_CLONES static void add(const float *x, float *y, size_t n) {
   CK_INDEPENDENT
   for (size_t i = 0; i < n; i++) y[i] += x[i];

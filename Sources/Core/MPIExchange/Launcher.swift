@@ -1,0 +1,70 @@
+import Basics
+import Optimization
+import TensorCore
+
+/// What started this process, as far as its environment tells.
+package enum Launcher {
+  /// How many processes were started together; 1 where this one was started alone.
+  /// - Parameter environment: of the process.
+  package static func processCount(_ environment: [String: String]) -> Int {
+    // Open MPI's mpirun, MPICH's (and Slurm's by PMI 2), Slurm's by PMIx.
+    let counts = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"] + (environment["PMIX_RANK"] == nil ? [] : ["SLURM_NTASKS"])
+    return counts.compactMap { environment[$0].flatMap(Int.init) }.first ?? 1
+  }
+
+  /// Starts what joins the processes that were started together.
+  /// - Parameters:
+  ///   - environment: of the process.
+  ///   - options: how they exchange what they learn.
+  ///   - isStopping: whether this process was asked to end.
+  ///   - end: ends the process after a failure, in whichever thread it was found; with words where this is the process to say them.
+  /// - Throws: `PipelineError` of kind `.usage` where there are several and this program was built without MPI, and where MPI
+  ///   does not start.
+  package static func start(
+    _ environment: [String: String], options: ExchangeOptions, isStopping: @escaping @Sendable () -> Bool,
+    end: @escaping @Sendable (PipelineError?) -> Never
+  ) throws(PipelineError) -> any JoinedProcesses {
+    let count = processCount(environment)
+    guard count > 1 else { return AloneProcess() }
+    #if MPI
+      let ranks = environment["DALLE_RANKS_PER_HOST"].flatMap(Int.init)
+      return try MPIProcesses(options: options, ranksPerHost: ranks, isStopping: isStopping, end: end)
+    #else
+      throw PipelineError(
+        .usage,
+        "\(count) processes were started together, and this program was built without MPI: each would train on its own, into "
+          + "one folder; build it with: swift build -c release --traits MPI,OneDNN")
+    #endif
+  }
+}
+
+/// Processes that train together, and end together.
+package protocol JoinedProcesses: TrainingProcesses {
+  /// Waits for all, and ends what joins them.
+  func finish()
+
+  /// Whether another process has said why all end; otherwise this one is to say its own failure, and the others know.
+  func isEndSaid() -> Bool
+}
+
+/// One that was started alone.
+private struct AloneProcess: JoinedProcesses {
+  private let process = SingleProcess()
+  var rank: Int { process.rank }
+  var count: Int { process.count }
+  func makeExchange(threads: Int) -> any GradientExchange { process.makeExchange(threads: threads) }
+  func sum(_ numbers: [Double]) -> [Double] { process.sum(numbers) }
+  func agree(on terms: [(name: String, value: String)]) {}
+  func finish() {}
+  func isEndSaid() -> Bool { false }
+}
+
+/// How processes exchange what they learn.
+package struct ExchangeOptions: Sendable, Equatable {
+  /// What gradients travel as between machines.
+  package var type: ElementType = .float32
+  /// Steps that a machine makes on its own between two exchanges with others; 1 exchanges every step.
+  package var localSteps = 1
+
+  package init() {}
+}
