@@ -21,15 +21,12 @@ protocol TrainingCommand: ParsableCommand {
 
 extension TrainingCommand {
   func run() throws {
-    let processes = try Launcher.start(
-      ProcessInfo.processInfo.environment, options: training.exchange.options(), isStopping: { StopSignal.wasReceived }
-    ) { error in
-      if let error { Console.line("error: \(FlagNames.spelled(error.message))") }
-      // Whatever else this process does, it ends here.
-      _exit(error?.exitCode ?? PipelineError(.inputOutput, "").exitCode)
+    let processes = try Launcher.start(ProcessInfo.processInfo.environment, options: training.exchange.options()) {
+      Console.line("error: \(FlagNames.spelled($0.message))")
     }
     if !processes.isFirst { Console.leaveTalking() }
     do {
+      if processes.count > 1 { try processes.agree(on: [("the program", Self.programFingerprint)]) }
       try train(processes)
     } catch {
       if processes.isEndSaid() { _exit((error as? PipelineError)?.exitCode ?? 1) }
@@ -38,6 +35,15 @@ extension TrainingCommand {
     processes.finish()
     // So that `train-tokenizer && train-prior` goes no further where a signal has ended the run.
     if let code = StopSignal.exitCode { throw ExitCode(code) }
+  }
+}
+
+extension TrainingCommand {
+  /// Of the file that this process runs.
+  private static var programFingerprint: String {
+    var hash = FNV1a()
+    hash.combine(FileManager.default.contents(atPath: "/proc/self/exe") ?? Data())
+    return "\(programVersion) \(hash.hexadecimal)"
   }
 }
 

@@ -16,19 +16,19 @@ package enum Launcher {
   /// - Parameters:
   ///   - environment: of the process.
   ///   - options: how they exchange what they learn.
-  ///   - isStopping: whether this process was asked to end.
-  ///   - end: ends the process after a failure, in whichever thread it was found; with words where this is the process to say them.
+  ///   - say: says a failure that this is the process to say.
   /// - Throws: `PipelineError` of kind `.usage` where there are several and this program was built without MPI, and where MPI
   ///   does not start.
   package static func start(
-    _ environment: [String: String], options: ExchangeOptions, isStopping: @escaping @Sendable () -> Bool,
-    end: @escaping @Sendable (PipelineError?) -> Never
+    _ environment: [String: String], options: ExchangeOptions,
+    say: @escaping @Sendable (PipelineError) -> Void
   ) throws(PipelineError) -> any JoinedProcesses {
     let count = processCount(environment)
     guard count > 1 else { return AloneProcess() }
     #if MPI
+      if !Guardian.isGuarded(environment) { try Guardian.run(environment, say: say) }
       let ranks = environment["DALLE_RANKS_PER_HOST"].flatMap(Int.init)
-      return try MPIProcesses(options: options, ranksPerHost: ranks, isStopping: isStopping, end: end)
+      return try MPIProcesses(options: options, ranksPerHost: ranks, say: say)
     #else
       throw PipelineError(
         .usage,

@@ -29,12 +29,10 @@
     /// - Parameters:
     ///   - options: how they exchange what they learn.
     ///   - ranksPerHost: makes hosts of so many neighbouring processes of one machine, for tests.
-    ///   - isStopping: whether this process was asked to end.
-    ///   - end: see ``Launcher/start(_:options:isStopping:end:)``.
+    ///   - say: see ``Launcher/start(_:options:say:)``.
     /// - Throws: `PipelineError` of kind `.usage` where MPI does not start.
     init(
-      options: ExchangeOptions, ranksPerHost: Int?, isStopping: @escaping @Sendable () -> Bool,
-      end: @escaping @Sendable (PipelineError?) -> Never
+      options: ExchangeOptions, ranksPerHost: Int?, say: @escaping @Sendable (PipelineError) -> Void
     ) throws(PipelineError) {
       self.options = options
       var threadSupport: Int32 = 0
@@ -63,8 +61,7 @@
         ProcessWatch.Place(
           rank: rank, host: host, hostRank: hostRank, hostCount: hostCount, hostSizes: sizes,
           everybody: Self.duplicate(all), hostNames: leaders.map { names[$0] }),
-        memory: try Self.sharedMemory(ProcessWatch.boardSize(processes: hostSize), in: onHost), isStopping: isStopping,
-        end: end)
+        memory: try Self.sharedMemory(ProcessWatch.boardSize(processes: hostSize), in: onHost), say: say)
       watch.start()
     }
 
@@ -87,6 +84,7 @@
     }
 
     package func agree(on terms: [(name: String, value: String)]) throws(PipelineError) {
+      let terms = [("the exchange", "\(options)")] + terms
       let own = terms.map { [(name: $0.name, tensor: Tensor(bytes: Array($0.value.utf8), shape: [$0.value.utf8.count], scale: 1, offset: 0))] }
       let all = gather([own.flatMap(\.self)])
       func text(_ tensor: Tensor) -> String { String(decoding: tensor.scalars.map { UInt8($0) }, as: UTF8.self) }

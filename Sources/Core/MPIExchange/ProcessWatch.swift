@@ -6,8 +6,8 @@
 
   /// Sees to it that processes that train together end together, and that one of them says why.
   ///
-  /// A thread of its own looks after the other processes of the host, which it knows by their numbers, and the first process of
-  /// each host tells rank 0's host every second that there still is one. So a process that waits for long, as all do while
+  /// That a process was killed its ``Guardian`` says. Beyond that, a thread of its own looks after the other processes of the host, which it knows by their numbers, and the first process of
+  /// each host tells rank 0, and is told by it, a few times a second that there still is one. So a process that waits for long, as all do while
   /// rank 0 measures and saves, is not taken for dead.
   final class ProcessWatch: @unchecked Sendable {
     /// Where this process is among all.
@@ -28,34 +28,38 @@
 
     private let place: Place
     private let board: Board
-    private let isStopping: @Sendable () -> Bool
-    private let endProcess: @Sendable (PipelineError?) -> Never
+    private let say: @Sendable (PipelineError) -> Void
+    private let guardian = getppid()
     private let isDone = Atomic(false)
+    /// Whether a thread of this process is at the ending of it.
+    private let isEndingHere = Atomic(false)
     private let hasEnded = DispatchSemaphore(value: 0)
     /// When each host was heard last, touched by the watching thread alone.
     private var heard: [ContinuousClock.Instant]
 
-    /// How often is looked, and how often a sign of life is sent; how long none may come, and how long where somebody has asked
-    /// this process to end, as mpirun does when it has lost a host.
+    /// How often is looked, how often a sign of life is sent, and how long none may come.
     private static let (interval, beat) = (Duration.milliseconds(100), Duration.seconds(1))
-    private static let (longestSilence, suspiciousSilence) = (Duration.seconds(20), Duration.seconds(3))
+    private static let longestSilence = Duration.seconds(20)
+    /// What to do then.
+    static let advice = "The last save stands, and `resume` goes on from it"
+    /// Between two looks: whoever looks so seldom was stopped, or its machine was asleep.
+    private static let deafness = Duration.seconds(5)
     /// How long a process that fails waits for another one to say why.
     private static let patience = Duration.milliseconds(1500)
     private static let (signTag, endTag) = (Int32(1), Int32(2))
     private static let textSize = 480
+    /// Of BSD's `sysexits`: EX_IOERR.
+    private static let exitCode: Int32 = 74
 
     /// - Parameters:
     ///   - place: of this process.
     ///   - memory: zeros that the host's processes share, of ``boardSize(processes:)``.
-    ///   - isStopping: whether this process was asked to end.
-    ///   - end: ends it, with words where it is the one to say them.
-    init(
-      _ place: Place, memory: UnsafeMutableRawPointer, isStopping: @escaping @Sendable () -> Bool,
-      end: @escaping @Sendable (PipelineError?) -> Never
-    ) {
-      (self.place, self.isStopping, endProcess) = (place, isStopping, end)
+    ///   - say: says a failure.
+    init(_ place: Place, memory: UnsafeMutableRawPointer, say: @escaping @Sendable (PipelineError) -> Void) {
+      (self.place, self.say) = (place, say)
       board = Board(memory, processes: place.processes)
       heard = place.hostSizes.map { _ in .now }
+      board[place.hostRank].guardian.store(Int(guardian), ordering: .releasing)
       board[place.hostRank].process.store(Int(getpid()), ordering: .releasing)
     }
 
@@ -63,8 +67,12 @@
 
     func start() {
       let thread = Thread { [self] in
-        var lastSign = ContinuousClock.now - Self.beat
+        var (lastSign, lastLook) = (ContinuousClock.now - Self.beat, ContinuousClock.now)
         while !isDone.load(ordering: .acquiring) {
+          // A process that was stopped itself has not listened.
+          if lastLook.duration(to: .now) > Self.deafness { heard = heard.map { _ in .now } }
+          lastLook = .now
+          if isEndingHere.load(ordering: .acquiring) { break }
           lookAround()
           if place.hostCount > 1 && place.hostRank == 0 {
             if lastSign.duration(to: .now) >= Self.beat {
@@ -93,14 +101,23 @@
 
     private func lookAround() {
       if board.isEnding { endProcess(nil) }
+      if getppid() != guardian { end("the guardian of rank \(place.rank) (process \(guardian)) has died", culprit: nil) }
       for other in 0..<place.processes where other != place.hostRank {
-        let (process, state) = (board[other].process.load(ordering: .acquiring), board[other].state.load(ordering: .acquiring))
-        guard process > 0, state == State.running.rawValue, kill(pid_t(process), 0) != 0, errno == ESRCH else { continue }
-        // It may have said why while it was looked at.
-        if board.isEnding { endProcess(nil) }
+        let process = board[other].process.load(ordering: .acquiring)
+        guard process > 0, !Self.exists(process) else { continue }
+        // It may have come to its end, or said why all end, while it was looked for.
+        if board[other].state.load(ordering: .acquiring) == State.finished.rawValue { continue }
+        if board.isEnding || Self.exists(board[other].guardian.load(ordering: .acquiring)) { endProcess(nil) }
         let rank = place.rank - place.hostRank + other
         end("rank \(rank) (process \(process) on \(place.hostNames[place.host])) has died", culprit: rank)
       }
+    }
+
+    private static func exists(_ process: Int) -> Bool { kill(pid_t(process), 0) == 0 || errno != ESRCH }
+
+    private func endProcess(_ error: PipelineError?) -> Never {
+      if let error { say(error) }
+      _exit(Self.exitCode)
     }
 
     private func sendSigns() {
@@ -133,22 +150,30 @@
         MPI_Get_count(&status, dalle_mpi_byte(), &count)
         if status.MPI_TAG == Self.endTag {
           let text = String(decoding: bytes.prefix(Int(count)), as: UTF8.self)
-          if board.beginEnding() { finishEnding(text.isEmpty ? nil : text) }
-          endProcess(nil)
+          let isOwn = beginEnding()
+          // Rank 0 passes it on, and says what the sender could not.
+          if isOwn && place.rank == 0 { tellOthers(nil) }
+          endProcess(isOwn && !text.isEmpty ? PipelineError(.inputOutput, text) : nil)
         }
         if let host = (0..<place.hostCount).first(where: { place.leader(of: $0) == Int(status.MPI_SOURCE) }) { heard[host] = .now }
       }
     }
 
     private func listenForSilence() {
-      let limit = isStopping() ? Self.suspiciousSilence : Self.longestSilence
-      for host in place.host == 0 ? Array(1..<place.hostCount) : [0] where heard[host].duration(to: .now) > limit {
-        let seconds = Int(heard[host].duration(to: .now) / .seconds(1))
-        end("nothing has been heard of \(place.hostNames[host]) for \(seconds) s", culprit: place.leader(of: host))
+      for host in place.host == 0 ? Array(1..<place.hostCount) : [0] where heard[host].duration(to: .now) > Self.longestSilence {
+        let seconds = String(format: "%.1f", heard[host].duration(to: .now) / .seconds(1))
+        let leader = place.leader(of: host)
+        end("nothing has been heard of rank \(leader) (\(place.hostNames[host])) for \(seconds) s", culprit: leader)
       }
     }
 
     // MARK: - Ending
+
+    /// - Returns: false where another process of this host, or another thread, is at it.
+    private func beginEnding() -> Bool {
+      isEndingHere.store(true, ordering: .releasing)
+      return board.beginEnding()
+    }
 
     /// Ends this process because of something that other processes will meet, too. Where one of them is gone, that is said.
     func end(because reason: String) -> Never {
@@ -158,25 +183,19 @@
 
     /// - Parameter culprit: a rank that cannot say anything.
     private func end(_ reason: String, culprit: Int?) -> Never {
-      // Another thread or process of this host is at it, and ends this one, too.
-      guard board.beginEnding() else {
+      guard beginEnding() else {
+        // Whoever is at it ends this process, too.
         Thread.sleep(forTimeInterval: Self.patience / .seconds(1))
         endProcess(nil)
       }
-      let text = "\(reason); all processes end. The last save stands, and `resume` goes on from it"
-      let isHeardThere = place.host != 0 && culprit != 0
-      finishEnding(isHeardThere ? nil : text, sending: isHeardThere ? text : nil)
+      let text = "\(reason); all processes end. \(Self.advice)"
+      let isForRank0 = place.host != 0 && culprit != 0
+      tellOthers(isForRank0 ? text : nil)
+      endProcess(isForRank0 ? nil : PipelineError(.inputOutput, text))
     }
 
-    /// Tells the other hosts, and ends.
-    /// - Parameters:
-    ///   - text: what this process says.
-    ///   - message: what rank 0 is to say.
-    private func finishEnding(_ text: String?, sending message: String? = nil) -> Never {
-      tellOthers(message)
-      endProcess(text.map { PipelineError(.inputOutput, $0) })
-    }
-
+    /// Tells the other hosts that all end.
+    /// - Parameter message: what rank 0 is to say; nil where it is said.
     private func tellOthers(_ message: String?) {
       for host in 0..<place.hostCount where host != place.host {
         let bytes = host == 0 ? Array((message ?? "").utf8.prefix(Self.textSize)) : []
@@ -197,7 +216,7 @@
         if board.isEnding { return true }
         Thread.sleep(forTimeInterval: Self.interval / .seconds(1))
       }
-      guard board.beginEnding() else { return true }
+      guard beginEnding() else { return true }
       tellOthers(nil)
       return false
     }
@@ -206,6 +225,7 @@
     private struct Board {
       struct Slot: ~Copyable {
         let process = Atomic(0)
+        let guardian = Atomic(0)
         let state = Atomic(0)
       }
 
