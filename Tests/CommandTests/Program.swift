@@ -19,14 +19,18 @@ enum Program {
   /// Runs it to its end.
   /// - Parameters:
   ///   - prologue: shell commands that come before, such as a limit.
-  static func run(_ arguments: [String], in folder: TemporaryFolder, prologue: String? = nil) throws -> Outcome {
-    try start(arguments, in: folder, prologue: prologue).outcome()
+  ///   - launcher: a command, found by its name, that starts the program.
+  static func run(
+    _ arguments: [String], in folder: TemporaryFolder, prologue: String? = nil, launcher: [String] = []
+  ) throws -> Outcome {
+    try start(arguments, in: folder, prologue: prologue, launcher: launcher).outcome()
   }
 
-  static func start(_ arguments: [String], in folder: TemporaryFolder, prologue: String? = nil) throws -> RunningProgram
-  {
+  static func start(
+    _ arguments: [String], in folder: TemporaryFolder, prologue: String? = nil, launcher: [String] = []
+  ) throws -> RunningProgram {
     let script = "cd \"$0\"; \(prologue ?? ":"); exec \"$@\""
-    return try RunningProgram(["/bin/sh", "-c", script, folder.url.path, url.path] + arguments)
+    return try RunningProgram(["/bin/sh", "-c", script, folder.url.path] + launcher + [url.path] + arguments)
   }
 }
 

@@ -50,7 +50,9 @@
       var totals = MPIProcesses.Requests(processes)
       var sent = MPIProcesses.Requests(processes)
       let own = processes.part(ofLane: range, host: processes.host)
-      if !isFirst { for message in messages { received.begin { receive(message, into: partial, from: processes.host - 1, $0) } } }
+      if !isFirst {
+        for message in messages { received.begin { receive(message, into: partial, from: processes.host - 1, $0) } }
+      }
       let ownMessages = messages.map { $0.clamped(to: own) }.filter { !$0.isEmpty }
       if !isLast {
         for message in ownMessages { totals.begin { receive(message, into: total, from: processes.hostCount - 1, $0) } }
@@ -62,7 +64,9 @@
         }
         team.forEachBlock(of: message, size: MPIExchange.blockSize) { block in
           FlatMemory.sum(isFirst ? arrays : [partial] + arrays, into: isFirst ? arrays[0] : partial, range: block)
-          if let outgoing, let error { FlatMemory.round(isFirst ? arrays[0] : partial, into: outgoing, error: error, range: block) }
+          if let outgoing, let error {
+            FlatMemory.round(isFirst ? arrays[0] : partial, into: outgoing, error: error, range: block)
+          }
         }
         if !isLast {
           sent.begin { send(message, of: isFirst ? arrays[0] : partial, to: processes.host + 1, $0) }
@@ -123,7 +127,8 @@
     ) -> Int32 {
       let array = incoming ?? array
       return MPI_Irecv(
-        array.pointer + range.lowerBound * type.size, Int32(range.count * type.size), dalle_mpi_byte(), Int32(host), 0, lane,
+        array.pointer + range.lowerBound * type.size, Int32(range.count * type.size), dalle_mpi_byte(), Int32(host), 0,
+        lane,
         request)
     }
 
@@ -132,7 +137,8 @@
     ) -> Int32 {
       let array = outgoing ?? array
       return MPI_Isend(
-        array.pointer + range.lowerBound * type.size, Int32(range.count * type.size), dalle_mpi_byte(), Int32(host), 0, lane,
+        array.pointer + range.lowerBound * type.size, Int32(range.count * type.size), dalle_mpi_byte(), Int32(host), 0,
+        lane,
         request)
     }
   }

@@ -77,7 +77,8 @@
       numbers.withUnsafeMutableBufferPointer { numbers in
         wait {
           MPI_Iallreduce(
-            dalle_mpi_in_place(), numbers.baseAddress, Int32(numbers.count), dalle_mpi_double(), dalle_mpi_sum(), comm, $0)
+            dalle_mpi_in_place(), numbers.baseAddress, Int32(numbers.count), dalle_mpi_double(), dalle_mpi_sum(), comm,
+            $0)
         }
       }
       return numbers
@@ -85,7 +86,14 @@
 
     package func agree(on terms: [(name: String, value: String)]) throws(PipelineError) {
       let terms = [("the exchange", "\(options)")] + terms
-      let own = terms.map { [(name: $0.name, tensor: Tensor(bytes: Array($0.value.utf8), shape: [$0.value.utf8.count], scale: 1, offset: 0))] }
+      let own = terms.map {
+        [
+          (
+            name: $0.name,
+            tensor: Tensor(bytes: Array($0.value.utf8), shape: [$0.value.utf8.count], scale: 1, offset: 0)
+          )
+        ]
+      }
       let all = gather([own.flatMap(\.self)])
       func text(_ tensor: Tensor) -> String { String(decoding: tensor.scalars.map { UInt8($0) }, as: UTF8.self) }
       for (i, term) in terms.enumerated() {
@@ -232,7 +240,9 @@
     }
 
     /// - Throws: `PipelineError` of kind `.inputOutput` where there is no room for it.
-    private static func sharedMemory(_ byteCount: Int, in comm: MPI_Comm) throws(PipelineError) -> UnsafeMutableRawPointer {
+    private static func sharedMemory(_ byteCount: Int, in comm: MPI_Comm) throws(PipelineError)
+      -> UnsafeMutableRawPointer
+    {
       let isMaker = rank(in: comm) == 0
       let made = isMaker ? dalle_mpi_make_memory(byteCount) : 0
       let maker = gathered(Int(getpid()), in: comm)[0]
@@ -262,7 +272,7 @@
     /// - Parameter tensors: of each of this process's replicas.
     func gather(_ tensors: [[NamedTensor]]) -> [[NamedTensor]] {
       let own = PackedTensors.packed(tensors)
-      let sizes = sumOfOnes(own.count)
+      let sizes = ofEach(own.count)
       var all = [UInt8](repeating: 0, count: sizes.reduce(0, +))
       var starts = [Int32(0)]
       for size in sizes.dropLast() { starts.append(starts[starts.count - 1] + Int32(size)) }
@@ -273,7 +283,8 @@
             starts.withUnsafeBufferPointer { starts in
               wait {
                 MPI_Iallgatherv(
-                  own.baseAddress, Int32(own.count), dalle_mpi_byte(), all.baseAddress, counts.baseAddress, starts.baseAddress,
+                  own.baseAddress, Int32(own.count), dalle_mpi_byte(), all.baseAddress, counts.baseAddress,
+                  starts.baseAddress,
                   dalle_mpi_byte(), self.all, $0)
               }
             }
@@ -286,7 +297,7 @@
     }
 
     /// Each process's number, in their order.
-    private func sumOfOnes(_ number: Int) -> [Int] {
+    private func ofEach(_ number: Int) -> [Int] {
       var numbers = [Double](repeating: 0, count: count)
       numbers[rank] = Double(number)
       return sum(numbers).map { Int($0) }

@@ -26,7 +26,9 @@ enum PackedTensors {
           let shape = (0..<integer()).map { _ in integer() }
           let tensor = Tensor.zeros(shape, type: like.type)
           let size = tensor.count * like.type.size
-          tensor.withUnsafeMutableBytes { $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[place..<place + size])) }
+          tensor.withUnsafeMutableBytes {
+            $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[place..<place + size]))
+          }
           place += size
           return (name, tensor)
         }

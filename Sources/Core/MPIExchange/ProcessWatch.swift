@@ -101,7 +101,9 @@
 
     private func lookAround() {
       if board.isEnding { endProcess(nil) }
-      if getppid() != guardian { end("the guardian of rank \(place.rank) (process \(guardian)) has died", culprit: nil) }
+      if getppid() != guardian {
+        end("the guardian of rank \(place.rank) (process \(guardian)) has died", culprit: nil)
+      }
       for other in 0..<place.processes where other != place.hostRank {
         let process = board[other].process.load(ordering: .acquiring)
         guard process > 0, !Self.exists(process) else { continue }
@@ -144,9 +146,11 @@
     private func receive() {
       while true {
         var (there, status) = (Int32(0), MPI_Status())
-        guard MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, place.everybody, &there, &status) == MPI_SUCCESS, there != 0 else { return }
+        guard MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, place.everybody, &there, &status) == MPI_SUCCESS, there != 0
+        else { return }
         var (bytes, count) = ([UInt8](repeating: 0, count: Self.textSize), Int32(0))
-        MPI_Recv(&bytes, Int32(bytes.count), dalle_mpi_byte(), status.MPI_SOURCE, status.MPI_TAG, place.everybody, &status)
+        MPI_Recv(
+          &bytes, Int32(bytes.count), dalle_mpi_byte(), status.MPI_SOURCE, status.MPI_TAG, place.everybody, &status)
         MPI_Get_count(&status, dalle_mpi_byte(), &count)
         if status.MPI_TAG == Self.endTag {
           let text = String(decoding: bytes.prefix(Int(count)), as: UTF8.self)
@@ -155,12 +159,15 @@
           if isOwn && place.rank == 0 { tellOthers(nil) }
           endProcess(isOwn && !text.isEmpty ? PipelineError(.inputOutput, text) : nil)
         }
-        if let host = (0..<place.hostCount).first(where: { place.leader(of: $0) == Int(status.MPI_SOURCE) }) { heard[host] = .now }
+        if let host = (0..<place.hostCount).first(where: { place.leader(of: $0) == Int(status.MPI_SOURCE) }) {
+          heard[host] = .now
+        }
       }
     }
 
     private func listenForSilence() {
-      for host in place.host == 0 ? Array(1..<place.hostCount) : [0] where heard[host].duration(to: .now) > Self.longestSilence {
+      for host in place.host == 0 ? Array(1..<place.hostCount) : [0]
+      where heard[host].duration(to: .now) > Self.longestSilence {
         let seconds = String(format: "%.1f", heard[host].duration(to: .now) / .seconds(1))
         let leader = place.leader(of: host)
         end("nothing has been heard of rank \(leader) (\(place.hostNames[host])) for \(seconds) s", culprit: leader)
@@ -237,7 +244,9 @@
         ending = (memory + processes * MemoryLayout<Slot>.stride).bindMemory(to: Atomic<Int>.self, capacity: 1)
       }
 
-      static func size(processes: Int) -> Int { processes * MemoryLayout<Slot>.stride + MemoryLayout<Atomic<Int>>.stride }
+      static func size(processes: Int) -> Int {
+        processes * MemoryLayout<Slot>.stride + MemoryLayout<Atomic<Int>>.stride
+      }
 
       subscript(hostRank: Int) -> UnsafeMutablePointer<Slot>.Pointee { _read { yield slots[hostRank] } }
 

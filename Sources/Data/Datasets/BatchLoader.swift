@@ -141,7 +141,9 @@ public final class BatchLoader: Sendable {
       if let picture { batch.pixels += augmentation.applied(to: picture, using: &random).pixels }
     }
     let first = step * orderedPerBatch
-    for sample in neighbours == nil ? first + part.lowerBound..<first + part.upperBound : first..<first + orderedPerBatch {
+    for sample in neighbours == nil
+      ? first + part.lowerBound..<first + part.upperBound : first..<first + orderedPerBatch
+    {
       var random = Philox(
         seed: seed, stream: RandomStream.samples(), counter: UInt64(sample) &* Self.blocksPerSample)
       let composedBefore = compositions?.count(ofFirst: sample) ?? 0

@@ -27,7 +27,8 @@ package final class AdversarialTraining {
   ///   - precision: the type of the operands of products.
   ///   - seed: names the weights and the views.
   package init(
-    team: ThreadTeam, processes: any TrainingProcesses = SingleProcess(), batchSize: Int, learningRate: Float, precision: ElementType, seed: UInt64
+    team: ThreadTeam, processes: any TrainingProcesses = SingleProcess(), batchSize: Int, learningRate: Float,
+    precision: ElementType, seed: UInt64
   ) {
     (self.batchSize, self.learningRate, self.precision, self.seed) = (batchSize, learningRate, precision, seed)
     discriminator = PatchDiscriminator(.init(), Initializer(seed: seed, for: .discriminatorWeights))

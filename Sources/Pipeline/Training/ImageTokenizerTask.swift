@@ -128,7 +128,9 @@ final class ImageTokenizerTask: StageTask {
   private func tokens(_ shards: [Shard]) -> [Int32] {
     guard run.processes.count > 1 else { return shards.flatMap(\.forward.tokens) }
     // As float32, which holds all numbers of codes.
-    let own = shards.map { [(name: "tokens", tensor: Tensor($0.forward.tokens.map(Float.init), shape: [$0.forward.tokens.count]))] }
+    let own = shards.map {
+      [(name: "tokens", tensor: Tensor($0.forward.tokens.map(Float.init), shape: [$0.forward.tokens.count]))]
+    }
     return run.replicas.gather(own).flatMap { $0[0].tensor.scalars.map { Int32($0) } }
   }
 

@@ -90,11 +90,13 @@ final class StageRun {
     processes = resources.processes
     guard plan.batchSize >= processes.count else {
       throw PipelineError(
-        .usage, "a batch of \(plan.batchSize) pictures is too small for \(processes.count) processes; raise `batchSize`")
+        .usage, "a batch of \(plan.batchSize) pictures is too small for \(processes.count) processes; raise `batchSize`"
+      )
     }
     team = try ThreadTeam(count: resources.replicas(batchSize: plan.batchSize))
     try processes.agree(on: [
-      ("the stage", start.stage.rawValue), ("its settings", try start.settings.json()), ("the step to go on from", "\(start.step)"),
+      ("the stage", start.stage.rawValue), ("its settings", try start.settings.json()),
+      ("the step to go on from", "\(start.step)"),
       ("`threads`", "\(team.count)"), ("`precision`", resources.precision.rawValue),
       ("the data set's fingerprint", resources.dataSet.fingerprint),
     ])
@@ -167,7 +169,8 @@ final class StageRun {
         // Whoever stops a run may not wait for long: it is saved first, and not measured.
         let next = agreed(
           Next(
-            stops: !descent.isComplete && observer.shouldStop(), measures: now - lastValidation >= Self.validationInterval,
+            stops: !descent.isComplete && observer.shouldStop(),
+            measures: now - lastValidation >= Self.validationInterval,
             saves: settings.saveEvery.map { step % $0 == 0 } ?? (now >= nextSave)))
         if descent.isComplete || (!next.stops && next.measures) {
           bringTogether()
