@@ -115,8 +115,8 @@
       stepsApart = 0
       if let outer, let chain {
         let lane = laneRange(of: store.values.count)
-        outer.difference(from: store, into: hostGradients[0], lane)
-        outer.step(store, sum: chain.sum([hostGradients[0]], lane, team: team), lane)
+        outer.difference(from: store, into: hostGradients[0], lane, team: team)
+        outer.step(store, sum: chain.sum([hostGradients[0]], lane, team: team), lane, team: team)
         chain.spread(store, lane)
         outer.begin(store, lane, isNew: true)
       }

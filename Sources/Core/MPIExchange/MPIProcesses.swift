@@ -162,8 +162,8 @@
         let range = number.map { $0..<$0 + 1 } ?? 0..<requests.count
         var (done, polls): (Int32, Int) = (0, 0)
         while true {
-          let code = requests[range].withUnsafeMutableBufferPointer {
-            dalle_mpi_test_all(Int32($0.count), $0.baseAddress, &done)
+          let code = requests.withUnsafeMutableBufferPointer {
+            dalle_mpi_test_all(Int32(range.count), $0.baseAddress.map { $0 + range.lowerBound }, &done)
           }
           processes.check(code)
           if done != 0 { return }

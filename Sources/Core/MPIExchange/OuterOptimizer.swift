@@ -29,20 +29,24 @@
     }
 
     /// How far this host has come, downhill negative as a gradient is.
-    func difference(from store: ParameterStore, into array: Tensor, _ range: Range<Int>) {
-      for i in range { array.floats[i] = start.floats[i] - store.values.floats[i] }
+    func difference(from store: ParameterStore, into array: Tensor, _ range: Range<Int>, team: ThreadTeam) {
+      team.forEachBlock(of: range, size: MPIExchange.blockSize) {
+        FlatMemory.subtract(start, store.values, into: array, range: $0)
+      }
     }
 
     /// Steps from where hosts were last together.
     /// - Parameters:
+    ///   - store: of the weights.
     ///   - sum: of all hosts' differences, in this process's part.
     ///   - range: of its lane.
-    func step(_ store: ParameterStore, sum: Tensor, _ range: Range<Int>) {
-      let scale = 1 / Float(processes.hostCount)
-      for i in processes.part(ofLane: range, host: processes.host) {
-        let gradient = sum.floats[i] * scale
-        velocity.floats[i] = Self.momentum * velocity.floats[i] + gradient
-        store.values.floats[i] = start.floats[i] - Self.learningRate * (gradient + Self.momentum * velocity.floats[i])
+    ///   - team: whose threads share out the work.
+    func step(_ store: ParameterStore, sum: Tensor, _ range: Range<Int>, team: ThreadTeam) {
+      team.forEachBlock(of: processes.part(ofLane: range, host: processes.host), size: MPIExchange.blockSize) {
+        FlatMemory.outerStep(
+          store.values, from: start, velocity: velocity, gradient: sum, range: $0,
+          scale: 1 / Float(processes.hostCount),
+          learningRate: Self.learningRate, momentum: Self.momentum)
       }
     }
   }

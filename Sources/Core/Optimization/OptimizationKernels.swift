@@ -69,6 +69,30 @@ package enum FlatMemory {
     ck_sum_arrays(pointers, pointers.count, destination.floats + range.lowerBound, range.count)
   }
 
+  /// Steps from `start` along a gradient times `scale`, with Nesterov's momentum (Douillard et al. 2023, algorithm 1), elements
+  /// `range`.
+  /// - Parameters:
+  ///   - weights: are overwritten.
+  ///   - velocity: of the steps before, and then with this one.
+  package static func outerStep(
+    _ weights: Tensor, from start: Tensor, velocity: Tensor, gradient: Tensor, range: Range<Int>, scale: Float,
+    learningRate: Float, momentum: Float
+  ) {
+    let first = range.lowerBound
+    ck_outer_step(
+      weights.floats + first, start.floats + first, velocity.floats + first, gradient.floats + first, range.count,
+      scale,
+      learningRate, momentum)
+  }
+
+  /// `x` minus `y`, elements `range`.
+  package static func subtract(_ x: Tensor, _ y: Tensor, into difference: Tensor, range: Range<Int>) {
+    let first = range.lowerBound
+    ck_combine(
+      CK_FLOAT32, x.floats + first, 1, CK_FLOAT32, y.floats + first, -1, CK_FLOAT32, difference.floats + first,
+      range.count)
+  }
+
   /// Rounds `x` to bfloat16 after what earlier roundings took is added, elements `range`.
   /// - Parameters:
   ///   - rounded: bfloat16.

@@ -212,6 +212,10 @@ void ck_scatter_sum(ck_type xt, const void *x, const int32_t *index, float *coun
 void ck_adamw(float *w, const float *gradient, float *m, float *v, uint16_t *operand, float *average, size_t n,
               float gradient_scale, float learning_rate, float beta1, float beta2, float epsilon, float decay,
               float correction1, float correction2, float average_decay);
+/// Nesterov's momentum from where `start` is (Douillard et al. 2023): g = gradient·scale; v = momentum·v + g;
+/// w = start - learning_rate·(g + momentum·v).
+void ck_outer_step(float *w, const float *start, float *velocity, const float *gradient, size_t n, float scale,
+                   float learning_rate, float momentum);
 /// rounded[n] = x[n] + error[n] as bfloat16; error[n] what that took (error feedback, Seide et al. 2014).
 void ck_round_with_feedback(const float *x, float *error, uint16_t *rounded, size_t n);
 /// y[n] = Σ over j of xs[j][n], in the order of j. y may be xs[0].

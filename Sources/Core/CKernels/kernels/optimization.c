@@ -32,6 +32,21 @@ void ck_adamw(float *w, const float *gradient, float *m, float *v, uint16_t *ope
   }
 }
 
+CK_CLONES static void outer_step(float *w, const float *start, float *velocity, const float *gradient, size_t n,
+                                 float scale, float learning_rate, float momentum) {
+  CK_INDEPENDENT
+  for (size_t i = 0; i < n; i++) {
+    float g = gradient[i] * scale;
+    velocity[i] = momentum * velocity[i] + g;
+    w[i] = start[i] - learning_rate * (g + momentum * velocity[i]);
+  }
+}
+
+void ck_outer_step(float *w, const float *start, float *velocity, const float *gradient, size_t n, float scale,
+                   float learning_rate, float momentum) {
+  outer_step(w, start, velocity, gradient, n, scale, learning_rate, momentum);
+}
+
 CK_CLONES static void round_with_feedback(const float *x, float *error, uint16_t *rounded, size_t n) {
   CK_INDEPENDENT
   for (size_t i = 0; i < n; i++) {
