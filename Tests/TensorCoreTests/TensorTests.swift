@@ -84,7 +84,7 @@ struct TensorTests {
     let squares = a.scalars[100..<4999].reduce(0.0) { $0 + Double($1) * Double($1) }
     #expect(abs(FlatMemory.sumOfSquares(a, range: 100..<4999) - squares) < 1e-9 * squares)
     let (before, bs, cs) = (a.scalars, b.scalars, c.scalars)
-    FlatMemory.sum(into: a, [b, c], range: 7..<4001)
+    FlatMemory.sum([a, b, c], into: a, range: 7..<4001)
     for (i, value) in a.scalars.enumerated() {
       #expect(value == ((7..<4001).contains(i) ? before[i] + bs[i] + cs[i] : before[i]))
     }
