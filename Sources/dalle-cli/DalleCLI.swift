@@ -2,6 +2,7 @@ import ArgumentParser
 import Basics
 import CommandSupport
 import Foundation
+import MPIExchange
 
 /// The root command.
 @main
@@ -48,6 +49,8 @@ struct DalleCLI: ParsableCommand {
       var command = try parseAsRoot()
       try command.run()
     } catch {
+      // What all processes that were started together get wrong the first one says; mpirun then ends the others.
+      if Launcher.rank(ProcessInfo.processInfo.environment) > 0 { Thread.sleep(forTimeInterval: 1) }
       end(with: error, hint: "dalle-cli help SUBCOMMAND says what it takes")
     }
   }

@@ -29,8 +29,10 @@ extension TrainingCommand {
       if processes.count > 1 { try processes.agree(on: [("the program", Self.programFingerprint)]) }
       try train(processes)
     } catch {
-      if processes.isEndSaid() { _exit((error as? PipelineError)?.exitCode ?? 1) }
-      throw error
+      guard processes.count > 1 else { throw error }
+      let failure = error as? PipelineError ?? PipelineError(.inputOutput, "\(error)")
+      processes.end { Console.line("error: \(FlagNames.spelled(failure.message))") }
+      _exit(failure.exitCode)
     }
     processes.finish()
     // So that `train-tokenizer && train-prior` goes no further where a signal has ended the run.

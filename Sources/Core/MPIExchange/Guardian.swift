@@ -33,12 +33,13 @@
       while waitpid(process, &status, 0) < 0 && errno == EINTR {}
       let signal = status & 0x7F
       guard signal != 0 else { _exit(status >> 8 & 0xFF) }
-      let rank = ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"].compactMap { environment[$0] }.first ?? "?"
+      // Those who asked it to end know why.
+      guard ![SIGINT, SIGTERM, SIGHUP].contains(signal) else { _exit(128 + signal) }
       let name = String(cString: strsignal(signal))
       say(
         PipelineError(
           .inputOutput,
-          "rank \(rank) (process \(process) on \(ProcessInfo.processInfo.hostName)) was ended by signal \(signal) (\(name)); "
+          "rank \(Launcher.rank(environment)) (process \(process) on \(ProcessInfo.processInfo.hostName)) was ended by signal \(signal) (\(name)); "
             + "all processes end. \(ProcessWatch.advice)"))
       Thread.sleep(forTimeInterval: farewell)
       _exit(128 + signal)

@@ -12,6 +12,11 @@ package enum Launcher {
     return counts.compactMap { environment[$0].flatMap(Int.init) }.first ?? 1
   }
 
+  /// This process's number among those that were started together, 0 where it was started alone.
+  package static func rank(_ environment: [String: String]) -> Int {
+    ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"].compactMap { environment[$0].flatMap(Int.init) }.first ?? 0
+  }
+
   /// Starts what joins the processes that were started together.
   /// - Parameters:
   ///   - environment: of the process.
@@ -43,8 +48,9 @@ package protocol JoinedProcesses: TrainingProcesses {
   /// Waits for all, and ends what joins them.
   func finish()
 
-  /// Whether another process has said why all end; otherwise this one is to say its own failure, and the others know.
-  func isEndSaid() -> Bool
+  /// Has all processes end, after a failure of this one.
+  /// - Parameter say: says it; not called where another process has said why all end, as where they have failed alike.
+  func end(_ say: () -> Void)
 }
 
 /// One that was started alone.
@@ -56,7 +62,7 @@ private struct AloneProcess: JoinedProcesses {
   func sum(_ numbers: [Double]) -> [Double] { process.sum(numbers) }
   func agree(on terms: [(name: String, value: String)]) {}
   func finish() {}
-  func isEndSaid() -> Bool { false }
+  func end(_ say: () -> Void) { say() }
 }
 
 /// How processes exchange what they learn.

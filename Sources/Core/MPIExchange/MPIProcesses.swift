@@ -120,7 +120,7 @@
       MPI_Finalize()
     }
 
-    package func isEndSaid() -> Bool { watch.isEndSaid() }
+    package func end(_ say: () -> Void) { watch.end(say) }
 
     // MARK: - Waiting
 
@@ -284,15 +284,14 @@
               wait {
                 MPI_Iallgatherv(
                   own.baseAddress, Int32(own.count), dalle_mpi_byte(), all.baseAddress, counts.baseAddress,
-                  starts.baseAddress,
-                  dalle_mpi_byte(), self.all, $0)
+                  starts.baseAddress, dalle_mpi_byte(), self.all, $0)
               }
             }
           }
         }
       }
       return zip(starts, counts).flatMap { start, count in
-        PackedTensors.unpacked(all[Int(start)..<Int(start + count)], like: tensors)
+        PackedTensors.unpacked(all[Int(start)..<Int(start + count)])
       }
     }
 

@@ -1,38 +1,42 @@
 import NN
 import TensorCore
 
-/// Tensors of replicas as bytes, to be sent to processes of the same program.
+/// What replicas bring together as bytes, to be sent to processes of the same program. Replicas may bring different tensors.
 enum PackedTensors {
   static func packed(_ replicas: [[NamedTensor]]) -> [UInt8] {
     var bytes: [UInt8] = []
-    for tensor in replicas.joined().map(\.tensor) {
-      let header = [tensor.shape.count] + tensor.shape
-      header.withUnsafeBytes { bytes += $0 }
-      tensor.withUnsafeBytes { bytes += $0 }
+    func append(_ numbers: [Int]) { numbers.withUnsafeBytes { bytes += $0 } }
+    for tensors in replicas {
+      append([tensors.count])
+      for (name, tensor) in tensors {
+        append([name.utf8.count, tensor.type.size, tensor.shape.count] + tensor.shape)
+        bytes += name.utf8
+        tensor.withUnsafeBytes { bytes += $0 }
+      }
     }
     return bytes
   }
 
-  /// - Parameter like: has as many replicas, whose tensors have the same names, types and numbers of axes.
-  static func unpacked(_ bytes: ArraySlice<UInt8>, like replicas: [[NamedTensor]]) -> [[NamedTensor]] {
+  static func unpacked(_ bytes: ArraySlice<UInt8>) -> [[NamedTensor]] {
     bytes.withUnsafeBytes { bytes in
       var place = 0
-      func integer() -> Int {
-        defer { place += MemoryLayout<Int>.size }
-        return bytes.loadUnaligned(fromByteOffset: place, as: Int.self)
+      func take(_ count: Int) -> UnsafeRawBufferPointer {
+        defer { place += count }
+        return UnsafeRawBufferPointer(rebasing: bytes[place..<place + count])
       }
-      return replicas.map { replica in
-        replica.map { name, like in
-          let shape = (0..<integer()).map { _ in integer() }
-          let tensor = Tensor.zeros(shape, type: like.type)
-          let size = tensor.count * like.type.size
-          tensor.withUnsafeMutableBytes {
-            $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[place..<place + size]))
-          }
-          place += size
-          return (name, tensor)
-        }
+      func integer() -> Int { take(MemoryLayout<Int>.size).loadUnaligned(as: Int.self) }
+      func tensor() -> NamedTensor {
+        let (nameSize, elementSize, axes) = (integer(), integer(), integer())
+        let shape = (0..<axes).map { _ in integer() }
+        let name = String(decoding: take(nameSize), as: UTF8.self)
+        let tensor = Tensor.zeros(shape, type: elementSize == ElementType.float32.size ? .float32 : .bfloat16)
+        let content = take(tensor.count * elementSize)
+        tensor.withUnsafeMutableBytes { $0.copyMemory(from: content) }
+        return (name, tensor)
       }
+      var replicas: [[NamedTensor]] = []
+      while place < bytes.count { replicas.append((0..<integer()).map { _ in tensor() }) }
+      return replicas
     }
   }
 }

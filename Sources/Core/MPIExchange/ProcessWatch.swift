@@ -216,16 +216,18 @@
       }
     }
 
-    /// Whether another process has said why all end, or does so now; otherwise the others now know that this one does.
-    func isEndSaid() -> Bool {
+    /// Has all processes end.
+    /// - Parameter say: says why; not called where another process has.
+    func end(_ say: () -> Void) {
+      // What all meet, rank 0 says.
       let begin = ContinuousClock.now
       while place.rank != 0 && begin.duration(to: .now) < Self.patience {
-        if board.isEnding { return true }
+        if board.isEnding { return }
         Thread.sleep(forTimeInterval: Self.interval / .seconds(1))
       }
-      guard beginEnding() else { return true }
+      guard beginEnding() else { return }
+      say()
       tellOthers(nil)
-      return false
     }
 
     /// What the processes of a host show each other.
