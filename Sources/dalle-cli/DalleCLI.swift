@@ -50,7 +50,7 @@ struct DalleCLI: ParsableCommand {
       try command.run()
     } catch {
       // What all processes that were started together get wrong the first one says; mpirun then ends the others.
-      if Launcher.rank(ProcessInfo.processInfo.environment) > 0 { Thread.sleep(forTimeInterval: 1) }
+      if Launcher.rank(ProcessInfo.processInfo.environment) > 0 { Thread.sleep(forTimeInterval: 3) }
       end(with: error, hint: "dalle-cli help SUBCOMMAND says what it takes")
     }
   }
