@@ -56,11 +56,14 @@ public struct TrainingResources: Sendable {
 
 extension TrainingResources {
   /// Of this process.
-  func replicas(batchSize: Int) -> Int { max(1, min(threads, batchSize / processes.count)) }
+  func replicas(batchSize: Int) -> Int { min(threads, max(1, batchSize / processes.count)) }
 
   /// What this process has of each batch: what its replicas have, which are numbered over all processes.
   func part(ofBatch batchSize: Int) -> Range<Int> {
-    let (own, all) = (replicas(batchSize: batchSize), replicas(batchSize: batchSize) * processes.count)
+    let own = replicas(batchSize: batchSize)
+    // Threads that there cannot be are refused where they are made.
+    guard own > 0 else { return 0..<batchSize }
+    let all = own * processes.count
     return batchSize * processes.rank * own / all..<batchSize * (processes.rank + 1) * own / all
   }
 }
