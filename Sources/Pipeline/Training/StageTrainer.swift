@@ -118,6 +118,8 @@ extension StageTrainer {
   var checkpoint: Checkpoint { resources.checkpoint }
   var dataSet: PictureDataSet { resources.dataSet }
   var threads: Int { resources.threads }
+  /// Of all processes, which sum as those of one would.
+  private var allThreads: Int { threads * resources.processes.count }
   var precision: ElementType { resources.precision }
   var observer: TrainingObserver { resources.observer }
 
@@ -134,7 +136,7 @@ extension StageTrainer {
     guard resume else {
       let configuration = if let configuration { try configuration() } else { try checkpoint.readConfiguration() }
       var state = TrainingState(
-        stage: stage, configuration: configuration, settings: settings, threads: threads, precision: precision)
+        stage: stage, configuration: configuration, settings: settings, threads: allThreads, precision: precision)
       state.settings.preset =
         settings.preset ?? configuration.tokenizerTraining?.settings.preset ?? settings.chosenPreset
       if stage != .imageTokenizer { reportUnfinished(configuration.tokenizerTraining, "the image tokenizer") }
@@ -153,7 +155,7 @@ extension StageTrainer {
         "the run began with synonyms of WordNet, and there is no WordNet in \(resources.wordNetFolder.path): install "
           + "Debian's wordnet-base to resume it")
     }
-    state.resume(settings, threads: threads, precision: precision, dataSet: dataSet, observer: observer)
+    state.resume(settings, threads: allThreads, precision: precision, dataSet: dataSet, observer: observer)
     return (state, file)
   }
 
