@@ -68,7 +68,9 @@ import Testing
     /// What is lost in rounding comes later, and hosts that go on their own learn, too, and end with the same weights.
     @Test(arguments: [["--exchange", "bfloat16"], ["--local-steps", "4"]])
     func slowNetworksAreSpared(_ flags: [String]) throws {
-      let command = ["train-tokenizer", "data", "--preset", "tiny", "--batch-size", "8", "--steps", "60", "--seed", "2"]
+      let command = [
+        "train-tokenizer", "data", "--preset", "tiny", "--batch-size", "8", "--steps", "60", "--seed", "2",
+      ]
       let layout = Layout(processes: 2, threads: 1, perHost: 1)
       func losses(_ flags: [String], _ launcher: [String]) throws -> (first: Double, last: Double) {
         let folder = try Trained.copy()
