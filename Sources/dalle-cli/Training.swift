@@ -38,9 +38,7 @@ extension TrainingCommand {
     // So that `train-tokenizer && train-prior` goes no further where a signal has ended the run.
     if let code = StopSignal.exitCode { throw ExitCode(code) }
   }
-}
 
-extension TrainingCommand {
   /// Of the file that this process runs.
   private static var programFingerprint: String {
     var hash = FNV1a()

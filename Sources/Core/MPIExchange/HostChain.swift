@@ -43,9 +43,8 @@
     ///   - range: the elements that the lane has.
     /// - Returns: the sum, in this host's part of the range.
     func sum(_ arrays: [Tensor], _ range: Range<Int>, team: ThreadTeam) -> Tensor {
-      let messages = Array(stride(from: range.lowerBound, to: range.upperBound, by: Self.messageSize)).map {
-        $0..<min($0 + Self.messageSize, range.upperBound)
-      }
+      let messages = Self.messages(range)
+      let (addends, sum) = isFirst ? (arrays, arrays[0]) : ([partial] + arrays, partial)
       var received = MPIProcesses.Requests(processes)
       var totals = MPIProcesses.Requests(processes)
       var sent = MPIProcesses.Requests(processes)
@@ -63,13 +62,11 @@
           if let incoming { partial.overwrite(with: incoming, range: message) }
         }
         team.forEachBlock(of: message, size: MPIExchange.blockSize) { block in
-          FlatMemory.sum(isFirst ? arrays : [partial] + arrays, into: isFirst ? arrays[0] : partial, range: block)
-          if let outgoing, let error {
-            FlatMemory.round(isFirst ? arrays[0] : partial, into: outgoing, error: error, range: block)
-          }
+          FlatMemory.sum(addends, into: sum, range: block)
+          if let outgoing, let error { FlatMemory.round(sum, into: outgoing, error: error, range: block) }
         }
         if !isLast {
-          sent.begin { send(message, of: isFirst ? arrays[0] : partial, to: processes.host + 1, $0) }
+          sent.begin { send(message, of: sum, to: processes.host + 1, $0) }
         } else {
           for host in 0..<processes.hostCount - 1 {
             let part = message.clamped(to: processes.part(ofLane: range, host: host))
@@ -106,9 +103,7 @@
       var requests = MPIProcesses.Requests(processes)
       for host in isFirst ? Array(1..<processes.hostCount) : [processes.host] {
         let part = processes.part(ofLane: range, host: host)
-        for message in stride(from: part.lowerBound, to: part.upperBound, by: Self.messageSize).map({
-          $0..<min($0 + Self.messageSize, part.upperBound)
-        }) {
+        for message in Self.messages(part) {
           requests.begin {
             let (place, count) = (array.floats + message.lowerBound, Int32(message.count))
             return isFirst
@@ -122,31 +117,30 @@
 
     // MARK: - Messages
 
+    /// A range in pieces, each of which is one message.
+    private static func messages(_ range: Range<Int>) -> [Range<Int>] {
+      stride(from: range.lowerBound, to: range.upperBound, by: messageSize).map {
+        $0..<min($0 + messageSize, range.upperBound)
+      }
+    }
+
+    /// Where some elements of an array come from or go to, and how many bytes they are.
+    private func bytes(_ range: Range<Int>, of array: Tensor) -> (place: UnsafeMutableRawPointer, count: Int32) {
+      (array.pointer + range.lowerBound * type.size, Int32(range.count * type.size))
+    }
+
     private func receive(
       _ range: Range<Int>, into array: Tensor, from host: Int, _ request: UnsafeMutablePointer<MPI_Request?>
     ) -> Int32 {
-      let array = incoming ?? array
-      return MPI_Irecv(
-        array.pointer + range.lowerBound * type.size, Int32(range.count * type.size), dalle_mpi_byte(), Int32(host), 0,
-        lane,
-        request)
+      let (place, count) = bytes(range, of: incoming ?? array)
+      return MPI_Irecv(place, count, dalle_mpi_byte(), Int32(host), 0, lane, request)
     }
 
     private func send(
       _ range: Range<Int>, of array: Tensor, to host: Int, _ request: UnsafeMutablePointer<MPI_Request?>
     ) -> Int32 {
-      let array = outgoing ?? array
-      return MPI_Isend(
-        array.pointer + range.lowerBound * type.size, Int32(range.count * type.size), dalle_mpi_byte(), Int32(host), 0,
-        lane,
-        request)
-    }
-  }
-
-  extension Tensor {
-    /// Overwrites some elements with those of a tensor that is laid out like this one, converting.
-    fileprivate func overwrite(with other: Tensor, range: Range<Int>) {
-      view(range, shape: [range.count]).overwrite(with: other.view(range, shape: [range.count]))
+      let (place, count) = bytes(range, of: outgoing ?? array)
+      return MPI_Isend(place, count, dalle_mpi_byte(), Int32(host), 0, lane, request)
     }
   }
 #endif

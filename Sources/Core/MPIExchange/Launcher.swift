@@ -29,7 +29,7 @@ package enum Launcher {
     say: @escaping @Sendable (PipelineError) -> Void
   ) throws(PipelineError) -> any JoinedProcesses {
     let count = processCount(environment)
-    guard count > 1 else { return AloneProcess() }
+    guard count > 1 else { return SingleProcess() }
     #if MPI
       if !Guardian.isGuarded(environment) { try Guardian.run(environment, say: say) }
       let ranks = environment["DALLE_RANKS_PER_HOST"].flatMap(Int.init)
@@ -53,16 +53,9 @@ package protocol JoinedProcesses: TrainingProcesses {
   func end(_ say: () -> Void)
 }
 
-/// One that was started alone.
-private struct AloneProcess: JoinedProcesses {
-  private let process = SingleProcess()
-  var rank: Int { process.rank }
-  var count: Int { process.count }
-  func makeExchange(threads: Int) -> any GradientExchange { process.makeExchange(threads: threads) }
-  func sum(_ numbers: [Double]) -> [Double] { process.sum(numbers) }
-  func agree(on terms: [(name: String, value: String)]) {}
-  func finish() {}
-  func end(_ say: () -> Void) { say() }
+extension SingleProcess: JoinedProcesses {
+  package func finish() {}
+  package func end(_ say: () -> Void) { say() }
 }
 
 /// How processes exchange what they learn.

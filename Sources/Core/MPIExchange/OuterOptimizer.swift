@@ -25,7 +25,7 @@
     func begin(_ store: ParameterStore, _ range: Range<Int>, isNew: Bool = false) {
       guard isNew || !isBegun else { return }
       isBegun = true
-      start.view(range, shape: [range.count]).overwrite(with: store.values.view(range, shape: [range.count]))
+      start.overwrite(with: store.values, range: range)
     }
 
     /// How far this host has come, downhill negative as a gradient is.

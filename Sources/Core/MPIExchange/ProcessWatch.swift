@@ -6,16 +6,17 @@
 
   /// Sees to it that processes that train together end together, and that one of them says why.
   ///
-  /// That a process was killed its ``Guardian`` says. Beyond that, a thread of its own looks after the other processes of the host, which it knows by their numbers, and the first process of
-  /// each host tells rank 0, and is told by it, a few times a second that there still is one. So a process that waits for long, as all do while
-  /// rank 0 measures and saves, is not taken for dead.
+  /// That a process was killed its ``Guardian`` says. Beyond that, a thread of its own looks after the other processes of the
+  /// host, which it knows by their numbers, and the first process of each host tells rank 0, and is told by it, every second
+  /// that there still is one. So a process that waits for long, as all do while rank 0 measures and saves, is not taken for
+  /// dead.
   final class ProcessWatch: @unchecked Sendable {
     /// Where this process is among all.
     struct Place {
       var rank, host, hostRank, hostCount: Int
       /// Processes of each host.
       var hostSizes: [Int]
-      /// Of the processes of a host all, in their order, and of all processes.
+      /// All processes, in their order.
       var everybody: MPI_Comm
       var hostNames: [String]
 

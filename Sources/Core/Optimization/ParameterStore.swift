@@ -56,7 +56,7 @@ public final class ParameterStore {
 
   /// The same for the elements `range`.
   package func refreshOperands(_ range: Range<Int>) {
-    operands?.view(range, shape: [range.count]).overwrite(with: values.view(range, shape: [range.count]))
+    operands?.overwrite(with: values, range: range)
   }
 
   /// What `memory`, laid out like `values`, holds for each parameter.

@@ -189,4 +189,9 @@ extension Tensor {
     precondition(other.count == count, "\(other.shape) does not fit \(shape)")
     ck_convert(other.kernelType, other.pointer, kernelType, pointer, count)
   }
+
+  /// Overwrites the elements `range` with those of a tensor that is laid out like this one, converting.
+  package func overwrite(with other: Tensor, range: Range<Int>) {
+    view(range, shape: [range.count]).overwrite(with: other.view(range, shape: [range.count]))
+  }
 }

@@ -172,15 +172,16 @@ final class StageRun {
             stops: !descent.isComplete && observer.shouldStop(),
             measures: now - lastValidation >= Self.validationInterval,
             saves: settings.saveEvery.map { step % $0 == 0 } ?? (now >= nextSave)))
-        if descent.isComplete || (!next.stops && next.measures) {
-          bringTogether()
+        let measures = descent.isComplete || (!next.stops && next.measures)
+        let saves = descent.isComplete || next.stops || next.saves
+        if measures || saves { bringTogether() }
+        if measures {
           if processes.isFirst { try log?.append(step: step, seconds: now, task.validate(progress)) }
           lastValidation = seconds()
         }
-        if descent.isComplete || next.stops || next.saves {
+        if saves {
           (state.step, state.seconds) = (step, seconds())
           isComplete = descent.isComplete
-          bringTogether()
           if processes.isFirst {
             try save(task)
             try log?.write()
