@@ -100,10 +100,11 @@ let package = Package(
     .target(
       name: "ImageTokenizers", dependencies: ["Basics", "NN", "TensorCore"], path: "Sources/Models/ImageTokenizers"),
     .target(
-      name: "Priors",
+      name: "Decoding",
       dependencies: [
-        "Basics", "CKernels", "NN", "TensorCore", .product(name: "Algorithms", package: "swift-algorithms"),
-      ], path: "Sources/Models/Priors"),
+        "Basics", "CKernels", "TensorCore", .product(name: "Algorithms", package: "swift-algorithms"),
+      ], path: "Sources/Models/Decoding"),
+    .target(name: "Priors", dependencies: ["Basics", "Decoding", "NN", "TensorCore"], path: "Sources/Models/Priors"),
     .target(name: "Rankers", dependencies: ["Basics", "NN", "TensorCore"], path: "Sources/Models/Rankers"),
     .target(
       name: "LatentModels",
@@ -120,7 +121,8 @@ let package = Package(
     .target(
       name: "Generation",
       dependencies: [
-        "Basics", "Checkpoints", "Datasets", "ImageTokenizers", "Imaging", "Lexicon", "Priors", "Rankers", "TensorCore",
+        "Basics", "Checkpoints", "Datasets", "Decoding", "ImageTokenizers", "Imaging", "Lexicon", "Priors", "Rankers",
+        "TensorCore",
         "TextTokenizer",
       ], path: "Sources/Pipeline/Generation"),
     .target(
@@ -135,14 +137,15 @@ let package = Package(
     .target(
       name: "Training",
       dependencies: [
-        "ArrayFiles", "Basics", "Checkpoints", "Compositions", "Datasets", "Evaluation", "Generation",
+        "ArrayFiles", "Basics", "Checkpoints", "Compositions", "Datasets", "Decoding", "Evaluation", "Generation",
         "ImageTokenizers", "Imaging", "Lexicon", "NN", "Optimization", "Pages", "Priors", "Rankers", "TensorCore",
         "TextTokenizer",
       ], path: "Sources/Pipeline/Training"),
     .target(
       name: "Ladder",
       dependencies: [
-        "ArrayFiles", "Basics", "Checkpoints", "Generation", "ImageTokenizers", "LatentModels", "LinearAlgebra", "NN",
+        "ArrayFiles", "Basics", "Checkpoints", "Decoding", "Generation", "ImageTokenizers", "LatentModels",
+        "LinearAlgebra", "NN",
         "Optimization", "Priors", "TensorCore",
       ], path: "Sources/Pipeline/Ladder"),
     .target(
@@ -156,7 +159,7 @@ let package = Package(
     .target(
       name: "DALLE",
       dependencies: [
-        "Basics", "Checkpoints", "Compositions", "Datasets", "EmojiData", "Evaluation", "Generation",
+        "Basics", "Checkpoints", "Compositions", "Datasets", "Decoding", "EmojiData", "Evaluation", "Generation",
         "ImageTokenizers", "Imaging", "Ladder", "LadderReport", "LatentModels", "Lexicon", "LinearAlgebra", "NN",
         "Optimization", "Priors", "Rankers", "TensorCore", "TextTokenizer", "Training",
       ]),
@@ -176,15 +179,15 @@ let package = Package(
     // The server: drawing for many, the page, HTTP. The command line is built without it.
     .target(
       name: "DrawingService",
-      dependencies: ["Basics", "Checkpoints", "Generation", "ImageTokenizers", "Imaging", "NN", "Priors"],
+      dependencies: ["Basics", "Checkpoints", "Decoding", "Generation", "ImageTokenizers", "Imaging", "NN", "Priors"],
       path: "Sources/Server/DrawingService"),
     .target(
-      name: "ServerPage", dependencies: ["Pages", "Priors"], path: "Sources/Server/ServerPage",
+      name: "ServerPage", dependencies: ["Decoding", "Pages", "Priors"], path: "Sources/Server/ServerPage",
       resources: [.embedInCode("Files")]),
     .target(
       name: "ImageServer",
       dependencies: [
-        "Basics", "DrawingService", "Generation", "Imaging", "Priors", "ServerPage",
+        "Basics", "Decoding", "DrawingService", "Generation", "Imaging", "Priors", "ServerPage",
         .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
@@ -242,7 +245,8 @@ let package = Package(
       name: "ImageTokenizersTests",
       dependencies: ["Basics", "ImageTokenizers", "ModelTestSupport", "NN", "Optimization", "TensorCore"]),
     .testTarget(
-      name: "PriorsTests", dependencies: ["Basics", "ModelTestSupport", "NN", "Optimization", "Priors", "TensorCore"]),
+      name: "PriorsTests",
+      dependencies: ["Basics", "Decoding", "ModelTestSupport", "NN", "Optimization", "Priors", "TensorCore"]),
     .testTarget(
       name: "RankersTests", dependencies: ["Basics", "ModelTestSupport", "NN", "Optimization", "Rankers", "TensorCore"]),
     .testTarget(
@@ -259,7 +263,8 @@ let package = Package(
     .testTarget(
       name: "GenerationTests",
       dependencies: [
-        "Basics", "Checkpoints", "Generation", "ImageTokenizers", "Imaging", "PipelineTestSupport", "Priors", "Rankers",
+        "Basics", "Checkpoints", "Decoding", "Generation", "ImageTokenizers", "Imaging", "PipelineTestSupport",
+        "Priors", "Rankers",
         "TestSupport",
       ]),
     .testTarget(name: "PagesTests", dependencies: ["Imaging", "Pages", "PipelineTestSupport"]),
@@ -290,7 +295,7 @@ let package = Package(
     .testTarget(
       name: "DrawingServiceTests",
       dependencies: [
-        "Basics", "Checkpoints", "DrawingService", "Generation", "Imaging", "PipelineTestSupport", "Priors",
+        "Basics", "Checkpoints", "Decoding", "DrawingService", "Generation", "Imaging", "PipelineTestSupport", "Priors",
         "TestSupport",
       ]),
     .testTarget(
@@ -300,11 +305,13 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ]),
-    .testTarget(name: "ServerPageTests", dependencies: ["Pages", "PipelineTestSupport", "Priors", "ServerPage"]),
+    .testTarget(
+      name: "ServerPageTests", dependencies: ["Decoding", "Pages", "PipelineTestSupport", "Priors", "ServerPage"]),
     .testTarget(
       name: "BrowserTests", dependencies: ["dalle-server", "Imaging", "TestSupport"]),
     .testTarget(name: "DALLETests", dependencies: ["DALLE"]),
-    .testTarget(name: "CommandSupportTests", dependencies: ["Basics", "Checkpoints", "CommandSupport", "Priors"]),
+    .testTarget(
+      name: "CommandSupportTests", dependencies: ["Basics", "Checkpoints", "CommandSupport", "Decoding", "Priors"]),
     .testTarget(
       name: "CommandTests",
       dependencies: [

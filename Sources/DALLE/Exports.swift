@@ -3,6 +3,7 @@
 @_exported import Checkpoints
 @_exported import Compositions
 @_exported import Datasets
+@_exported import Decoding
 @_exported import EmojiData
 @_exported import Evaluation
 @_exported import Generation

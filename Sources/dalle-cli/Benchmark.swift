@@ -1,6 +1,7 @@
 import ArgumentParser
 import Basics
 import CommandSupport
+import Decoding
 import Foundation
 import ImageTokenizers
 import LatentModels

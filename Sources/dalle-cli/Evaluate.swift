@@ -4,6 +4,7 @@ import Checkpoints
 import CommandSupport
 import Compositions
 import Datasets
+import Decoding
 import Evaluation
 import Foundation
 import Generation
@@ -92,7 +93,7 @@ struct Evaluate: ParsableCommand {
     // Captions of the data are measured as they stand.
     var options = promptOptions
     options.replacesUnseenNouns = false
-    guard !card || options.sampling == SamplingOptions() else {
+    guard !card || options.sampling == nil else {
       throw PipelineError(.usage, "--card is for what the default settings of drawing give")
     }
     let sheet = try output.map(OutputFile.url)
@@ -168,7 +169,8 @@ struct Evaluate: ParsableCommand {
       try Console.json(
         Report(
           checkpoint: folder.relativePath, data: evaluator.dataSet.url.relativePath, seed: seed,
-          sampling: options.sampling, splits: results, forms: forms, prompts: answers, compositions: composed,
+          sampling: options.sampling ?? SamplingOptions(), splits: results, forms: forms, prompts: answers,
+          compositions: composed,
           unseenNouns: unseen, output: output))
     }
   }

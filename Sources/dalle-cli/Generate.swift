@@ -1,6 +1,7 @@
 import ArgumentParser
 import Basics
 import CommandSupport
+import Decoding
 import Foundation
 import Generation
 import Imaging
@@ -90,6 +91,7 @@ struct Generate: ParsableCommand {
     options.imagePrompt = try image.prompt(replacedBy: target)
     let folder = try checkpoint.forReading(needing: \.isComplete).url
     let model = try TextToImageModel(contentsOf: folder, threads: try threads.count())
+    options.sampling = try sampling.sampling(over: model.prior.sampling) ?? model.prior.sampling
     if candidates != nil { _ = try model.ranker() }
     try PictureSize.check(
       count: separate ? 1 : count * captions.count, side: model.imageTokenizer.pictureSize, scale: scale)
@@ -113,7 +115,8 @@ struct Generate: ParsableCommand {
       return try Console.json(
         Report(
           files: files, captions: captions, seed: seed, count: count, checkpoint: folder.relativePath,
-          unseenWords: unseen, replacements: replacements, nearestCaptions: nearest, sampling: options.sampling,
+          unseenWords: unseen, replacements: replacements, nearestCaptions: nearest,
+          sampling: options.sampling ?? model.prior.sampling,
           image: image.file, keptRows: keptRows, candidates: candidates,
           scores: ranked.map { perCaption($0.map(\.score)) },
           numbers: ranked.map { perCaption($0.map(\.number)) }))
@@ -172,7 +175,7 @@ struct Generate: ParsableCommand {
     var text = [
       ("Software", "dalle-cli \(programVersion)"),
       ("Checkpoint", folder.lastPathComponent), ("Seed", "\(seed)"),
-      ("Settings", "\(options.sampling)"),
+      ("Settings", options.sampling.map { "\($0)" } ?? ""),
     ]
     if let keptRows, let url = image.url { text += [("Image", url.lastPathComponent), ("Kept rows", "\(keptRows)")] }
     if separate, let target {

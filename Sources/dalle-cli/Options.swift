@@ -3,6 +3,7 @@ import Basics
 import Checkpoints
 import CommandSupport
 import Datasets
+import Decoding
 import EmojiData
 import Foundation
 import Generation
@@ -150,31 +151,47 @@ struct DataOptions: ParsableArguments {
 struct DrawingOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
-    help: "The sampling temperature: below 1 the likely becomes likelier; 0 takes the likeliest (greedy).")
-  var temperature = SamplingOptions().temperature
-  @Option(parsing: .unconditional, help: "Draw among this many likeliest tokens; 0 sets no number.")
-  var topK = SamplingOptions().topK
+    help: """
+      The sampling temperature: below 1 the likely becomes likelier; 0 takes the likeliest (greedy). \
+      \(standard(\.temperature))
+      """)
+  var temperature: Float?
   @Option(
-    parsing: .unconditional, help: "Draw among the likeliest tokens that make up this probability (nucleus sampling).")
-  var topP = SamplingOptions().topP
+    parsing: .unconditional,
+    help: "Draw among this many likeliest tokens; 0 sets no number. \(standard(\.topK))")
+  var topK: Int?
+  @Option(
+    parsing: .unconditional,
+    help: "Draw among the likeliest tokens that make up this probability (nucleus sampling). \(standard(\.topP))")
+  var topP: Float?
   @Option(
     parsing: .unconditional,
     help: """
       The scale of classifier-free guidance (CFG): how strongly the caption is followed; 1 is not at all strengthened. \
-      Above 1, tokens that the caption makes less than a tenth as likely as the likeliest one are never drawn.
+      Above 1, tokens that the caption makes less than a tenth as likely as the likeliest one are never drawn. \
+      \(standard(\.guidance))
       """)
-  var guidance = SamplingOptions().guidance
+  var guidance: Float?
   @Flag(help: "Give the model prompts as they are typed, with nouns that it has never seen.") var literal = false
 
-  func generationOptions(seed: UInt64) throws(PipelineError) -> GenerationOptions {
-    GenerationOptions(seed: seed, sampling: try samplingOptions(), replacesUnseenNouns: !literal)
+  private static func standard<Value>(_ value: KeyPath<SamplingOptions, Value>) -> String {
+    "(default: as the checkpoint wants it; \(SamplingOptions()[keyPath: value]) where it was trained here)"
   }
 
-  private func samplingOptions() throws(PipelineError) -> SamplingOptions {
-    var options = SamplingOptions()
-    (options.temperature, options.topK, options.topP, options.guidance) = (temperature, topK, topP, guidance)
+  /// - Throws: `PipelineError` of kind `.usage` for a value that makes no sense.
+  func generationOptions(seed: UInt64) throws(PipelineError) -> GenerationOptions {
+    GenerationOptions(seed: seed, sampling: try sampling(over: SamplingOptions()), replacesUnseenNouns: !literal)
+  }
+
+  /// What was asked for, the rest as a model wants it; nil where nothing was.
+  func sampling(over own: SamplingOptions) throws(PipelineError) -> SamplingOptions? {
+    var options = own
+    if let temperature { options.temperature = temperature }
+    if let topK { options.topK = topK }
+    if let topP { options.topP = topP }
+    if let guidance { options.guidance = guidance }
     try options.validate()
-    return options
+    return options == own ? nil : options
   }
 }
 

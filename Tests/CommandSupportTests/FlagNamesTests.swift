@@ -1,6 +1,7 @@
 import Basics
 import Checkpoints
 import CommandSupport
+import Decoding
 import Priors
 import Testing
 

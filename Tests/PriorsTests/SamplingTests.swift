@@ -1,4 +1,5 @@
 import Basics
+import Decoding
 import Foundation
 import Priors
 import TensorCore

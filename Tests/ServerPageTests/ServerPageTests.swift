@@ -1,3 +1,4 @@
+import Decoding
 import Pages
 import PipelineTestSupport
 import Priors
@@ -7,18 +8,18 @@ import Testing
 
 @Suite struct ServerPageTests {
   private static func text(_ path: String) throws -> String {
-    let file = try #require(ServerPage.files.first { $0.path == path }, "there is no \(path)")
+    let file = try #require(ServerPage.files().first { $0.path == path }, "there is no \(path)")
     return try #require(String(bytes: file.content, encoding: .utf8), "\(path) is not UTF-8")
   }
 
-  private static let scripts = ServerPage.files.map(\.path).filter { $0.hasSuffix(".js") }
+  private static let scripts = ServerPage.files().map(\.path).filter { $0.hasSuffix(".js") }
 
   /// All scripts in one.
   private static func script() throws -> String { try scripts.map(text).joined() }
 
   @Test func thePageIsWholeAndLoadsItsOwnFilesAlone() throws {
     let page = try Self.text("/")
-    let files = Set(ServerPage.files.map(\.path)).union(["/openapi.json"])
+    let files = Set(ServerPage.files().map(\.path)).union(["/openapi.json"])
     #expect(faults(ofPage: page, files: files) == [])
     #expect(page.contains("<link rel=\"stylesheet\" href=\"/page.css\">"))
     #expect(page.contains("<script type=\"module\" src=\"/page.js\"></script>"))
@@ -36,7 +37,7 @@ import Testing
   }
 
   @Test func nothingNamesAnotherServer() throws {
-    for file in ServerPage.files {
+    for file in ServerPage.files() {
       let text = try Self.text(file.path).replacing("xmlns=\"http://www.w3.org/2000/svg\"", with: "")
       #expect(!text.contains(/https?:\/\//) && !text.contains("@import"), "\(file.path)")
     }
@@ -105,10 +106,10 @@ import Testing
       "css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml",
       "/": "text/html; charset=utf-8",
     ]
-    for file in ServerPage.files {
+    for file in ServerPage.files() {
       #expect(file.contentType == types[file.path.split(separator: ".").last.map(String.init) ?? ""], "\(file.path)")
       #expect(!file.content.isEmpty)
     }
-    #expect(Set(ServerPage.files.map(\.path)).count == ServerPage.files.count)
+    #expect(Set(ServerPage.files().map(\.path)).count == ServerPage.files().count)
   }
 }

@@ -54,18 +54,23 @@ final class BufferPool: Sendable {
 package final class Storage: @unchecked Sendable {
   package let base: UnsafeMutableRawPointer
   private let size: Int
-  /// Nil where the memory stays to the end of the process.
+  /// Nil where the memory is somebody else's.
   private let pool: BufferPool?
+  /// Who keeps it where it is; nil for a pool's, and where it stays to the end of the process.
+  private let owner: AnyObject?
 
   package init(byteCount: Int) {
     size = BufferPool.sizeClass(byteCount)
     let pool = BufferPool.current
     self.pool = pool
+    owner = nil
     base = pool.take(size)
   }
 
-  /// Memory that somebody else has made, and that stays to the end of the process.
-  init(permanent base: UnsafeMutableRawPointer) { (self.base, size, pool) = (base, 0, nil) }
+  /// Memory that somebody else has made, and keeps.
+  init(_ base: UnsafeMutableRawPointer, keptBy owner: AnyObject?) {
+    (self.base, self.owner, size, pool) = (base, owner, 0, nil)
+  }
 
   deinit { pool?.give(base, size: size) }
 }

@@ -1,3 +1,4 @@
+import Basics
 import CKernels
 
 /// What a tensor's elements are.
@@ -37,7 +38,7 @@ public struct Tensor: @unchecked Sendable {
   }
 
   /// Fresh memory with unspecified contents, for an operation to write.
-  init(uninitialized shape: [Int], _ type: ElementType = .float32) {
+  package init(uninitialized shape: [Int], _ type: ElementType = .float32) {
     self.init(
       shape: shape, type: type, storage: Storage(byteCount: shape.reduce(1, *) * type.size), offset: 0)
   }
@@ -90,7 +91,14 @@ extension Tensor {
 
   /// Memory that stays to the end of the process, as it is.
   package init(permanent memory: UnsafeMutableRawPointer, shape: [Int], type: ElementType = .float32) {
-    self.init(shape: shape, type: type, storage: Storage(permanent: memory), offset: 0)
+    self.init(shape: shape, type: type, storage: Storage(memory, keptBy: nil), offset: 0)
+  }
+
+  /// What a file holds, where it is mapped: to be read only.
+  package init(_ bytes: MappedBytes, shape: [Int], type: ElementType) {
+    let memory = UnsafeMutableRawPointer(mutating: bytes.pointer)
+    self.init(shape: shape, type: type, storage: Storage(memory, keptBy: bytes), offset: 0)
+    precondition(bytes.byteCount == count * type.size, "\(bytes.byteCount) bytes do not fill the shape \(shape)")
   }
 
   /// Standard normal numbers of a Philox stream.

@@ -1,4 +1,5 @@
 import Basics
+import Decoding
 import NN
 import TensorCore
 
@@ -16,6 +17,9 @@ public protocol Prior: Sendable {
   /// The number of trained numbers.
   var parameterCount: Int { get }
 
+  /// How the model draws where nothing is said.
+  var sampling: SamplingOptions { get }
+
   /// Ready to draw on the threads of a team.
   func makeDecoder(team: ThreadTeam) -> any ImageTokenDecoder
 }
@@ -24,6 +28,7 @@ extension Prior {
   /// Image tokens a picture.
   public var imageLength: Int { gridSide * gridSide * codesPerPlace }
   public var codesPerPlace: Int { 1 }
+  public var sampling: SamplingOptions { SamplingOptions() }
 }
 
 /// A prior that learns from captioned pictures. The transformer and PixelCNN are two of them; training knows this protocol

@@ -1,4 +1,5 @@
 import Basics
+import Decoding
 import NN
 import TensorCore
 
@@ -14,6 +15,9 @@ public protocol PriorConfiguration: ListedConfiguration {
   var codesPerPlace: Int { get }
   /// The number of different image tokens, over all codes of a place.
   var imageVocabulary: Int { get }
+
+  /// How the model draws where nothing is said.
+  var sampling: SamplingOptions { get }
 
   /// - Throws: as `validate()`, and where the model would not be one of captioned pictures.
   func validateForCaptions() throws(PipelineError)
@@ -50,6 +54,7 @@ public enum PriorKinds: ModelKinds {
   public static let all: [any ListedConfiguration.Type] = [
     TransformerPrior.Configuration.self,
     PixelCNN.Configuration.self,
+    Janus.Configuration.self,
   ]
 }
 
@@ -59,6 +64,7 @@ public typealias AnyPriorConfiguration = AnyConfiguration<PriorKinds>
 extension PriorConfiguration {
   /// Image tokens a picture.
   public var imageLength: Int { gridSide * gridSide * codesPerPlace }
+  public var sampling: SamplingOptions { SamplingOptions() }
 
   public func validateForCaptions() throws(PipelineError) { try validateWithText() }
 

@@ -38,7 +38,7 @@ public struct EvaluationPage {
   }
 
   func html() throws(PipelineError) -> String {
-    let settings = options.sampling == SamplingOptions() ? "the default settings" : "\(options.sampling)"
+    let settings = options.sampling.map { "\($0)" } ?? "the default settings"
     let words = wording.figures
     let content = Content(
       heading: "What \(checkpoint) draws", data: data, hasDrawings: evaluations.contains { $0.retrieval != nil },

@@ -1,6 +1,7 @@
 import Basics
 import Checkpoints
 import Datasets
+import Decoding
 import Foundation
 import ImageTokenizers
 import Imaging
@@ -13,7 +14,8 @@ import TextTokenizer
 public struct GenerationOptions: Sendable {
   /// Names the random numbers: the same seed gives the same pictures.
   public var seed: UInt64
-  public var sampling: SamplingOptions
+  /// Nil draws as the checkpoint's prior wants it; see `Prior.sampling`.
+  public var sampling: SamplingOptions?
   /// The picture whose upper part is kept; nil draws all of it.
   public var imagePrompt: ImagePrompt?
   /// Whether nouns that no training caption has are drawn as the nearest ones that are there; see
@@ -21,7 +23,7 @@ public struct GenerationOptions: Sendable {
   public var replacesUnseenNouns: Bool
 
   public init(
-    seed: UInt64 = 0, sampling: SamplingOptions = .init(), imagePrompt: ImagePrompt? = nil,
+    seed: UInt64 = 0, sampling: SamplingOptions? = nil, imagePrompt: ImagePrompt? = nil,
     replacesUnseenNouns: Bool = false
   ) {
     self.seed = seed
@@ -152,10 +154,11 @@ public final class TextToImageModel {
   package func request(
     _ caption: String, number: Int, _ options: GenerationOptions, prefix: [Int32]? = nil
   ) throws(PipelineError) -> DrawingRequest {
-    try options.sampling.validate()
+    let sampling = options.sampling ?? prior.sampling
+    try sampling.validate()
     let kept = prefix == nil ? try options.imagePrompt.map(keptTokens) : prefix
     return DrawingRequest(
-      text: textEncoder.encode(try text(of: caption, options)), prefix: kept ?? [], sampling: options.sampling,
+      text: textEncoder.encode(try text(of: caption, options)), prefix: kept ?? [], sampling: sampling,
       seed: options.seed, number: number)
   }
 

@@ -1,6 +1,7 @@
 import ArrayFiles
 import Basics
 import Checkpoints
+import Decoding
 import Foundation
 import ImageTokenizers
 import LatentModels

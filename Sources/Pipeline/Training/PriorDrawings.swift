@@ -1,5 +1,6 @@
 import Basics
 import Datasets
+import Decoding
 import Evaluation
 import Foundation
 import Generation

@@ -1,6 +1,7 @@
 import Basics
 import Compositions
 import Datasets
+import Decoding
 import Evaluation
 import Foundation
 import Generation

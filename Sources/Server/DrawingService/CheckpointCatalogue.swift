@@ -1,5 +1,6 @@
 import Basics
 import Checkpoints
+import Decoding
 import Foundation
 import Imaging
 import Synchronization
@@ -18,6 +19,8 @@ package struct CheckpointDescription: Sendable, Equatable {
   package var gridSide: Int
   package var codesPerPlace: Int
   package var hasRanker: Bool
+  /// How it draws where nothing is said.
+  package var sampling: SamplingOptions
   package var isDefault: Bool
 }
 
@@ -72,7 +75,7 @@ package struct CheckpointCatalogue: Sendable {
     if let description = known.find(name, print) { return description }
     let checkpoint = Checkpoint(url)
     guard let configuration = try? checkpoint.readConfiguration(), let tokenizer = configuration.imageTokenizer,
-      let pictureSize = configuration.pictureSize, configuration.prior != nil,
+      let pictureSize = configuration.pictureSize, let prior = configuration.prior,
       let gridSide = tokenizer.layout.gridSides.last
     else { return nil }
     let attributes = try? FileManager.default.attributesOfItem(atPath: checkpoint.configurationFile.path)
@@ -80,7 +83,8 @@ package struct CheckpointCatalogue: Sendable {
       name: name, created: attributes?[.modificationDate] as? Date ?? .now, pictureSize: pictureSize,
       fit: configuration.data?.fit ?? .pad,
       gridSide: gridSide, codesPerPlace: tokenizer.layout.codesPerPlace,
-      hasRanker: configuration.ranker != nil && checkpoint.hasRanker, isDefault: name == standardName)
+      hasRanker: configuration.ranker != nil && checkpoint.hasRanker, sampling: prior.sampling,
+      isDefault: name == standardName)
     known.keep(description, print)
     return description
   }

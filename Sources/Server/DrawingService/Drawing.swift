@@ -1,4 +1,5 @@
 import Basics
+import Decoding
 import Generation
 import Imaging
 import Priors

@@ -54,7 +54,7 @@ struct DrawingParameters: Sendable {
       throw .badRequest("partial_images needs stream to be true", "partial_images", code: "invalid_value")
     }
 
-    var sampling = SamplingOptions()
+    var sampling = description.sampling
     if let guidance = try fields.number("guidance") { sampling.guidance = Float(guidance) }
     if let temperature = try fields.number("temperature") { sampling.temperature = Float(temperature) }
     if let topK = try fields.integer("top_k") { sampling.topK = topK }

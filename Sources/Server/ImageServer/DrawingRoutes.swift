@@ -143,7 +143,7 @@ struct PictureWriter: Sendable {
   private func png(_ picture: CompletedPicture) throws(PipelineError) -> String {
     var text = [
       ("Title", parameters.order.caption), ("Software", software), ("Checkpoint", accepted.checkpoint),
-      ("Seed", "\(seed)"), ("Settings", "\(parameters.order.options.sampling)"),
+      ("Seed", "\(seed)"), ("Settings", parameters.order.options.sampling.map { "\($0)" } ?? ""),
     ]
     if let rows = accepted.keptRows { text.append(("Kept rows", "\(rows)")) }
     return try encoded(picture.picture, text: text + [("Number", "\(picture.number)")], compressionLevel: 6)

@@ -1,4 +1,5 @@
 import Basics
+import Decoding
 import DrawingService
 import Foundation
 import HTTPTypes
@@ -18,7 +19,8 @@ struct Route: Sendable {
   static func all(_ service: DrawingService, _ settings: ImageServer.Settings, _ metrics: Metrics) -> [Route] {
     let drawing = DrawingRoutes(service: service, limits: settings.requests, software: settings.software)
     let document = OpenAPI.document(settings)
-    return ServerPage.files.map(Self.file) + [
+    let sampling = service.catalogue.description(of: nil)?.sampling ?? SamplingOptions()
+    return ServerPage.files(sampling: sampling).map(Self.file) + [
       Route(method: .post, path: Endpoint.generations.path, summary: "Draws pictures of a prompt.") {
         try await drawing.answer(.generations, $0, $1)
       },

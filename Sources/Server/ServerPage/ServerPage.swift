@@ -1,5 +1,5 @@
+import Decoding
 import Pages
-import Priors
 
 /// The page on which a person says what to draw and sees it appear. It has no style and no script inside and loads nothing from
 /// elsewhere, so that the strictest Content-Security-Policy lets it pass: `default-src 'none'` and `'self'` for styles, scripts,
@@ -8,8 +8,12 @@ import Priors
 /// Its parts are files, in the folder `Files`, and are compiled into the program: a program that is copied somewhere has them.
 package enum ServerPage {
   /// All that a browser needs, the page itself at "/" among them.
-  package static let files = [
-    PageFile(path: "/", contentType: "text/html; charset=utf-8", content: Array(page.utf8)),
+  /// - Parameter sampling: what the page shows where nobody has said otherwise.
+  package static func files(sampling: SamplingOptions = .init()) -> [PageFile] {
+    [PageFile(path: "/", contentType: "text/html; charset=utf-8", content: Array(page(sampling).utf8))] + fixedFiles
+  }
+
+  private static let fixedFiles = [
     PageFile(
       path: "/page.css", contentType: "text/css; charset=utf-8",
       content: Array(PageTemplate.style.utf8) + Array("\n".utf8) + PackageResources.page_css),
@@ -36,8 +40,10 @@ package enum ServerPage {
     }
   }
 
-  private static let page = PageTemplate(
-    head: .init(style: "/page.css", script: "/page.js", icon: "/icon.svg"),
-    body: String(decoding: PackageResources.page_html, as: UTF8.self)
-  ).page(title: "Draw a picture", Content(SamplingOptions()))
+  private static func page(_ sampling: SamplingOptions) -> String {
+    PageTemplate(
+      head: .init(style: "/page.css", script: "/page.js", icon: "/icon.svg"),
+      body: String(decoding: PackageResources.page_html, as: UTF8.self)
+    ).page(title: "Draw a picture", Content(sampling))
+  }
 }

@@ -108,6 +108,9 @@ void ck_layer_norm_backward(ck_type xt, const void *x, const float *gamma, const
                             ck_type dyt, const void *dy, ck_type dxt, void *dx, bool accumulate_input, float *dgamma,
                             float *dbeta, bool accumulate, size_t N, size_t C);
 
+/// y = x/√(mean(x²) + ε)·gamma over the last axis of x[N,C] (Zhang & Sennrich 2019, eq. 4).
+void ck_rms_norm(const float *x, const float *gamma, float *y, size_t N, size_t C, float epsilon);
+
 /// Group normalisation of x[B,P,C] (P = H·W positions) over (P, C/G), G groups, followed by SiLU where `silu`.
 /// `mean` and `rstd` are [B,G].
 void ck_group_norm(ck_type xt, const void *x, const float *gamma, const float *beta, bool silu, ck_type yt, void *y,
@@ -223,16 +226,23 @@ void ck_sum_arrays(const float *const *xs, size_t count, float *y, size_t n);
 
 // MARK: - Decoding
 
-/// The number of bytes of a packed weight of N outputs and K inputs.
-size_t ck_packed_size(size_t N, size_t K);
-/// Packs a float32 weight[N,K] as bfloat16 in panels of 32 outputs, each [(K+1)/2][32] pairs of inputs, so that every
-/// output is summed over the pairs in one fixed order, whatever the number of rows or threads.
-void ck_pack(const float *weight, uint16_t *packed, size_t N, size_t K);
-/// y[r, n] (+)= Σ_k x[r,k]·w[n,k] + bias[n], x rounded to bfloat16 and summed as float32, for the outputs of the panels
-/// `first` ..< `last` (of 32 each; a partial last panel is allowed). The result of a row is bit for bit the same whatever
-/// R is. CPUs with dot products of bfloat16 flush what is smaller than 2⁻¹²⁶ to zero on the way, others do not.
-void ck_packed_product(const uint16_t *packed, const float *bias, const float *x, size_t ldx, float *y, size_t ldy,
-                       size_t R, size_t N, size_t K, size_t first, size_t last, bool accumulate);
+/// How a packed weight keeps its numbers. Of the whole numbers an output has groups of 128 (CK_PANELS_INT8) or 32
+/// (CK_PANELS_INT4) inputs, each with a scale in bfloat16.
+typedef enum { CK_PANELS_FLOAT32, CK_PANELS_BFLOAT16, CK_PANELS_INT8, CK_PANELS_INT4 } ck_panel_format;
+/// The number of bytes of a packed weight of N outputs and K inputs; whole cache lines.
+size_t ck_packed_size(ck_panel_format format, size_t N, size_t K);
+/// Packs a float32 weight[N,K] in panels of 32 outputs, which lie one after the other, so that every output is summed over
+/// the inputs in one fixed order, whatever the number of rows or threads.
+void ck_pack(ck_panel_format format, const float *weight, void *packed, size_t N, size_t K);
+/// y[r, n] (+)= Σ_k x[r,k]·w[n,k] + bias[n] for the outputs of the panels `first` ..< `last` (of 32 each; a partial last
+/// panel is allowed). The result of a row is bit for bit the same whatever R is.
+///
+/// Beside bfloat16, x is rounded to bfloat16, too, and products are summed as float32; CPUs with dot products of bfloat16
+/// flush what is smaller than 2⁻¹²⁶ to zero on the way, others do not. Beside whole numbers, x is rounded to such of 16 bits
+/// (CK_PANELS_INT8) or 8 (CK_PANELS_INT4), a group at a time with a scale of its own; products are summed exactly within a
+/// group and then as float32, so that every CPU gives the same bits.
+void ck_packed_product(ck_panel_format format, const void *packed, const float *bias, const float *x, size_t ldx,
+                       float *y, size_t ldy, size_t R, size_t N, size_t K, size_t first, size_t last, bool accumulate);
 /// The cache of one sequence and layer, bfloat16, which halves what a step reads, in pairs for the sums over them:
 /// keys[heads, T/32, ⌈D/2⌉, 32, 2] have two channels of 32 positions side by side, so that the scores of many positions
 /// are summed at once and without a horizontal sum; values[heads, T/2, D, 2] have two positions. T is a multiple of
@@ -246,5 +256,15 @@ void ck_cache_values(const float *v, uint16_t *values, size_t T, size_t slot, si
 /// 16 pairs beyond its values may be read. `scores` holds T + CK_CACHE_MULTIPLE floats of scratch.
 void ck_decode_attention(const float *q, const uint16_t *keys, const uint16_t *values, size_t T,
                          const ck_attention_mask *mask, size_t position, size_t D, float *scores, float *out);
+
+/// The same of a cache in float32, keys and values [T, D] of a head each, for a position that sees the first `seen` ones.
+/// `scores` holds `seen` floats of scratch.
+void ck_decode_float_attention(const float *q, const float *keys, const float *values, size_t seen, size_t D,
+                               float *scores, float *out);
+/// Rotates the pairs (x[i], x[i + D/2]) of one head by an angle each, given by its cosine and sine [D/2]: rotary positions
+/// (Su et al. 2021, eq. 34), paired by halves.
+void ck_rotate_halves(float *x, const float *cosines, const float *sines, size_t D);
+/// y[n] = silu(gate)·up (Shazeer 2020).
+void ck_swiglu(const float *gate, const float *up, float *y, size_t n);
 
 #endif

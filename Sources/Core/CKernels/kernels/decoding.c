@@ -3,10 +3,8 @@
 #include <immintrin.h>
 #endif
 
-#include "internal.h"
+#include "panels.h"
 
-/// Outputs a panel: two 16-wide vectors, of which eight rows' sums fill sixteen registers.
-#define PANEL (2 * CK_LANES)
 #define MOST_ROWS 8
 /// Sums of sixteen that are kept at once, twice each.
 #define MOST_VECTORS 4
@@ -103,14 +101,12 @@ static size_t best_way(void) {
 
 // MARK: - Products
 
-size_t ck_packed_size(size_t N, size_t K) {
-  return (N + PANEL - 1) / PANEL * PANEL * pair_count(K) * 2 * sizeof(uint16_t);
-}
+static size_t panel_size(size_t K) { return PANEL * pair_count(K) * 2 * sizeof(uint16_t); }
 
-void ck_pack(const float *weight, uint16_t *packed, size_t N, size_t K) {
-  memset(packed, 0, ck_packed_size(N, K));
+/// [(K+1)/2][32] pairs of inputs a panel.
+static void pack(const float *weight, void *packed, size_t N, size_t K) {
   for (size_t n = 0; n < N; n++) {
-    uint16_t *column = packed + n / PANEL * PANEL * pair_count(K) * 2 + n % PANEL * 2;
+    uint16_t *column = (uint16_t *)packed + n / PANEL * PANEL * pair_count(K) * 2 + n % PANEL * 2;
     for (size_t k = 0; k < K; k++) column[k / 2 * PANEL * 2 + k % 2] = ck_to_bfloat16(weight[n * K + k]);
   }
 }
@@ -120,41 +116,26 @@ CK_CLONES static void pack_rows(const float *x, size_t ldx, uint16_t *pairs, siz
   for (size_t r = 0; r < R; r++) pack_pairs(x + r * ldx, pairs + 2 * r * pair_count(K), K);
 }
 
-/// y[rows, n] (+)= sums + bias
-CK_CLONES static void finish(float sums[][PANEL], const float *bias, float *y, size_t ldy, size_t rows, size_t n,
-                             bool accumulate) {
-  for (size_t r = 0; r < rows; r++, y += ldy) {
-    if (accumulate) {
-      CK_INDEPENDENT
-      for (size_t i = 0; i < n; i++) y[i] += sums[r][i] + bias[i];
-    } else {
-      CK_INDEPENDENT
-      for (size_t i = 0; i < n; i++) y[i] = sums[r][i] + bias[i];
-    }
-  }
-}
-
-void ck_packed_product(const uint16_t *packed, const float *bias, const float *x, size_t ldx, float *y, size_t ldy,
-                       size_t R, size_t N, size_t K, size_t first, size_t last, bool accumulate) {
-  static const float no_bias[PANEL];
+static void multiply(const ck_panel_product *product) {
   alignas(64) float sums[MOST_ROWS][PANEL];
-  size_t row = 2 * pair_count(K), way = best_way();
-  uint16_t *pairs = (uint16_t *)ck_buffer(R * pair_count(K));
-  pack_rows(x, ldx, pairs, R, K);
-  for (size_t p = first; p < last; p++) {
-    size_t n = p * PANEL, outputs = ck_min(PANEL, N - n);
-    const uint16_t *panel = packed + n * row;
+  size_t R = product->R, row = 2 * pair_count(product->K), way = best_way();
+  uint16_t *pairs = (uint16_t *)ck_buffer(R * pair_count(product->K));
+  pack_rows(product->x, product->ldx, pairs, R, product->K);
+  for (size_t p = product->first; p < product->last; p++) {
+    const uint16_t *panel = (const uint16_t *)product->packed + p * PANEL * row;
     for (size_t r = 0; r < R;) {
       // The panel after the next one comes from memory, and slowly: the rows share it out evenly. Beyond the last one
       // there may be nothing: a fetch cannot fail.
       const uint16_t *coming = panel + 2 * PANEL * row + PANEL * row * r / R;
       size_t stride = 2 * PANEL * ck_min(MOST_ROWS, R - r) / R;
       size_t rows = ways[way].rows(panel, pairs + r * row, row / 2, sums, R - r, coming, stride);
-      finish(sums, bias ? bias + n : no_bias, y + r * ldy + n, ldy, rows, outputs, accumulate);
+      ck_finish_panel(product, p, r, rows, sums);
       r += rows;
     }
   }
 }
+
+const ck_panel_kind ck_bfloat16_panels = {panel_size, pack, multiply};
 
 // MARK: - Attention
 
@@ -185,4 +166,39 @@ void ck_decode_attention(const float *q, const uint16_t *keys, const uint16_t *v
   size_t run_count = ck_attention_runs(mask, position, runs);
   uint16_t *packed = (uint16_t *)ck_buffer(pair_count(D) + T / 2 + CK_MOST_RUNS);
   ways[best_way()].attention(q, keys, values, runs, run_count, D, 1 / sqrtf((float)D), scores, packed, out);
+}
+
+CK_CLONES void ck_decode_float_attention(const float *q, const float *keys, const float *values, size_t seen, size_t D,
+                                         float *scores, float *out) {
+  for (size_t j = 0; j < seen; j++) {
+    float sum = 0;
+    for (size_t d = 0; d < D; d++) {
+      CK_ANY_ORDER
+      sum += q[d] * keys[j * D + d];
+    }
+    scores[j] = sum;
+  }
+  float largest, factor = 1 / ck_exponentials(scores, 1 / sqrtf((float)D), scores, seen, &largest);
+  memset(out, 0, D * sizeof *out);
+  for (size_t j = 0; j < seen; j++) {
+    CK_INDEPENDENT
+    for (size_t d = 0; d < D; d++) out[d] += scores[j] * factor * values[j * D + d];
+  }
+}
+
+// MARK: - Parts of a Llama's layer
+
+CK_CLONES void ck_rotate_halves(float *x, const float *cosines, const float *sines, size_t D) {
+  float *y = x + D / 2;
+  CK_INDEPENDENT
+  for (size_t i = 0; i < D / 2; i++) {
+    float a = x[i], b = y[i];
+    x[i] = a * cosines[i] - b * sines[i];
+    y[i] = b * cosines[i] + a * sines[i];
+  }
+}
+
+CK_CLONES void ck_swiglu(const float *gate, const float *up, float *y, size_t n) {
+  CK_INDEPENDENT
+  for (size_t i = 0; i < n; i++) y[i] = gate[i] * ck_sigmoid(gate[i]) * up[i];
 }

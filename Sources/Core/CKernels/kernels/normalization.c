@@ -1,3 +1,5 @@
+#include <math.h>
+
 #include "internal.h"
 
 /// Scratch of rows and of channels: arrays side by side, each `ck_padded` long.
@@ -141,6 +143,21 @@ void ck_layer_norm_backward(ck_type xt, const void *x, const float *gamma, const
       add(gamma_sum, dgamma, C);
       add(beta_sum, dbeta, C);
     }
+  }
+}
+
+// MARK: - Root-mean-square normalisation
+
+CK_CLONES void ck_rms_norm(const float *x, const float *gamma, float *y, size_t N, size_t C, float epsilon) {
+  for (size_t r = 0; r < N; r++, x += C, y += C) {
+    float squares = 0;
+    for (size_t c = 0; c < C; c++) {
+      CK_ANY_ORDER
+      squares += x[c] * x[c];
+    }
+    float factor = 1 / sqrtf(squares / (float)C + epsilon);
+    CK_INDEPENDENT
+    for (size_t c = 0; c < C; c++) y[c] = x[c] * factor * gamma[c];
   }
 }
 

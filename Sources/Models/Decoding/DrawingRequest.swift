@@ -29,7 +29,7 @@ public struct DrawingRequest: Sendable {
 
   /// The given token at a position, of which memory is addressed.
   /// - Precondition: it is one of the codebook's whose turn it is.
-  func given(_ position: Int, codes: Int, codesPerPlace: Int) -> Int32 {
+  package func given(_ position: Int, codes: Int, codesPerPlace: Int) -> Int32 {
     let token = prefix[position]
     let first = position % codesPerPlace * codes
     precondition((first..<first + codes).contains(Int(token)), "the token \(token) is of another codebook, or of none")
@@ -37,10 +37,10 @@ public struct DrawingRequest: Sendable {
   }
 
   /// Whether guidance makes a difference: without a caption there is nothing to strengthen.
-  var isGuided: Bool { sampling.guidance != 1 && !text.isEmpty }
+  package var isGuided: Bool { sampling.guidance != 1 && !text.isEmpty }
 
   /// The random number that the token at a position is drawn with. It does not depend on what is given before.
-  func uniform(position: Int) -> Float {
+  package func uniform(position: Int) -> Float {
     var random = Philox(seed: seed, stream: RandomStream.drawnTokens(UInt64(number)), counter: UInt64(position))
     return random.uniform()
   }
@@ -49,7 +49,7 @@ public struct DrawingRequest: Sendable {
   /// - Parameters:
   ///   - conditional: the K logits given the caption.
   ///   - empty: as many without it; nil where the request is not guided.
-  func code(
+  package func code(
     at position: Int, _ conditional: some RandomAccessCollection<Float>,
     without empty: (some RandomAccessCollection<Float>)?
   ) -> Int32 {

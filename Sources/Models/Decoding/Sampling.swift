@@ -12,11 +12,15 @@ public struct SamplingOptions: Sendable, Codable, Equatable, CustomStringConvert
   public var topP: Float
   /// Classifier-free guidance (Ho & Salimans 2022); see ``guided(_:without:)``. 1 is no guidance.
   public var guidance: Float
-  /// With guidance above 1, tokens that the caption makes less likely than this share of the likeliest one are not drawn.
-  static let plausibleShare: Float = 0.1
+  /// With guidance above 1, tokens that the caption makes less likely than this share of the likeliest one are not drawn; 0
+  /// leaves all that guidance does.
+  public var plausibleShare: Float
 
-  public init(temperature: Float = 0.7, topK: Int = 64, topP: Float = 1, guidance: Float = 2) {
+  public init(
+    temperature: Float = 0.7, topK: Int = 64, topP: Float = 1, guidance: Float = 2, plausibleShare: Float = 0.1
+  ) {
     (self.temperature, self.topK, self.topP, self.guidance) = (temperature, topK, topP, guidance)
+    self.plausibleShare = plausibleShare
   }
 
   public var description: String {
@@ -31,11 +35,12 @@ public struct SamplingOptions: Sendable, Codable, Equatable, CustomStringConvert
     try check(temperature >= 0 && temperature.isFinite, "`temperature` must be 0 or more, not \(temperature)")
     try check(topK >= 0, "`topK` must be 0 or more, not \(topK)")
     try check(topP > 0 && topP <= 1, "`topP` must be above 0 and at most 1, not \(topP)")
+    try check((0...1).contains(plausibleShare), "`plausibleShare` must be 0 to 1, not \(plausibleShare)")
     try check(guidance >= 0 && guidance.isFinite, "`guidance` must be 0 or more, not \(guidance)")
   }
 
   /// The logits with guidance: empty + guidance·(caption - empty). Where `guidance` is above 1, tokens that the caption makes
-  /// less than a tenth as likely as the likeliest one are out (Li et al. 2023, *Contrastive Decoding*, equation 4): of what
+  /// less likely than ``plausibleShare`` of the likeliest one are out (Li et al. 2023, *Contrastive Decoding*, equation 4): of what
   /// is out of the question with the caption and without it, the difference says nothing, and may be large.
   /// - Parameters:
   ///   - conditional: the K logits given the caption.
@@ -45,8 +50,8 @@ public struct SamplingOptions: Sendable, Codable, Equatable, CustomStringConvert
     _ conditional: some Collection<Float>, without empty: some Collection<Float>
   ) -> [Float] {
     let raised = zip(conditional, empty).map { $1 + guidance * ($0 - $1) }
-    guard guidance > 1, let largest = conditional.max() else { return raised }
-    let least = largest + log(Self.plausibleShare)
+    guard guidance > 1, plausibleShare > 0, let largest = conditional.max() else { return raised }
+    let least = largest + log(plausibleShare)
     return zip(conditional, raised).map { $0 >= least ? $1 : -.infinity }
   }
 

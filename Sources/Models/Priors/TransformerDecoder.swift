@@ -1,4 +1,5 @@
 import Basics
+import Decoding
 import NN
 import TensorCore
 
@@ -82,7 +83,8 @@ public final class TransformerDecoder: ImageTokenDecoder {
       codesPerPlace = c.codesPerPlace
       let masks = c.masks
       caches = (0..<(request.isGuided ? 2 : 1)).map { _ in
-        KeyValueCache(masks: masks, length: c.sequenceLength, width: c.width, heads: c.heads)
+        KeyValueCache(
+          masks: masks, length: c.sequenceLength, headWidth: c.width / c.heads, heads: c.heads)
       }
       // The last place is not an input.
       place = min(request.prefix.count / c.codesPerPlace, c.placeCount - 1)

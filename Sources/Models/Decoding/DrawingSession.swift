@@ -115,7 +115,7 @@ extension ImageTokenDecoder {
   }
 
   /// The drawings as what this decoder began.
-  func own<Drawing: PictureDrawing>(_ drawings: [any PictureDrawing]) -> [Drawing] {
+  package func own<Drawing: PictureDrawing>(_ drawings: [any PictureDrawing]) -> [Drawing] {
     drawings.map { drawing in
       guard let drawing = drawing as? Drawing else { preconditionFailure("another decoder has begun this drawing") }
       return drawing

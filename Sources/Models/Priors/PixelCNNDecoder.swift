@@ -1,4 +1,5 @@
 import Basics
+import Decoding
 import TensorCore
 
 /// Draws pictures from a ``PixelCNN`` position by position, computing each place of each layer once.

@@ -1,0 +1,115 @@
+import CKernels
+import TensorCore
+
+/// The keys and values of a transformer's layers for the positions of a sequence that were seen so far, written in place. Each
+/// layer has them in an order in which what its mask lets a position see lies together, and nothing else is read.
+///
+/// They are kept as bfloat16, or as float32 where every layer sees all that came before.
+package final class KeyValueCache: @unchecked Sendable {
+  /// Of each layer and head: see `ck_cache_keys` for their order.
+  private let keys: Tensor
+  /// Of each layer and head, and room for reading on.
+  private let values: Tensor
+  private let masks: [AttentionMask]
+  private let headWidth, heads, keyHeads: Int
+  /// Positions that there is room for.
+  private let length: Int
+
+  /// - Parameters:
+  ///   - masks: of each layer.
+  ///   - length: positions that there must be room for; for a sparse mask textLength + gridSide².
+  ///   - headWidth: D
+  ///   - heads: of queries.
+  ///   - keyHeads: of keys and values, each shared by as many heads of queries (Ainslie et al. 2023); `heads` where nil.
+  ///   - type: what keys and values are kept as.
+  package init(
+    masks: [AttentionMask], length: Int, headWidth: Int, heads: Int, keyHeads: Int? = nil,
+    type: ElementType = .bfloat16
+  ) {
+    precondition(masks.allSatisfy { $0.kind == .full || $0.textLength + $0.gridSide * $0.gridSide <= length })
+    precondition(type == .bfloat16 || masks.allSatisfy { $0.kind == .full })
+    let multiple = Int(CK_CACHE_MULTIPLE)
+    self.length = Self.scratchLength(length: length) - multiple
+    self.masks = masks
+    (self.headWidth, self.heads, self.keyHeads) = (headWidth, heads, keyHeads ?? heads)
+    let layerHeads = masks.count * self.keyHeads
+    keys = .zeros([layerHeads * self.length * 2 * Self.pairs(headWidth)], type: type)
+    values = .zeros([layerHeads * self.length * headWidth + multiple], type: type)
+  }
+
+  private static func pairs(_ channels: Int) -> Int { (channels + 1) / 2 }
+  /// The columns of a row of queries, keys and values.
+  private var rowWidth: Int { (heads + 2 * keyHeads) * headWidth }
+  /// Where a head's keys begin.
+  private func firstKey(_ layer: Int, head: Int = 0) -> Int {
+    (layer * keyHeads + head) * length * 2 * Self.pairs(headWidth)
+  }
+  /// Where a head's values begin.
+  private func firstValue(_ layer: Int, head: Int = 0) -> Int { (layer * keyHeads + head) * length * headWidth }
+
+  /// The number of elements that ``attend`` needs of scratch memory where there is room for `length` positions.
+  package static func scratchLength(length: Int) -> Int {
+    let multiple = Int(CK_CACHE_MULTIPLE)
+    return (length + multiple - 1) / multiple * multiple + multiple
+  }
+
+  /// Keeps the keys and values among the outputs `range` of one row of queries, keys and values.
+  /// - Parameter row: the row of `qkv` [.., (heads + 2·keyHeads)·D].
+  package func store(_ qkv: Tensor, row: Int, range: Range<Int>, layer: Int, position: Int) {
+    let (queryWidth, keyWidth) = (heads * headWidth, keyHeads * headWidth)
+    let k = qkv.floats + row * rowWidth + queryWidth
+    let v = k + keyWidth
+    let keyRange = range.clamped(to: queryWidth..<queryWidth + keyWidth)
+    let valueRange = range.clamped(to: queryWidth + keyWidth..<rowWidth)
+    let (firstChannel, firstValueChannel) = (
+      keyRange.lowerBound - queryWidth, valueRange.lowerBound - queryWidth - keyWidth
+    )
+    if keys.type == .float32 {
+      for channel in firstChannel..<firstChannel + keyRange.count {
+        keys.floats[place(firstKey(layer), channel, position)] = k[channel]
+      }
+      for channel in firstValueChannel..<firstValueChannel + valueRange.count {
+        values.floats[place(firstValue(layer), channel, position)] = v[channel]
+      }
+      return
+    }
+    let slot = masks[layer].withKernelMask { ck_attention_slot($0, position) }
+    ck_cache_keys(k, halves(keys) + firstKey(layer), length, slot, headWidth, firstChannel, keyRange.count)
+    ck_cache_values(
+      v, halves(values) + firstValue(layer), length, slot, headWidth, firstValueChannel, valueRange.count)
+  }
+
+  /// Where float32 keys or values have a channel, heads one after the other, of a position.
+  private func place(_ start: Int, _ channel: Int, _ position: Int) -> Int {
+    start + (channel / headWidth * length + position) * headWidth + channel % headWidth
+  }
+
+  /// Some heads' attention of one row's queries to what the one at `position` sees.
+  /// - Parameters:
+  ///   - scores: at least ``scratchLength(length:)`` numbers of scratch memory, the calling thread's own.
+  ///   - result: [.., heads·D], written in place at the row and heads.
+  package func attend(
+    _ qkv: Tensor, row: Int, heads range: Range<Int>, layer: Int, position: Int, scores: Tensor, into result: Tensor
+  ) {
+    let D = headWidth
+    masks[layer].withKernelMask { mask in
+      for head in range {
+        let keyHead = head * keyHeads / heads
+        let (key, value) = (firstKey(layer, head: keyHead), firstValue(layer, head: keyHead))
+        let q = qkv.floats + row * rowWidth + head * D
+        let out = result.floats + (row * heads + head) * D
+        if keys.type == .float32 {
+          ck_decode_float_attention(
+            q, keys.floats + key, values.floats + value, position + 1, D, scores.floats, out)
+        } else {
+          ck_decode_attention(
+            q, halves(keys) + key, halves(values) + value, length, mask, position, D, scores.floats, out)
+        }
+      }
+    }
+  }
+
+  private func halves(_ tensor: Tensor) -> UnsafeMutablePointer<UInt16> {
+    tensor.pointer.assumingMemoryBound(to: UInt16.self)
+  }
+}
