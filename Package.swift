@@ -240,7 +240,10 @@ let package = Package(
     .testTarget(name: "EmojiDataTests", dependencies: ["Basics", "Datasets", "EmojiData", "Imaging", "TestSupport"]),
     .testTarget(
       name: "ImageTokenizersTests",
-      dependencies: ["Basics", "ImageTokenizers", "ModelTestSupport", "NN", "Optimization", "TensorCore"]),
+      dependencies: [
+        "ArrayFiles", "Basics", "ImageTokenizers", "ModelTestSupport", "NN", "Optimization", "TensorCore",
+        "TestSupport",
+      ]),
     .testTarget(
       name: "PriorsTests", dependencies: ["Basics", "ModelTestSupport", "NN", "Optimization", "Priors", "TensorCore"]),
     .testTarget(
