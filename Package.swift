@@ -243,7 +243,10 @@ let package = Package(
     .testTarget(name: "EmojiDataTests", dependencies: ["Basics", "Datasets", "EmojiData", "Imaging", "TestSupport"]),
     .testTarget(
       name: "ImageTokenizersTests",
-      dependencies: ["Basics", "ImageTokenizers", "ModelTestSupport", "NN", "Optimization", "TensorCore"]),
+      dependencies: [
+        "ArrayFiles", "Basics", "ImageTokenizers", "ModelTestSupport", "NN", "Optimization", "TensorCore",
+        "TestSupport",
+      ]),
     .testTarget(
       name: "PriorsTests",
       dependencies: ["Basics", "Decoding", "ModelTestSupport", "NN", "Optimization", "Priors", "TensorCore"]),

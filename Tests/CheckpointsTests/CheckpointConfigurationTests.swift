@@ -89,7 +89,7 @@ import Testing
     expectBadData("{}", "formatVersion")
     expectBadData(#"{"format_version": 2, "prior": 7}"#, "version 2")
     expectBadData(#"{"format_version": 1, "prior": 7}"#, "prior")
-    expectBadData(#"{"format_version": 1, "image_tokenizer": {"kind": "vqgan"}}"#, "of kind vqgan")
+    expectBadData(#"{"format_version": 1, "image_tokenizer": {"kind": "rqvae"}}"#, "of kind rqvae")
     expectBadData(#"{"format_version": 1, "image_tokenizer": {"kind": "vqvae"}}"#, "is missing")
     expectBadData(#"{"format_version": 1, "prior": {"kind": "rnn"}}"#, "of kind rnn")
     expectBadData(#"{"format_version": 1, "prior": {"kind": "pixelcnn"}}"#, "is missing")

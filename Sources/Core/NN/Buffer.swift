@@ -1,7 +1,7 @@
 import TensorCore
 
 /// State of a module that is saved with it but that no gradient changes, such as the codes of a moving-average codebook.
-/// Float32. Only its owner changes it, in place and between steps, and ``value`` shows it.
+/// Float32, or of what type the model multiplies where it is never trained. Only its owner changes it, in place and between steps, and ``value`` shows it.
 public final class Buffer: @unchecked Sendable {
   public let value: Tensor
 

@@ -18,6 +18,26 @@ public protocol ImageTokenizer: Sendable {
   func encode(_ pictures: Tensor) -> [Int32]
   /// - Returns: [B, S, S, 3], values mostly within [0, 1], not clamped.
   func decode(_ tokens: [Int32]) -> Tensor
+
+  /// Whether a team's threads share out a picture, where otherwise each takes pictures of its own.
+  var sharesOutPictures: Bool { get }
+  /// The same on a team's threads, or on the calling one alone.
+  func encode(_ pictures: Tensor, on team: ThreadTeam?) -> [Int32]
+  func decode(_ tokens: [Int32], on team: ThreadTeam?) -> Tensor
+}
+
+extension ImageTokenizer {
+  public var sharesOutPictures: Bool { false }
+  public func encode(_ pictures: Tensor, on team: ThreadTeam?) -> [Int32] { encode(pictures) }
+  public func decode(_ tokens: [Int32], on team: ThreadTeam?) -> Tensor { decode(tokens) }
+
+  /// `body(i, threads)` for i in 0 ..< count on all of a team's threads, each i being one picture: one after the other where they
+  /// share it out, else several at once. `threads` are what is left for encoding and decoding that picture.
+  package func map<Element: Sendable>(
+    _ count: Int, on team: ThreadTeam, _ body: (_ picture: Int, _ threads: ThreadTeam?) -> Element
+  ) -> [Element] {
+    sharesOutPictures ? (0..<count).map { body($0, team) } : team.map(count) { body($0, nil) }
+  }
 }
 
 /// What turns pictures into tokens and back, and learns from how well they come back.

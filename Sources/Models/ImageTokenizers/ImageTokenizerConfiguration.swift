@@ -32,6 +32,7 @@ public enum ImageTokenizerKinds: ModelKinds {
     VQVAE.Configuration.self,
     VQVAE2.Configuration.self,
     DiscreteVAE.Configuration.self,
+    VQGAN.Configuration.self,
   ]
 }
 

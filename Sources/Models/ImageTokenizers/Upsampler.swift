@@ -114,9 +114,16 @@ public struct UpsampledImageTokenizer: TrainableAutoencoder {
 
   public var parameterCount: Int { base.parameterCount + upsampler.parameterCount }
 
-  public func encode(_ pictures: Tensor) -> [Int32] { base.encode(pictures.reduced(upsampler.configuration.factor)) }
+  public var sharesOutPictures: Bool { base.sharesOutPictures }
 
-  public func decode(_ tokens: [Int32]) -> Tensor { upsampler(base.decode(tokens)) }
+  public func encode(_ pictures: Tensor) -> [Int32] { encode(pictures, on: nil) }
+  public func decode(_ tokens: [Int32]) -> Tensor { decode(tokens, on: nil) }
+
+  public func encode(_ pictures: Tensor, on team: ThreadTeam?) -> [Int32] {
+    base.encode(pictures.reduced(upsampler.configuration.factor), on: team)
+  }
+
+  public func decode(_ tokens: [Int32], on team: ThreadTeam?) -> Tensor { upsampler(base.decode(tokens, on: team)) }
 
   // MARK: Training
 

@@ -4,8 +4,8 @@ import ImageTokenizers
 import Imaging
 import TensorCore
 
-/// Pictures through an image tokenizer and back, one by one on all threads, so that no picture's tokens depend on the
-/// company it is in.
+/// Pictures through an image tokenizer and back, each on its own on all threads or one of them, so that no picture's tokens
+/// depend on the company it is in.
 package struct Reconstructor {
   package let tokenizer: any ImageTokenizer
   package let team: ThreadTeam
@@ -20,18 +20,18 @@ package struct Reconstructor {
   }
 
   package func tokens(of pictures: [Picture]) -> [[Int32]] {
-    team.map(pictures.count) { tokenizer.encode(Tensor([pictures[$0]])) }
+    tokenizer.map(pictures.count, on: team) { tokenizer.encode(Tensor([pictures[$0]]), on: $1) }
   }
 
   package func decode(_ tokens: [[Int32]]) -> [Picture] {
-    team.map(tokens.count) { tokenizer.decode(tokens[$0]).pictures()[0] }
+    tokenizer.map(tokens.count, on: team) { tokenizer.decode(tokens[$0], on: $1).pictures()[0] }
   }
 
   package func reconstruct(_ pictures: [Picture]) -> [Result] {
-    team.map(pictures.count) { i in
+    tokenizer.map(pictures.count, on: team) { i, threads in
       let original = Tensor([pictures[i]])
-      let tokens = tokenizer.encode(original)
-      let decoded = tokenizer.decode(tokens)
+      let tokens = tokenizer.encode(original, on: threads)
+      let decoded = tokenizer.decode(tokens, on: threads)
       return Result(
         tokens: tokens, picture: decoded.pictures()[0],
         meanSquaredError: Double(meanSquaredError(decoded, original).item))

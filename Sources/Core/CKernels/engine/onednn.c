@@ -108,7 +108,7 @@ static bool describe_product(dnnl_primitive_desc_t *description, dnnl_engine_t e
 typedef struct {
   layout input, weight, bias, output;
   bool has_bias;
-  dnnl_dim_t strides[2], dilations[2], padding[2];
+  dnnl_dim_t strides[2], dilations[2], before[2], after[2];
 } convolution_layouts;
 
 static bool describe_forward(dnnl_primitive_desc_t *description, dnnl_engine_t engine, const convolution_layouts *l,
@@ -118,13 +118,13 @@ static bool describe_forward(dnnl_primitive_desc_t *description, dnnl_engine_t e
   return dnnl_convolution_forward_primitive_desc_create(description, engine, dnnl_forward_training,
                                                         dnnl_convolution_direct, POINTER_TO(l->input),
                                                         POINTER_TO(l->weight), bias, POINTER_TO(l->output), l->strides,
-                                                        l->dilations, l->padding, l->padding, attributes)
+                                                        l->dilations, l->before, l->after, attributes)
     == dnnl_success;
 #else
   dnnl_convolution_desc_t operation;
   return dnnl_dilated_convolution_forward_desc_init(
            &operation, dnnl_forward_training, dnnl_convolution_direct, POINTER_TO(l->input), POINTER_TO(l->weight),
-           bias, POINTER_TO(l->output), l->strides, l->dilations, l->padding, l->padding)
+           bias, POINTER_TO(l->output), l->strides, l->dilations, l->before, l->after)
     == dnnl_success
     && dnnl_primitive_desc_create(description, &operation, attributes, engine, NULL) == dnnl_success;
 #endif
@@ -135,13 +135,13 @@ static bool describe_backward_data(dnnl_primitive_desc_t *description, dnnl_engi
 #if DNNL_VERSION_MAJOR >= 3
   return dnnl_convolution_backward_data_primitive_desc_create(
            description, engine, dnnl_convolution_direct, POINTER_TO(l->input), POINTER_TO(l->weight),
-           POINTER_TO(l->output), l->strides, l->dilations, l->padding, l->padding, forward, NULL)
+           POINTER_TO(l->output), l->strides, l->dilations, l->before, l->after, forward, NULL)
     == dnnl_success;
 #else
   dnnl_convolution_desc_t operation;
   return dnnl_dilated_convolution_backward_data_desc_init(&operation, dnnl_convolution_direct, POINTER_TO(l->input),
                                                           POINTER_TO(l->weight), POINTER_TO(l->output), l->strides,
-                                                          l->dilations, l->padding, l->padding)
+                                                          l->dilations, l->before, l->after)
     == dnnl_success
     && dnnl_primitive_desc_create(description, &operation, NULL, engine, forward) == dnnl_success;
 #endif
@@ -152,13 +152,13 @@ static bool describe_backward_weight(dnnl_primitive_desc_t *description, dnnl_en
 #if DNNL_VERSION_MAJOR >= 3
   return dnnl_convolution_backward_weights_primitive_desc_create(
            description, engine, dnnl_convolution_direct, POINTER_TO(l->input), POINTER_TO(l->weight), NULL,
-           POINTER_TO(l->output), l->strides, l->dilations, l->padding, l->padding, forward, NULL)
+           POINTER_TO(l->output), l->strides, l->dilations, l->before, l->after, forward, NULL)
     == dnnl_success;
 #else
   dnnl_convolution_desc_t operation;
   return dnnl_dilated_convolution_backward_weights_desc_init(&operation, dnnl_convolution_direct, POINTER_TO(l->input),
                                                              POINTER_TO(l->weight), NULL, POINTER_TO(l->output),
-                                                             l->strides, l->dilations, l->padding, l->padding)
+                                                             l->strides, l->dilations, l->before, l->after)
     == dnnl_success
     && dnnl_primitive_desc_create(description, &operation, NULL, engine, forward) == dnnl_success;
 #endif
@@ -167,7 +167,7 @@ static bool describe_backward_weight(dnnl_primitive_desc_t *description, dnnl_en
 // MARK: - What a thread keeps
 
 // One operation on one shape. Its memory objects describe layouts; where the data lies is said call by call.
-#define KEY_WORDS 11
+#define KEY_WORDS 14
 #define MEMORY_COUNT 4
 
 typedef struct plan {
@@ -192,6 +192,8 @@ typedef struct {
   dnnl_stream_t stream;
   plan **chains;
   size_t chain_count, plan_count;
+  // Whose order the weight in scratch memory has; NULL where none is there.
+  const plan *ordered_for;
 } state;
 
 static _Thread_local state *own_state;
@@ -215,6 +217,7 @@ static void destroy_plans(state *s) {
     s->chains[i] = NULL;
   }
   s->plan_count = 0;
+  s->ordered_for = NULL;
 }
 
 static void destroy_state(void *value) {
@@ -434,7 +437,7 @@ static convolution_layouts convolution_layouts_of(const ck_convolution *c, ck_ty
   const dnnl_dim_t B = (dnnl_dim_t)c->B, H = (dnnl_dim_t)c->H, W = (dnnl_dim_t)c->W, C = (dnnl_dim_t)c->C;
   const dnnl_dim_t O = (dnnl_dim_t)c->O, KH = (dnnl_dim_t)c->KH, KW = (dnnl_dim_t)c->KW;
   const dnnl_dim_t OH = (dnnl_dim_t)ck_output_height(c), OW = (dnnl_dim_t)ck_output_width(c);
-  const dnnl_dim_t stride = (dnnl_dim_t)c->stride, padding = (dnnl_dim_t)c->padding;
+  const dnnl_dim_t stride = (dnnl_dim_t)c->stride;
   return (convolution_layouts){
     .input = make_layout(4, (dnnl_dim_t[]){B, C, H, W}, input, (dnnl_dim_t[]){H * W * C, 1, W * C, C}),
     .weight = make_layout(4, (dnnl_dim_t[]){O, C, KH, KW}, weight, NULL),
@@ -443,7 +446,8 @@ static convolution_layouts convolution_layouts_of(const ck_convolution *c, ck_ty
     .has_bias = bias,
     .strides = {stride, stride},
     .dilations = {0, 0},
-    .padding = {padding, padding}};
+    .before = {(dnnl_dim_t)c->top, (dnnl_dim_t)c->left},
+    .after = {(dnnl_dim_t)c->bottom, (dnnl_dim_t)c->right}};
 }
 
 static void destroy_convolution_layouts(const convolution_layouts *l) {
@@ -516,7 +520,8 @@ static plan *convolution_plan(state *s, const ck_convolution *c, uint64_t kind, 
                               bool bias, bool accumulate) {
   const uint64_t options = (uint64_t)operands * OPERANDS_BIT | (uint64_t)result * RESULT_BIT
     | (uint64_t)accumulate * ACCUMULATE_BIT | (uint64_t)bias * BIAS_BIT;
-  const uint64_t key[KEY_WORDS] = {kind, options, c->B, c->H, c->W, c->C, c->O, c->KH, c->KW, c->stride, c->padding};
+  const uint64_t key[KEY_WORDS] = {kind,  options, c->B,      c->H,   c->W,      c->C,    c->O,
+                                   c->KH, c->KW,   c->stride, c->top, c->bottom, c->left, c->right};
   bool found;
   plan *p = find_plan(s, key, &found);
   if (!found && c->B > 0 && c->C > 0 && c->O > 0 && !prefers_windows(c, kind)) {
@@ -527,16 +532,19 @@ static plan *convolution_plan(state *s, const ck_convolution *c, uint64_t kind, 
   return p;
 }
 
-/// The weight in the order that the plan's primitive wants.
-static void *ordered_weight(const state *s, const plan *p, const void *w) {
+/// The weight in the order that the plan's primitive wants: as the last call with this plan left it, where nothing has
+/// changed it since.
+static void *ordered_weight(state *s, const plan *p, const void *w, bool again) {
   if (p->reorder == NULL) return (void *)w;
   void *ordered = ck_engine_scratch(CK_SCRATCH_WEIGHT, p->ordered_size);
+  if (again && s->ordered_for == p) return ordered;
+  s->ordered_for = p;
   execute(s, p->reorder, 2, p->reorder_arguments, (void *const[]){(void *)w, ordered});
   return ordered;
 }
 
-void ck_convolution_forward(const ck_convolution *shape, ck_type operands, const void *x, const void *w,
-                            const float *bias, ck_type result, void *y, bool accumulate) {
+void engine_convolution_forward(const ck_convolution *shape, ck_type operands, const void *x, const void *w,
+                                const float *bias, ck_type result, void *y, bool accumulate, bool again) {
   if (ck_is_pointwise(shape)) {
     ck_gemm(operands, false, true, shape->B * shape->H * shape->W, shape->O, shape->C, x, shape->C, w, shape->C, result,
             y, shape->O, bias, accumulate);
@@ -545,11 +553,12 @@ void ck_convolution_forward(const ck_convolution *shape, ck_type operands, const
   state *s = thread_state();
   const plan *p = convolution_plan(s, shape, FORWARD, operands, result, bias != NULL, accumulate);
   if (!p->exists) {
+    s->ordered_for = NULL;
     windows_convolution_forward(shape, operands, x, w, bias, result, y, accumulate);
     return;
   }
   execute(s, p->primitive, p->count, p->arguments,
-          (void *const[]){(void *)x, ordered_weight(s, p, w), y, (void *)bias});
+          (void *const[]){(void *)x, ordered_weight(s, p, w, again), y, (void *)bias});
 }
 
 void ck_convolution_backward_data(const ck_convolution *shape, ck_type operands, const void *dy, const void *w,
@@ -571,7 +580,7 @@ void ck_convolution_backward_data(const ck_convolution *shape, ck_type operands,
   float *sum = NULL;
   if (!plain) sum = result == CK_FLOAT32 && !accumulate ? dx : ck_engine_scratch(CK_SCRATCH_SUM, n * sizeof(float));
   execute(s, p->primitive, p->count, p->arguments,
-          (void *const[]){(void *)dy, ordered_weight(s, p, w), plain ? dx : sum});
+          (void *const[]){(void *)dy, ordered_weight(s, p, w, false), plain ? dx : sum});
   if (bias != NULL) {
     if (accumulate) ck_add_rows(CK_FLOAT32, sum, bias, 1, CK_FLOAT32, sum, rows, shape->C);
     else ck_add_rows(CK_FLOAT32, sum, bias, 1, result, dx, rows, shape->C);

@@ -92,8 +92,9 @@ void ck_gemm(ck_type operands, bool transpose_a, bool transpose_b, size_t M, siz
   openblas_gemm(operands, transpose_a, transpose_b, M, N, K, A, lda, B, ldb, result, C, ldc, bias, accumulate);
 }
 
-void ck_convolution_forward(const ck_convolution *shape, ck_type operands, const void *x, const void *w,
-                            const float *bias, ck_type result, void *y, bool accumulate) {
+void engine_convolution_forward(const ck_convolution *shape, ck_type operands, const void *x, const void *w,
+                                const float *bias, ck_type result, void *y, bool accumulate, bool again) {
+  (void)again;
   windows_convolution_forward(shape, operands, x, w, bias, result, y, accumulate);
 }
 

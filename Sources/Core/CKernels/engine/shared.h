@@ -13,6 +13,7 @@ typedef enum {
   CK_SCRATCH_WEIGHT,   // a convolution's weight or its gradient, in another order
   CK_SCRATCH_WINDOWS,  // windows of a convolution's input, laid out as a matrix
   CK_SCRATCH_SUM,      // a convolution's result before it is rounded or added
+  CK_SCRATCH_BAND,     // some rows of a convolution's result before they are laid out
   CK_SCRATCH_COUNT
 } ck_scratch_purpose;
 
@@ -26,17 +27,22 @@ void ck_at_thread_end(void (*destroy)(void *value), void *value);
 static inline size_t ck_size(ck_type type) { return type == CK_FLOAT32 ? sizeof(float) : sizeof(uint16_t); }
 
 static inline size_t ck_output_height(const ck_convolution *shape) {
-  return (shape->H + 2 * shape->padding - shape->KH) / shape->stride + 1;
+  return (shape->H + shape->top + shape->bottom - shape->KH) / shape->stride + 1;
 }
 
 static inline size_t ck_output_width(const ck_convolution *shape) {
-  return (shape->W + 2 * shape->padding - shape->KW) / shape->stride + 1;
+  return (shape->W + shape->left + shape->right - shape->KW) / shape->stride + 1;
 }
 
 /// A 1×1 convolution that looks at every position is a matrix product as it stands.
 static inline bool ck_is_pointwise(const ck_convolution *shape) {
-  return shape->KH == 1 && shape->KW == 1 && shape->stride == 1 && shape->padding == 0;
+  return shape->KH == 1 && shape->KW == 1 && shape->stride == 1 && shape->top + shape->bottom == 0
+    && shape->left + shape->right == 0;
 }
+
+/// The engine's `ck_convolution_forward`. `again` as in `engine.h`.
+void engine_convolution_forward(const ck_convolution *shape, ck_type operands, const void *x, const void *w,
+                                const float *bias, ck_type result, void *y, bool accumulate, bool again);
 
 const char *openblas_name(void);
 void openblas_prepare_thread(void);
@@ -53,8 +59,8 @@ static inline bool ck_has_few_inputs(const ck_convolution *shape) {
 
 /// Whether a convolution has few outputs and a shape that lets `windows_convolution_…` turn it around.
 static inline bool ck_is_turned(const ck_convolution *shape) {
-  return shape->O < CK_FEW_CHANNELS && shape->O < shape->C && shape->stride == 1 && shape->KH == shape->KW
-    && shape->padding < shape->KH;
+  return shape->O < CK_FEW_CHANNELS && shape->O < shape->C && shape->stride == 1 && shape->top < shape->KH
+    && shape->bottom < shape->KH && shape->left < shape->KW && shape->right < shape->KW;
 }
 
 // Convolutions of any shape by `ck_gemm`. They take what `engine.h` says.

@@ -23,8 +23,8 @@ typedef struct {
 } stretch;
 
 static inline stretch inside(const ck_convolution *s, size_t b, size_t oh, size_t ow, size_t kh) {
-  const ptrdiff_t h = (ptrdiff_t)(oh * s->stride + kh) - (ptrdiff_t)s->padding;
-  const ptrdiff_t left = (ptrdiff_t)(ow * s->stride) - (ptrdiff_t)s->padding;
+  const ptrdiff_t h = (ptrdiff_t)(oh * s->stride + kh) - (ptrdiff_t)s->top;
+  const ptrdiff_t left = (ptrdiff_t)(ow * s->stride) - (ptrdiff_t)s->left;
   const ptrdiff_t right = left + (ptrdiff_t)s->KW;
   const ptrdiff_t from = left > 0 ? left : 0;
   const ptrdiff_t to = right < (ptrdiff_t)s->W ? right : (ptrdiff_t)s->W;
@@ -78,7 +78,10 @@ static ck_convolution turned(const ck_convolution *s) {
                           .KH = s->KH,
                           .KW = s->KW,
                           .stride = 1,
-                          .padding = s->KH - 1 - s->padding};
+                          .top = s->KH - 1 - s->top,
+                          .bottom = s->KH - 1 - s->bottom,
+                          .left = s->KW - 1 - s->left,
+                          .right = s->KW - 1 - s->right};
 }
 
 /// Where element [c,k,o] of the turned weight lies in the weight, k = kh·KW + kw.

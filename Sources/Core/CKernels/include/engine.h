@@ -21,15 +21,22 @@ void ck_gemm(ck_type operands, bool transpose_a, bool transpose_b, size_t M, siz
              size_t lda, const void *B, size_t ldb, ck_type result, void *C, size_t ldc, const float *bias,
              bool accumulate);
 
-/// A two-dimensional convolution: input [B,H,W,C], weight [O,KH,KW,C], output [B,OH,OW,O] with
-/// OH = (H + 2·padding - KH) / stride + 1, likewise OW.
+/// A two-dimensional convolution: input [B,H,W,C] with so many rows and columns of zeros around it, weight [O,KH,KW,C],
+/// output [B,OH,OW,O] with OH = (H + top + bottom - KH) / stride + 1 and OW = (W + left + right - KW) / stride + 1.
 typedef struct {
-  size_t B, H, W, C, O, KH, KW, stride, padding;
+  size_t B, H, W, C, O, KH, KW, stride, top, bottom, left, right;
 } ck_convolution;
 
 /// y (+)= conv(x, w) + bias. `bias` [O] may be NULL. x and w have type `operands`, y has type `result`.
 void ck_convolution_forward(const ck_convolution *shape, ck_type operands, const void *x, const void *w,
                             const float *bias, ck_type result, void *y, bool accumulate);
+/// Rows `first` ..< `last` of the output of one picture (B = 1), for threads that share it out. x and y are those of the
+/// whole picture, and y's rows and columns are so many elements apart: OW·O and O where they are dense, more where
+/// others' results lie between, with no `accumulate`. `again` says that the calling thread's last call was this one with the same weight, which
+/// is then not brought into the engine's order once more.
+void ck_convolution_forward_rows(const ck_convolution *shape, size_t first, size_t last, ck_type operands,
+                                 const void *x, const void *w, const float *bias, ck_type result, void *y,
+                                 size_t row_stride, size_t column_stride, bool accumulate, bool again);
 /// dx (+)= convᵀ(dy, w): the gradient to the input, which is also the forward pass of a transposed convolution.
 /// dy and w have type `operands`, dx has type `result`. `bias` [C], which may be NULL, is added to dx.
 void ck_convolution_backward_data(const ck_convolution *shape, ck_type operands, const void *dy, const void *w,

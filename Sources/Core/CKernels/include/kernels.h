@@ -115,6 +115,16 @@ void ck_rms_norm(const float *x, const float *gamma, float *y, size_t N, size_t 
 /// `mean` and `rstd` are [B,G].
 void ck_group_norm(ck_type xt, const void *x, const float *gamma, const float *beta, bool silu, ck_type yt, void *y,
                    float *mean, float *rstd, size_t B, size_t P, size_t C, size_t G, float epsilon);
+/// The parts of that for one picture x[P,C], for threads that share out its positions. First `shift` [G], values near the
+/// means, those of the first few positions: about 0 the squares of the means would swamp the variances. Then `moments`
+/// [G,2], Σ (x - shift) and Σ (x - shift)² of some of the positions, to be added up. Then `mean` (which may be `shift`) and
+/// `rstd` [G] of all moments, `count` being P·C/G. Then y of some of the positions.
+void ck_group_shift(ck_type xt, const void *x, float *shift, size_t P, size_t C, size_t G);
+void ck_group_moments(ck_type xt, const void *x, const float *shift, double *moments, size_t P, size_t C, size_t G);
+void ck_group_statistics(const float *shift, const double *moments, size_t count, float *mean, float *rstd, size_t G,
+                         float epsilon);
+void ck_group_norm_apply(ck_type xt, const void *x, const float *gamma, const float *beta, const float *mean,
+                         const float *rstd, bool silu, ck_type yt, void *y, size_t P, size_t C, size_t G);
 /// As above; `beta` is needed to recompute the argument of the SiLU.
 void ck_group_norm_backward(ck_type xt, const void *x, const float *gamma, const float *beta, bool silu,
                             const float *mean, const float *rstd, ck_type dyt, const void *dy, ck_type dxt, void *dx,

@@ -238,57 +238,89 @@ CK_CLONES static void group_norm(const float *x, const float *mean, const float 
   }
 }
 
-void ck_group_norm(ck_type xt, const void *x, const float *gamma, const float *beta, bool silu, ck_type yt, void *y,
-                   float *mean, float *rstd, size_t B, size_t P, size_t C, size_t G, float epsilon) {
+void ck_group_shift(ck_type xt, const void *x, float *shift, size_t P, size_t C, size_t G) {
   size_t width = C / G;
-  double count = (double)(P * width);
-  workspace w = make_workspace(C, 2, 8);
+  workspace w = make_workspace(C, 1, 3);
+  float *zeros = channels_of(&w, 0), *sums = channels_of(&w, 1), *squares = channels_of(&w, 2);
+  memset(zeros, 0, 3 * w.channel_stride * sizeof *zeros);  // and sums, squares behind them
+  size_t rows = ck_min(ck_min(w.rows, 8), P);
+  add_moments(ck_read(xt, x, 0, rows * C, rows_of(&w, 0)), zeros, sums, squares, rows, C);
+  for (size_t g = 0; g < G; g++) shift[g] = (float)(sum_over(sums, g, width) / (double)(rows * width));
+}
+
+/// Leaves Σ (x - shift) and Σ (x - shift)², channel by channel, in the channel arrays 3 and 4.
+static workspace sum_moments(ck_type xt, const void *x, const float *shift, size_t P, size_t C, size_t G) {
+  workspace w = make_workspace(C, 1, 5);
+  float *origin = channels_of(&w, 0), *sums = channels_of(&w, 1), *squares = channels_of(&w, 2);
+  float *sum = channels_of(&w, 3), *square = channels_of(&w, 4);
+  for (size_t g = 0; g < G; g++) spread(shift[g], origin, g, C / G);
+  memset(sums, 0, 4 * w.channel_stride * sizeof *sums);  // and squares, sum, square behind them
+  size_t summed = 0, rows;
+  for (size_t p = 0; p < P; p += rows) {
+    rows = ck_min(w.rows, P - p);
+    add_moments(ck_read(xt, x, p * C, rows * C, rows_of(&w, 0)), origin, sums, squares, rows, C);
+    summed += rows;
+    if (summed >= ROWS_A_SUM || p + rows == P) {
+      drain(sums, sum, C);
+      drain(squares, square, C);
+      summed = 0;
+    }
+  }
+  return w;
+}
+
+static void moments_of_group(const workspace *w, size_t g, size_t width, double moments[2]) {
+  moments[0] = sum_over(channels_of(w, 3), g, width);
+  moments[1] = sum_over(channels_of(w, 4), g, width);
+}
+
+void ck_group_moments(ck_type xt, const void *x, const float *shift, double *moments, size_t P, size_t C, size_t G) {
+  workspace w = sum_moments(xt, x, shift, P, C, G);
+  for (size_t g = 0; g < G; g++) moments_of_group(&w, g, C / G, moments + 2 * g);
+}
+
+void ck_group_statistics(const float *shift, const double *moments, size_t count, float *mean, float *rstd, size_t G,
+                         float epsilon) {
+  for (size_t g = 0; g < G; g++) {
+    double offset = moments[2 * g] / (double)count;
+    double variance = moments[2 * g + 1] / (double)count - offset * offset;
+    mean[g] = (float)((double)shift[g] + offset);
+    rstd[g] = (float)(1 / __builtin_sqrt((variance > 0 ? variance : 0) + (double)epsilon));
+  }
+}
+
+void ck_group_norm_apply(ck_type xt, const void *x, const float *gamma, const float *beta, const float *mean,
+                         const float *rstd, bool silu, ck_type yt, void *y, size_t P, size_t C, size_t G) {
+  size_t width = C / G, rows;
+  workspace w = make_workspace(C, 2, 4);
   gamma = or_constant(gamma, 1, channels_of(&w, 0), C);
   beta = or_constant(beta, 0, channels_of(&w, 1), C);
-  float *shift = channels_of(&w, 2), *scale = channels_of(&w, 3);
-  float *sums = channels_of(&w, 4), *squares = channels_of(&w, 5);
-  float *sum = channels_of(&w, 6), *square = channels_of(&w, 7);
-  for (size_t b = 0; b < B; b++) {
-    size_t first = b * P * C;
-    memset(sums, 0, 4 * w.channel_stride * sizeof *sums);  // and squares, sum, square behind them
-    // Moments are taken in one pass about a value near the mean, that of the first few positions: were it 0, the square
-    // of the mean would swamp the variance.
-    size_t rows = ck_min(ck_min(w.rows, 8), P);
-    memset(shift, 0, C * sizeof *shift);
-    add_moments(ck_read(xt, x, first, rows * C, rows_of(&w, 0)), shift, sums, squares, rows, C);
-    for (size_t g = 0; g < G; g++) spread((float)(sum_over(sums, g, width) / (double)(rows * width)), shift, g, width);
+  float *means = channels_of(&w, 2), *scale = channels_of(&w, 3);
+  for (size_t g = 0; g < G; g++) {
+    spread(mean[g], means, g, width);
+    for (size_t c = g * width; c < (g + 1) * width; c++) scale[c] = rstd[g] * gamma[c];
+  }
+  for (size_t p = 0; p < P; p += rows) {
+    rows = ck_min(w.rows, P - p);
+    const float *xs = ck_read(xt, x, p * C, rows * C, rows_of(&w, 0));
+    float *ys = ck_place(yt, y, p * C, rows_of(&w, 1));
+    group_norm(xs, means, scale, beta, silu, ys, rows, C);
+    ck_write(yt, y, p * C, rows * C, ys);
+  }
+}
 
-    memset(sums, 0, C * sizeof *sums);
-    memset(squares, 0, C * sizeof *squares);
-    size_t summed = 0;
-    for (size_t p = 0; p < P; p += rows) {
-      rows = ck_min(w.rows, P - p);
-      add_moments(ck_read(xt, x, first + p * C, rows * C, rows_of(&w, 0)), shift, sums, squares, rows, C);
-      summed += rows;
-      if (summed >= ROWS_A_SUM || p + rows == P) {
-        drain(sums, sum, C);
-        drain(squares, square, C);
-        summed = 0;
-      }
-    }
+void ck_group_norm(ck_type xt, const void *x, const float *gamma, const float *beta, bool silu, ck_type yt, void *y,
+                   float *mean, float *rstd, size_t B, size_t P, size_t C, size_t G, float epsilon) {
+  for (size_t b = 0; b < B; b++, mean += G, rstd += G) {
+    const void *picture = ck_at(xt, x, b * P * C);
+    ck_group_shift(xt, picture, mean, P, C, G);
+    workspace w = sum_moments(xt, picture, mean, P, C, G);
     for (size_t g = 0; g < G; g++) {
-      double offset = sum_over(sum, g, width) / count, variance = sum_over(square, g, width) / count - offset * offset;
-      double m = (double)shift[g * width] + offset;
-      float s = (float)(1 / __builtin_sqrt((variance > 0 ? variance : 0) + (double)epsilon));
-      mean[b * G + g] = (float)m;
-      rstd[b * G + g] = s;
-      spread((float)m, shift, g, width);
-      for (size_t c = g * width; c < (g + 1) * width; c++) scale[c] = s * gamma[c];
+      double moments[2];
+      moments_of_group(&w, g, C / G, moments);
+      ck_group_statistics(mean + g, moments, P * (C / G), mean + g, rstd + g, 1, epsilon);
     }
-
-    for (size_t p = 0; p < P; p += rows) {
-      rows = ck_min(w.rows, P - p);
-      size_t at = first + p * C;
-      const float *xs = ck_read(xt, x, at, rows * C, rows_of(&w, 0));
-      float *ys = ck_place(yt, y, at, rows_of(&w, 1));
-      group_norm(xs, shift, scale, beta, silu, ys, rows, C);
-      ck_write(yt, y, at, rows * C, ys);
-    }
+    ck_group_norm_apply(xt, picture, gamma, beta, mean, rstd, silu, yt, ck_at_mutable(yt, y, b * P * C), P, C, G);
   }
 }
 

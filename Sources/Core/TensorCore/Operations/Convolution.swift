@@ -84,16 +84,19 @@ private func accumulateBias(_ bias: Variable?, _ gradient: Tensor) {
 }
 
 extension ck_convolution {
+  /// With as much padding on each side.
   fileprivate init(input: [Int], weight: Tensor, stride: Int, padding: Int) {
+    self.init(input: input, weight: weight, stride: stride, padding: Padding(padding))
+  }
+
+  init(input: [Int], weight: Tensor, stride: Int, padding: Padding) {
     precondition(
       input.count == 4 && weight.shape.count == 4 && weight.shape[3] == input[3],
       "a weight of shape \(weight.shape) does not apply to \(input)")
     self.init(
       B: input[0], H: input[1], W: input[2], C: input[3], O: weight.shape[0], KH: weight.shape[1], KW: weight.shape[2],
-      stride: stride, padding: padding)
+      stride: stride, top: padding.top, bottom: padding.bottom, left: padding.left, right: padding.right)
   }
 
-  fileprivate var outputShape: [Int] {
-    [B, (H + 2 * padding - KH) / stride + 1, (W + 2 * padding - KW) / stride + 1, O]
-  }
+  var outputShape: [Int] { [B, (H + top + bottom - KH) / stride + 1, (W + left + right - KW) / stride + 1, O] }
 }
