@@ -96,8 +96,8 @@ import Testing
       let ids = bytesOnly.encode(String(decoding: bytes, as: UTF8.self))
       var scanned = ids
       var queued = ids
-      vocabulary.mergeByScanning(&scanned, from: 0, dropout: 0, using: &generator)
-      vocabulary.mergeByQueue(&queued, from: 0, dropout: 0, using: &generator)
+      vocabulary.merger.mergeByScanning(&scanned, from: 0, dropout: 0, using: &generator)
+      vocabulary.merger.mergeByQueue(&queued, from: 0, dropout: 0, using: &generator)
       #expect(scanned == queued)
     }
   }
@@ -179,10 +179,10 @@ import Testing
     var queued = 0
     for _ in 0..<20_000 {
       var ids = bytes
-      vocabulary.mergeByScanning(&ids, from: 0, dropout: 0.4, using: &generator)
+      vocabulary.merger.mergeByScanning(&ids, from: 0, dropout: 0.4, using: &generator)
       scanned += ids.count
       ids = bytes
-      vocabulary.mergeByQueue(&ids, from: 0, dropout: 0.4, using: &generator)
+      vocabulary.merger.mergeByQueue(&ids, from: 0, dropout: 0.4, using: &generator)
       queued += ids.count
     }
     // The mean length is near 4; its standard error over 20,000 words is below 0.02.

@@ -2,9 +2,9 @@
 ///
 /// Bytes that print in Latin-1 stand for themselves; the others (controls, space, soft hyphen) are, in order,
 /// the characters from U+0100 on: a space is "Ġ".
-enum ByteAlphabet {
+package enum ByteAlphabet {
   /// The character of each byte.
-  static let characters: [Unicode.Scalar] = {
+  package static let characters: [Unicode.Scalar] = {
     var later: UInt32 = 0x100
     return (0...255).map { (byte: UInt8) in
       switch byte {

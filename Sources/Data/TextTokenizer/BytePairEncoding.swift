@@ -1,5 +1,4 @@
 import Basics
-import HeapModule
 
 /// Byte-level byte-pair encoding of lower-cased text: Sennrich et al. 2016, over bytes as in Radford et al. 2019.
 ///
@@ -16,37 +15,29 @@ import HeapModule
 /// let ids = vocabulary.encode("a red car")
 /// ```
 public struct BytePairEncoding: TextEncoder {
-  /// Two neighbouring pieces that become one.
-  struct Merge: Sendable, Equatable {
-    var left: Int32
-    var right: Int32
-    /// The id of the two pieces' bytes joined.
-    var product: Int32
-  }
-
   /// The bytes that each id stands for. Each single byte is among them.
   let pieces: [[UInt8]]
-  /// By rank: the merge learned first stands first.
-  let merges: [Merge]
+  let merger: PairMerger
   /// Whether a text is read as if a space stood before it, so that its first word has the ids that it has elsewhere:
   /// "dog" those of the end of "a dog".
   public let addsPrefixSpace: Bool
   private let idOfByte: [Int32]
-  private let ranks: MergeTable
 
   /// - Parameters:
   ///   - pieces: no two alike, all 256 single bytes among them.
   ///   - merges: of ids of those pieces.
   ///   - addsPrefixSpace: whether a text is read as if a space stood before it.
-  init(pieces: [[UInt8]], merges: [Merge], addsPrefixSpace: Bool) {
+  init(pieces: [[UInt8]], merges: [PairMerger.Merge], addsPrefixSpace: Bool) {
     self.pieces = pieces
-    self.merges = merges
     self.addsPrefixSpace = addsPrefixSpace
     var idOfByte = [Int32](repeating: 0, count: 256)
     for (id, piece) in pieces.enumerated() where piece.count == 1 { idOfByte[Int(piece[0])] = Int32(id) }
     self.idOfByte = idOfByte
-    ranks = MergeTable(merges)
+    merger = PairMerger(merges)
   }
+
+  /// By rank: the merge learned first stands first.
+  var merges: [PairMerger.Merge] { merger.merges }
 
   /// The number of ids; they are 0 ..< `vocabularySize`.
   public var vocabularySize: Int { pieces.count }
@@ -78,11 +69,7 @@ public struct BytePairEncoding: TextEncoder {
   private func append(_ word: ArraySlice<UInt8>, to ids: inout [Int32], dropout: Float, using generator: inout Philox) {
     let start = ids.count
     for byte in word { ids.append(idOfByte[Int(byte)]) }
-    if word.count <= Self.longestWordMergedByScanning {
-      mergeByScanning(&ids, from: start, dropout: dropout, using: &generator)
-    } else {
-      mergeByQueue(&ids, from: start, dropout: dropout, using: &generator)
-    }
+    merger.merge(&ids, from: start, dropout: dropout, using: &generator)
   }
 
   /// For each id the ids that another vocabulary gives the same bytes, at least one.
@@ -114,76 +101,6 @@ public struct BytePairEncoding: TextEncoder {
       let digits = Array("0123456789ABCDEF")
       return piece.map { "<0x\(digits[Int($0 >> 4)])\(digits[Int($0 & 15)])>" }.joined()
     }
-  }
-
-  /// Looking through all pairs again after each merge is quadratic, but faster than a queue for words of usual length.
-  static let longestWordMergedByScanning = 48
-
-  /// Merges the last ids, those from `start` on, in place.
-  func mergeByScanning(_ ids: inout [Int32], from start: Int, dropout: Float, using generator: inout Philox) {
-    while true {
-      var lowestRank = MergeTable.absent
-      var position = start
-      for i in start..<ids.count - 1 {
-        let rank = ranks.rank(ids[i], ids[i + 1])
-        // A pair behind the best so far is not merged whether it is dropped or not: nothing is drawn for it.
-        if rank < lowestRank && !isDropped(dropout, using: &generator) {
-          lowestRank = rank
-          position = i
-        }
-      }
-      if lowestRank == MergeTable.absent { return }
-      ids[position] = merges[Int(lowestRank)].product
-      ids.remove(at: position + 1)
-    }
-  }
-
-  /// The same as ``mergeByScanning(_:from:dropout:using:)`` for words of any length: the pairs wait in a queue, and
-  /// the ids are a linked list.
-  func mergeByQueue(_ ids: inout [Int32], from start: Int, dropout: Float, using generator: inout Philox) {
-    var symbols = Array(ids[start...])
-    let end = symbols.count
-    var previous = Array(-1..<end - 1)
-    var next = Array(1...end)
-    // The rank in the upper half and the position in the lower: the leftmost of equal pairs comes first.
-    var queue = Heap<UInt64>()
-    func enqueue(_ position: Int) {
-      guard position >= 0, next[position] < end else { return }
-      let rank = ranks.rank(symbols[position], symbols[next[position]])
-      if rank != MergeTable.absent { queue.insert(UInt64(rank) << 32 | UInt64(position)) }
-    }
-    for position in 0..<end { enqueue(position) }
-
-    /// Marks a symbol that has become part of the one before it.
-    let merged: Int32 = -1
-    var dropped: [UInt64] = []
-    while let candidate = queue.popMin() {
-      let position = Int(candidate & 0xFFFF_FFFF)
-      let rank = Int32(candidate >> 32)
-      let right = next[position]
-      // Either of the two may have become part of another piece since the pair was queued.
-      guard symbols[position] != merged, right < end, ranks.rank(symbols[position], symbols[right]) == rank else {
-        continue
-      }
-      if isDropped(dropout, using: &generator) {
-        dropped.append(candidate)
-        continue
-      }
-      symbols[position] = merges[Int(rank)].product
-      symbols[right] = merged
-      next[position] = next[right]
-      if next[right] < end { previous[next[right]] = position }
-      enqueue(previous[position])
-      enqueue(position)
-      queue.insert(contentsOf: dropped)
-      dropped.removeAll(keepingCapacity: true)
-    }
-    ids.removeSubrange(start...)
-    ids.append(contentsOf: symbols.lazy.filter { $0 != merged })
-  }
-
-  private func isDropped(_ dropout: Float, using generator: inout Philox) -> Bool {
-    dropout > 0 && generator.uniform() < dropout
   }
 }
 

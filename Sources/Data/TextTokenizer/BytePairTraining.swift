@@ -66,7 +66,7 @@ extension BytePairEncoding {
 /// The state of learning: every distinct word in its present pieces, and how often each pair of them occurs.
 private struct Training {
   private(set) var pieces: [[UInt8]]
-  private(set) var merges: [BytePairEncoding.Merge]
+  private(set) var merges: [PairMerger.Merge]
   private var idOfPiece: [[UInt8]: Int32] = [:]
   private var learnedPairs: Set<Pair> = []
 
@@ -136,7 +136,7 @@ private struct Training {
     }
     // For the same reason a pair can come up again after it was merged everywhere; its rank stays the first.
     if learnedPairs.insert(pair).inserted {
-      merges.append(BytePairEncoding.Merge(left: pair.left, right: pair.right, product: product))
+      merges.append(PairMerger.Merge(left: pair.left, right: pair.right, product: product))
     }
     var grown: Set<Pair> = []
     for word in occurrences.removeValue(forKey: pair) ?? [] {

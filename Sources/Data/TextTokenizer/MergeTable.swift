@@ -2,16 +2,24 @@
 ///
 /// A caption asks for some hundred ranks, almost all of them of pairs that are not there; `Dictionary`'s keyed hash
 /// would be most of the time of encoding.
-struct MergeTable: Sendable {
+package struct MergeTable: Sendable {
   /// The rank of a pair that is not merged: behind every other.
   static let absent = Int32.max
 
   private var keys: [UInt64]
   private var ranks: [Int32]
   private let shift: UInt64
+  private let multiplier: UInt64
 
-  /// - Parameter merges: by rank. Of a pair that stands twice the later rank counts, as in the `tokenizers` library.
-  init(_ merges: [BytePairEncoding.Merge]) {
+  /// 2⁶⁴ / φ, which spreads neighbouring keys best.
+  package static let goldenRatio: UInt64 = 0x9E37_79B9_7F4A_7C15
+
+  /// - Parameters:
+  ///   - merges: by rank. Of a pair that stands twice the later rank counts, as in the `tokenizers` library.
+  ///   - multiplier: any odd number; one drawn at random for merges of unknown origin, which might have been chosen so
+  ///     that all of them meet in one slot.
+  init(_ merges: [PairMerger.Merge], multiplier: UInt64 = goldenRatio) {
+    self.multiplier = multiplier
     // At most half of the slots are taken, so that a search ends soon.
     var bits: UInt64 = 4
     while 1 << bits < 2 * merges.count { bits += 1 }
@@ -34,8 +42,8 @@ struct MergeTable: Sendable {
 
   /// The slot that holds a key, or the empty one where it would go.
   private func slot(of key: UInt64) -> Int {
-    // Fibonacci hashing: the upper bits of a product with 2⁶⁴ / φ.
-    var slot = Int(truncatingIfNeeded: (key &* 0x9E37_79B9_7F4A_7C15) >> shift)
+    // Multiplicative hashing: the upper bits of a product.
+    var slot = Int(truncatingIfNeeded: (key &* multiplier) >> shift)
     while keys[slot] != key && keys[slot] != .max { slot = (slot + 1) & (keys.count - 1) }
     return slot
   }

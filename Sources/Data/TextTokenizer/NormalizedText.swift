@@ -3,9 +3,9 @@
 /// This is what the Hugging Face normalizers `NFC` and `Lowercase` do in sequence. Lower-casing looks at no
 /// context (every Σ becomes σ, also at the end of a word), may lengthen the text (İ becomes i and a combining dot)
 /// and is not followed by a second normalisation.
-enum NormalizedText {
+package enum NormalizedText {
   /// The last version of Unicode after which the `tokenizers` library (0.23) lower-cases.
-  static let lastUnicodeVersion = 17
+  package static let lastUnicodeVersion = 17
 
   /// - Parameter addsPrefixSpace: whether a text that is not empty and does not begin with a space gets one, as by the
   ///   pre-tokenizer ByteLevel's `add_prefix_space`.
@@ -21,11 +21,15 @@ enum NormalizedText {
       for i in bytes.indices where bytes[i] >= 0x41 && bytes[i] <= 0x5A { bytes[i] |= 0x20 }
       return bytes
     }
-    bytes.removeAll(keepingCapacity: true)
-    // Everything below the combining marks is in normal form C already.
     let scalars =
-      text.unicodeScalars.allSatisfy { $0.value < 0x300 }
-      ? Array(text.unicodeScalars) : NormalFormC.composed(text.unicodeScalars)
+      text.unicodeScalars.allSatisfy { $0.value < NormalForm.c.firstAffected }
+      ? Array(text.unicodeScalars) : NormalForm.c.applied(to: text.unicodeScalars)
+    return lowercased(scalars)
+  }
+
+  /// The UTF-8 bytes of a text that is lower-cased scalar by scalar.
+  package static func lowercased(_ scalars: some Sequence<Unicode.Scalar>) -> [UInt8] {
+    var bytes: [UInt8] = []
     for scalar in scalars {
       if scalar.isAssigned(upTo: lastUnicodeVersion) {
         bytes.append(contentsOf: scalar.properties.lowercaseMapping.utf8)
@@ -39,7 +43,7 @@ enum NormalizedText {
 
 extension Unicode.Scalar {
   /// Whether the character was assigned in the given major version of Unicode or in one before it.
-  func isAssigned(upTo majorVersion: Int) -> Bool {
+  package func isAssigned(upTo majorVersion: Int) -> Bool {
     guard let age = properties.age else { return false }
     return age.major <= majorVersion
   }

@@ -77,7 +77,7 @@ extension BytePairEncoding {
     for character in ByteAlphabet.characters where vocabulary[String(character)] == nil {
       throw FileFault("the byte \"\(character)\" has no id: train it with the whole byte alphabet")
     }
-    var merges: [Merge] = []
+    var merges: [PairMerger.Merge] = []
     merges.reserveCapacity(file.model.merges.count)
     for (left, right) in file.model.merges {
       guard let leftId = vocabulary[left] else { throw FileFault("a merge names the missing piece \"\(left)\"") }
@@ -85,7 +85,7 @@ extension BytePairEncoding {
       guard let product = vocabulary[left + right] else {
         throw FileFault("a merge makes the missing piece \"\(left + right)\"")
       }
-      merges.append(Merge(left: Int32(leftId), right: Int32(rightId), product: Int32(product)))
+      merges.append(PairMerger.Merge(left: Int32(leftId), right: Int32(rightId), product: Int32(product)))
     }
     self.init(pieces: pieces, merges: merges, addsPrefixSpace: file.preTokenizer?.addPrefixSpace ?? false)
   }

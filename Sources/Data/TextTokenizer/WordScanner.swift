@@ -36,17 +36,17 @@ enum CharacterClass {
 /// The cuts are those of GPT-2's pattern (Radford et al. 2019), written out by hand:
 /// `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`.
 /// The words, one after the other, are the whole text.
-struct WordScanner: IteratorProtocol {
+package struct WordScanner: IteratorProtocol {
   private let bytes: [UInt8]
   private var position = 0
 
   /// - Parameter bytes: well-formed UTF-8.
-  init(_ bytes: [UInt8]) {
+  package init(_ bytes: [UInt8]) {
     self.bytes = bytes
   }
 
   /// The range of bytes of the next word; never empty.
-  mutating func next() -> Range<Int>? {
+  package mutating func next() -> Range<Int>? {
     guard position < bytes.count else { return nil }
     let start = position
     position = endOfContraction(at: start) ?? endOfRun(at: start)

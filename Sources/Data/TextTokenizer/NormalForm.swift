@@ -1,11 +1,13 @@
 import Foundation
 
-/// Unicode normal form C (Unicode Standard Annex 15) of the characters up to Unicode 9.
+/// The Unicode normal forms (Unicode Standard Annex 15) of the characters up to Unicode 9.
 ///
 /// Foundation is asked for single characters and single pairs only, and for nothing about Hangul: over longer texts
 /// its own normal form on Linux leaves "다" and a following final consonant apart, composes characters beside the
 /// Hangul ranges, and does not reorder the marks that U+0F73, U+0F75 and U+0F81 decompose into.
-enum NormalFormC {
+package enum NormalForm: Sendable {
+  case c, d, kc, kd
+
   /// To Unicode 9 a later character is a starter that neither decomposes nor composes.
   static let lastUnicodeVersion = 9
 
@@ -15,11 +17,27 @@ enum NormalFormC {
     var combiningClass: UInt8
   }
 
-  static func composed(_ scalars: some Sequence<Unicode.Scalar>) -> [Unicode.Scalar] {
+  private var isCompatible: Bool { self == .kc || self == .kd }
+  private var isComposed: Bool { self == .c || self == .kc }
+
+  /// Characters below this one are in the form whatever is beside them.
+  package var firstAffected: UInt32 {
+    switch self {
+    case .c: 0x300
+    case .d: 0xC0
+    case .kc, .kd: 0xA0
+    }
+  }
+
+  /// A text in this form.
+  package func applied(to scalars: some Sequence<Unicode.Scalar>) -> [Unicode.Scalar] {
     var characters: [Character] = []
     for scalar in scalars { decompose(scalar, into: &characters) }
-    sortMarks(&characters)
+    Self.sortMarks(&characters)
+    return isComposed ? Self.composed(characters) : characters.map(\.scalar)
+  }
 
+  private static func composed(_ characters: [Character]) -> [Unicode.Scalar] {
     var result: [Unicode.Scalar] = []
     result.reserveCapacity(characters.count)
     var starter: Int?
@@ -41,14 +59,16 @@ enum NormalFormC {
     return result
   }
 
-  private static func decompose(_ scalar: Unicode.Scalar, into characters: inout [Character]) {
-    // Nothing below À decomposes.
-    guard scalar.value >= 0xC0, scalar.isAssigned(upTo: lastUnicodeVersion) else {
+  private func decompose(_ scalar: Unicode.Scalar, into characters: inout [Character]) {
+    // Nothing below À decomposes, and but for compatibility nothing below the no-break space.
+    guard scalar.value >= (isCompatible ? 0xA0 : 0xC0), scalar.isAssigned(upTo: Self.lastUnicodeVersion) else {
       characters.append(Character(scalar: scalar, combiningClass: 0))
       return
     }
     if Hangul.decompose(scalar, { characters.append(Character(scalar: $0, combiningClass: 0)) }) { return }
-    for part in String(scalar).decomposedStringWithCanonicalMapping.unicodeScalars {
+    let text = String(scalar)
+    let parts = isCompatible ? text.decomposedStringWithCompatibilityMapping : text.decomposedStringWithCanonicalMapping
+    for part in parts.unicodeScalars {
       characters.append(
         Character(scalar: part, combiningClass: part.properties.canonicalCombiningClass.rawValue))
     }

@@ -1,0 +1,119 @@
+import TextTokenizer
+
+/// What changes a text before it is cut.
+enum Normalizer: Sendable {
+  case form(NormalForm)
+  case lowercase
+  case strip(left: Bool, right: Bool)
+  case replace(RegularExpression, by: [UInt8])
+  case prepend([UInt8])
+
+  /// In bytes: replacements and what is put before a text.
+  private static let longestInsertion = 1024
+  /// In bytes: a text that is so long already gets no more replacements.
+  private static let longestText = 64 << 20
+
+  /// A component and those that it consists of, in their order.
+  static func all(_ json: JSONText?, count: inout ComponentCount) throws(FileFault) -> [Normalizer] {
+    guard let json else { return [] }
+    try count.add()
+    let fields = try json.members(
+      "type", "normalizers", "strip_left", "strip_right", "pattern", "content", "prepend")
+    func field(_ name: String) throws(FileFault) -> JSONText { try fields.required(name, of: json.name) }
+    func insertion(_ name: String) throws(FileFault) -> [UInt8] {
+      let bytes = try field(name).utf8()
+      guard bytes.count <= longestInsertion else {
+        throw FileFault("\(json.name).\(name) is longer than \(longestInsertion) bytes")
+      }
+      return bytes
+    }
+    switch try field("type").text() {
+    case "Sequence":
+      var normalizers: [Normalizer] = []
+      try field("normalizers").forEachElement { (element) throws(FileFault) in
+        normalizers += try all(element.named("normalizer"), count: &count)
+      }
+      return normalizers
+    case "NFC": return [.form(.c)]
+    case "NFD": return [.form(.d)]
+    case "NFKC": return [.form(.kc)]
+    case "NFKD": return [.form(.kd)]
+    case "Lowercase": return [.lowercase]
+    case "Strip": return [.strip(left: try field("strip_left").bool(), right: try field("strip_right").bool())]
+    case "Replace": return [.replace(try RegularExpression(field("pattern")), by: try insertion("content"))]
+    case "Prepend": return [.prepend(try insertion("prepend"))]
+    case let type: throw FileFault("its normalizer \(type.utf8.shown) is not known")
+    }
+  }
+
+  func normalized(_ text: [UInt8], budget: inout RegularExpression.Budget) -> [UInt8] {
+    switch self {
+    case .form(let form):
+      let scalars = text[...].scalars
+      guard scalars.contains(where: { $0.value >= form.firstAffected }) else { return text }
+      var bytes: [UInt8] = []
+      for scalar in form.applied(to: scalars) { bytes.append(contentsOf: scalar.utf8) }
+      return bytes
+    case .lowercase: return NormalizedText.lowercased(text[...].scalars)
+    case .strip(let left, let right):
+      var rest = text[...]
+      while left, !rest.isEmpty, rest.scalar(at: rest.startIndex).scalar.properties.isWhitespace {
+        rest = rest[rest.scalar(at: rest.startIndex).end...]
+      }
+      while right, !rest.isEmpty, rest.scalar(before: rest.endIndex).scalar.properties.isWhitespace {
+        rest = rest[..<rest.scalar(before: rest.endIndex).start]
+      }
+      return Array(rest)
+    case .replace(let expression, let content):
+      var bytes: [UInt8] = []
+      for part in expression.matches(in: text[...], budget: &budget) {
+        let isReplaced = part.isMatch && bytes.count + text.count < Self.longestText
+        bytes.append(contentsOf: isReplaced ? content[...] : text[part.range])
+      }
+      return bytes
+    case .prepend(let start): return text.isEmpty ? text : start + text
+    }
+  }
+}
+
+extension [Normalizer] {
+  func normalized(_ text: [UInt8], budget: inout RegularExpression.Budget) -> [UInt8] {
+    var text = text
+    for normalizer in self { text = normalizer.normalized(text, budget: &budget) }
+    return text
+  }
+}
+
+/// How many components a file has: each costs every text time.
+struct ComponentCount {
+  private static let most = 128
+  private var count = 0
+
+  mutating func add() throws(FileFault) {
+    count += 1
+    guard count <= Self.most else {
+      throw FileFault("it has more than \(Self.most) normalizers, pre-tokenizers and post-processors")
+    }
+  }
+}
+
+extension [String: JSONText] {
+  func required(_ name: String, of owner: String) throws(FileFault) -> JSONText {
+    guard let field = self[name] else { throw FileFault("the field \(owner).\(name) is missing") }
+    return field
+  }
+}
+
+extension RegularExpression {
+  /// `{"Regex": "…"}` or `{"String": "…"}`.
+  convenience init(_ json: JSONText) throws(FileFault) {
+    let fields = try json.members("Regex", "String")
+    if let pattern = fields["Regex"], fields["String"] == nil {
+      try self.init(pattern.utf8(), isPlain: false)
+    } else if let text = fields["String"], fields["Regex"] == nil {
+      try self.init(text.utf8(), isPlain: true)
+    } else {
+      throw FileFault("\(json.name) is neither a Regex nor a String")
+    }
+  }
+}
