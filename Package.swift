@@ -115,8 +115,8 @@ let package = Package(
     .target(
       name: "Checkpoints",
       dependencies: [
-        "ArrayFiles", "Basics", "Datasets", "ImageTokenizers", "Imaging", "Lexicon", "NN", "Optimization", "Priors",
-        "Rankers", "TensorCore", "TextTokenizer",
+        "ArrayFiles", "Basics", "Datasets", "Decoding", "ImageTokenizers", "Imaging", "Lexicon", "NN", "Optimization",
+        "PretrainedTokenizers", "Priors", "Rankers", "TensorCore", "TextTokenizer",
       ], path: "Sources/Pipeline/Checkpoints"),
     .target(
       name: "Generation",

@@ -2,6 +2,7 @@ import ArrayFiles
 import Basics
 import Foundation
 import ImageTokenizers
+import PretrainedTokenizers
 import Priors
 import Rankers
 import TextTokenizer
@@ -193,6 +194,19 @@ public struct Checkpoint: Sendable {
     }
     try check(description.leastParameterCount, fits: rankerFile)
     return try Ranker(description, reading: SafeTensors(contentsOf: rankerFile))
+  }
+
+  /// What makes a caption the tokens that the prior reads.
+  /// - Throws: `PipelineError` where the vocabulary is missing or damaged.
+  public func readTextEncoder(_ configuration: CheckpointConfiguration) throws(PipelineError) -> any TextEncoder {
+    guard let template = configuration.prompt else { return try readVocabulary() }
+    guard let prior = configuration.prior?.base as? Janus.Configuration else {
+      throw PipelineError(
+        .badData, "\(configurationFile.path) has a `prompt`, which priors that were trained here do not take")
+    }
+    return PromptEncoder(
+      tokenizer: try PretrainedTokenizer(contentsOf: vocabularyFile), template: template,
+      beginningOfText: prior.beginningOfText)
   }
 
   public func readVocabulary() throws(PipelineError) -> BytePairEncoding {

@@ -14,6 +14,9 @@ public struct CheckpointConfiguration: Codable, Sendable {
   public var formatVersion = 1
   public var imageTokenizer: AnyImageTokenizerConfiguration?
   public var prior: AnyPriorConfiguration?
+  /// What is put around a caption, for a prior that was trained elsewhere with a tokenizer of its own; nil for one that was
+  /// trained here, to which captions are given as they are.
+  public var prompt: PromptTemplate?
   public var data: DataDescription?
   /// The words of all training captions, sorted, a space between them, for telling which words of a prompt were never
   /// seen.
@@ -42,6 +45,7 @@ public struct CheckpointConfiguration: Codable, Sendable {
     formatVersion = try fields.decode(Int.self, forKey: .formatVersion)
     imageTokenizer = try fields.decodeIfPresent(AnyImageTokenizerConfiguration.self, forKey: .imageTokenizer)
     prior = try fields.decodeIfPresent(AnyPriorConfiguration.self, forKey: .prior)
+    prompt = try fields.decodeIfPresent(PromptTemplate.self, forKey: .prompt)
     upsampler = try fields.decodeIfPresent(Upsampler.Configuration.self, forKey: .upsampler)
     ranker = try fields.decodeIfPresent(Ranker.Configuration.self, forKey: .ranker)
     func provenance<Value: Decodable>(_ key: CodingKeys) -> Value? { try? fields.decode(Value.self, forKey: key) }

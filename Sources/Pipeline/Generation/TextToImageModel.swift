@@ -83,10 +83,9 @@ public final class TextToImageModel {
     configuration = try checkpoint.readConfiguration()
     imageTokenizer = try checkpoint.readUpsampledImageTokenizer(configuration)
     prior = try checkpoint.readPrior(configuration)
-    let vocabulary = try checkpoint.readVocabulary()
-    textEncoder = vocabulary
+    textEncoder = try checkpoint.readTextEncoder(configuration)
     if let description = configuration.prior {
-      try checkpoint.checkBelongTogether(description.base, imageTokenizer, vocabulary)
+      try checkpoint.checkBelongTogether(description.base, imageTokenizer, textEncoder)
     }
     team = try ThreadTeam(count: threads)
   }
