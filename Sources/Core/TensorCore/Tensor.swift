@@ -37,7 +37,7 @@ public struct Tensor: @unchecked Sendable {
   }
 
   /// Fresh memory with unspecified contents, for an operation to write.
-  init(uninitialized shape: [Int], _ type: ElementType = .float32) {
+  package init(uninitialized shape: [Int], _ type: ElementType = .float32) {
     self.init(
       shape: shape, type: type, storage: Storage(byteCount: shape.reduce(1, *) * type.size), offset: 0)
   }
