@@ -249,6 +249,56 @@ struct SafeTensorsTests {
     }
   }
 
+  @Test func mappedBytesOutliveTheFile() throws {
+    try withTemporaryFolder { folder in
+      let url = folder.appending(path: "file.safetensors")
+      let scalars = (0..<100_000).map(Float.init)
+      try SafeTensors.write([("a", Tensor(scalars, shape: [100, 1000])), ("empty", .zeros([0, 4]))], to: url)
+      func mapped(_ name: String) throws -> MappedBytes {
+        let file = try SafeTensors(contentsOf: url)
+        #expect(file.elementTypeName(of: name) == "F32")
+        #expect(try file.mapped(name).pointer == file.mapped(name).pointer)
+        return try file.mapped(name)
+      }
+      let (bytes, empty) = (try mapped("a"), try mapped("empty"))
+      let data = bytes[4000..<8000].data
+      try FileManager.default.removeItem(at: url)
+      #expect(bytes.byteCount == 400_000 && empty.byteCount == 0)
+      #expect(bytes.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) } == scalars)
+      #expect(data == scalars[1000..<2000].map { $0 }.withUnsafeBytes { Data($0) })
+    }
+  }
+
+  @Test func whatIsMissingCannotBeMapped() throws {
+    try withTemporaryFolder { folder in
+      let url = folder.appending(path: "file.safetensors")
+      try SafeTensors.write([("a", .zeros([4]))], to: url)
+      let file = try SafeTensors(contentsOf: url)
+      #expect(file.elementTypeName(of: "b") == nil)
+      let error = #expect(throws: PipelineError.self) { try file.only(prefix: "x.").mapped("a") }
+      #expect(error?.kind == .badData && error?.message.contains("x.a") == true)
+    }
+  }
+
+  @Test func aPartOfAFileIsReadIntoAModule() throws {
+    try withTemporaryFolder { folder in
+      let url = folder.appending(path: "file.safetensors")
+      let weight = Tensor.normal([2, 3], seed: 1, stream: 1)
+      try SafeTensors.write(
+        [("part.weight", weight), ("part.state", .zeros([4])), ("other", .zeros([1])), ("partial", .zeros([1]))],
+        to: url)
+      let part = try SafeTensors(contentsOf: url).only(prefix: "part.")
+      #expect(part.names == ["state", "weight"] && part.shape(of: "weight") == [2, 3])
+      let model = Pair(weight: Parameter(.zeros([2, 3])), state: Buffer(.zeros([4])))
+      try part.read(into: model)
+      #expect(model.weight.value.scalars == weight.scalars)
+      // A fault is told by the name in the file.
+      let other = Pair(weight: Parameter(.zeros([3, 2])), state: Buffer(.zeros([4])))
+      let error = #expect(throws: PipelineError.self) { try part.read(into: other) }
+      #expect(error?.message.contains("part.weight") == true)
+    }
+  }
+
   @Test func aMissingFileIsNoInput() {
     let error = #expect(throws: PipelineError.self) {
       try SafeTensors(contentsOf: URL(filePath: "/nonexistent/file.safetensors"))

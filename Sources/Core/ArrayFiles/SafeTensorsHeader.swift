@@ -1,3 +1,4 @@
+import Basics
 import Foundation
 
 /// The JSON that a safetensors file begins with, read as the reference library reads it, which is stricter than Foundation:
@@ -10,8 +11,13 @@ struct SafeTensorsHeader {
     var offsets: [Int]
   }
 
+  /// A header larger than this is refused before anything is allocated for it, as by the reference library.
+  private static let maximumSize = 100_000_000
+
   var metadata: [String: String]
   var entries: [String: Entry]
+  /// Where the data begin in the file.
+  let dataStart: Int
 
   /// What is wrong, in words.
   struct Fault: Error { var description: String }
@@ -23,15 +29,38 @@ struct SafeTensorsHeader {
     "U64": 64,
   ]
 
+  /// Reads the header of a file and compares it with the file's size.
+  /// - Throws: `PipelineError` of kind `.badData` where the file is not whole.
+  init(of file: OpenFile) throws(PipelineError) {
+    func broken(_ what: String) -> PipelineError {
+      PipelineError(.badData, "\(file.path) is not a whole safetensors file: \(what)")
+    }
+    guard file.byteCount >= 8 else { throw broken("it has \(file.byteCount) bytes") }
+    let length = try file.contents(at: 0, byteCount: 8)
+    // What a repository holds in a large file's place begins with this word.
+    guard length != Data("version ".utf8) else {
+      throw broken("it says where Git LFS keeps the file: download that")
+    }
+    let size = length.enumerated().reduce(UInt64(0)) { $0 | UInt64($1.element) << (8 * $1.offset) }
+    guard size <= Self.maximumSize, Int(size) <= file.byteCount - 8 else {
+      throw broken("its header claims \(size) bytes")
+    }
+    let json = try file.contents(at: 8, byteCount: Int(size))
+    do throws(Fault) { try self.init(json, dataSize: file.byteCount - 8 - json.count) } catch {
+      throw broken(error.description)
+    }
+  }
+
   /// - Parameters:
   ///   - json: the header.
   ///   - size: bytes behind it.
-  init(_ json: Data, dataSize size: Int) throws(Fault) {
+  private init(_ json: Data, dataSize size: Int) throws(Fault) {
+    dataStart = 8 + json.count
     // Foundation would take a file in UTF-16, or one that begins with a byte order mark, too.
     guard json.first != 0xEF, !json.contains(0), String(validating: json, as: UTF8.self) != nil,
       let object = try? JSONSerialization.jsonObject(with: json) as? [String: Any]
     else { throw Fault(description: "its header is not a JSON object") }
-    if let fault = Self.fault(in: json) { throw Fault(description: fault) }
+    if let fault = Self.fault(in: json) { throw Fault(description: "its header is broken: \(fault)") }
     entries = [:]
     metadata = [:]
     for (key, value) in object {
@@ -50,21 +79,29 @@ struct SafeTensorsHeader {
     guard let value = value as? [String: Any], let dtype = value["dtype"] as? String,
       let shape = value["shape"] as? [Int], let offsets = value["data_offsets"] as? [Int], offsets.count == 2
     else { throw Fault(description: "the entry of \(key) is malformed") }
-    guard let bits = bits[dtype] else { throw Fault(description: "\(key) is of a type \(dtype), which there is not") }
-    guard shape.allSatisfy({ $0 >= 0 }), 0 <= offsets[0], offsets[0] <= offsets[1], offsets[1] <= size else {
+    guard 0 <= offsets[0], offsets[0] <= offsets[1], offsets[1] <= size else {
       throw Fault(description: "the data of \(key) lie outside the file")
     }
-    var count = bits
-    for dimension in shape {
-      let (product, overflow) = count.multipliedReportingOverflow(by: dimension)
-      guard !overflow else { throw Fault(description: "the shape \(shape) of \(key) is too large") }
-      count = product
-    }
-    let (expected, rest) = count.quotientAndRemainder(dividingBy: 8)
-    guard rest == 0, expected == offsets[1] - offsets[0] else {
+    guard try byteCount(key, dtype, shape) == offsets[1] - offsets[0] else {
       throw Fault(description: "\(key) has \(offsets[1] - offsets[0]) bytes for the shape \(shape)")
     }
     return Entry(dtype: dtype, shape: shape, offsets: offsets)
+  }
+
+  /// How many bytes a tensor takes.
+  private static func byteCount(_ name: String, _ dtype: String, _ shape: [Int]) throws(Fault) -> Int {
+    guard var count = bits[dtype] else {
+      throw Fault(description: "\(name) is of a type \(dtype), which there is not")
+    }
+    for dimension in shape {
+      let (product, overflow) = count.multipliedReportingOverflow(by: dimension)
+      guard dimension >= 0, !overflow else {
+        throw Fault(description: "the shape \(shape) of \(name) is not possible")
+      }
+      count = product
+    }
+    guard count % 8 == 0 else { throw Fault(description: "\(name) ends amidst a byte") }
+    return count / 8
   }
 
   /// The data follow each other without overlaps or gaps and fill the file.
@@ -79,11 +116,42 @@ struct SafeTensorsHeader {
     guard end == size else { throw Fault(description: "\(size - end) bytes at its end belong to no tensor") }
   }
 
+  // MARK: Writing
+
+  /// What a file begins with whose data follow each other in the order of `tensors`: the same bytes for the same tensors.
+  /// - Parameters:
+  ///   - tensors: with their types in the format's words.
+  ///   - metadata: free text.
+  ///   - alignment: the data begin at a multiple of so many bytes, a multiple of 8.
+  /// - Returns: length and header, and where each tensor ends, in bytes behind them.
+  static func bytes(
+    describing tensors: [(name: String, dtype: String, shape: [Int])], metadata: [String: String], alignment: Int
+  ) throws(Fault) -> (header: Data, ends: [Int]) {
+    var object: [String: any Sendable] = metadata.isEmpty ? [:] : ["__metadata__": metadata]
+    var ends: [Int] = []
+    for (name, dtype, shape) in tensors {
+      guard name != "__metadata__", object[name] == nil else {
+        throw Fault(description: "two tensors are called \(name)")
+      }
+      let start = ends.last ?? 0
+      let (end, overflow) = start.addingReportingOverflow(try byteCount(name, dtype, shape))
+      guard !overflow else { throw Fault(description: "there is more than a file can hold, from \(name) on") }
+      object[name] = ["dtype": dtype, "shape": shape, "data_offsets": [start, end]] as [String: any Sendable]
+      ends.append(end)
+    }
+    guard var json = try? JSONSerialization.data(withJSONObject: object, options: [.sortedKeys]) else {
+      throw Fault(description: "the tensors cannot be described in JSON")
+    }
+    json.append(Data(repeating: UInt8(ascii: " "), count: (alignment - (8 + json.count) % alignment) % alignment))
+    guard json.count <= maximumSize else { throw Fault(description: "its header would have \(json.count) bytes") }
+    return (withUnsafeBytes(of: UInt64(json.count).littleEndian) { Data($0) } + json, ends)
+  }
+
   // MARK: What Foundation does not tell
 
   /// A key that an object has twice, or a shape or place that is not written in digits alone.
   /// - Parameter json: valid to Foundation.
-  private static func fault(in json: Data) -> String? {
+  static func fault(in json: Data) -> String? {
     // The objects and arrays that are open; an array goes on with the key it stands under.
     var open: [(keys: Set<String>, key: String, isObject: Bool)] = []
     var isKey = false
@@ -106,7 +174,7 @@ struct SafeTensorsHeader {
         let end = endOfString(at: index, in: json)
         if isKey {
           let key = key(json[index..<end])
-          guard open[open.count - 1].keys.insert(key).inserted else { return "its header has \(key) twice" }
+          guard open[open.count - 1].keys.insert(key).inserted else { return "it has \(key) twice" }
           open[open.count - 1].key = key
         }
         index = end - 1
@@ -114,7 +182,7 @@ struct SafeTensorsHeader {
       default:
         let isDigit = (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
         if let key = open.last?.key, ["shape", "data_offsets"].contains(key), !isDigit {
-          return "a \(key) in its header is not of whole numbers"
+          return "a \(key) in it is not of whole numbers"
         }
       }
       index += 1

@@ -20,14 +20,10 @@ public enum AtomicFile {
       unlink(temporary)
       return error
     }
+    var offset = 0
     for chunk in chunks {
-      var rest = chunk
-      while let base = rest.baseAddress, rest.count > 0 {
-        let count = Foundation.write(descriptor, base, rest.count)
-        if count < 0 && errno == EINTR { continue }
-        guard count > 0 else { throw abandon() }
-        rest = UnsafeRawBufferPointer(rebasing: rest[count...])
-      }
+      guard write(chunk, at: offset, to: descriptor) else { throw abandon() }
+      offset += chunk.count
     }
     guard fsync(descriptor) == 0 else { throw abandon() }
     close(descriptor)
@@ -36,6 +32,19 @@ public enum AtomicFile {
       unlink(temporary)
       throw error
     }
+  }
+
+  /// Writes bytes to a place in an open file.
+  /// - Returns: whether all were written; `errno` says why not.
+  package static func write(_ bytes: UnsafeRawBufferPointer, at offset: Int, to descriptor: Int32) -> Bool {
+    var done = 0
+    while let base = bytes.baseAddress, done < bytes.count {
+      let count = pwrite(descriptor, base + done, bytes.count - done, off_t(offset + done))
+      if count < 0 && errno == EINTR { continue }
+      guard count > 0 else { return false }
+      done += count
+    }
+    return true
   }
 
   /// Writes one block of bytes; see ``write(_:to:)-(Sequence<UnsafeRawBufferPointer>,_)``.
@@ -83,5 +92,5 @@ public enum AtomicFile {
   }
 
   /// The C library's words for `errno`.
-  static func lastSystemError() -> String { String(cString: strerror(errno)) }
+  package static func lastSystemError() -> String { String(cString: strerror(errno)) }
 }
