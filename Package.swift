@@ -58,6 +58,10 @@ let package = Package(
       name: "CHarfBuzz", path: "Sources/Libraries/CHarfBuzz", pkgConfig: "harfbuzz",
       providers: [.apt(["libharfbuzz-dev"])]),
 
+    .systemLibrary(
+      name: "COniguruma", path: "Sources/Libraries/COniguruma", pkgConfig: "oniguruma",
+      providers: [.apt(["libonig-dev"])]),
+
     // The numerical core.
     .target(
       name: "CKernels", dependencies: ["COpenBLAS"], path: "Sources/Core/CKernels",
@@ -84,6 +88,9 @@ let package = Package(
     .target(
       name: "TextTokenizer", dependencies: ["Basics", .product(name: "HeapModule", package: "swift-collections")],
       path: "Sources/Data/TextTokenizer"),
+    .target(
+      name: "PretrainedTokenizers", dependencies: ["Basics", "COniguruma", "TextTokenizer"],
+      path: "Sources/Data/PretrainedTokenizers"),
     .target(name: "Lexicon", dependencies: ["Basics"], path: "Sources/Data/Lexicon"),
     .target(name: "DataFiles", dependencies: ["Basics", "CCSV", "Imaging"], path: "Sources/Data/DataFiles"),
     .target(
@@ -260,7 +267,7 @@ let package = Package(
     .testTarget(
       name: "CheckpointsTests",
       dependencies: [
-        "Basics", "Checkpoints", "Datasets", "Generation", "Lexicon", "NN", "Optimization", "PipelineTestSupport",
+        "ArrayFiles", "Basics", "Checkpoints", "Datasets", "Decoding", "Generation", "Lexicon", "NN", "Optimization", "PipelineTestSupport",
         "Priors", "TestSupport",
       ]),
     .testTarget(

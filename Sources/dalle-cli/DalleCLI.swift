@@ -14,7 +14,8 @@ struct DalleCLI: ParsableCommand {
     subcommands: [
       TrainTokenizer.self, TrainPrior.self, TrainRanker.self, TrainUpsampler.self, Generate.self, Prepare.self,
       Compose.self,
-      TrainVocabulary.self, Tokenize.self, Reconstruct.self, Encode.self, Evaluate.self, Serve.self, Baselines.self,
+      TrainVocabulary.self, Tokenize.self, Reconstruct.self, Encode.self, Import.self, Evaluate.self, Serve.self,
+      Baselines.self,
       Inspect.self,
       Benchmark.self,
     ])

@@ -268,6 +268,8 @@ extension VQGAN.Configuration {
   }
 
   public func makeModel(reading weights: some WeightSource) throws(PipelineError) -> any ImageTokenizer {
-    try VQGAN(self, reading: weights)
+    // Whoever has kept the weights as float32 wants them multiplied so.
+    let isExact = weights.elementTypeName(of: "decoder.convIn.weight") == "F32"
+    return try VQGAN(self, reading: weights, precision: isExact ? .float32 : Engine.preferredPrecision)
   }
 }

@@ -14,7 +14,7 @@ public final class JanusDecoder: ImageTokenDecoder {
   /// [positions, headWidth/2], of the angles that a position turns the pairs of a head by.
   private let cosines, sines: Tensor
   private let team: ThreadTeam
-  private var scratch: Scratch
+  private(set) var scratch: Scratch
 
   public init(_ model: Janus, team: ThreadTeam) {
     (self.model, self.team, configuration) = (model, team, model.configuration)
@@ -60,7 +60,6 @@ public final class JanusDecoder: ImageTokenDecoder {
       }
     }
 
-    /// The position of the next token.
     func draw(_ logits: [UnsafeBufferPointer<Float>]) {
       let position = tokens.count
       // All of a picture may be given.
@@ -131,7 +130,7 @@ public final class JanusDecoder: ImageTokenDecoder {
   }
 
   /// What the threads share while drawing, and each one's own memory.
-  private final class Scratch: @unchecked Sendable {
+  final class Scratch: @unchecked Sendable {
     let rowCount, sequenceCount: Int
     let x, queryKeyValue, attended, gateUp, hidden, last, headHidden, logits: Tensor
     /// Of each thread.

@@ -61,13 +61,21 @@ public struct CheckpointConfiguration: Codable, Sendable {
   /// - Parameter path: the file that `json` comes from, for messages.
   /// - Throws: `PipelineError` of kind `.badData` where it is not a configuration of this version or makes no sense.
   init(json: Data, of path: String) throws(PipelineError) {
-    struct Version: Decodable { var formatVersion: Int }
+    struct Version: Decodable {
+      var formatVersion: Int?
+      /// What published models have in its place.
+      var modelType: String?
+    }
     do {
       let decoder = JSONDecoder()
       decoder.keyDecodingStrategy = .convertFromSnakeCase
       // The version first: in another one, anything else may be different.
-      let version = try decoder.decode(Version.self, from: json).formatVersion
-      guard version == 1 else {
+      let head = try decoder.decode(Version.self, from: json)
+      if head.formatVersion == nil, let type = head.modelType {
+        throw PipelineError(
+          .badData, "it is of a published model of type \(type): dalle-cli import makes one ready to draw")
+      }
+      if let version = head.formatVersion, version != 1 {
         throw PipelineError(.badData, "it has the format version \(version), and this program reads 1")
       }
       self = try decoder.decode(Self.self, from: json)

@@ -68,7 +68,7 @@ extension StandaloneImageTokenizer {
     let tokenizer = reconstructor.tokenizer
     typealias Encoded = (tokens: [Int32], thumbnail: [UInt8])
     let results = tokenizer.map(indices.count, on: reconstructor.team) {
-      i, threads -> Result<Encoded?, PipelineError> in
+      i, threads -> Swift.Result<Encoded?, PipelineError> in
       do throws(PipelineError) {
         guard let picture = try dataSet.pictureIfReadable(at: indices.lowerBound + i) else { return .success(nil) }
         return .success((tokenizer.encode(Tensor([picture]), on: threads), picture.thumbnail))

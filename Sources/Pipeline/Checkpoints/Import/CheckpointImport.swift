@@ -51,11 +51,11 @@ public struct CheckpointImport {
     try AtomicFile.createDirectory(checkpoint.url)
     let lock = try CheckpointLock(of: checkpoint.url)
     try withExtendedLifetime(lock) { () throws(PipelineError) in
-      try writePrior(to: checkpoint.priorFile, on: team, progress)
       try writeImageTokenizer(to: checkpoint.imageTokenizerFile)
       let tokenizer = try InputFile.mapped(model.folder.appending(path: "tokenizer.json"))
       try AtomicFile.write(tokenizer, to: checkpoint.vocabularyFile)
       try AtomicFile.write(Data(card.utf8), to: checkpoint.modelCardFile)
+      try writePrior(to: checkpoint.priorFile, on: team, progress)
       var configuration = CheckpointConfiguration()
       configuration.imageTokenizer = AnyConfiguration(model.imageTokenizer)
       configuration.prior = AnyConfiguration(model.prior)

@@ -135,7 +135,9 @@ struct PublishedDescription {
     let pictures = "gen_vision_model."
     guard original.hasPrefix(pictures) else { return original }
     var parts = original.dropFirst(pictures.count).split(separator: ".").map(String.init)
-    if parts.count > 2, parts[1] == "mid" { parts[2] = ["0": "block_1", "1": "attn_1", "2": "block_2"][parts[2]] ?? parts[2] }
+    if parts.count > 2, parts[1] == "mid" {
+      parts[2] = ["0": "block_1", "1": "attn_1", "2": "block_2"][parts[2]] ?? parts[2]
+    }
     if parts.count > 3, parts[1] == "conv_blocks" {
       parts[1] = parts[0] == "encoder" ? "down" : "up"
       if parts[3] == "res" { parts[3] = "block" }

@@ -1,7 +1,9 @@
 import ArrayFiles
 import Basics
+import Decoding
 import Foundation
 import ImageTokenizers
+import NN
 import PretrainedTokenizers
 import Priors
 import TensorCore
@@ -31,7 +33,7 @@ struct PublishedModel {
   init(folder: URL, precision: WeightPrecision) throws(PipelineError) {
     self.folder = folder
     let description = try PublishedDescription(folder: folder)
-    tensors = try PublishedTensors(folder: folder)
+    let tensors = try PublishedTensors(folder: folder)
     var fileNames: [String: String] = [:]
     for name in tensors.names {
       let known = description.isOriginal ? PublishedDescription.name(original: name) : name
@@ -39,20 +41,20 @@ struct PublishedModel {
         throw PipelineError(.badData, "\(folder.path): \(other) and \(name) are one tensor by two names")
       }
     }
-    self.fileNames = fileNames
     let tokenizer = try PretrainedTokenizer(contentsOf: folder.appending(path: "tokenizer.json"))
     let isWithBars = tokenizer.id(of: "<|User|>") != nil
     template = PromptTemplate(
       before: isWithBars ? "<|User|>: " : "User: ",
       after: (isWithBars ? "\n\n<|Assistant|>:" : "\n\nAssistant:") + "<begin_of_image>")
+    let names = fileNames
     func shape(_ name: String) throws(PipelineError) -> [Int] {
-      guard let shape = fileNames[name].flatMap(tensors.shape) else { throw Self.isMissing(name, folder) }
+      guard let shape = names[name].flatMap(tensors.shape) else { throw Self.isMissing(name, folder) }
       return shape
     }
     do throws(PipelineError) {
-      imageTokenizer = try Self.imageTokenizer(
-        pictureSize: description.pictureSize, names: Set(fileNames.keys), shape: shape)
-      prior = try Self.prior(description, tokenizer, imageTokenizer, template, precision)
+      imageTokenizer = try Self.readImageTokenizer(
+        pictureSize: description.pictureSize, names: Set(names.keys), shape: shape)
+      prior = try Self.readPrior(description, tokenizer, imageTokenizer, template, precision)
     } catch { throw PipelineError(error.kind, "\(folder.path): \(error.message)") }
     let textRows = description.text.vocabSize ?? Janus.Configuration().textVocabulary
     guard tokenizer.vocabularySize <= textRows else {
@@ -62,16 +64,18 @@ struct PublishedModel {
     var needed = Self.shapes(of: prior, textRows: textRows, codeDimensions: imageTokenizer.codeDimensions)
     let model = VQGAN(imageTokenizer, .unread, precision: .float32)
     let theirNames = Dictionary(
-      names(below: Self.imageTokenizerPrefix).compactMap { name in VQGAN.name(published: name).map { ($0, name) } },
+      Self.names(fileNames.keys, below: Self.imageTokenizerPrefix).compactMap { name in VQGAN.name(published: name).map { ($0, name) } },
       uniquingKeysWith: { first, _ in first })
     for (name, tensor) in model.namedTensors() {
       guard let theirs = theirNames[name] else { throw Self.isMissing("\(name) of the image tokenizer", folder) }
       needed[Self.imageTokenizerPrefix + theirs] = Self.published(tensor.shape)
     }
-    for (name, shape) in needed.sorted(by: { $0.key < $1.key }) { try check(name, shape) }
+    let expected = needed
     unknown = fileNames.filter { name, _ in
-      needed[name] == nil && !Self.notNeeded.contains { name.hasPrefix($0) }
+      expected[name] == nil && !Self.notNeeded.contains { name.hasPrefix($0) }
     }.values.sorted()
+    (self.fileNames, self.tensors) = (fileNames, tensors)
+    for (name, shape) in expected.sorted(by: { $0.key < $1.key }) { try check(name, shape) }
   }
 
   private static func isMissing(_ name: String, _ folder: URL) -> PipelineError {
@@ -93,8 +97,10 @@ struct PublishedModel {
   }
 
   /// Names below a prefix, without it.
-  func names(below prefix: String) -> [String] {
-    fileNames.keys.filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }.sorted()
+  func names(below prefix: String) -> [String] { Self.names(fileNames.keys, below: prefix) }
+
+  private static func names(_ all: some Collection<String>, below prefix: String) -> [String] {
+    all.filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }.sorted()
   }
 
   /// The size of a tensor's first axis.
@@ -115,7 +121,7 @@ struct PublishedModel {
   // MARK: - Shapes
 
   /// The image tokenizer, by the shapes of its tensors: DeepSeek's description says nothing of them.
-  private static func imageTokenizer(
+  private static func readImageTokenizer(
     pictureSize: Int, names: Set<String>, shape: (String) throws(PipelineError) -> [Int]
   ) throws(PipelineError) -> VQGAN.Configuration {
     func size(_ name: String, _ axis: Int) throws(PipelineError) -> Int {
@@ -145,7 +151,7 @@ struct PublishedModel {
     return c
   }
 
-  private static func prior(
+  private static func readPrior(
     _ description: PublishedDescription, _ tokenizer: PretrainedTokenizer, _ imageTokenizer: VQGAN.Configuration,
     _ template: PromptTemplate, _ precision: WeightPrecision
   ) throws(PipelineError) -> Janus.Configuration {
