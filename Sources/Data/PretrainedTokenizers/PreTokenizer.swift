@@ -90,7 +90,8 @@ enum PreTokenizer: Sendable {
       return [.split(expression, try SplitBehavior(field("behavior")), isInverted: try field("invert").bool())]
     case "Digits": return [.digits(try field("individual_digits").bool() ? .isolated : .contiguous)]
     case "Punctuation":
-      let behavior: SplitBehavior = if let behavior = fields["behavior"] { try SplitBehavior(behavior) } else { .isolated }
+      let behavior: SplitBehavior =
+        if let behavior = fields["behavior"] { try SplitBehavior(behavior) } else { .isolated }
       return [.punctuation(behavior)]
     case "Whitespace": return [.whitespace]
     case "WhitespaceSplit": return [.whitespaceSplit]
