@@ -3,7 +3,7 @@
 tokenizers/llama.json   as Llama's and its kin: cut by several patterns, digits one by one, a token before each text
 tokenizers/qwen.json    as Qwen2's: normal form C, one pattern that leaves cases aside
 tokenizers/gpt2.json    as GPT-2's: the pattern of the byte-level pre-tokenizer, merges as strings, no type of the model
-tokenizers/texts.json   texts, and for each file their ids without and with special tokens
+tokenizers/texts.json   texts, for each file their ids, and for each file the special tokens that come before all
 tokenizers/odd.json     small files, each with a setting that few have, and texts and ids of each
 
 python Tests/Fixtures/make_tokenizer_fixtures.py
@@ -51,8 +51,8 @@ TEXTS = [
     "<begin_of_image>", " <begin_of_image> ", "a<begin_of_image>b", "a <begin_of_image>\n b", "<|User|>: a red heart\n\n<|Assistant|>:<begin_of_image>",
     "<｜begin▁of▁sentence｜>a", "<｜▁pad▁｜><｜▁pad▁｜>", "<|User|", "<begin_of_<begin_of_image>image>", "<|im_start|>system\nYou<|im_end|>\n",
     "<|im_start|>s", "<|im_start|>sx", "<|endoftext|>", "a<|endoftext|><|endoftext|> b", "<|ENDOFTEXT|>", "<|endoftext|", "\U00031350\U0001e4d0\U00011f04",
-    "a" * 3_000, "heart" * 400, "心" * 700, " " * 900, "\n" * 500, "7" * 500, "!" * 500, " " * 300 + "x", "\u1112\u1161\u11ab" * 60,
-    "a\u0301\u0323" * 60, "red heart " * 100, "👩🏽‍🚀" * 40,
+    "a" * 400, "heart" * 80, "심장" * 60, " " * 300, "\n" * 100, "7" * 100, "!" * 200, " " * 100 + "x", "\u1112\u1161\u11ab" * 20,
+    "a\u0301\u0323" * 30, "red heart " * 20, "👩🏽‍🚀" * 10,
 ]
 
 POOLS = [
@@ -218,6 +218,9 @@ def odd_files():
     files["metaspace behind a strip"] = {
         "normalizer": {"type": "Strip", "strip_left": True, "strip_right": True},
         "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": True}}
+    files["metaspace behind a replacement"] = {
+        "normalizer": {"type": "Replace", "pattern": {"Regex": "^h|^ "}, "content": ""},
+        "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": True}}
     byte_level = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True}
     files["byte-level with a space"] = {"pre_tokenizer": byte_level, "added_tokens": [token("<x>")]}
     files["byte-level behind a split"] = {"pre_tokenizer": sequence(split("l", "Isolated"), byte_level | {"use_regex": False})}
@@ -281,8 +284,14 @@ def main():
                     file.write(json.dumps({"text": text, "ids": ids, "special": special}) + "\n")
         return
     texts = TEXTS + CAPTIONS + [random_text() for _ in range(180)]
-    cases = [{"text": text} | {name: ids_of(tokenizer, text) for name, tokenizer in tokenizers.items()} for text in texts]
-    (FOLDER / "texts.json").write_text(json.dumps(cases, separators=(",", ":")))
+    cases = [{"text": text} for text in texts]
+    special = {}
+    for name, tokenizer in tokenizers.items():
+        special[name] = tokenizer.encode("").ids
+        for case in cases:
+            case[name], with_special = ids_of(tokenizer, case["text"])
+            assert with_special == special[name] + case[name]
+    (FOLDER / "texts.json").write_text(json.dumps({"special": special, "cases": cases}, separators=(",", ":")))
     (FOLDER / "odd.json").write_text(json.dumps(odd_files(), separators=(",", ":")))
 
 

@@ -70,7 +70,8 @@ struct AddedTokens: Sendable {
         continue
       }
       var budget = RegularExpression.Budget()
-      let pattern = normalizers.normalized(token.content, budget: &budget)
+      let pattern = Array(
+        normalizers.normalized(Segment(bytes: token.content[...], isFirst: true), budget: &budget).bytes)
       guard !pattern.isEmpty else {
         throw FileFault("the added token \"\(token.content.shown)\" is empty once normalised")
       }

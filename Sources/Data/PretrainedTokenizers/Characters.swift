@@ -62,6 +62,8 @@ extension Unicode.Scalar {
   var isPunctuation: Bool {
     if isASCII { return value > 0x20 && value < 0x7F && !(properties.isAlphabetic || isNumeric) }
     guard isAssigned(upTo: 8) else { return false }
+    // To Unicode 8 these two were punctuation.
+    if value == 0x166D || value == 0x111C9 { return true }
     switch properties.generalCategory {
     case .connectorPunctuation, .dashPunctuation, .openPunctuation, .closePunctuation, .initialPunctuation,
       .finalPunctuation, .otherPunctuation:

@@ -56,17 +56,19 @@ struct JSONText {
 
   /// - Throws: where it is not a whole number from 0 to `largest`, written without a fraction.
   func integer(upTo largest: Int32) throws(FileFault) -> Int32 {
-    let digits = bytes[start..<(try endOfNumberOrWord(start))]
-    guard let value = Int32(String(decoding: digits, as: UTF8.self)), value >= 0, value <= largest, first != 0x2B else {
+    guard let value = Int32(try numberOrWord()), value >= 0, value <= largest else {
       throw fault("an id from 0 to \(largest)")
     }
     return value
   }
 
   func number() throws(FileFault) -> Double {
-    let digits = bytes[start..<(try endOfNumberOrWord(start))]
-    guard let value = Double(String(decoding: digits, as: UTF8.self)) else { throw fault("a number") }
+    guard let value = Double(try numberOrWord()) else { throw fault("a number") }
     return value
+  }
+
+  private func numberOrWord() throws(FileFault) -> String {
+    String(decoding: bytes[start..<(try end(of: start, depth: 0))], as: UTF8.self)
   }
 
   /// The UTF-8 bytes of a string.

@@ -46,41 +46,46 @@ enum Normalizer: Sendable {
     }
   }
 
-  func normalized(_ text: [UInt8], budget: inout RegularExpression.Budget) -> [UInt8] {
+  func normalized(_ segment: Segment, budget: inout RegularExpression.Budget) -> Segment {
+    let text = segment.bytes
     switch self {
     case .form(let form):
-      let scalars = text[...].scalars
-      guard scalars.contains(where: { $0.value >= form.firstAffected }) else { return text }
+      let scalars = text.scalars
+      guard scalars.contains(where: { $0.value >= form.firstAffected }) else { return segment }
       var bytes: [UInt8] = []
       for scalar in form.applied(to: scalars) { bytes.append(contentsOf: scalar.utf8) }
-      return bytes
-    case .lowercase: return NormalizedText.lowercased(text[...].scalars)
+      return Segment(bytes: bytes[...], isFirst: segment.isFirst)
+    case .lowercase: return Segment(bytes: NormalizedText.lowercased(text.scalars)[...], isFirst: segment.isFirst)
     case .strip(let left, let right):
-      var rest = text[...]
-      while left, !rest.isEmpty, rest.scalar(at: rest.startIndex).scalar.properties.isWhitespace {
-        rest = rest[rest.scalar(at: rest.startIndex).end...]
+      var (start, end) = (text.startIndex, text.endIndex)
+      while left, start < end, text.scalar(at: start).scalar.properties.isWhitespace {
+        start = text.scalar(at: start).end
       }
-      while right, !rest.isEmpty, rest.scalar(before: rest.endIndex).scalar.properties.isWhitespace {
-        rest = rest[..<rest.scalar(before: rest.endIndex).start]
+      while right, start < end, text.scalar(before: end).scalar.properties.isWhitespace {
+        end = text.scalar(before: end).start
       }
-      return Array(rest)
+      return segment.part(start..<end)
     case .replace(let expression, let content):
       var bytes: [UInt8] = []
-      for part in expression.matches(in: text[...], budget: &budget) {
+      var isFirst = segment.isFirst
+      for part in expression.matches(in: text, budget: &budget) {
         let isReplaced = part.isMatch && bytes.count + text.count < Self.longestText
         bytes.append(contentsOf: isReplaced ? content[...] : text[part.range])
+        // What is left does not begin where the text does.
+        if bytes.isEmpty, !part.range.isEmpty { isFirst = false }
       }
-      return bytes
-    case .prepend(let start): return text.isEmpty ? text : start + text
+      return Segment(bytes: bytes[...], isFirst: isFirst)
+    case .prepend(let start):
+      return text.isEmpty ? segment : Segment(bytes: start + text, isFirst: segment.isFirst)
     }
   }
 }
 
 extension [Normalizer] {
-  func normalized(_ text: [UInt8], budget: inout RegularExpression.Budget) -> [UInt8] {
-    var text = text
-    for normalizer in self { text = normalizer.normalized(text, budget: &budget) }
-    return text
+  func normalized(_ segment: Segment, budget: inout RegularExpression.Budget) -> Segment {
+    var segment = segment
+    for normalizer in self { segment = normalizer.normalized(segment, budget: &budget) }
+    return segment
   }
 }
 

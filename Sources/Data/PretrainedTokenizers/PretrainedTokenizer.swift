@@ -86,29 +86,26 @@ public struct PretrainedTokenizer: TextEncoder {
   /// - Parameter addingSpecialTokens: whether the tokens are added that the file has before and after a text.
   public func encode(_ text: String, addingSpecialTokens: Bool) -> [Int32] {
     var ids = addingSpecialTokens ? postProcessor.before : []
-    let bytes = Array(text.utf8)
+    let text = Segment(bytes: Array(text.utf8)[...], isFirst: true)
     var budget = RegularExpression.Budget()
-    for (range, id) in addedTokens.plain.parts(of: bytes[...]) {
+    for (range, id) in addedTokens.plain.parts(of: text.bytes) {
       if let id {
         ids.append(id)
       } else {
-        let normalized = normalizers.normalized(Array(bytes[range]), budget: &budget)
-        append(normalized, isFirst: range.lowerBound == 0, to: &ids, budget: &budget)
+        append(normalizers.normalized(text.part(range), budget: &budget), to: &ids, budget: &budget)
       }
     }
     return addingSpecialTokens ? ids + postProcessor.after : ids
   }
 
   /// Appends the ids of a normalised text.
-  private func append(
-    _ text: [UInt8], isFirst: Bool, to ids: inout [Int32], budget: inout RegularExpression.Budget
-  ) {
-    for (range, id) in addedTokens.normalized.parts(of: text[...]) where !range.isEmpty {
+  private func append(_ text: Segment, to ids: inout [Int32], budget: inout RegularExpression.Budget) {
+    for (range, id) in addedTokens.normalized.parts(of: text.bytes) {
       if let id {
         ids.append(id)
         continue
       }
-      var segments = [Segment(bytes: text[range], isFirst: isFirst && range.lowerBound == 0)]
+      var segments = range.isEmpty ? [] : [text.part(range)]
       for preTokenizer in preTokenizers {
         var parts: [Segment] = []
         for segment in segments { parts += preTokenizer.segments(of: segment, budget: &budget) }

@@ -4,7 +4,7 @@ import TextTokenizer
 /// A regular expression as the reference library understands it: by Oniguruma, in its own syntax, without options.
 ///
 /// Which characters are letters, numbers and so on is that of Unicode 16, which the reference library has, whatever the
-/// installed Oniguruma knows.
+/// installed Oniguruma knows; only of other properties, as `\p{Alphabetic}` and scripts, its version counts.
 final class RegularExpression: @unchecked Sendable {
   // Oniguruma does not change a compiled expression, so that threads may share it.
   private let regex: OnigRegex
@@ -32,6 +32,13 @@ final class RegularExpression: @unchecked Sendable {
     guard pattern.count <= Self.longestPattern else {
       throw FileFault("\(shown) is longer than \(Self.longestPattern) bytes")
     }
+    // Before its release 6.9.9 Oniguruma did not count symbols among these.
+    let pattern =
+      isPlain
+      ? pattern
+      : Array(
+        String(decoding: pattern, as: UTF8.self).replacing("[:punct:]", with: #"[\p{P}\p{S}]"#)
+          .replacing("[:^punct:]", with: #"[^\p{P}\p{S}]"#).utf8)
     var regex: OnigRegex?
     var message = [UInt8](repeating: 0, count: Int(DALLE_ONIG_MESSAGE_BYTES))
     let status = pattern.withUnsafeBufferPointer { pattern in
@@ -155,7 +162,7 @@ extension Unicode.Scalar {
     case .uppercaseLetter: return isLong ? "\u{10400}" : "\u{1E00}"
     case .lowercaseLetter: return isLong ? "\u{10428}" : "\u{1E01}"
     case .modifierLetter: return isLong ? "\u{16B40}" : "\u{A4F8}"
-    case .otherLetter where properties.isIdeographic: return isLong ? "\u{20000}" : "\u{4E00}"
+    case .otherLetter where value >= 0x20000: return "\u{20000}"
     case .otherLetter: return isLong ? "\u{10000}" : "\u{A000}"
     case .decimalNumber: return isLong ? "\u{104A0}" : "\u{966}"
     case .letterNumber: return isLong ? "\u{10140}" : "\u{16EE}"
@@ -167,6 +174,7 @@ extension Unicode.Scalar {
     case .mathSymbol: return isLong ? "\u{1D6C1}" : "\u{2200}"
     case .currencySymbol: return isLong ? "\u{1E2FF}" : "\u{20A0}"
     case .modifierSymbol: return isLong ? "\u{1F3FB}" : "\u{1FBD}"
+    case .otherSymbol where properties.isEmoji && isLong: return "\u{1F9E0}"
     case .otherSymbol: return isLong ? "\u{1D000}" : "\u{2300}"
     case .format: return isLong ? "\u{110BD}" : "\u{2060}"
     default: return nil
