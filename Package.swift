@@ -267,7 +267,8 @@ let package = Package(
     .testTarget(
       name: "CheckpointsTests",
       dependencies: [
-        "ArrayFiles", "Basics", "Checkpoints", "Datasets", "Decoding", "Generation", "Lexicon", "NN", "Optimization", "PipelineTestSupport",
+        "ArrayFiles", "Basics", "Checkpoints", "Datasets", "Decoding", "Generation", "Lexicon", "NN", "Optimization",
+        "PipelineTestSupport",
         "Priors", "TestSupport",
       ]),
     .testTarget(

@@ -101,7 +101,9 @@ import Testing
 
   @Test func unknownTensorsAreNamed() throws {
     try withTemporaryFolder { folder in
-      try PublishedJanus.write(to: folder.appending(path: "x")) { $0["model.video_head.weight"] = Tensor([1], shape: [1]) }
+      try PublishedJanus.write(to: folder.appending(path: "x")) {
+        $0["model.video_head.weight"] = Tensor([1], shape: [1])
+      }
       #expect(
         try CheckpointImport(folder.appending(path: "x"), as: .int4).unknownTensors == ["model.video_head.weight"])
     }

@@ -166,5 +166,7 @@ import Testing
 }
 
 extension TextToImageModel {
-  fileprivate func decoderOfPrior() throws -> any ImageTokenDecoder { prior.makeDecoder(team: try ThreadTeam(count: 1)) }
+  fileprivate func decoderOfPrior() throws -> any ImageTokenDecoder {
+    prior.makeDecoder(team: try ThreadTeam(count: 1))
+  }
 }

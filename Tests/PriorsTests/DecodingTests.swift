@@ -1,4 +1,5 @@
 import Decoding
+import Foundation
 import ModelTestSupport
 import Testing
 
@@ -23,12 +24,53 @@ struct DecodingTests {
     #expect(relativeError(y, expected + linear(roundedX, weight: rounded)) < 1e-6)
   }
 
+  @Test(arguments: [(WeightPrecision.float32, 1e-6), (.bfloat16, 1e-2), (.int8, 1e-2), (.int4, 0.12)])
+  func everyPrecisionIsOffByItsRounding(precision: WeightPrecision, bound: Double) {
+    for (N, K, rows) in [(75, 37, 3), (33, 300, 1), (64, 128, 9)] {
+      let weight = Tensor.normal([N, K], seed: 1, stream: 1)
+      let x = Tensor.normal([rows, K], seed: 1, stream: 3)
+      let y = Tensor(repeating: .nan, shape: [rows, N])
+      PackedWeight(weight: weight, bias: nil, as: precision).multiply(x, rows: rows, into: y, range: 0..<N)
+      let error = relativeError(y, linear(x, weight: weight))
+      #expect(error < bound)
+      // Bytes are as much better than half ones as they are longer.
+      #expect(precision != .int4 || error > 0.01)
+    }
+  }
+
+  /// Whole numbers whose groups have the scale 1 come through as they are, on every CPU.
+  @Test(arguments: [(WeightPrecision.int8, Float(127)), (.int4, -8)])
+  func wholeNumbersAreMultipliedExactly(precision: WeightPrecision, extreme: Float) {
+    let (N, K, rows) = (70, 300, 6)
+    var random = Philox(seed: 4, stream: 0)
+    func whole(_ count: Int, below limit: Int, first: Float) -> [Float] {
+      // Every group of either length begins with the largest.
+      (0..<count).map { $0 % K % 32 == 0 ? first : Float(random.index(below: 2 * limit - 1) - limit + 1) }
+    }
+    let weight = Tensor(whole(N * K, below: Int(abs(extreme)), first: extreme), shape: [N, K])
+    let x = Tensor(whole(rows * K, below: 127, first: -127), shape: [rows, K])
+    let y = Tensor(repeating: .nan, shape: [rows, N])
+    PackedWeight(weight: weight, bias: nil, as: precision).multiply(x, rows: rows, into: y, range: 0..<N)
+    #expect(y.scalars == linear(x, weight: weight).scalars)
+  }
+
+  @Test(arguments: WeightPrecision.allCases) func zerosAndHugeNumbersAreMultiplied(precision: WeightPrecision) {
+    let (N, K) = (40, 140)
+    let weight = Tensor(
+      [Float](repeating: 0, count: N * K / 2) + [Float](repeating: 1e30, count: N * K / 2), shape: [N, K])
+    let x = Tensor([Float](repeating: 0, count: K) + [Float](repeating: 2, count: K), shape: [2, K])
+    let y = Tensor(repeating: .nan, shape: [2, N])
+    PackedWeight(weight: weight, bias: nil, as: precision).multiply(x, rows: 2, into: y, range: 0..<N)
+    #expect(y.scalars.prefix(N + N / 2).allSatisfy { $0 == 0 })
+    #expect(y.scalars.suffix(N / 2).allSatisfy { abs($0 / 2.8e32 - 1) < 0.01 })
+  }
+
   /// A row's result must not depend on its company.
-  @Test(arguments: 1...17)
-  func packedRowsAreTheSameInAnyCompany(rows: Int) throws {
+  @Test(arguments: 1...17, WeightPrecision.allCases)
+  func packedRowsAreTheSameInAnyCompany(rows: Int, precision: WeightPrecision) throws {
     let (N, K) = (100, 53)
     let weight = PackedWeight(
-      weight: .normal([N, K], seed: 1, stream: 1), bias: .normal([N], seed: 1, stream: 2))
+      weight: .normal([N, K], seed: 1, stream: 1), bias: .normal([N], seed: 1, stream: 2), as: precision)
     let x = Tensor.normal([rows, K], seed: 1, stream: 3)
     let alone = (0..<rows).map { row in
       let y = Tensor(repeating: .nan, shape: [1, N])
@@ -45,10 +87,14 @@ struct DecodingTests {
     }
   }
 
-  @Test func cachedAttentionAgreesWithAttention() {
+  /// As bfloat16 all are rounded.
+  @Test(arguments: [(ElementType.bfloat16, 1e-2), (.float32, 1e-6)])
+  func cachedAttentionAgreesWithAttention(type: ElementType, bound: Double) {
     let (B, T, heads, width, layers) = (2, 9, 3, 24, 2)
     let masks = Array(repeating: AttentionMask.causal, count: layers)
-    let caches = (0..<B).map { _ in KeyValueCache(masks: masks, length: T, width: width, heads: heads) }
+    let caches = (0..<B).map { _ in
+      KeyValueCache(masks: masks, length: T, headWidth: width / heads, heads: heads, type: type)
+    }
     let scores = Tensor.zeros([KeyValueCache.scratchLength(length: T)])
     let layer = 1
     let qkv = Tensor.normal([B, T, 3 * width], seed: 2, stream: 1)
@@ -70,8 +116,36 @@ struct DecodingTests {
         }
       }
     }
-    // All are rounded to bfloat16.
-    #expect(relativeError(result, expected) < 1e-2)
+    #expect(relativeError(result, expected) < bound)
+  }
+
+  /// The same as if each head of queries had keys and values of its own.
+  @Test(arguments: [ElementType.bfloat16, .float32]) func headsOfQueriesShareKeysAndValues(type: ElementType) {
+    let (T, heads, keyHeads, D) = (7, 6, 2, 5)
+    let rowWidth = (heads + 2 * keyHeads) * D
+    let qkv = Tensor.normal([T, rowWidth], seed: 2, stream: 1)
+    let scalars = qkv.scalars
+    let shared = KeyValueCache(
+      masks: [.causal], length: T, headWidth: D, heads: heads, keyHeads: keyHeads, type: type)
+    let own = KeyValueCache(masks: [.causal], length: T, headWidth: D, heads: heads, type: type)
+    let (a, b) = (Tensor.zeros([T, heads * D]), Tensor.zeros([T, heads * D]))
+    let scores = Tensor.zeros([KeyValueCache.scratchLength(length: T)])
+    for position in 0..<T {
+      let row = scalars[position * rowWidth..<(position + 1) * rowWidth]
+      let columns = Array(row)
+      func spread(_ start: Int) -> [Float] {
+        (0..<heads).flatMap { columns[start + $0 / 3 * D..<start + ($0 / 3 + 1) * D] }
+      }
+      let wide = Tensor(
+        columns.prefix(heads * D) + spread(heads * D) + spread((heads + keyHeads) * D), shape: [1, 3 * heads * D])
+      shared.store(qkv, row: position, range: 0..<rowWidth, layer: 0, position: position)
+      own.store(wide, row: 0, range: 0..<3 * heads * D, layer: 0, position: position)
+      shared.attend(qkv, row: position, heads: 0..<heads, layer: 0, position: position, scores: scores, into: a)
+      let one = Tensor.zeros([1, heads * D])
+      own.attend(wide, row: 0, heads: 0..<heads, layer: 0, position: position, scores: scores, into: one)
+      b.view(position * heads * D..<(position + 1) * heads * D, shape: [heads * D]).overwrite(with: one)
+    }
+    #expect(a.scalars == b.scalars)
   }
 
   /// Every position in turn, where what its mask hides from it, and all that comes later, would drown what it sees.
@@ -86,7 +160,7 @@ struct DecodingTests {
     let hidden = Tensor(repeating: 1e30, shape: [1, 3 * width])
     let result = Tensor(repeating: .nan, shape: [T, width])
     for position in 0..<T {
-      let cache = KeyValueCache(masks: [mask], length: T, width: width, heads: heads)
+      let cache = KeyValueCache(masks: [mask], length: T, headWidth: width / heads, heads: heads)
       for key in 0..<T {
         let isSeen = mask.sees(from: position, key)
         cache.store(
@@ -98,6 +172,43 @@ struct DecodingTests {
     }
     // The weights are rounded to bfloat16.
     #expect(relativeError(result, expected.reshaped([T, width])) < 4e-3)
+  }
+
+  @Test func stepsOfALlamaAgreeWithTheirFormulas() {
+    let (rows, C) = (3, 8)
+    let x = Tensor.normal([rows, C], seed: 3, stream: 1)
+    let gain = Tensor.normal([C], seed: 3, stream: 2)
+    let y = Tensor.zeros([rows, C])
+    DecodingStep.rootMeanSquareNorm(x, rows: 2, gain: gain, into: y, epsilon: 0.01)
+    let (xs, ys, gains) = (x.scalars, y.scalars, gain.scalars)
+    for r in 0..<2 {
+      let square = (0..<C).map { xs[r * C + $0] * xs[r * C + $0] }.reduce(0, +) / Float(C)
+      for c in 0..<C { #expect(abs(ys[r * C + c] - xs[r * C + c] / (square + 0.01).squareRoot() * gains[c]) < 1e-5) }
+    }
+    #expect(ys.suffix(C).allSatisfy { $0 == 0 })
+
+    // Channels 2 ..< 6 are a head of two pairs; those of position 1 turn by 90° and by 180°.
+    let (cosines, sines) = (Tensor([1, 1, 0, -1], shape: [2, 2]), Tensor([0, 0, 1, 0], shape: [2, 2]))
+    let z = Tensor.zeros([rows, C])
+    z.overwrite(with: x)
+    DecodingStep.rotate(z, row: 1, column: 2, position: 1, cosines: cosines, sines: sines)
+    DecodingStep.rotate(z, row: 2, column: 2, position: 0, cosines: cosines, sines: sines)
+    var turned = xs
+    (turned[C + 2], turned[C + 4]) = (-xs[C + 4], xs[C + 2])
+    (turned[C + 3], turned[C + 5]) = (-xs[C + 3], -xs[C + 5])
+    #expect(z.scalars == turned)
+
+    // Two panels of gates and values.
+    let pairs = Tensor.normal([2, 128], seed: 5, stream: 0)
+    let product = Tensor.zeros([2, 64])
+    DecodingStep.swiGLU(pairs, rows: 2, range: 64..<128, into: product)
+    let (ps, products) = (pairs.scalars, product.scalars)
+    for r in 0..<2 {
+      for c in 0..<64 {
+        let (gate, up) = (ps[r * 128 + c / 32 * 64 + c % 32], ps[r * 128 + c / 32 * 64 + 32 + c % 32])
+        #expect(abs(products[r * 64 + c] - (c < 32 ? 0 : gate / (1 + exp(-gate)) * up)) < 1e-5)
+      }
+    }
   }
 
   @Test func stepsAgreeWithOperations() {

@@ -38,17 +38,20 @@ package struct PackedWeight: @unchecked Sendable {
   /// Outputs in a panel.
   package static let panelWidth = 32
 
-  /// As bfloat16.
   /// - Parameters:
-  ///   - weight: [N, K]
+  ///   - weight: [N, K], float32.
   ///   - bias: [N], float32.
-  ///   - memory: that has room for it.
-  package init(weight: Tensor, bias: Tensor?, in memory: PackedMemory) {
-    (outputs, inputs) = (weight.shape[0], weight.shape[1])
-    (precision, self.bias, owner) = (.bfloat16, bias, memory)
-    let packed = memory.take(Self.byteCount(of: weight))
-    Self.pack(weight, as: .bfloat16, into: packed)
-    self.packed = UnsafeRawPointer(packed)
+  ///   - memory: that has room for it; some of its own where nil.
+  package init(
+    weight: Tensor, bias: Tensor?, as precision: WeightPrecision = .bfloat16, in memory: PackedMemory? = nil
+  ) {
+    let size = Self.byteCount(outputs: weight.shape[0], inputs: weight.shape[1], as: precision)
+    let memory = memory ?? PackedMemory(byteCount: size)
+    let packed = memory.take(size)
+    Self.pack(weight, as: precision, into: packed)
+    self.init(
+      UnsafeRawPointer(packed), keptBy: memory, outputs: weight.shape[0], inputs: weight.shape[1], as: precision,
+      bias: bias)
   }
 
   /// One that is packed already.
