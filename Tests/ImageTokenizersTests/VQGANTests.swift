@@ -95,8 +95,13 @@ struct VQGANTests {
       #expect(model.decode(tokens, on: team).scalars == decoded, "\(threads) threads")
       #expect(model.encode(pictures, on: team) == encoded, "\(threads) threads")
     }
-    // Alone as in company.
-    #expect(model.decode(Array(tokens.suffix(36))).scalars == Array(decoded.suffix(24 * 24 * 3)))
+    // Alone as in company, and one after the other with all threads each.
+    let team = try ThreadTeam(count: 2)
+    let alone = try model.throwingMap(2, on: team) { (i, threads) throws(PipelineError) -> [Float] in
+      #expect(threads === team)
+      return model.decode(Array(tokens[i * 36..<(i + 1) * 36]), on: threads).scalars
+    }
+    #expect(alone.flatMap(\.self) == decoded && model.map(2, on: team) { i, _ in i } == [0, 1])
   }
 
   @Test func namesAreThePublishedOnes() throws {

@@ -38,6 +38,19 @@ extension ImageTokenizer {
   ) -> [Element] {
     sharesOutPictures ? (0..<count).map { body($0, team) } : team.map(count) { body($0, nil) }
   }
+
+  /// The same where `body` may fail: what it throws for the least i is thrown.
+  package func throwingMap<Element: Sendable>(
+    _ count: Int, on team: ThreadTeam,
+    _ body: (_ picture: Int, _ threads: ThreadTeam?) throws(PipelineError) -> Element
+  ) throws(PipelineError) -> [Element] {
+    guard sharesOutPictures else {
+      return try team.throwingMap(count) { (i) throws(PipelineError) -> Element in try body(i, nil) }
+    }
+    var elements: [Element] = []
+    for i in 0..<count { elements.append(try body(i, team)) }
+    return elements
+  }
 }
 
 /// What turns pictures into tokens and back, and learns from how well they come back.

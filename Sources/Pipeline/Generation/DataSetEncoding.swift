@@ -66,16 +66,10 @@ extension StandaloneImageTokenizer {
     _ dataSet: PictureDataSet, _ indices: Range<Int>
   ) throws(PipelineError) -> [(tokens: [Int32], thumbnail: [UInt8])?] {
     let tokenizer = reconstructor.tokenizer
-    typealias Encoded = (tokens: [Int32], thumbnail: [UInt8])
-    let results = tokenizer.map(indices.count, on: reconstructor.team) {
-      i, threads -> Swift.Result<Encoded?, PipelineError> in
-      do throws(PipelineError) {
-        guard let picture = try dataSet.pictureIfReadable(at: indices.lowerBound + i) else { return .success(nil) }
-        return .success((tokenizer.encode(Tensor([picture]), on: threads), picture.thumbnail))
-      } catch { return .failure(error) }
+    return try tokenizer.throwingMap(indices.count, on: reconstructor.team) {
+      (i, threads) throws(PipelineError) -> (tokens: [Int32], thumbnail: [UInt8])? in
+      guard let picture = try dataSet.pictureIfReadable(at: indices.lowerBound + i) else { return nil }
+      return (tokenizer.encode(Tensor([picture]), on: threads), picture.thumbnail)
     }
-    var encoded: [Encoded?] = []
-    for result in results { encoded.append(try result.get()) }
-    return encoded
   }
 }

@@ -20,9 +20,8 @@ public struct Padding: Sendable {
   public init(_ width: Int) { self.init(top: width, bottom: width, left: width, right: width) }
 }
 
-/// Rows a band. Of the widest pictures a band's input and output stay in a core's cache; of the smallest there are still
-/// several for each of some threads.
-private let bandRows = 4
+/// Rows a band. So few, that pictures of two dozen rows still have bands for a dozen threads; no more would be faster on one.
+private let bandRows = 2
 
 /// `body(bands)` on each thread; `bands` gives it the next range of rows until there is none.
 private func shareOut(_ rows: Int, over team: ThreadTeam?, by size: Int = bandRows, _ body: (() -> Range<Int>?) -> Void)
