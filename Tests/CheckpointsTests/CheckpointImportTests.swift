@@ -72,7 +72,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [1, 7, 20]) func anImportThatWasInterruptedGoesOn(_ panels: Int) throws {
+  @Test(arguments: [1, 7, 18]) func anImportThatWasInterruptedGoesOn(_ panels: Int) throws {
     try withTemporaryFolder { folder in
       let (whole, interrupted) = (Checkpoint(folder.appending(path: "a")), Checkpoint(folder.appending(path: "b")))
       let published = try CheckpointImport(PublishedJanus.url, as: .bfloat16)
@@ -127,7 +127,7 @@ import Testing
       ("num_hidden_layers", 1 << 40, "layers"), ("num_hidden_layers", 3, "layers.2"),
       ("num_hidden_layers", "two", "wrong type"), ("num_attention_heads", 0, "heads"),
       ("num_key_value_heads", 3, "key_heads"), ("intermediate_size", 95, "feed_forward_width"),
-      ("intermediate_size", 128, "has the shape [96, 64] where [128, 64]"), ("vocab_size", 100, "tokenizer.json has"),
+      ("intermediate_size", 128, "has the shape [64, 96] where [64, 128]"), ("vocab_size", 100, "tokenizer.json has"),
       ("hidden_size", 1 << 62, "width"),
     ]
     for (field, value, expected) in changes {

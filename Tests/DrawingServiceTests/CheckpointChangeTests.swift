@@ -1,4 +1,5 @@
 import Checkpoints
+import Decoding
 import Foundation
 import Generation
 import PipelineTestSupport
@@ -30,7 +31,7 @@ struct CheckpointChangeTests {
 
   private static let order: DrawingOrder = {
     var options = GenerationOptions(seed: 1)
-    (options.sampling.temperature, options.sampling.topK) = (2, 0)
+    options.sampling = SamplingOptions(temperature: 2, topK: 0)
     return DrawingOrder("a red square", options: options)
   }()
 

@@ -1,3 +1,4 @@
+import Decoding
 import Foundation
 import ImageTokenizers
 import Imaging
@@ -40,7 +41,7 @@ import Testing
     let given = model.reconstructor.tokens(of: [picture.squared(side: 16, fit: .pad)])[0]
     #expect(given.count == 16 * depth && Set(given).count > depth)
     var options = GenerationOptions(seed: 7)
-    options.sampling.temperature = 2
+    options.sampling = SamplingOptions(temperature: 2)
     let free = try model.tokens(captions: ["a red square"], count: 10, options: options)
     for rows in 0..<4 {
       options.imagePrompt = ImagePrompt(picture, keptRows: rows)
@@ -86,7 +87,7 @@ import Testing
     let model = try TextToImageModel(contentsOf: folder.checkpoint.url)
     #expect(throws: PipelineError.self) { try model.generate("red", count: 0) }
     var options = GenerationOptions()
-    options.sampling.temperature = .nan
+    options.sampling = SamplingOptions(temperature: .nan)
     #expect(throws: PipelineError.self) { try model.generate("red", options: options) }
     #expect(throws: PipelineError.self) { try model.generate(captions: ["red"], options: options) }
     #expect(throws: PipelineError.self) { try TextToImageModel(contentsOf: folder.checkpoint.url, threads: 0) }

@@ -14,8 +14,8 @@ import Testing
   private static let oneGrid = TokenLayout(pictureSize: 64, gridSides: [8], codeCount: 512)
 
   @Test func kindsHaveNamesOfTheirOwn() {
-    #expect(PriorKind.allCases.map(\.rawValue) == ["transformer", "pixelcnn"])
-    #expect(PriorKind.allCases.map(\.title) == ["transformer", "gated PixelCNN"])
+    #expect(PriorKind.allCases.map(\.rawValue) == ["transformer", "pixelcnn", "janus"])
+    #expect(PriorKind.allCases.map(\.title) == ["transformer", "gated PixelCNN", "Janus"])
     #expect(PriorKind.standard == PriorKind(TransformerPrior.Configuration.self))
     #expect(PriorKinds.all.allSatisfy { $0 is any PriorConfiguration.Type })
   }

@@ -66,10 +66,12 @@ package final class KeyValueCache: @unchecked Sendable {
     )
     if keys.type == .float32 {
       for channel in firstChannel..<firstChannel + keyRange.count {
-        keys.floats[place(firstKey(layer), channel, position)] = k[channel]
+        let (head, d) = channel.quotientAndRemainder(dividingBy: headWidth)
+        keys.floats[firstKey(layer, head: head) + position * headWidth + d] = k[channel]
       }
       for channel in firstValueChannel..<firstValueChannel + valueRange.count {
-        values.floats[place(firstValue(layer), channel, position)] = v[channel]
+        let (head, d) = channel.quotientAndRemainder(dividingBy: headWidth)
+        values.floats[firstValue(layer, head: head) + position * headWidth + d] = v[channel]
       }
       return
     }
@@ -77,11 +79,6 @@ package final class KeyValueCache: @unchecked Sendable {
     ck_cache_keys(k, halves(keys) + firstKey(layer), length, slot, headWidth, firstChannel, keyRange.count)
     ck_cache_values(
       v, halves(values) + firstValue(layer), length, slot, headWidth, firstValueChannel, valueRange.count)
-  }
-
-  /// Where float32 keys or values have a channel, heads one after the other, of a position.
-  private func place(_ start: Int, _ channel: Int, _ position: Int) -> Int {
-    start + (channel / headWidth * length + position) * headWidth + channel % headWidth
   }
 
   /// Some heads' attention of one row's queries to what the one at `position` sees.

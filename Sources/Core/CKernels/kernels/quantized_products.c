@@ -35,7 +35,7 @@ CK_INLINE size_t group_bytes(const format *f) { return PANEL * (sizeof(uint16_t)
 
 // MARK: - Weights
 
-/// w[n] = scale·q[n] rounded, and how far that is off, squared.
+/// w[n] = scale·q[n] rounded, and how far that is off, squared and in steps.
 CK_INLINE float round_to(const format *f, const float *w, float scale, int *q, size_t n) {
   CK_ANY_ORDER
   float inverse = scale ? 1 / scale : 0, error = 0;
@@ -44,7 +44,7 @@ CK_INLINE float round_to(const format *f, const float *w, float scale, int *q, s
     rounded = rounded < (float)f->least ? (float)f->least : rounded;
     rounded = rounded > (float)f->greatest ? (float)f->greatest : rounded;
     q[i] = (int)rounded;
-    error += (w[i] - scale * rounded) * (w[i] - scale * rounded);
+    error += (w[i] * inverse - rounded) * (w[i] * inverse - rounded);
   }
   return error;
 }
@@ -58,8 +58,9 @@ CK_CLONES static uint16_t quantize_group(const format *f, const float *w, int *q
   float best_error = INFINITY;
   uint16_t best = 0;
   for (int c = 0; c < candidates; c++) {
-    uint16_t scale = ck_to_bfloat16(extreme / ((float)f->least + 0.15f * (float)c));
-    float error = round_to(f, w, ck_from_bfloat16(scale), q, n);
+    float steps = (float)f->least + 0.15f * (float)c;
+    uint16_t scale = ck_to_bfloat16(extreme / steps);
+    float error = round_to(f, w, ck_from_bfloat16(scale), q, n) / (steps * steps);
     if (error < best_error) best_error = error, best = scale;
   }
   round_to(f, w, ck_from_bfloat16(best), q, n);
