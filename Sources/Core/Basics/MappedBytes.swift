@@ -35,6 +35,20 @@ public final class MappedBytes: @unchecked Sendable {
     #endif
   }
 
+  /// Memory of no file, which `fill` writes, in huge pages where there are some.
+  package init(byteCount: Int, fill: (UnsafeMutableRawBufferPointer) -> Void) {
+    (self.byteCount, whole) = (byteCount, nil)
+    guard
+      let start = mmap(nil, max(1, byteCount), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+      start != MAP_FAILED
+    else { fatalError("out of memory: \(byteCount) bytes asked for") }
+    #if os(Linux)
+      madvise(start, byteCount, Self.hugePageAdvice)
+    #endif
+    fill(UnsafeMutableRawBufferPointer(start: start, count: byteCount))
+    pointer = UnsafeRawPointer(start)
+  }
+
   private init(pointer: UnsafeRawPointer, byteCount: Int, of whole: MappedBytes) {
     (self.pointer, self.byteCount, self.whole) = (pointer, byteCount, whole)
   }

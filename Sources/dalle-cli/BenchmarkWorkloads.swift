@@ -64,3 +64,49 @@ extension Benchmark {
     return x
   }
 }
+
+// MARK: - Janus
+
+/// Weights of the right sizes that say nothing: what drawing takes does not depend on their values.
+private struct RandomWeights: WeightSource {
+  private let parts: [String: Janus.Configuration.StoredPart]
+  private let width: Int
+
+  init(_ c: Janus.Configuration) {
+    parts = Dictionary(uniqueKeysWithValues: c.storedParts.map { ($0.name, $0.part) })
+    width = c.width
+  }
+
+  func shape(of name: String) -> [Int]? { nil }
+  func elementTypeName(of name: String) -> String? { nil }
+  func only(prefix: String) -> Self { self }
+  func read(into module: some Module) {}
+
+  func tensor(_ name: String) throws(PipelineError) -> Tensor {
+    guard case .vector(let count) = parts[name] else { throw PipelineError(.badData, "\(name) is no vector") }
+    return Tensor(repeating: name.hasSuffix("bias") ? 0 : 1, shape: [count])
+  }
+
+  func mapped(_ name: String) throws(PipelineError) -> MappedBytes {
+    guard let part = parts[name] else { throw PipelineError(.badData, "there is no \(name)") }
+    // One panel or row, over and over: random numbers for all of them would take longer than drawing.
+    let pattern: MappedBytes
+    switch part {
+    case .packed(let part):
+      let weight = Tensor.normal([PackedWeight.panelWidth, part.inputs], seed: 0, stream: 0) * 0.02
+      let size = PackedWeight.byteCount(outputs: PackedWeight.panelWidth, inputs: part.inputs, as: part.precision)
+      pattern = MappedBytes(byteCount: size) { bytes in
+        bytes.baseAddress.map { PackedWeight.pack(weight, as: part.precision, into: $0) }
+      }
+    case .table(_, let columns, let type), .vector(let columns) where type == .float32:
+      let row = Tensor.normal([1, columns], seed: 1, stream: 0).cast(to: type)
+      pattern = MappedBytes(byteCount: columns * type.size) { bytes in row.withUnsafeBytes { bytes.copyMemory(from: $0) } }
+    }
+    return MappedBytes(byteCount: part.byteCount) { bytes in
+      for start in stride(from: 0, to: bytes.count, by: pattern.byteCount) {
+        let count = min(pattern.byteCount, bytes.count - start)
+        bytes.baseAddress.map { ($0 + start).copyMemory(from: pattern.pointer, byteCount: count) }
+      }
+    }
+  }
+}
