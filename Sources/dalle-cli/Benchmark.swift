@@ -16,6 +16,7 @@ struct Benchmark: ParsableCommand {
     case priorGeneration = "prior-generation"
     case tokenizerTraining = "tokenizer-training"
     case attention
+    case janus
     case mixture, ppca
     case startup
   }
@@ -33,7 +34,7 @@ struct Benchmark: ParsableCommand {
   @Option(help: "Image tokens; a square number.") var image = 256
   @Option(help: "Different text tokens.") var textVocab = 4096
   @Option(help: "Different image tokens.") var imageVocab = 1024
-  @Option(help: "Pixels a side of a picture.") var size = 64
+  @Option(help: "Pixels a side of a picture, or of a Janus the billions of its parameters: 1b or 7b.") var size = "64"
   @Option(help: "Halvings from pixels to tokens.") var down = 2
   @Option(help: "Channels of the image tokenizer.") var channels = 128
   @Option(help: "Codes of the image tokenizer.") var codes = 1024
@@ -52,7 +53,8 @@ struct Benchmark: ParsableCommand {
   @Option(help: "Latent dimensions of ppca.") var latent = 50
   @Option(help: "Sequences or pictures at once; 16 sequences or 32 pictures unless given.") var batch: Int?
   @Option(help: "Steps or runs to time.") var steps = 6
-  @Option(help: "Operands of matrix products in training.") var precision: ElementType?
+  @Option(help: "Operands of matrix products in training, and what a Janus keeps its weights as.")
+  var precision: WeightPrecision?
   @Flag(help: "Print JSON.") var json = false
   @OptionGroup var checkpoint: CheckpointOptions
   @OptionGroup var threads: ThreadOptions
@@ -64,6 +66,8 @@ struct Benchmark: ParsableCommand {
     var threads: Int
     /// Nil for the classical models, which compute in float64.
     var precision: ElementType?
+    /// What a Janus keeps its weights as.
+    var weights: WeightPrecision?
     var batch: Int?
     var millisecondsPerStep: Double?
     var seconds: Double?
@@ -76,19 +80,29 @@ struct Benchmark: ParsableCommand {
     var gflops: Double?
     /// `gflops` against a large matrix product in the same process on the same threads.
     var shareOfGemmPeak: Double?
+    /// Of a Janus: until the first token is drawn, and of making pixels of the last.
+    var firstTokenSeconds: Double?
+    var pixelSeconds: Double?
+    /// What this machine's memory gives, and how many numbers it multiplies with weights that are in a cache.
+    var gigabytesPerSecond: Double?
+    var gigamultiplicationsPerSecond: Double?
+    /// What all tokens but the first take at best, and how many times as long they took.
+    var floorSeconds: Double?
+    var timesFloor: Double?
     var peakResidentBytes = 0
   }
 
   func run() throws {
     try validateShape()
     let threads = try threads.count()
-    let precision = precision ?? Engine.preferredPrecision
+    let precision = try operandType()
     var report: Report
     switch workload {
     case .priorTraining: report = try priorTraining(threads, precision)
     case .priorGeneration: report = try priorGeneration(threads)
     case .tokenizerTraining: report = try tokenizerTraining(threads, precision)
     case .attention: report = try attention(threads, precision)
+    case .janus: report = try janus(threads)
     case .mixture: report = try mixture(threads)
     case .ppca: report = try ppca(threads)
     case .startup: report = try startup(threads)
@@ -101,12 +115,17 @@ struct Benchmark: ParsableCommand {
       ("pictures", report.imagesPerSecond, "/s"), ("log-likelihood", report.meanLogLikelihood, "nats a row"),
       ("arithmetic", report.gflops, "GFLOP/s"),
       ("of the GEMM peak", report.shareOfGemmPeak.map { 100 * $0 }, "%"),
+      ("the first token", report.firstTokenSeconds, "s"), ("pixels", report.pixelSeconds, "s"),
+      ("memory gives", report.gigabytesPerSecond, "GB/s"),
+      ("cores multiply", report.gigamultiplicationsPerSecond, "G/s"),
+      ("further tokens' floor", report.floorSeconds, "s"), ("times the floor", report.timesFloor, ""),
       ("peak memory", Double(report.peakResidentBytes) / 1e6, "MB"),
     ]
     try Console.result(
-      "\(workload.rawValue), \(report.precision?.rawValue ?? "float64"), \(threads) threads, \(report.engine)")
+      "\(workload.rawValue), \(report.weights?.rawValue ?? report.precision?.rawValue ?? "float64"), \(threads) threads, "
+        + report.engine)
     for case (let name, let value?, let unit) in lines {
-      let label = name.padding(toLength: 18, withPad: " ", startingAt: 0)
+      let label = name.padding(toLength: 22, withPad: " ", startingAt: 0)
       try Console.result("  \(label)\(String(format: "%.4g", value)) \(unit)")
     }
   }
@@ -114,7 +133,7 @@ struct Benchmark: ParsableCommand {
   private func validateShape() throws(PipelineError) {
     for (name, value) in [
       ("dim", dim), ("layers", layers), ("heads", heads), ("image", image), ("text-vocab", textVocab),
-      ("image-vocab", imageVocab), ("size", size), ("channels", channels), ("codes", codes), ("code-dim", codeDim),
+      ("image-vocab", imageVocab), ("channels", channels), ("codes", codes), ("code-dim", codeDim),
       ("batch", batch ?? 1), ("steps", steps), ("points", points), ("dimensions", dimensions),
       ("components", components), ("iterations", iterations), ("latent", latent), ("depth", depth),
       ("convolution-patch", convolutionPatch ?? 1),
@@ -126,10 +145,25 @@ struct Benchmark: ParsableCommand {
     guard gridSide * gridSide == image else {
       throw PipelineError(.usage, "--image must be a square number, not \(image)")
     }
-    guard (0...10).contains(down), size % (1 << down) == 0 else {
-      throw PipelineError(.usage, "--size must be a multiple of 2 to the power of --down")
-    }
+    if workload == .tokenizerTraining { _ = try pictureSize() }
     _ = try [AttentionKind](list: attentionList, setting: "--attention")
+  }
+
+  /// Pixels a side.
+  private func pictureSize() throws(PipelineError) -> Int {
+    guard let side = Int(size), (1...1 << 20).contains(side), (0...10).contains(down), side % (1 << down) == 0 else {
+      throw PipelineError(.usage, "--size must be a multiple of 2 to the power of --down, not \(size)")
+    }
+    return side
+  }
+
+  private func operandType() throws(PipelineError) -> ElementType {
+    guard let precision, workload != .janus else { return Engine.preferredPrecision }
+    guard let type = ElementType(rawValue: precision.rawValue) else {
+      throw PipelineError(
+        .usage, "--precision must be float32 or bfloat16 for \(workload.rawValue), not \(precision.rawValue)")
+    }
+    return type
   }
 
   private var gridSide: Int { Int(Double(image).squareRoot().rounded()) }
@@ -207,10 +241,11 @@ struct Benchmark: ParsableCommand {
     let batch = batch ?? 32
     let team = try ThreadTeam(count: min(threads, batch))
     var c = VQVAE.Configuration()
-    (c.network, c.pictureSize, c.patchSize) = (network, size, 1 << down)
+    (c.network, c.pictureSize, c.patchSize) = (network, try pictureSize(), 1 << down)
     (c.channels, c.blocks, c.codes, c.codeDimensions) = (channels, 2, codes, codeDim)
     (c.convolutionPatchSize, c.depth) = (convolutionPatch, depth)
     try c.validate()
+    let size = c.pictureSize
     let model = VQVAE(c, seed: 0)
     let adversary =
       adversarial

@@ -1,5 +1,10 @@
+import Basics
+import Decoding
+import ImageTokenizers
 import LatentModels
 import LinearAlgebra
+import NN
+import Priors
 import TensorCore
 
 /// The workloads of the models without networks, in float64.
@@ -67,6 +72,128 @@ extension Benchmark {
 
 // MARK: - Janus
 
+extension Benchmark {
+  /// How large published models of the family are.
+  enum JanusSize: String, CaseIterable {
+    case oneBillion = "1b"
+    case sevenBillion = "7b"
+
+    var configuration: Janus.Configuration {
+      var c = Janus.Configuration()
+      if self == .sevenBillion {
+        (c.width, c.layers, c.heads, c.keyHeads, c.feedForwardWidth) = (4096, 30, 32, 32, 11008)
+      }
+      return c
+    }
+  }
+
+  /// One drawing of `batch` pictures with guidance, beside what the machine would take at best: the time of the bytes that are read or
+  /// of the multiplications, whichever is longer, at the speed of both that is measured in the same process.
+  func janus(_ threads: Int) throws -> Report {
+    let team = try ThreadTeam(count: threads)
+    let batch = batch ?? 1
+    let (prior, imageTokenizer) = try janusModels()
+    let c = prior.configuration
+    let decoder = JanusDecoder(prior, team: team)
+    let session = DrawingSession(decoder, capacity: batch)
+    var random = Philox(seed: 0, stream: 0)
+    let prompt =
+      [c.beginningOfText] + (0..<text).map { _ in Int32(random.index(below: c.textVocabulary)) } + [c.beginningOfImage]
+    for number in 0..<batch {
+      session.join(DrawingRequest(text: prompt, sampling: prior.sampling, seed: 0, number: number))
+    }
+    var tokens: [[Int32]] = []
+    func next() { tokens = session.next().map(\.tokens) }
+    var report = Report(workload: workload.rawValue, threads: threads, batch: batch)
+    let first = Self.measure(next)
+    let rest = Self.measure { while !session.isEmpty { next() } }
+    var pixels = 0.0
+    if let imageTokenizer {
+      let decode = { for tokens in tokens { _ = imageTokenizer.decode(tokens, on: team) } }
+      // Once more, because the first time kernels are made for the shapes.
+      if batch == 1 { decode() }
+      pixels = Self.measure(decode)
+    }
+    report.weights = c.precision
+    report.firstTokenSeconds = first
+    report.millisecondsPerStep = 1000 * rest / Double(c.imageLength - 1)
+    report.pixelSeconds = pixels
+    report.seconds = first + rest + pixels
+    report.secondsPerImage = (first + rest + pixels) / Double(batch)
+    let limits = Limits(prior, on: team, rows: 2 * batch)
+    // Each step reads all keys and values of both sequences, and the whole of the weights once.
+    let positions = (1..<c.imageLength).reduce(0) { $0 + prompt.count + $1 }
+    let cacheBytes = 2 * batch * positions * c.layers * 2 * c.keyHeads * c.headWidth * 2
+    let steps = Double(c.imageLength - 1)
+    let reading = (steps * Double(c.bytesPerToken) + Double(cacheBytes)) / limits.bytesPerSecond
+    let multiplying = steps * Double(2 * batch * c.multiplicationsPerToken) / limits.multiplicationsPerSecond
+    report.gigabytesPerSecond = limits.bytesPerSecond / 1e9
+    report.gigamultiplicationsPerSecond = limits.multiplicationsPerSecond / 1e9
+    report.floorSeconds = max(reading, multiplying)
+    report.timesFloor = rest / max(reading, multiplying)
+    return report
+  }
+
+  /// The checkpoint that is named, or a model with random weights in memory.
+  private func janusModels() throws -> (Janus, VQGAN?) {
+    if checkpoint.name != nil {
+      let checkpoint = try checkpoint.forReading(needing: \.isComplete)
+      let configuration = try checkpoint.readConfiguration()
+      guard let prior = try checkpoint.readPrior(configuration) as? Janus else {
+        throw PipelineError(.usage, "\(checkpoint.url.path) is no Janus")
+      }
+      return (prior, try checkpoint.readImageTokenizer(configuration) as? VQGAN)
+    }
+    guard let size = JanusSize(rawValue: size) else {
+      throw PipelineError(.usage, "--size must be \(JanusSize.allCases.list) for janus, not \(size)")
+    }
+    var c = size.configuration
+    c.precision = precision ?? .bfloat16
+    c.textVocabulary = c.textVocabulary + 600
+    return (
+      try Janus(c, reading: RandomWeights(c)), VQGAN(VQGAN.Configuration(), Initializer(seed: 0))
+    )
+  }
+
+  /// What the machine does at best with a model's weights.
+  private struct Limits {
+    var bytesPerSecond = 0.0
+    var multiplicationsPerSecond = 0.0
+
+    /// - Parameter rows: of a step.
+    init(_ model: Janus, on team: ThreadTeam, rows: Int) {
+      let c = model.configuration
+      // Larger than any cache.
+      let size = min(c.bytesPerToken, 1 << 30) / 4096 * 4096
+      let memory = MappedBytes(byteCount: size) { $0.initializeMemory(as: UInt8.self, repeating: 1) }
+      let sums = (0..<team.count).map { _ in Tensor.zeros([1]) }
+      for _ in 0..<5 {
+        let seconds = Benchmark.measure {
+          team.run { thread in
+            let range = team.range(of: thread, total: size, multiple: 4096)
+            PackedWeight.touch(memory.pointer + range.lowerBound, byteCount: range.count, into: sums[thread])
+          }
+        }
+        bytesPerSecond = max(bytesPerSecond, Double(size) / seconds)
+      }
+      // A weight that stays in the caches of each core.
+      let (N, K) = (256, 1024)
+      let weight = PackedWeight(weight: .normal([N, K], seed: 0, stream: 0), bias: nil, as: c.precision)
+      let x = (0..<team.count).map { _ in Tensor.normal([rows, K], seed: 1, stream: 0) }
+      let y = (0..<team.count).map { _ in Tensor.zeros([rows, N]) }
+      for _ in 0..<5 {
+        let seconds = Benchmark.measure {
+          team.run { thread in
+            for _ in 0..<200 { weight.multiply(x[thread], rows: rows, into: y[thread], range: 0..<N) }
+          }
+        }
+        multiplicationsPerSecond = max(
+          multiplicationsPerSecond, Double(200 * team.count * rows * N * K) / seconds)
+      }
+    }
+  }
+}
+
 /// Weights of the right sizes that say nothing: what drawing takes does not depend on their values.
 private struct RandomWeights: WeightSource {
   private let parts: [String: Janus.Configuration.StoredPart]
@@ -98,9 +225,12 @@ private struct RandomWeights: WeightSource {
       pattern = MappedBytes(byteCount: size) { bytes in
         bytes.baseAddress.map { PackedWeight.pack(weight, as: part.precision, into: $0) }
       }
-    case .table(_, let columns, let type), .vector(let columns) where type == .float32:
+    case .vector: throw PipelineError(.badData, "\(name) is a vector")
+    case .table(_, let columns, let type):
       let row = Tensor.normal([1, columns], seed: 1, stream: 0).cast(to: type)
-      pattern = MappedBytes(byteCount: columns * type.size) { bytes in row.withUnsafeBytes { bytes.copyMemory(from: $0) } }
+      pattern = MappedBytes(byteCount: columns * type.size) { bytes in
+        row.withUnsafeBytes { bytes.copyMemory(from: $0) }
+      }
     }
     return MappedBytes(byteCount: part.byteCount) { bytes in
       for start in stride(from: 0, to: bytes.count, by: pattern.byteCount) {

@@ -83,6 +83,11 @@ package struct PackedWeight: @unchecked Sendable {
     ck_pack(precision.panels, weight.floats, packed, weight.shape[0], weight.shape[1])
   }
 
+  /// Reads memory as weights are read, and does next to nothing with it: to measure how fast that can be.
+  package static func touch(_ memory: UnsafeRawPointer, byteCount: Int, into sum: Tensor) {
+    ck_touch(memory, byteCount, sum.floats)
+  }
+
   /// The outputs that are a thread's part.
   /// - Parameter panels: how many stay together.
   package func share(of thread: Int, in team: ThreadTeam, panels: Int = 1) -> Range<Int> {
