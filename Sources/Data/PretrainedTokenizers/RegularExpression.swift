@@ -10,8 +10,8 @@ final class RegularExpression: @unchecked Sendable {
   private let regex: OnigRegex
   private let shown: String
 
-  /// In bytes. The longest in use are lists of letters, of some thousand.
-  private static let longestPattern = 1 << 16
+  /// In bytes. The longest in use are lists of letters, of some thousand; compiling takes the square of it.
+  private static let longestPattern = 1 << 14
   /// What waits to be tried again: at some 40 bytes each, below 64 MiB.
   private static let mostWaiting: UInt32 = 1 << 20
   /// As in the reference library.
