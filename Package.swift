@@ -57,6 +57,9 @@ let package = Package(
     .systemLibrary(
       name: "CHarfBuzz", path: "Sources/Libraries/CHarfBuzz", pkgConfig: "harfbuzz",
       providers: [.apt(["libharfbuzz-dev"])]),
+    .systemLibrary(
+      name: "COniguruma", path: "Sources/Libraries/COniguruma", pkgConfig: "oniguruma",
+      providers: [.apt(["libonig-dev"])]),
 
     .systemLibrary(
       name: "COniguruma", path: "Sources/Libraries/COniguruma", pkgConfig: "oniguruma",
@@ -221,7 +224,9 @@ let package = Package(
     // Readers of what others have made, for tests and for a fuzzer.
     .target(
       name: "FuzzedReaders",
-      dependencies: ["ArrayFiles", "Basics", "Checkpoints", "Datasets", "Imaging", "TextTokenizer"],
+      dependencies: [
+        "ArrayFiles", "Basics", "Checkpoints", "Datasets", "Imaging", "PretrainedTokenizers", "TextTokenizer",
+      ],
       path: "Tests/FuzzedReaders"),
     .executableTarget(name: "fuzz-reader", dependencies: ["FuzzedReaders"], path: "Tests/fuzz-reader"),
     .testTarget(name: "FuzzedReadersTests", dependencies: ["FuzzedReaders", "fuzz-reader", "TestSupport"]),
@@ -242,6 +247,7 @@ let package = Package(
       dependencies: ["ArrayFiles", "Basics", "CArchive", "LinearAlgebra", "NN", "TensorCore", "TestSupport"]),
     .testTarget(name: "ImagingTests", dependencies: ["Basics", "Imaging", "TestSupport"]),
     .testTarget(name: "TextTokenizerTests", dependencies: ["Basics", "TestSupport", "TextTokenizer"]),
+    .testTarget(name: "PretrainedTokenizersTests", dependencies: ["Basics", "PretrainedTokenizers", "TestSupport"]),
     .testTarget(name: "LexiconTests", dependencies: ["Basics", "Lexicon", "TestSupport"]),
     .testTarget(name: "DataFilesTests", dependencies: ["Basics", "DataFiles", "TestSupport"]),
     .testTarget(name: "DatasetsTests", dependencies: ["Basics", "Datasets", "Imaging", "Lexicon", "TestSupport"]),

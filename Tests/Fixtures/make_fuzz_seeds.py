@@ -87,6 +87,29 @@ tokenizer = json.loads((folder.parent / "text-vocabulary.json").read_text())
 tokenizer["model"] |= {"vocab": vocabulary, "merges": [["a", "n"], ["o", "w"]]}
 seed("tokenizer", "small", json.dumps(tokenizer, ensure_ascii=False).encode())
 
+# Several small ones: a fuzzer finds its way from one component to another.
+byte_level = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": False}
+published = {
+    "version": "1.0", "added_tokens": [
+        {"id": 9, "content": "<x>", "single_word": False, "lstrip": True, "rstrip": True, "normalized": True, "special": True}],
+    "normalizer": {"type": "Sequence", "normalizers": [
+        {"type": "NFKC"}, {"type": "Lowercase"}, {"type": "Strip", "strip_left": True, "strip_right": False},
+        {"type": "Replace", "pattern": {"String": "f"}, "content": "v"}, {"type": "Prepend", "prepend": "a"}]},
+    "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+        {"type": "Split", "pattern": {"Regex": "\\s?\\p{L}+|(?i:'s)|\\s+(?!\\S)"}, "behavior": "MergedWithNext", "invert": True},
+        {"type": "Digits", "individual_digits": True}, {"type": "Punctuation"}, byte_level]},
+    "post_processor": {
+        "type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "S", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+        "pair": [], "special_tokens": {"S": {"id": "S", "ids": [7], "tokens": ["S"]}}},
+    "model": {"type": "BPE", "unk_token": "a", "fuse_unk": True, "byte_fallback": True, "ignore_merges": True,
+              "vocab": {"a": 0, "n": 1, "an": 2, "Ġ": 3, "o": 4, "w": 5, "ow": 6, "<0xEA>": 8}, "merges": [["a", "n"], ["o", "w"]]}}
+seed("pretrained", "sequences", json.dumps(published, ensure_ascii=False).encode())
+seed("pretrained", "metaspace", json.dumps(published | {"normalizer": None, "post_processor": byte_level, "pre_tokenizer": {
+    "type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": True}}).encode())
+seed("pretrained", "whitespace", json.dumps(published | {
+    "normalizer": {"type": "NFD"}, "pre_tokenizer": {"type": "Whitespace"},
+    "model": published["model"] | {"merges": ["a n", "o w"]}}).encode())
+
 configuration = json.loads((folder.parents[2] / "checkpoints/emoji/config.json").read_text())
 for field in ["caption_words", "earlier_prior_training", "ranker_training", "tokenizer_training"]:
     configuration.pop(field, None)

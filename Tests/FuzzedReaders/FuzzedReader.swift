@@ -4,13 +4,14 @@ import Checkpoints
 import Datasets
 import Foundation
 import Imaging
+import PretrainedTokenizers
 import TextTokenizer
 
 /// What reads bytes that others have made: it may refuse them, and do nothing else.
 ///
 /// The readers are called as the program calls them, from files.
 public enum FuzzedReader: String, CaseIterable, Sendable {
-  case safetensors, tokenizer, configuration, npy, npz, tar, metadata, captions, png, jpeg, webp
+  case safetensors, tokenizer, pretrained, configuration, npy, npz, tar, metadata, captions, png, jpeg, webp
 
   /// The folder with the reader's seeds and all that ever broke it, below `Tests/Fixtures/fuzz`.
   public var corpus: URL {
@@ -38,7 +39,7 @@ public enum FuzzedReader: String, CaseIterable, Sendable {
   private var fileName: String {
     switch self {
     case .safetensors: "x.safetensors"
-    case .tokenizer: "tokenizer.json"
+    case .tokenizer, .pretrained: "tokenizer.json"
     case .configuration: "config.json"
     case .npy: "x.npy"
     case .npz: "x.npz"
@@ -62,6 +63,10 @@ public enum FuzzedReader: String, CaseIterable, Sendable {
     case .tokenizer:
       let vocabulary = try BytePairEncoding(contentsOf: file)
       _ = vocabulary.pieces(vocabulary.encode("An owl, 부엉이 🦉; made of 3 pizzas"))
+    case .pretrained:
+      let tokenizer = try PretrainedTokenizer(contentsOf: file)
+      let ids = tokenizer.encode("An owl,  부엉이 🦉;\n made of 3 <x> pizzas", addingSpecialTokens: true)
+      precondition(ids.allSatisfy { $0 >= 0 && $0 < tokenizer.vocabularySize }, "an id beyond the vocabulary")
     case .configuration:
       let configuration = try Checkpoint(folder).readConfiguration()
       try configuration.validate(of: "x")

@@ -107,7 +107,7 @@ import Testing
     ("(a", "end pattern with unmatched"), ("[b-a]", "empty range"), ("\\\\p{Nothing}", "property name"),
     ("*", "target of repeat"),
     ("(?<x", "invalid group name"), ("a{100001}", "too big"), (String(repeating: "(", count: 5_000), "depth limit"),
-    (String(repeating: "a", count: 70_000), "longer than 65536 bytes"),
+    (String(repeating: "a", count: 20_000), "longer than 16384 bytes"),
   ]) func whatIsNoRegularExpressionIsRefused(_ pattern: String, _ reason: String) throws {
     let message = try refusal(TokenizerFixture.text(preTokenizer: TokenizerFixture.split(pattern)))
     #expect(message.contains("the regular expression \"") && message.contains(reason), "\(message)")
@@ -122,6 +122,12 @@ import Testing
     let time = try ContinuousClock().measure { message = try refusal(text) }
     #expect(message.contains("takes too long"))
     #expect(time < .seconds(2))
+  }
+
+  @Test func regularExpressionsAreBoundedTogether() throws {
+    let patterns = [String](repeating: TokenizerFixture.split(String(repeating: "a", count: 16_000)), count: 5)
+    let sequence = "{\"type\": \"Sequence\", \"pretokenizers\": [\(patterns.joined(separator: ", "))]}"
+    #expect(try refusal(TokenizerFixture.text(preTokenizer: sequence)).contains("longer than 65536 bytes in all"))
   }
 
   /// What is not found out when the file is read ends all the same: what comes behind has no match.

@@ -7,9 +7,9 @@ struct FileFault: Error {
 
 /// A value in a JSON text that is looked through where it stands.
 ///
-/// Foundation makes dictionaries of objects, in which strings that are canonically equivalent are one key: of the pieces
-/// "é" and "é" (one character, and two) only one would be left. Here keys are bytes, nothing is copied that is not
-/// asked for, and members come in their order.
+/// Foundation makes dictionaries of objects, in which strings that are canonically equivalent are one key: of the
+/// pieces "é" and "é" (one character, and two) only one would be left. Here keys are bytes, nothing is copied that is
+/// not asked for, and members come in their order.
 struct JSONText {
   /// As deep as the `tokenizers` library follows.
   static let deepestNesting = 127
@@ -79,7 +79,8 @@ struct JSONText {
 
   func text() throws(FileFault) -> String { String(decoding: try utf8(), as: UTF8.self) }
 
-  /// Those of an object's members that are asked for; of members of one name the last. Those that are null are left out.
+  /// Those of an object's members that are asked for; of members of one name the last. Those that are null are left
+  /// out.
   func members(_ names: String...) throws(FileFault) -> [String: JSONText] {
     var members: [String: JSONText] = [:]
     try forEachMember { key, value in

@@ -40,7 +40,8 @@ enum Normalizer: Sendable {
     case "NFKD": return [.form(.kd)]
     case "Lowercase": return [.lowercase]
     case "Strip": return [.strip(left: try field("strip_left").bool(), right: try field("strip_right").bool())]
-    case "Replace": return [.replace(try RegularExpression(field("pattern")), by: try insertion("content"))]
+    case "Replace":
+      return [.replace(try RegularExpression(field("pattern"), count: &count), by: try insertion("content"))]
     case "Prepend": return [.prepend(try insertion("prepend"))]
     case let type: throw FileFault("its normalizer \(type.utf8.shown) is not known")
     }
@@ -89,10 +90,19 @@ extension [Normalizer] {
   }
 }
 
-/// How many components a file has: each costs every text time.
+/// How many components a file has, which each cost every text time, and how long its regular expressions are.
 struct ComponentCount {
   private static let most = 128
+  private static let mostPatternBytes = 1 << 16
   private var count = 0
+  private var patternBytes = 0
+
+  mutating func addPattern(of byteCount: Int) throws(FileFault) {
+    patternBytes += byteCount
+    guard patternBytes <= Self.mostPatternBytes else {
+      throw FileFault("its regular expressions are longer than \(Self.mostPatternBytes) bytes in all")
+    }
+  }
 
   mutating func add() throws(FileFault) {
     count += 1
@@ -111,14 +121,12 @@ extension [String: JSONText] {
 
 extension RegularExpression {
   /// `{"Regex": "…"}` or `{"String": "…"}`.
-  convenience init(_ json: JSONText) throws(FileFault) {
+  convenience init(_ json: JSONText, count: inout ComponentCount) throws(FileFault) {
     let fields = try json.members("Regex", "String")
-    if let pattern = fields["Regex"], fields["String"] == nil {
-      try self.init(pattern.utf8(), isPlain: false)
-    } else if let text = fields["String"], fields["Regex"] == nil {
-      try self.init(text.utf8(), isPlain: true)
-    } else {
-      throw FileFault("\(json.name) is neither a Regex nor a String")
-    }
+    guard (fields["Regex"] == nil) != (fields["String"] == nil),
+      let pattern = try (fields["Regex"] ?? fields["String"])?.utf8()
+    else { throw FileFault("\(json.name) is neither a Regex nor a String") }
+    try count.addPattern(of: pattern.count)
+    try self.init(pattern, isPlain: fields["Regex"] == nil)
   }
 }

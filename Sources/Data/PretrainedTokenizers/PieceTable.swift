@@ -1,7 +1,7 @@
 /// The id of each piece: a hash table with linear probing over bytes that lie one after the other.
 ///
-/// Pieces are compared byte by byte, which `String` does not do, and asked for by slices of a text without making keys of
-/// them. The hash is seeded anew in each process, so that no file can be made in which all pieces meet in one slot.
+/// Pieces are compared byte by byte, which `String` does not do, and asked for by slices of a text without making keys
+/// of them. The hash is seeded anew in each process, so that no file can be made in which all pieces meet in one slot.
 struct PieceTable: Sendable {
   private var bytes: [UInt8] = []
   /// Where each piece ends and the next begins.

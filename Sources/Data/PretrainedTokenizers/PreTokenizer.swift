@@ -86,7 +86,7 @@ enum PreTokenizer: Sendable {
       }
       return preTokenizers
     case "Split":
-      let expression = try RegularExpression(field("pattern"))
+      let expression = try RegularExpression(field("pattern"), count: &count)
       return [.split(expression, try SplitBehavior(field("behavior")), isInverted: try field("invert").bool())]
     case "Digits": return [.digits(try field("individual_digits").bool() ? .isolated : .contiguous)]
     case "Punctuation":

@@ -2,21 +2,21 @@ import Basics
 import Foundation
 import TextTokenizer
 
-/// A published `tokenizer.json`, as Hugging Face's `tokenizers` library reads it: what an imported language model (Llama,
-/// Qwen2, GPT-2) was trained with.
+/// A published `tokenizer.json`, as Hugging Face's `tokenizers` library reads it: what an imported language model
+/// (Llama, Qwen2, GPT-2) was trained with.
 ///
 /// The model must be BPE. Of the components these are known:
 /// - normalizers Sequence, NFC, NFD, NFKC, NFKD, Lowercase, Strip, Replace and Prepend;
 /// - pre-tokenizers Sequence, Split, Digits, ByteLevel, Whitespace, WhitespaceSplit, Punctuation and Metaspace;
 /// - post-processors Sequence, ByteLevel and TemplateProcessing.
 ///
-/// Files that name any other, and files that truncate, are refused; decoders and padding have no part in a text's ids and are
-/// passed over. As in that library, an added token has the id of the model's piece of the same text, or else the next
-/// after the number of pieces, whatever id stands beside it.
+/// Files that name any other, and files that truncate, are refused; decoders and padding have no part in a text's ids
+/// and are passed over. As in that library, an added token has the id of the model's piece of the same text, or else
+/// the next after the number of pieces, whatever id stands beside it.
 ///
-/// The ids are those of `tokenizers` 0.23. There are three exceptions, on none of which published files depend: regular expressions
-/// that go back too often find nothing in the rest of a text (see ``encode(_:)``); a text longer than 64 MiB gets no more
-/// replacements; and where the piece for unknown characters is missing, they have no ids, while that library fails.
+/// The ids are those of `tokenizers` 0.23. There are three exceptions: regular expressions that go back too often find
+/// nothing in the rest of a text (see ``encode(_:)``); a text longer than 64 MiB gets no more replacements; and where
+/// the piece for unknown characters is missing, they have no ids, while that library fails.
 ///
 /// ```swift
 /// let tokenizer = try PretrainedTokenizer(contentsOf: folder.appending(path: "tokenizer.json"))
@@ -67,7 +67,8 @@ public struct PretrainedTokenizer: TextEncoder {
     vocabularySize = Int(largestId) + 1
   }
 
-  /// Whether the file says that a text has tokens of its own before or after it, as most language models want one before.
+  /// Whether the file says that a text has tokens of its own before or after it, as most language models want one
+  /// before.
   public var addsSpecialTokens: Bool { !postProcessor.before.isEmpty || !postProcessor.after.isEmpty }
 
   /// The id of an added token or, where there is none of this text, of a piece as it stands in the file.
@@ -78,8 +79,8 @@ public struct PretrainedTokenizer: TextEncoder {
 
   /// The ids of a text without special tokens but those that stand in it; none for the empty text.
   ///
-  /// The time grows with n log n in the length of the longest word, unless a regular expression of the file takes more. One
-  /// that goes back more than 10 million times from one place, or in all more often than the square of the text's
+  /// The time grows with n log n in the length of the longest word, unless a regular expression of the file takes more.
+  /// One that goes back more than 10 million times from one place, or in all more often than the square of the text's
   /// length allows, is given up: neither it nor any other has a match in the rest of the text.
   public func encode(_ text: String) -> [Int32] { encode(text, addingSpecialTokens: false) }
 

@@ -10,8 +10,8 @@ final class RegularExpression: @unchecked Sendable {
   private let regex: OnigRegex
   private let shown: String
 
-  /// In bytes. The longest in use are lists of letters, of some thousand.
-  private static let longestPattern = 1 << 16
+  /// In bytes. The longest in use are lists of letters, of some thousand; compiling takes the square of it.
+  private static let longestPattern = 1 << 14
   /// What waits to be tried again: at some 40 bytes each, below 64 MiB.
   private static let mostWaiting: UInt32 = 1 << 20
   /// As in the reference library.
@@ -70,8 +70,8 @@ final class RegularExpression: @unchecked Sendable {
   /// The parts of a text, in order: the matches, which may be empty, and what is between them.
   ///
   /// A search ends when it has gone back too often: 10 million times from one place, as in the reference library, or in
-  /// all more often than the square of the text's length allows. That library fails then; here the rest of the text has no
-  /// match, and neither has what is looked for with the same budget later.
+  /// all more often than the square of the text's length allows. That library fails then; here the rest of the text has
+  /// no match, and neither has what is looked for with the same budget later.
   func matches(in text: ArraySlice<UInt8>, budget: inout Budget) -> [(range: Range<Int>, isMatch: Bool)] {
     guard !text.isEmpty else { return [] }
     guard !budget.isSpent, let parameters = onig_new_match_param(), let region = onig_region_new() else {
@@ -133,22 +133,17 @@ extension ArraySlice<UInt8> {
   fileprivate var asUnicode16: ArraySlice<UInt8> {
     // Nothing below U+0800 was assigned since.
     guard contains(where: { $0 >= 0xE0 }) else { return self }
-    var copy: ArraySlice<UInt8>?
+    var copy = self
     var position = startIndex
     while position < endIndex {
       let (scalar, end) = scalar(at: position)
-      if end - position >= 3, !scalar.isAssigned(upTo: 14), let substitute = scalar.earlierOfItsKind {
-        let bytes = Array(String(substitute).utf8)
-        if bytes.count == end - position {
-          var changed = copy ?? self
-          copy = nil
-          changed.replaceSubrange(position..<end, with: bytes)
-          copy = changed
-        }
+      if !scalar.isAssigned(upTo: 14), let substitute = scalar.earlierOfItsKind, substitute.utf8.count == end - position
+      {
+        for (offset, byte) in substitute.utf8.enumerated() { copy[position + offset] = byte }
       }
       position = end
     }
-    return copy ?? self
+    return copy
   }
 }
 
