@@ -61,10 +61,6 @@ let package = Package(
       name: "COniguruma", path: "Sources/Libraries/COniguruma", pkgConfig: "oniguruma",
       providers: [.apt(["libonig-dev"])]),
 
-    .systemLibrary(
-      name: "COniguruma", path: "Sources/Libraries/COniguruma", pkgConfig: "oniguruma",
-      providers: [.apt(["libonig-dev"])]),
-
     // The numerical core.
     .target(
       name: "CKernels", dependencies: ["COpenBLAS"], path: "Sources/Core/CKernels",

@@ -107,7 +107,7 @@ struct Benchmark: ParsableCommand {
     case .ppca: report = try ppca(threads)
     case .startup: report = try startup(threads)
     }
-    report.peakResidentBytes = Self.peakResidentBytes
+    if report.peakResidentBytes == 0 { report.peakResidentBytes = Self.peakResidentBytes }
     if json { return try Console.json(report) }
     let lines: [(String, Double?, String)] = [
       ("a step", report.millisecondsPerStep, "ms"), ("in all", report.seconds, "s"),
@@ -371,7 +371,7 @@ struct Benchmark: ParsableCommand {
     return Double(duration.seconds) + Double(duration.attoseconds) * 1e-18
   }
 
-  private static var peakResidentBytes: Int {
+  static var peakResidentBytes: Int {
     var usage = rusage()
     #if os(Linux)
       getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)

@@ -120,6 +120,7 @@ extension Benchmark {
     report.pixelSeconds = pixels
     report.seconds = first + rest + pixels
     report.secondsPerImage = (first + rest + pixels) / Double(batch)
+    report.peakResidentBytes = Self.peakResidentBytes
     let limits = Limits(prior, on: team, rows: 2 * batch)
     // Each step reads all keys and values of both sequences, and the whole of the weights once.
     let positions = (1..<c.imageLength).reduce(0) { $0 + prompt.count + $1 }

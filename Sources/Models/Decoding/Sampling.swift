@@ -49,10 +49,12 @@ public struct SamplingOptions: Sendable, Codable, Equatable, CustomStringConvert
   public func guided(
     _ conditional: some Collection<Float>, without empty: some Collection<Float>
   ) -> [Float] {
-    let raised = zip(conditional, empty).map { $1 + guidance * ($0 - $1) }
+    // A copy takes no time beside going through a collection of a type that is not known here.
+    let (conditional, empty) = (Array(conditional), Array(empty))
+    let raised = conditional.indices.map { empty[$0] + guidance * (conditional[$0] - empty[$0]) }
     guard guidance > 1, plausibleShare > 0, let largest = conditional.max() else { return raised }
     let least = largest + log(plausibleShare)
-    return zip(conditional, raised).map { $0 >= least ? $1 : -.infinity }
+    return raised.indices.map { conditional[$0] >= least ? raised[$0] : -.infinity }
   }
 
   /// Draws one token.

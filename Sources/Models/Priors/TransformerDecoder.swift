@@ -289,9 +289,8 @@ public final class TransformerDecoder: ImageTokenDecoder {
     guard position >= request.prefix.count else { return }
     let conditional = UnsafeBufferPointer(start: logits.floats + row * K, count: K)
     let empty = UnsafeBufferPointer(start: logits.floats + (row + 1) * K, count: K)
-    let guided = request.isGuided ? request.sampling.guided(conditional, without: empty) : Array(conditional)
     drawing.allTokens[position] =
-      Int32(d * K) + request.sampling.draw(guided, uniform: request.uniform(position: position))
+      Int32(d * K) + request.code(at: position, conditional, without: request.isGuided ? empty : nil)
   }
 }
 

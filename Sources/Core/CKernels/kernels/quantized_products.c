@@ -11,6 +11,7 @@
 #define MOST_ROWS 4
 /// How far before they are needed weights are fetched, in bytes.
 #define AHEAD 4096
+
 /// A group of a panel: each output's scale, then its inputs as unsigned numbers, the offset being zero.
 typedef struct {
   /// Inputs a group.
@@ -144,8 +145,7 @@ CK_INLINE void panel_product(const format *f, const uint8_t *panel, const quanti
       for (size_t n = 0; n < PANEL; n++) {
         uint16_t scale;
         memcpy(&scale, panel + n * sizeof scale, sizeof scale);
-        float term = (float)total[n] * (ck_from_bfloat16(scale) * rows[r].scales[g]);
-        sums[r][n] += term;
+        sums[r][n] = fmaf((float)total[n], ck_from_bfloat16(scale) * rows[r].scales[g], sums[r][n]);
       }
     }
   }
@@ -195,7 +195,10 @@ VNNI CK_INLINE void rows_product_vnni(quantization type, const uint8_t *panel, c
   for (size_t g = 0; g < groups; g++, panel += group_bytes(f)) {
     __m512i upper[MOST_ROWS][2], lower[MOST_ROWS][2];
     for (size_t r = 0; r < R; r++)
-      for (size_t half = 0; half < 2; half++) upper[r][half] = lower[r][half] = _mm512_setzero_si512();
+      for (size_t half = 0; half < 2; half++) {
+        upper[r][half] = _mm512_setzero_si512();
+        lower[r][half] = _mm512_set1_epi32(-rows[r].offsets[g]);
+      }
     const uint8_t *values = panel + PANEL * sizeof(uint16_t);
     size_t first = g * inputs;
     if (type == INT8) {
@@ -223,10 +226,8 @@ VNNI CK_INLINE void rows_product_vnni(quantization type, const uint8_t *panel, c
       for (size_t half = 0; half < 2; half++) {
         __m512i whole = lower[r][half];
         if (type == INT8) whole = _mm512_add_epi32(_mm512_slli_epi32(upper[r][half], 8), whole);
-        whole = _mm512_sub_epi32(whole, _mm512_set1_epi32(rows[r].offsets[g]));
-        ck_floats product = (ck_floats)scale[half] * rows[r].scales[g];
-        ck_floats term = (ck_floats)_mm512_cvtepi32_ps(whole) * product;
-        total[r][half] += term;
+        __m512 product = _mm512_mul_ps((__m512)scale[half], _mm512_set1_ps(rows[r].scales[g]));
+        total[r][half] = (ck_floats)_mm512_fmadd_ps(_mm512_cvtepi32_ps(whole), product, (__m512)total[r][half]);
       }
   }
   for (size_t r = 0; r < R; r++) memcpy(sums[r], total[r], sizeof sums[r]);
