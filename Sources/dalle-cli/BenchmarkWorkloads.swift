@@ -102,11 +102,17 @@ extension Benchmark {
     for number in 0..<batch {
       session.join(DrawingRequest(text: prompt, sampling: prior.sampling, seed: 0, number: number))
     }
+    let limits = MachineLimits(of: c.precision, on: team)
     var tokens: [[Int32]] = []
     func next() { tokens = session.next().map(\.tokens) }
     var report = Report(workload: workload.rawValue, threads: threads, batch: batch)
     let first = Self.measure(next)
-    let rest = Self.measure { while !session.isEmpty { next() } }
+    var rest = 0.0
+    while !session.isEmpty {
+      // Beside others on a machine memory is fast at one moment and slow at the next: it is measured all along.
+      if tokens[0].count % 32 == 1 { limits.measureMemory() }
+      rest += Self.measure(next)
+    }
     var pixels = 0.0
     if let imageTokenizer {
       let decode = { for tokens in tokens { _ = imageTokenizer.decode(tokens, on: team) } }
@@ -120,16 +126,16 @@ extension Benchmark {
     report.pixelSeconds = pixels
     report.seconds = first + rest + pixels
     report.secondsPerImage = (first + rest + pixels) / Double(batch)
-    report.peakResidentBytes = Self.peakResidentBytes
-    let limits = Limits(prior, on: team, rows: 2 * batch)
+    report.peakResidentBytes = Self.peakResidentBytes - MachineLimits.memorySize
     // Each step reads all keys and values of both sequences, and the whole of the weights once.
     let positions = (1..<c.imageLength).reduce(0) { $0 + prompt.count + $1 }
     let cacheBytes = 2 * batch * positions * c.layers * 2 * c.keyHeads * c.headWidth * 2
     let steps = Double(c.imageLength - 1)
     let reading = (steps * Double(c.bytesPerToken) + Double(cacheBytes)) / limits.bytesPerSecond
-    let multiplying = steps * Double(2 * batch * c.multiplicationsPerToken) / limits.multiplicationsPerSecond
+    let rate = limits.multiplicationsPerSecond(rows: 2 * batch)
+    let multiplying = steps * Double(2 * batch * c.multiplicationsPerToken) / rate
     report.gigabytesPerSecond = limits.bytesPerSecond / 1e9
-    report.gigamultiplicationsPerSecond = limits.multiplicationsPerSecond / 1e9
+    report.gigamultiplicationsPerSecond = rate / 1e9
     report.floorSeconds = max(reading, multiplying)
     report.timesFloor = rest / max(reading, multiplying)
     return report
@@ -155,43 +161,58 @@ extension Benchmark {
       try Janus(c, reading: RandomWeights(c)), VQGAN(VQGAN.Configuration(), Initializer(seed: 0))
     )
   }
+}
 
-  /// What the machine does at best with a model's weights.
-  private struct Limits {
-    var bytesPerSecond = 0.0
-    var multiplicationsPerSecond = 0.0
+/// What a machine does at best with weights that are read anew for every token.
+private final class MachineLimits {
+  private let precision: WeightPrecision
+  private let team: ThreadTeam
+  private let memory: MappedBytes
+  private let sums: [Tensor]
+  private var secondsPerByte: [Double] = []
 
-    /// - Parameter rows: of a step.
-    init(_ model: Janus, on team: ThreadTeam, rows: Int) {
-      let c = model.configuration
-      // Larger than any cache.
-      let size = min(c.bytesPerToken, 1 << 30) / 4096 * 4096
-      let memory = MappedBytes(byteCount: size) { $0.initializeMemory(as: UInt8.self, repeating: 1) }
-      let sums = (0..<team.count).map { _ in Tensor.zeros([1]) }
-      for _ in 0..<5 {
-        let seconds = Benchmark.measure {
-          team.run { thread in
-            let range = team.range(of: thread, total: size, multiple: 4096)
-            PackedWeight.touch(memory.pointer + range.lowerBound, byteCount: range.count, into: sums[thread])
-          }
+  /// Larger than caches.
+  static let memorySize = 1 << 28
+
+  init(of precision: WeightPrecision, on team: ThreadTeam) {
+    (self.precision, self.team) = (precision, team)
+    memory = MappedBytes(byteCount: Self.memorySize) { $0.initializeMemory(as: UInt8.self, repeating: 1) }
+    sums = (0..<team.count).map { _ in Tensor.zeros([1]) }
+  }
+
+  /// Times the best of three readings.
+  func measureMemory() {
+    let (memory, sums, team) = (memory, sums, team)
+    let seconds = (0..<3).map { _ in
+      Benchmark.measure {
+        team.run { thread in
+          let range = team.range(of: thread, total: Self.memorySize, multiple: 4096)
+          PackedWeight.touch(memory.pointer + range.lowerBound, byteCount: range.count, into: sums[thread])
         }
-        bytesPerSecond = max(bytesPerSecond, Double(size) / seconds)
-      }
-      // A weight that stays in the caches of each core.
-      let (N, K) = (256, 1024)
-      let weight = PackedWeight(weight: .normal([N, K], seed: 0, stream: 0), bias: nil, as: c.precision)
-      let x = (0..<team.count).map { _ in Tensor.normal([rows, K], seed: 1, stream: 0) }
-      let y = (0..<team.count).map { _ in Tensor.zeros([rows, N]) }
-      for _ in 0..<5 {
-        let seconds = Benchmark.measure {
-          team.run { thread in
-            for _ in 0..<200 { weight.multiply(x[thread], rows: rows, into: y[thread], range: 0..<N) }
-          }
-        }
-        multiplicationsPerSecond = max(
-          multiplicationsPerSecond, Double(200 * team.count * rows * N * K) / seconds)
       }
     }
+    secondsPerByte.append((seconds.min() ?? .infinity) / Double(Self.memorySize))
+  }
+
+  /// The mean of what was measured.
+  var bytesPerSecond: Double { Double(secondsPerByte.count) / secondsPerByte.reduce(0, +) }
+
+  /// With a weight that stays in each core's cache: the best of several runs.
+  /// - Parameter rows: of a step.
+  func multiplicationsPerSecond(rows: Int) -> Double {
+    let (N, K, repetitions) = (256, 1024, 200)
+    let weight = PackedWeight(weight: .normal([N, K], seed: 0, stream: 0), bias: nil, as: precision)
+    let x = (0..<team.count).map { _ in Tensor.normal([rows, K], seed: 1, stream: 0) }
+    let y = (0..<team.count).map { _ in Tensor.zeros([rows, N]) }
+    let best =
+      (0..<5).map { _ in
+        Benchmark.measure {
+          team.run { thread in
+            for _ in 0..<repetitions { weight.multiply(x[thread], rows: rows, into: y[thread], range: 0..<N) }
+          }
+        }
+      }.min() ?? .infinity
+    return Double(repetitions * team.count * rows * N * K) / best
   }
 }
 
