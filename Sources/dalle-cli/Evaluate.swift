@@ -100,6 +100,8 @@ struct Evaluate: ParsableCommand {
     let folder = try checkpoint.forReading(needing: \.isComplete).url
     let threads = try threads.count()
     let configuration = try Checkpoint(folder).readConfiguration()
+    try Checkpoint(folder).checkIsOwn(
+      configuration, for: "the pictures that it was trained on are not here to compare with")
     let evaluator: Evaluator
     if configuration.prior == nil {
       // There is nothing to choose from.

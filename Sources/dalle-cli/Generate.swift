@@ -25,8 +25,13 @@ struct Generate: ParsableCommand {
   var seed: UInt64 = 0
   @Option(help: "The PNG to write, - for standard output, or with --separate the folder.", completion: .file())
   var output: String?
-  @Option(parsing: .unconditional, help: "Each pixel becomes this many pixels a side (upscaling without smoothing).")
-  var scale = 4
+  @Option(
+    parsing: .unconditional,
+    help: """
+      Each pixel becomes this many pixels a side (upscaling without smoothing); up to four, so that a picture has some 512, unless \
+      given.
+      """)
+  var scale: Int?
   @Option(parsing: .unconditional, help: "Pictures a row; about as many as rows unless given.") var columns: Int?
   @Flag(help: "One file a picture instead of one grid.") var separate = false
   @Flag(help: "Print what was made as JSON.") var json = false
@@ -74,7 +79,7 @@ struct Generate: ParsableCommand {
           .usage, "--candidates must be --count or more and at most 10000, not \(candidates) where \(count) are kept")
       }
     }
-    guard (1...64).contains(scale) else { throw PipelineError(.usage, "--scale must be 1 to 64, not \(scale)") }
+    if let scale, !(1...64).contains(scale) { throw PipelineError(.usage, "--scale must be 1 to 64, not \(scale)") }
     if let columns, columns < 1 { throw PipelineError(.usage, "--columns must be 1 or more, not \(columns)") }
     let name = Self.fileName(for: image.title(captions[0]))
     // With --separate a folder, which is made; otherwise a file in a folder that is there. Nil is standard output.
@@ -93,8 +98,11 @@ struct Generate: ParsableCommand {
     let model = try TextToImageModel(contentsOf: folder, threads: try threads.count())
     options.sampling = try sampling.sampling(over: model.prior.sampling) ?? model.prior.sampling
     if candidates != nil { _ = try model.ranker() }
+    let side = model.imageTokenizer.pictureSize
+    let scale = scale ?? min(4, max(1, 512 / side))
+    self.scale = scale
     try PictureSize.check(
-      count: separate ? 1 : count * captions.count, side: model.imageTokenizer.pictureSize, scale: scale)
+      count: separate ? 1 : count * captions.count, side: side, scale: scale)
     let keptRows = try options.imagePrompt.map(model.keptRows)
     if separate, let target { try AtomicFile.createDirectory(target) }
     if let keptRows, let file = image.file {
@@ -172,6 +180,7 @@ struct Generate: ParsableCommand {
   private func write(
     _ pictures: [Picture], numbers: [Int]?, _ options: GenerationOptions, keptRows: Int?, _ folder: URL, to target: URL?
   ) throws -> [String] {
+    let scale = scale ?? 1
     var text = [
       ("Software", "dalle-cli \(programVersion)"),
       ("Checkpoint", folder.lastPathComponent), ("Seed", "\(seed)"),

@@ -62,6 +62,11 @@ struct Encode: ParsableCommand {
       """)
 
   @Option(help: "The folder to make.") var output: String
+  @Option(
+    parsing: .unconditional,
+    help:
+      "Pixels a side of the pictures (resolution), where the image tokenizer leaves the choice; its own unless given.")
+  var pictureSize: Int?
   @Flag(help: "Print what was made as JSON.") var json = false
   @OptionGroup var checkpoint: CheckpointOptions
   @OptionGroup var threads: ThreadOptions
@@ -71,7 +76,8 @@ struct Encode: ParsableCommand {
     let target = URL(fileURLWithPath: output)
     try AtomicFolder.requireEmpty(target)
     let tokenizer = try StandaloneImageTokenizer(
-      checkpoint.forReading(needing: \.hasImageTokenizer), isUpsampled: false, threads: try threads.count())
+      checkpoint.forReading(needing: \.hasImageTokenizer), isUpsampled: false, pictureSize: pictureSize,
+      threads: try threads.count())
     let dataSet = try data.open(pictureSize: tokenizer.pictureSize, fit: tokenizer.fit)
     let count = dataSet.entries.count
     let summary = try tokenizer.encode(

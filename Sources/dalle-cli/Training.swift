@@ -86,6 +86,19 @@ struct TrainPrior: TrainingCommand {
     abstract: "Stage 2: learns which image tokens go with a caption; needs a checkpoint with stage 1.")
 
   @Option(help: "How the next token is predicted.") var kind = PriorKind.standard
+  @Option(
+    help: """
+      A checkpoint whose image tokenizer a new one begins with, in place of train-tokenizer: a name in checkpoints/, or a folder. \
+      That of an imported model keeps photographs sharp.
+      """, completion: .directory)
+  var imageTokenizer: String?
+  @Option(
+    parsing: .unconditional,
+    help: """
+      Pixels a side of the pictures (resolution), where the tokenizer that is named leaves the choice, a multiple of 16; 256 with \
+      that of a Janus unless given.
+      """)
+  var pictureSize: Int?
   @OptionGroup var training: TrainingOptions
   @OptionGroup var forms: CaptionFormOptions
   @OptionGroup var vocabulary: VocabularyOptions
@@ -155,12 +168,30 @@ struct TrainPrior: TrainingCommand {
     try settings.validate()
     let named = try vocabulary.read()
     let checkpoint = training.checkpoint.forTraining()
+    if let imageTokenizer {
+      try adopt(imageTokenizer, for: checkpoint, processes)
+    } else if pictureSize != nil {
+      throw PipelineError(.usage, "--picture-size goes with --image-tokenizer; otherwise it is train-tokenizer's")
+    }
     let resources = try training.resources(processes, checkpoint) {
       var prior = try kind.preset(settings.chosenPreset)
       try prior.learn($0)
     }
     try PriorTrainer(resources, vocabulary: named).train(settings: settings, resume: training.resume)
     try training.printResult(processes, checkpoint, file: checkpoint.priorFile, \.priorTraining)
+  }
+}
+
+extension TrainPrior {
+  /// Of several processes the first one does it, and the others wait.
+  private func adopt(
+    _ name: String, for checkpoint: Checkpoint, _ processes: any TrainingProcesses
+  ) throws(PipelineError) {
+    guard let source = CheckpointOptions.existing(named: name) else {
+      throw PipelineError(.noInput, "there is no checkpoint \(name) whose image tokenizer could be taken")
+    }
+    if processes.isFirst { try checkpoint.adoptImageTokenizer(of: source, pictureSize: pictureSize) }
+    if processes.count > 1 { try processes.agree(on: [("the image tokenizer", source.url.path)]) }
   }
 }
 

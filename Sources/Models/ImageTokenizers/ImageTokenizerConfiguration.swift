@@ -5,6 +5,9 @@ import NN
 public protocol ImageTokenizerConfiguration: ListedConfiguration {
   /// Of a shape that is valid.
   var layout: TokenLayout { get }
+  /// The same model for pictures of another size, which one of convolutions alone takes.
+  /// - Returns: nil where it takes none of that size.
+  func resized(to pictureSize: Int) -> Self?
   /// A model with trained weights.
   /// - Throws: `PipelineError` of kind `.badData` where they are not those of such a model.
   func makeModel(reading weights: some WeightSource) throws(PipelineError) -> any ImageTokenizer
@@ -38,6 +41,10 @@ public enum ImageTokenizerKinds: ModelKinds {
 
 public typealias ImageTokenizerKind = Kind<ImageTokenizerKinds>
 public typealias AnyImageTokenizerConfiguration = AnyConfiguration<ImageTokenizerKinds>
+
+extension ImageTokenizerConfiguration {
+  public func resized(to pictureSize: Int) -> Self? { pictureSize == layout.pictureSize ? self : nil }
+}
 
 extension Preset {
   /// Pixels a side of the pictures, where nothing is said.

@@ -267,6 +267,12 @@ extension VQGAN.Configuration {
       + codes * codeDimensions
   }
 
+  public func resized(to pictureSize: Int) -> Self? {
+    var resized = self
+    resized.pictureSize = pictureSize
+    return (try? resized.validate()) == nil ? nil : resized
+  }
+
   public func makeModel(reading weights: some WeightSource) throws(PipelineError) -> any ImageTokenizer {
     // Whoever has kept the weights as float32 wants them multiplied so.
     let isExact = weights.elementTypeName(of: "decoder.convIn.weight") == "F32"

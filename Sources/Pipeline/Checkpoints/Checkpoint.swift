@@ -138,14 +138,18 @@ public struct Checkpoint: Sendable {
     }
   }
 
+  /// - Parameter pictureSize: pixels a side, where the model leaves the choice; its own unless given.
   /// - Throws: `PipelineError` where the stage 1 model is missing, damaged, or not what `config.json` says.
-  public func readImageTokenizer(_ configuration: CheckpointConfiguration) throws(PipelineError) -> any ImageTokenizer {
+  public func readImageTokenizer(
+    _ configuration: CheckpointConfiguration, pictureSize: Int? = nil
+  ) throws(PipelineError) -> any ImageTokenizer {
     guard hasImageTokenizer, let description = configuration.imageTokenizer else {
       throw PipelineError(
         .noInput, "\(url.path) has no image tokenizer yet; train one with: dalle-cli train-tokenizer")
     }
     try check(description.leastParameterCount, fits: imageTokenizerFile)
-    return try description.base.makeModel(reading: SafeTensors(contentsOf: imageTokenizerFile))
+    return try imageTokenizer(configuration, pictureSize: pictureSize).makeModel(
+      reading: SafeTensors(contentsOf: imageTokenizerFile))
   }
 
   /// Stage 1 as pictures are drawn with it: with the upsampler behind its decoder, where the checkpoint has one.

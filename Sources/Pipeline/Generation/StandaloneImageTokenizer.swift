@@ -22,14 +22,18 @@ public struct StandaloneImageTokenizer {
   ///   - checkpoint: whose stage 1 it is.
   ///   - isUpsampled: whether pictures come back as they are drawn, from the upsampler where there is one; tokens are the same
   ///     either way, and made fastest without.
+  ///   - pictureSize: pixels a side, where the tokenizer leaves the choice; its own unless given. Without the upsampler.
   ///   - threads: how many work.
   /// - Throws: `PipelineError` where the checkpoint has no stage 1 or it is damaged.
-  public init(_ checkpoint: Checkpoint, isUpsampled: Bool = true, threads: Int) throws(PipelineError) {
+  public init(_ checkpoint: Checkpoint, isUpsampled: Bool = true, pictureSize: Int? = nil, threads: Int)
+    throws(PipelineError)
+  {
     let configuration = try checkpoint.readConfiguration()
     fit = configuration.data?.fit ?? .pad
     let tokenizer =
-      isUpsampled
-      ? try checkpoint.readUpsampledImageTokenizer(configuration) : try checkpoint.readImageTokenizer(configuration)
+      isUpsampled && pictureSize == nil
+      ? try checkpoint.readUpsampledImageTokenizer(configuration)
+      : try checkpoint.readImageTokenizer(configuration, pictureSize: pictureSize)
     reconstructor = Reconstructor(tokenizer: tokenizer, team: try ThreadTeam(count: threads))
     fingerprint = try checkpoint.imageTokenizerFingerprint()
   }

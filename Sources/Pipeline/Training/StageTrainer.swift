@@ -133,6 +133,9 @@ extension StageTrainer {
   ) throws(PipelineError) -> (state: TrainingState, saved: SafeTensors?) {
     try settings.validate()
     if stage != .prior { try dataSet.requirePictures() }
+    if checkpoint.exists(checkpoint.configurationFile) {
+      try checkpoint.checkIsOwn(checkpoint.readConfiguration(), for: "nothing of it is trained here")
+    }
     guard resume else {
       let configuration = if let configuration { try configuration() } else { try checkpoint.readConfiguration() }
       var state = TrainingState(

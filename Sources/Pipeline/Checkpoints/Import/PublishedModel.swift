@@ -64,7 +64,9 @@ struct PublishedModel {
     var needed = Self.shapes(of: prior, textRows: textRows, codeDimensions: imageTokenizer.codeDimensions)
     let model = VQGAN(imageTokenizer, .unread, precision: .float32)
     let theirNames = Dictionary(
-      Self.names(fileNames.keys, below: Self.imageTokenizerPrefix).compactMap { name in VQGAN.name(published: name).map { ($0, name) } },
+      Self.names(fileNames.keys, below: Self.imageTokenizerPrefix).compactMap { name in
+        VQGAN.name(published: name).map { ($0, name) }
+      },
       uniquingKeysWith: { first, _ in first })
     for (name, tensor) in model.namedTensors() {
       guard let theirs = theirNames[name] else { throw Self.isMissing("\(name) of the image tokenizer", folder) }
