@@ -145,7 +145,7 @@ struct Benchmark: ParsableCommand {
     guard gridSide * gridSide == image else {
       throw PipelineError(.usage, "--image must be a square number, not \(image)")
     }
-    if workload == .tokenizerTraining { _ = try pictureSize() }
+    if workload != .janus { _ = try pictureSize() }
     _ = try [AttentionKind](list: attentionList, setting: "--attention")
   }
 

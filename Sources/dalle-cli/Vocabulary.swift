@@ -96,13 +96,27 @@ struct Tokenize: ParsableCommand {
 
   private struct Report: Encodable {
     var ids: [Int32]
-    var pieces: [String]
+    /// Nil for an imported model, whose prompt the ids are.
+    var pieces: [String]?
   }
 
   func run() throws {
-    let encoding = try vocabulary.read() ?? checkpoint.forReading(needing: \.hasVocabulary).readVocabulary()
     let content =
       text == "-" ? String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self) : text
+    let encoding: BytePairEncoding
+    if let named = try vocabulary.read() {
+      encoding = named
+    } else {
+      let checkpoint = try checkpoint.forReading(needing: \.hasVocabulary)
+      if checkpoint.isComplete, case let configuration = try checkpoint.readConfiguration(), configuration.prompt != nil {
+        // Published tokenizers are read in one direction only.
+        let ids = try checkpoint.readTextEncoder(configuration).encode(content)
+        if json { return try Console.json(Report(ids: ids, pieces: nil)) }
+        for id in ids { try Console.result("\(id)") }
+        return
+      }
+      encoding = try checkpoint.readVocabulary()
+    }
     let ids = encoding.encode(content)
     let pieces = encoding.pieces(ids)
     if json { return try Console.json(Report(ids: ids, pieces: pieces)) }

@@ -77,10 +77,10 @@ struct PublishedDescription {
       throw PipelineError(.noInput, "\(folder.path) is no downloaded model: it has no config.json")
     }
     let file = try Self.decode(File.self, url)
-    let type = file.modelType ?? "none"
-    guard Self.modelTypes.contains(type) else {
+    guard let type = file.modelType, Self.modelTypes.contains(type) else {
+      let found = file.modelType.map { "is of a model of type \($0)" } ?? "names no model_type"
       throw PipelineError(
-        .badData, "\(url.path) is of a model of type \(type); \(Self.modelTypes.joined(separator: " and ")) are known")
+        .badData, "\(url.path) \(found); \(Self.modelTypes.joined(separator: " and ")) are known")
     }
     isOriginal = type == "multi_modality"
     text = (isOriginal ? file.languageConfig : file.textConfig) ?? Text()
