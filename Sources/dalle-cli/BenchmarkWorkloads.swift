@@ -152,7 +152,8 @@ extension Benchmark {
       return (prior, try checkpoint.readImageTokenizer(configuration) as? VQGAN)
     }
     guard let size = JanusSize(rawValue: size) else {
-      throw PipelineError(.usage, "--size must be \(JanusSize.allCases.list) for janus, not \(size)")
+      throw PipelineError(
+        .usage, "--size must be \(JanusSize.allCases.map(\.rawValue).joined(separator: " or ")) for janus, not \(size)")
     }
     var c = size.configuration
     c.precision = precision ?? .bfloat16

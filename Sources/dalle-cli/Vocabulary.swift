@@ -108,7 +108,8 @@ struct Tokenize: ParsableCommand {
       encoding = named
     } else {
       let checkpoint = try checkpoint.forReading(needing: \.hasVocabulary)
-      if checkpoint.isComplete, case let configuration = try checkpoint.readConfiguration(), configuration.prompt != nil {
+      if checkpoint.isComplete, case let configuration = try checkpoint.readConfiguration(), configuration.prompt != nil
+      {
         // Published tokenizers are read in one direction only.
         let ids = try checkpoint.readTextEncoder(configuration).encode(content)
         if json { return try Console.json(Report(ids: ids, pieces: nil)) }

@@ -5,6 +5,8 @@
 public protocol ImageTokenDecoder: AnyObject {
   /// Image tokens a picture.
   var imageLength: Int { get }
+  /// How many pictures are best drawn at once: enough to read each weight rarely, few enough for caches and memory.
+  var standardCapacity: Int { get }
 
   /// A picture of which nothing is drawn yet.
   func begin(_ request: DrawingRequest) -> any PictureDrawing
@@ -24,8 +26,8 @@ public protocol PictureDrawing: AnyObject {
 
 /// Pictures that are drawn together. Requests join and leave at any time between two places.
 ///
-/// A few are drawn at once: enough to read each weight rarely, few enough for the cache and for memory. The others wait
-/// in the order in which they joined. A session belongs to one thread.
+/// A few are drawn at once; see ``ImageTokenDecoder/standardCapacity``. The others wait in the order in which they joined. A
+/// session belongs to one thread.
 public final class DrawingSession {
   /// A request of a session.
   public struct ID: Hashable, Sendable { fileprivate let number: Int }
@@ -49,8 +51,9 @@ public final class DrawingSession {
 
   /// - Parameters:
   ///   - decoder: of the prior that draws.
-  ///   - capacity: how many pictures are drawn at once.
-  public init(_ decoder: any ImageTokenDecoder, capacity: Int = 8) {
+  ///   - capacity: how many pictures are drawn at once; the decoder's standard unless given.
+  public init(_ decoder: any ImageTokenDecoder, capacity: Int? = nil) {
+    let capacity = capacity ?? decoder.standardCapacity
     precondition(capacity > 0, "a session that draws \(capacity) pictures at once never ends")
     (self.decoder, self.capacity) = (decoder, capacity)
   }
@@ -93,14 +96,16 @@ public final class DrawingSession {
 }
 
 extension ImageTokenDecoder {
+  public var standardCapacity: Int { 8 }
+
   /// Draws one picture for each request.
   /// - Parameters:
   ///   - requests: in any number.
-  ///   - capacity: how many are drawn at once.
+  ///   - capacity: how many are drawn at once; ``standardCapacity`` unless given.
   ///   - progress: told after each place the share of all tokens that is there, in 0 ... 1.
   /// - Returns: the image tokens of each request.
   public func draw(
-    _ requests: [DrawingRequest], atOnce capacity: Int = 8, progress: (Double) -> Void = { _ in }
+    _ requests: [DrawingRequest], atOnce capacity: Int? = nil, progress: (Double) -> Void = { _ in }
   ) -> [[Int32]] {
     let session = DrawingSession(self, capacity: capacity)
     let ids = requests.map(session.join)

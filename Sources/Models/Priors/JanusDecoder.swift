@@ -29,6 +29,9 @@ public final class JanusDecoder: ImageTokenDecoder {
   }
 
   public var imageLength: Int { configuration.imageLength }
+  /// With eight sequences a CPU takes about as long to multiply as memory to give the weights; more of them would gain nothing, and
+  /// each has hundreds of megabytes of keys and values.
+  public var standardCapacity: Int { 4 }
 
   /// A picture while it is drawn: one sequence, or with guidance a second one of a prompt that says nothing.
   private final class Drawing: PictureDrawing, @unchecked Sendable {

@@ -39,7 +39,7 @@ CK_INLINE size_t group_bytes(const format *f) { return PANEL * (sizeof(uint16_t)
 /// w[n] = scale·q[n] rounded, and how far that is off, squared and in steps.
 CK_INLINE float round_to(const format *f, const float *w, float scale, int *q, size_t n) {
   CK_ANY_ORDER
-  float inverse = scale ? 1 / scale : 0, error = 0;
+  float inverse = scale != 0 ? 1 / scale : 0, error = 0;
   for (size_t i = 0; i < n; i++) {
     float rounded = rintf(w[i] * inverse);
     rounded = rounded < (float)f->least ? (float)f->least : rounded;
@@ -117,7 +117,7 @@ CK_CLONES static void quantize_row(const format *f, const float *x, size_t K, qu
       sum += value;
     }
     for (size_t i = n; i < f->inputs; i++) upper[i] = lower[i] = 0;
-    row.scales[g] = factor ? largest / (float)f->largest_input : 0;
+    row.scales[g] = factor > 0 ? largest / (float)f->largest_input : 0;
     row.offsets[g] = f->offset * sum;
   }
 }

@@ -98,8 +98,10 @@ struct PublishedDescription {
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase
     do { return try decoder.decode(type, from: json) } catch DecodingError.typeMismatch(_, let context) {
-      let field = context.codingPath.map(\.stringValue).joined(separator: ".")
-      throw PipelineError(.badData, "\(url.path): \(field) is of the wrong type")
+      let path = context.codingPath.map(\.stringValue).joined(separator: ".")
+      // As it stands in the file.
+      let field = path.replacing(/[A-Z]/) { "_" + $0.output.lowercased() }
+      throw PipelineError(.badData, "\(url.path): \(field.isEmpty ? "what it holds" : field) is of the wrong type")
     } catch { throw PipelineError(.badData, "\(url.path) is no description of a model") }
   }
 
