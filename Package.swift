@@ -258,7 +258,9 @@ let package = Package(
       ]),
     .testTarget(
       name: "PriorsTests",
-      dependencies: ["Basics", "Decoding", "ModelTestSupport", "NN", "Optimization", "Priors", "TensorCore"]),
+      dependencies: [
+        "Basics", "CKernels", "Decoding", "ModelTestSupport", "NN", "Optimization", "Priors", "TensorCore",
+      ]),
     .testTarget(
       name: "RankersTests", dependencies: ["Basics", "ModelTestSupport", "NN", "Optimization", "Rankers", "TensorCore"]),
     .testTarget(

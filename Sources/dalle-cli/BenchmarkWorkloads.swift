@@ -129,7 +129,7 @@ extension Benchmark {
     report.peakResidentBytes = Self.peakResidentBytes - MachineLimits.memorySize
     // Each step reads all keys and values of both sequences, and the whole of the weights once.
     let positions = (1..<c.imageLength).reduce(0) { $0 + prompt.count + $1 }
-    let cacheBytes = 2 * batch * positions * c.layers * 2 * c.keyHeads * c.headWidth * 2
+    let cacheBytes = 2 * batch * positions * c.layers * 2 * c.keyHeads * c.headWidth * c.elementType.size
     let steps = Double(c.imageLength - 1)
     let reading = (steps * Double(c.bytesPerToken) + Double(cacheBytes)) / limits.bytesPerSecond
     let rate = limits.multiplicationsPerSecond(rows: 2 * batch)

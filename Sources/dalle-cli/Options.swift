@@ -168,7 +168,8 @@ struct DrawingOptions: ParsableArguments {
     parsing: .unconditional,
     help: """
       The scale of classifier-free guidance (CFG): how strongly the caption is followed; 1 is not at all strengthened. \
-      Above 1, tokens that the caption makes less than a tenth as likely as the likeliest one are never drawn. \
+      Above 1, tokens that the caption makes less than a tenth as likely as the likeliest one are never drawn, but by an \
+      imported model. \
       \(standard(\.guidance))
       """)
   var guidance: Float?

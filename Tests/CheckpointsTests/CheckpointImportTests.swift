@@ -125,6 +125,7 @@ import Testing
       ("hidden_act", "gelu", "hidden_act is gelu"), ("attention_bias", true, "attention_bias"),
       ("rope_scaling", ["type": "yarn"], "rope_type is yarn"), ("model_type", "gemma", "gemma"),
       ("num_hidden_layers", 1 << 40, "layers"), ("num_hidden_layers", 3, "layers.2"),
+      ("num_hidden_layers", 1, "layers.1"),
       ("num_hidden_layers", "two", "wrong type"), ("num_attention_heads", 0, "heads"),
       ("num_key_value_heads", 3, "key_heads"), ("intermediate_size", 95, "feed_forward_width"),
       ("intermediate_size", 128, "has the shape [64, 96] where [64, 128]"), ("vocab_size", 100, "tokenizer.json has"),
@@ -159,6 +160,132 @@ import Testing
           .write(to: published.appending(path: "model.safetensors"))
       }
       #expect(message.contains("model.safetensors"))
+    }
+  }
+
+  @Test func whatWouldComputeSomethingElseIsRefused() throws {
+    for name in [
+      "model.language_model.layers.0.self_attn.q_proj.bias", "model.generation_head.gate.weight",
+      "model.vqmodel.decoder.extra.weight", "model.vqmodel.decoder._.weight", "model.vqmodel.encoder.__.bias",
+    ] {
+      try withTemporaryFolder { folder in
+        let message = try refusal(of: folder, change: { _ in }, tensors: { $0[name] = Tensor([1], shape: [1]) })
+        #expect(message.contains("nothing here knows what"), "\(name): \(message)")
+      }
+    }
+    // Of old checkpoints, in which what the rotation takes stands, too.
+    try withTemporaryFolder { folder in
+      try PublishedJanus.write(to: folder.appending(path: "x")) {
+        $0["model.language_model.layers.0.self_attn.rotary_emb.inv_freq"] = Tensor([1], shape: [1])
+      }
+      #expect(try CheckpointImport(folder.appending(path: "x"), as: .int8).unknownTensors.isEmpty)
+    }
+  }
+
+  @Test func typesThatAreNotReadAreRefusedBeforehand() throws {
+    try withTemporaryFolder { folder in
+      try PublishedJanus.write(to: folder.appending(path: "x"), as: "F8_E4M3")
+      #expect(
+        message { _ = try CheckpointImport(folder.appending(path: "x"), as: .int8) }.contains("has the type F8_E4M3"))
+    }
+  }
+
+  @Test func numbersThatAreNotFiniteAreRefused() throws {
+    for (name, value) in [
+      ("model.language_model.layers.1.mlp.up_proj.weight", Float.infinity),
+      ("model.vqmodel.decoder.conv_in.bias", .nan), ("model.generation_embeddings.weight", -.infinity),
+    ] {
+      try withTemporaryFolder { folder in
+        let published = folder.appending(path: "x")
+        try PublishedJanus.write(to: published) { tensors in
+          var scalars = tensors[name]!.scalars
+          scalars[scalars.count / 2] = value
+          tensors[name] = Tensor(scalars, shape: tensors[name]!.shape)
+        }
+        let target = Checkpoint(folder.appending(path: "target"))
+        #expect(
+          message { try CheckpointImport(published, as: .int4).write(to: target, on: ThreadTeam(count: 2)) }
+            .contains("\(name) holds numbers that are not finite"))
+        #expect(!target.isComplete)
+      }
+    }
+  }
+
+  /// A few kilobytes do not decide how much memory is asked for.
+  @Test func anImageTokenizerThatItsFileCannotHoldIsRefused() throws {
+    try withTemporaryFolder { folder in
+      let message = try refusal(of: folder, change: { _ in }) { tensors in
+        tensors["model.vqmodel.encoder.conv_in.weight"] = .zeros([1024, 1])
+        for level in 0..<2 {
+          tensors["model.vqmodel.encoder.down.\(level).block.0.conv1.weight"] = .zeros([16384, 1])
+        }
+      }
+      #expect(message.contains("too few for its channels"), "\(message)")
+    }
+  }
+
+  /// DeepSeek's own description of its larger model leaves out all in which that is like the smallest Llama.
+  @Test func whatADescriptionLeavesOutIsALlamas() throws {
+    try withTemporaryFolder { folder in
+      let message = try refusal(of: folder) { published in
+        try edit(published.appending(path: "config.json")) { config in
+          config["text_config"] = ["model_type": "llama", "num_hidden_layers": 2, "vocab_size": 320] as [String: Any]
+        }
+      }
+      #expect(message.contains("where [64, 4096] is expected") || message.contains("4096"), "\(message)")
+    }
+  }
+
+  @Test func aFolderWithOtherFilesIsLeftAlone() throws {
+    try withTemporaryFolder { folder in
+      try Data("mine".utf8).write(to: folder.appending(path: "README.md"))
+      let published = try CheckpointImport(PublishedJanus.url, as: .int8)
+      #expect(
+        message { try published.write(to: Checkpoint(folder), on: ThreadTeam(count: 1)) }.contains("holds README.md"))
+      #expect(try Data(contentsOf: folder.appending(path: "README.md")) == Data("mine".utf8))
+      #expect(!Checkpoint(folder).hasImageTokenizer)
+    }
+  }
+
+  @Test func anotherPrecisionBeginsAnew() throws {
+    try withTemporaryFolder { folder in
+      let (a, b) = (Checkpoint(folder.appending(path: "a")), Checkpoint(folder.appending(path: "b")))
+      let team = try ThreadTeam(count: 1)
+      try CheckpointImport(PublishedJanus.url, as: .int8).write(to: a, on: team)
+      try CheckpointImport(PublishedJanus.url, as: .bfloat16).write(to: b, on: team)
+      // As if the import in int8 had been interrupted where all but the configuration was there.
+      try FileManager.default.removeItem(at: a.configurationFile)
+      try CheckpointImport(PublishedJanus.url, as: .bfloat16).write(to: a, on: team)
+      for file in [\Checkpoint.priorFile, \.imageTokenizerFile, \.configurationFile] {
+        #expect(try Data(contentsOf: a[keyPath: file]) == Data(contentsOf: b[keyPath: file]))
+      }
+    }
+  }
+
+  @Test func twoAtOnceAreNotOne() throws {
+    try withTemporaryFolder { folder in
+      let lock = try CheckpointLock(of: folder)
+      let published = try CheckpointImport(PublishedJanus.url, as: .int8)
+      #expect(
+        message { try published.write(to: Checkpoint(folder), on: ThreadTeam(count: 1)) }.contains(
+          "another run is writing"))
+      withExtendedLifetime(lock) {}
+    }
+  }
+
+  @Test func aConfigurationWithoutItsPromptIsRefused() throws {
+    try withTemporaryFolder { folder in
+      let checkpoint = Checkpoint(folder.appending(path: "x"))
+      try CheckpointImport(PublishedJanus.url, as: .int8).write(to: checkpoint, on: ThreadTeam(count: 1))
+      try edit(checkpoint.configurationFile) { $0["prompt"] = nil }
+      let configuration = try checkpoint.readConfiguration()
+      #expect(message { _ = try checkpoint.readTextEncoder(configuration) }.contains("belongs to a prior"))
+      try edit(checkpoint.configurationFile) { config in
+        var prior = config["prior"] as? [String: Any] ?? [:]
+        prior["panels"] = 2
+        config["prior"] = prior
+      }
+      #expect(message { _ = try checkpoint.readConfiguration() }.contains("import the model again"))
     }
   }
 

@@ -147,6 +147,20 @@ import Testing
     }
   }
 
+  @Test func withoutAPromptItDrawsAsWithAnEmptyOne() throws {
+    try withTemporaryFolder { folder in
+      let model = try TextToImageModel(contentsOf: imported(as: .float32, in: folder), threads: 2)
+      let decoder = try model.decoderOfPrior()
+      func draw(_ text: [Int32]) -> [[Int32]] {
+        decoder.draw([DrawingRequest(text: text, sampling: Self.greedy, seed: 0, number: 0)])
+      }
+      // Without anything to say, guidance has nothing to strengthen.
+      var plain = DrawingRequest(text: [286, 291], sampling: Self.greedy, seed: 0, number: 0)
+      plain.sampling.guidance = 1
+      #expect(draw([]) == decoder.draw([plain]))
+    }
+  }
+
   @Test func aPromptThatIsTooLongKeepsWhatClosesIt() throws {
     try withTemporaryFolder { folder in
       let model = try TextToImageModel(contentsOf: imported(as: .float32, in: folder), threads: 1)

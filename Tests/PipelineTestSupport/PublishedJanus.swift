@@ -61,6 +61,8 @@ public enum PublishedJanus {
         let scalars = tensors[tensor]!.scalars
         switch type {
         case "F16": try scalars.map { Float16($0) }.withUnsafeBytes { try writer.append($0) }
+        case "F8_E4M3":
+          try [UInt8](repeating: 0, count: scalars.count).withUnsafeBytes { try writer.append($0) }
         case "F32": try scalars.withUnsafeBytes { try writer.append($0) }
         default: try scalars.map { UInt16($0.bitPattern >> 16) }.withUnsafeBytes { try writer.append($0) }
         }

@@ -1,3 +1,4 @@
+import CKernels
 import Decoding
 import Foundation
 import ModelTestSupport
@@ -52,6 +53,37 @@ struct DecodingTests {
     let y = Tensor(repeating: .nan, shape: [rows, N])
     PackedWeight(weight: weight, bias: nil, as: precision).multiply(x, rows: rows, into: y, range: 0..<N)
     #expect(y.scalars == linear(x, weight: weight).scalars)
+  }
+
+  /// The loops for every CPU give the bits of those for some.
+  @Test(arguments: [WeightPrecision.int8, .int4]) func everyCPUGivesTheSameBits(precision: WeightPrecision) {
+    defer { ck_avoid_vnni(false) }
+    for (N, K, rows) in [(33, 300, 5), (96, 128, 8), (7, 31, 1)] {
+      let weight = PackedWeight(
+        weight: .normal([N, K], seed: 1, stream: 1), bias: .normal([N], seed: 1, stream: 2), as: precision)
+      let x = Tensor.normal([rows, K], seed: 1, stream: 3)
+      let results = [false, true].map { isAvoided in
+        ck_avoid_vnni(isAvoided)
+        let y = Tensor(repeating: .nan, shape: [rows, N])
+        weight.multiply(x, rows: rows, into: y, range: 0..<N)
+        return y.scalars
+      }
+      #expect(results[0] == results[1])
+      #expect(results[0].allSatisfy { $0.isFinite })
+    }
+  }
+
+  @Test(arguments: WeightPrecision.allCases) func whatIsNotFiniteShows(precision: WeightPrecision) {
+    let (N, K) = (40, 140)
+    let weight = PackedWeight(weight: .normal([N, K], seed: 1, stream: 1), bias: nil, as: precision)
+    for value in [Float.nan, .infinity] {
+      var rows = Tensor.normal([2, K], seed: 2, stream: 0).scalars
+      rows[130] = value
+      let y = Tensor.zeros([2, N])
+      weight.multiply(Tensor(rows, shape: [2, K]), rows: 2, into: y, range: 0..<N)
+      #expect(y.scalars.prefix(N).allSatisfy { !$0.isFinite })
+      #expect(y.scalars.suffix(N).allSatisfy { $0.isFinite })
+    }
   }
 
   @Test(arguments: WeightPrecision.allCases) func zerosAndHugeNumbersAreMultiplied(precision: WeightPrecision) {

@@ -218,7 +218,8 @@ extension VQGAN {
     guard needed.contains(where: published.hasPrefix) else { return nil }
     return published.split(separator: ".").map { component in
       let words = component.split(separator: "_")
-      return words.dropFirst().reduce(String(words[0])) { $0 + $1.prefix(1).uppercased() + $1.dropFirst() }
+      guard let first = words.first else { return String(component) }
+      return words.dropFirst().reduce(String(first)) { $0 + $1.prefix(1).uppercased() + $1.dropFirst() }
     }.joined(separator: ".")
   }
 }

@@ -45,6 +45,8 @@ public struct Janus: Prior {
     public var beginningOfImage: Int32 = 100_016
     /// How many tokens at a prompt's end are not the caption's, and stay where it is too long.
     public var closingTokens = 1
+    /// Which way of packing weights the file has.
+    public var panels = 1
     /// How the model wants its tokens drawn.
     public var guidance: Float = 5
     public var temperature: Float = 1
@@ -52,6 +54,7 @@ public struct Janus: Prior {
     public init() {}
 
     public var codesPerPlace: Int { 1 }
+    public var beginningOfPrompt: Int32? { beginningOfText }
     /// As the model's authors draw: guidance on the plain logits, and no cut.
     public var sampling: SamplingOptions {
       SamplingOptions(temperature: temperature, topK: 0, guidance: guidance, plausibleShare: 0)
@@ -62,7 +65,7 @@ public struct Janus: Prior {
     var queryKeyValueWidth: Int { (heads + 2 * keyHeads) * headWidth }
     var headPrecision: WeightPrecision { precision == .float32 ? .float32 : .bfloat16 }
     /// What tables, and the keys and values of positions seen, are kept as.
-    var elementType: ElementType { precision == .float32 ? .float32 : .bfloat16 }
+    package var elementType: ElementType { precision == .float32 ? .float32 : .bfloat16 }
   }
 
   /// One of the transformer's layers.
@@ -89,7 +92,8 @@ public struct Janus: Prior {
   public init(_ c: Configuration, reading weights: some WeightSource) throws(PipelineError) {
     configuration = c
     func table(_ name: String, _ rows: Int) throws(PipelineError) -> Tensor {
-      let bytes = try Self.mapped(name, byteCount: rows * c.width * c.elementType.size, weights)
+      let type = c.elementType == .float32 ? "F32" : "BF16"
+      let bytes = try Self.mapped(name, type, byteCount: rows * c.width * c.elementType.size, weights)
       return Tensor(bytes, shape: [rows, c.width], type: c.elementType)
     }
     func vector(_ name: String, _ count: Int) throws(PipelineError) -> Tensor {
@@ -100,7 +104,7 @@ public struct Janus: Prior {
       return tensor
     }
     func packed(_ part: PackedPart, _ name: String) throws(PipelineError) -> PackedWeight {
-      let bytes = try Self.mapped(name, byteCount: part.byteCount, weights)
+      let bytes = try Self.mapped(name, "U8", byteCount: part.byteCount, weights)
       return PackedWeight(
         bytes.pointer, keptBy: bytes, outputs: part.outputs, inputs: part.inputs, as: part.precision,
         bias: part.hasBias ? try vector(name + ".bias", part.outputs) : nil)
@@ -125,11 +129,14 @@ public struct Janus: Prior {
   }
 
   private static func mapped(
-    _ name: String, byteCount: Int, _ weights: some WeightSource
+    _ name: String, _ type: String, byteCount: Int, _ weights: some WeightSource
   ) throws(PipelineError) -> MappedBytes {
     let bytes = try weights.mapped(name)
-    guard bytes.byteCount == byteCount else {
-      throw PipelineError(.badData, "\(name) has \(bytes.byteCount) bytes where \(byteCount) are expected")
+    let found = weights.elementTypeName(of: name) ?? type
+    guard bytes.byteCount == byteCount, found == type else {
+      throw PipelineError(
+        .badData,
+        "\(name) has \(bytes.byteCount) bytes of the type \(found) where \(byteCount) of the type \(type) are expected")
     }
     return bytes
   }
@@ -252,6 +259,7 @@ extension Janus.Configuration {
     for (field, token) in [
       ("beginning_of_text", beginningOfText), ("padding", padding), ("beginning_of_image", beginningOfImage),
     ] { try check(field, Int(token), in: 0...textVocabulary - 1) }
+    try check(panels == 1, "panels are packed in another way than this version reads: import the model again")
     try check("closing_tokens", closingTokens, in: 1...textLength - 1)
     do throws(PipelineError) { try sampling.validate() } catch {
       throw PipelineError(.badData, error.message)

@@ -7,7 +7,7 @@ import TensorCore
 ///
 /// All sequences advance together, so that each weight is read once a token for all of them, and the threads of the team share
 /// out the outputs of every product and the heads of every sequence. Nothing a sequence computes depends on the other sequences
-/// or on the number of threads. A prompt goes through the model in one pass, beside the next tokens of pictures under way.
+/// or on the number of threads. A prompt goes through the model before, in parts that bound what memory that takes.
 public final class JanusDecoder: ImageTokenDecoder {
   private let model: Janus
   private let configuration: Janus.Configuration
@@ -39,14 +39,14 @@ public final class JanusDecoder: ImageTokenDecoder {
     /// Of each sequence.
     let prompts: [[Int32]]
     let caches: [KeyValueCache]
-    /// Whether the prompts have gone through the model.
+    /// Whether all inputs but the last have gone through the model.
     var hasBegun = false
     private(set) var tokens: [Int32]
     var tokenCount: Int { tokens.count }
 
     init(_ request: DrawingRequest, _ c: Janus.Configuration) {
       self.request = request
-      var prompt = request.text
+      var prompt = request.text.isEmpty ? [c.beginningOfText, c.beginningOfImage] : request.text
       if prompt.count > c.textLength {
         prompt = prompt.prefix(c.textLength - c.closingTokens) + prompt.suffix(c.closingTokens)
       }
@@ -63,6 +63,9 @@ public final class JanusDecoder: ImageTokenDecoder {
       }
     }
 
+    /// How many inputs there are by now: the prompt and the tokens that are there.
+    var inputCount: Int { prompts[0].count + tokens.count }
+
     func draw(_ logits: [UnsafeBufferPointer<Float>]) {
       let position = tokens.count
       // All of a picture may be given.
@@ -77,11 +80,26 @@ public final class JanusDecoder: ImageTokenDecoder {
 
   public func advance(_ drawings: [any PictureDrawing]) {
     guard !drawings.isEmpty else { return }
-    let pass = makePass(own(drawings))
+    let drawings: [Drawing] = own(drawings)
+    for drawing in drawings where !drawing.hasBegun { begin(drawing) }
+    // The last input of each is what is new.
+    let pass = makePass(drawings) { $0.inputCount - 1..<$0.inputCount }
     team.run { thread in
       forward(pass, thread: thread)
       draw(pass, thread: thread)
     }
+  }
+
+  /// Positions of a prompt that go through the model at once: enough for the cores, few enough for memory.
+  private static let positionsAtOnce = 128
+
+  /// Has the model see all inputs of a picture but the last.
+  private func begin(_ drawing: Drawing) {
+    for first in stride(from: 0, to: drawing.inputCount - 1, by: Self.positionsAtOnce) {
+      let pass = makePass([drawing]) { first..<min($0.inputCount - 1, first + Self.positionsAtOnce) }
+      team.run { thread in forward(pass, thread: thread) }
+    }
+    drawing.hasBegun = true
   }
 
   /// The rows of a sequence in a pass, and the position of the first.
@@ -91,7 +109,7 @@ public final class JanusDecoder: ImageTokenDecoder {
     let position: Int
   }
 
-  /// What goes through the model at once: of each sequence its next inputs.
+  /// What goes through the model at once: of each sequence some of its inputs.
   private final class Pass: @unchecked Sendable {
     let drawings: [Drawing]
     let scratch: Scratch
@@ -106,22 +124,23 @@ public final class JanusDecoder: ImageTokenDecoder {
     }
   }
 
-  private func makePass(_ drawings: [Drawing]) -> Pass {
+  /// - Parameter positions: of a drawing that take part.
+  private func makePass(_ drawings: [Drawing], _ positions: (Drawing) -> Range<Int>) -> Pass {
     var sequences: [Sequence] = []
     var firstSequences: [Int] = []
     /// Of each row, the table that its input stands in.
     var inputs: [(table: Tensor, token: Int32)] = []
     for drawing in drawings {
       firstSequences.append(sequences.count)
+      let positions = positions(drawing)
       for (prompt, cache) in zip(drawing.prompts, drawing.caches) {
-        let text = drawing.hasBegun ? [] : prompt
-        let image = drawing.hasBegun ? drawing.tokens.suffix(1) : drawing.tokens[...]
-        let position = drawing.hasBegun ? prompt.count + drawing.tokenCount - 1 : 0
         let first = inputs.count
-        inputs += text.map { (model.textEmbedding, $0) } + image.map { (model.imageInputs, $0) }
-        sequences.append(Sequence(cache: cache, rows: first..<inputs.count, position: position))
+        inputs += positions.map {
+          $0 < prompt.count
+            ? (model.textEmbedding, prompt[$0]) : (model.imageInputs, drawing.tokens[$0 - prompt.count])
+        }
+        sequences.append(Sequence(cache: cache, rows: first..<inputs.count, position: positions.lowerBound))
       }
-      drawing.hasBegun = true
     }
     if inputs.count > scratch.rowCount || sequences.count > scratch.sequenceCount {
       scratch = Scratch(configuration, rows: inputs.count, sequences: sequences.count, threads: team.count)

@@ -18,6 +18,8 @@ public protocol PriorConfiguration: ListedConfiguration {
 
   /// How the model draws where nothing is said.
   var sampling: SamplingOptions { get }
+  /// The token that every prompt begins with, of a model that was trained elsewhere and wants its captions in a prompt.
+  var beginningOfPrompt: Int32? { get }
 
   /// - Throws: as `validate()`, and where the model would not be one of captioned pictures.
   func validateForCaptions() throws(PipelineError)
@@ -65,6 +67,7 @@ extension PriorConfiguration {
   /// Image tokens a picture.
   public var imageLength: Int { gridSide * gridSide * codesPerPlace }
   public var sampling: SamplingOptions { SamplingOptions() }
+  public var beginningOfPrompt: Int32? { nil }
 
   public func validateForCaptions() throws(PipelineError) { try validateWithText() }
 

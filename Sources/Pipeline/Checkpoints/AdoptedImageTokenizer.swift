@@ -42,21 +42,20 @@ extension Checkpoint {
       let size = layout.pictureSize / layout.gridSides[0] * Self.placesOfAPrior
       if let smaller = description.resized(to: size) { description = smaller }
     }
-    if exists(configurationFile) {
-      let own = try readConfiguration()
-      guard hasImageTokenizer, own.imageTokenizer == AnyConfiguration(description),
-        try imageTokenizerFingerprint() == source.imageTokenizerFingerprint()
-      else {
-        throw PipelineError(
-          .cannotCreate,
-          "\(url.path) has another image tokenizer already; name another `checkpoint`, or leave "
-            + "`imageTokenizer` out")
-      }
-      return
-    }
     let lock = try create()
     try withExtendedLifetime(lock) { () throws(PipelineError) in
       var configuration = CheckpointConfiguration()
+      if exists(configurationFile) {
+        configuration = try readConfiguration()
+        let isSame = hasImageTokenizer && configuration.imageTokenizer == AnyConfiguration(description)
+        if isSame, try imageTokenizerFingerprint() == source.imageTokenizerFingerprint() { return }
+        // One that was taken over before, perhaps for another size, is no loss.
+        guard configuration.prior == nil, configuration.tokenizerTraining == nil, configuration.prompt == nil else {
+          throw PipelineError(
+            .cannotCreate,
+            "\(url.path) has another image tokenizer already; name another `checkpoint`, or leave `imageTokenizer` out")
+        }
+      }
       configuration.imageTokenizer = AnyConfiguration(description)
       try save { folder throws(PipelineError) in
         try AtomicFile.write(InputFile.mapped(source.imageTokenizerFile), to: folder.imageTokenizerFile)

@@ -203,14 +203,16 @@ public struct Checkpoint: Sendable {
   /// What makes a caption the tokens that the prior reads.
   /// - Throws: `PipelineError` where the vocabulary is missing or damaged.
   public func readTextEncoder(_ configuration: CheckpointConfiguration) throws(PipelineError) -> any TextEncoder {
-    guard let template = configuration.prompt else { return try readVocabulary() }
-    guard let prior = configuration.prior?.base as? Janus.Configuration else {
+    switch (configuration.prompt, configuration.prior?.beginningOfPrompt) {
+    case (nil, nil): return try readVocabulary()
+    case (let template?, let beginning?):
+      return PromptEncoder(
+        tokenizer: try PretrainedTokenizer(contentsOf: vocabularyFile), template: template, beginningOfText: beginning)
+    default:
       throw PipelineError(
-        .badData, "\(configurationFile.path) has a `prompt`, which priors that were trained here do not take")
+        .badData, "\(configurationFile.path): a `prompt` belongs to a prior that was trained elsewhere, and to no other"
+      )
     }
-    return PromptEncoder(
-      tokenizer: try PretrainedTokenizer(contentsOf: vocabularyFile), template: template,
-      beginningOfText: prior.beginningOfText)
   }
 
   public func readVocabulary() throws(PipelineError) -> BytePairEncoding {

@@ -253,6 +253,8 @@ void ck_pack(ck_panel_format format, const float *weight, void *packed, size_t N
 /// group and then as float32, so that every CPU gives the same bits.
 void ck_packed_product(ck_panel_format format, const void *packed, const float *bias, const float *x, size_t ldx,
                        float *y, size_t ldy, size_t R, size_t N, size_t K, size_t first, size_t last, bool accumulate);
+/// Has products with whole numbers use the loops that every CPU takes; the bits are the same. For tests.
+void ck_avoid_vnni(bool is_avoided);
 /// Reads n bytes, a multiple of 64, and leaves a number that depends on all of them: to measure memory.
 void ck_touch(const void *memory, size_t n, float *out);
 /// The cache of one sequence and layer, bfloat16, which halves what a step reads, in pairs for the sums over them:

@@ -3,7 +3,7 @@
 #include <immintrin.h>
 #endif
 
-#include "panels.h"
+#include "internal.h"
 
 #define MOST_ROWS 8
 /// Sums of sixteen that are kept at once, twice each.

@@ -1,4 +1,4 @@
-#include "panels.h"
+#include "internal.h"
 
 /// Rows whose sums are kept in registers at once.
 #define MOST_ROWS 8

@@ -1,9 +1,10 @@
 #include <math.h>
+#include <stdatomic.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
-#include "panels.h"
+#include "internal.h"
 
 /// Inputs of an output that lie side by side: what a dot product of the CPU takes.
 #define QUAD 4
@@ -104,20 +105,23 @@ typedef struct {
 CK_CLONES static void quantize_row(const format *f, const float *x, size_t K, quantized_row row) {
   for (size_t g = 0; g < group_count(f, K); g++) {
     size_t first = g * f->inputs, n = ck_min(f->inputs, K - first);
-    float largest = 0;
+    float largest = 0, zero = 0;
+    for (size_t i = 0; i < n; i++) zero += x[first + i] * 0;
     for (size_t i = 0; i < n; i++) largest = fabsf(x[first + i]) > largest ? fabsf(x[first + i]) : largest;
-    float factor = largest > 0x1p-100f ? (float)f->largest_input / largest : 0;
+    // What is not finite makes all outputs NaN, as it does beside weights of other formats.
+    bool is_finite = zero == 0;
+    float factor = is_finite && largest > 0x1p-100f ? (float)f->largest_input / largest : 0;
     int32_t sum = 0;
     int8_t *upper = row.upper + first, *lower = row.lower + first;
     for (size_t i = 0; i < n; i++) {
-      int value = (int)rintf(x[first + i] * factor);
+      int value = is_finite ? (int)rintf(x[first + i] * factor) : 0;
       int high = (value + 128) >> 8;
       upper[i] = (int8_t)high;
       lower[i] = (int8_t)(value - high * 256);
       sum += value;
     }
     for (size_t i = n; i < f->inputs; i++) upper[i] = lower[i] = 0;
-    row.scales[g] = factor > 0 ? largest / (float)f->largest_input : 0;
+    row.scales[g] = !is_finite ? NAN : factor > 0 ? largest / (float)f->largest_input : 0;
     row.offsets[g] = f->offset * sum;
   }
 }
@@ -261,9 +265,14 @@ static const struct {
 #endif
 };
 
+static atomic_bool is_vnni_avoided;
+
+void ck_avoid_vnni(bool is_avoided) { atomic_store(&is_vnni_avoided, is_avoided); }
+
 static size_t best_way(void) {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vl")) return 1;
+  if (!atomic_load(&is_vnni_avoided) && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vl"))
+    return 1;
 #endif
   return 0;
 }

@@ -12,7 +12,7 @@ import TensorCore
 ///
 /// ```swift
 /// let published = try CheckpointImport(URL(filePath: "Janus-Pro-1B"), as: .int8)
-/// try published.write(to: Checkpoint(URL(filePath: "checkpoints/Janus-Pro-1B")))
+/// try published.write(to: Checkpoint(URL(filePath: "checkpoints/Janus-Pro-1B")), on: ThreadTeam(count: 8))
 /// ```
 public struct CheckpointImport {
   private let model: PublishedModel
@@ -45,17 +45,18 @@ public struct CheckpointImport {
   public func write(
     to checkpoint: Checkpoint, on team: ThreadTeam, progress: (Double) -> Void = { _ in }
   ) throws(PipelineError) {
-    if checkpoint.exists(checkpoint.configurationFile) {
-      throw PipelineError(.cannotCreate, "\(checkpoint.url.path) is a checkpoint already; name another folder")
-    }
     try AtomicFile.createDirectory(checkpoint.url)
     let lock = try CheckpointLock(of: checkpoint.url)
     try withExtendedLifetime(lock) { () throws(PipelineError) in
+      try checkpoint.finishSaves()
+      try checkIsFree(checkpoint)
+      // First, because it says where there is no room for the file.
+      let writer = try makeWriter(checkpoint.priorFile)
       try writeImageTokenizer(to: checkpoint.imageTokenizerFile)
       let tokenizer = try InputFile.mapped(model.folder.appending(path: "tokenizer.json"))
       try AtomicFile.write(tokenizer, to: checkpoint.vocabularyFile)
+      try writePrior(writer, on: team, progress)
       try AtomicFile.write(Data(card.utf8), to: checkpoint.modelCardFile)
-      try writePrior(to: checkpoint.priorFile, on: team, progress)
       var configuration = CheckpointConfiguration()
       configuration.imageTokenizer = AnyConfiguration(model.imageTokenizer)
       configuration.prior = AnyConfiguration(model.prior)
@@ -63,6 +64,25 @@ public struct CheckpointImport {
       // Last, because a folder without it is no checkpoint.
       try checkpoint.write(configuration)
       try AtomicFile.sync(checkpoint.url)
+    }
+  }
+
+  /// - Throws: `PipelineError` of kind `.cannotCreate` where the folder holds anything but what an import has left.
+  private func checkIsFree(_ checkpoint: Checkpoint) throws(PipelineError) {
+    if checkpoint.exists(checkpoint.configurationFile) {
+      throw PipelineError(.cannotCreate, "\(checkpoint.url.path) is a checkpoint already; name another folder")
+    }
+    let prior = checkpoint.priorFile.lastPathComponent
+    var own = [
+      ".lock", prior, prior + ".partial", prior + ".progress", checkpoint.imageTokenizerFile.lastPathComponent,
+      checkpoint.vocabularyFile.lastPathComponent,
+    ]
+    // The last but one that is written.
+    if checkpoint.exists(checkpoint.priorFile) { own.append(checkpoint.modelCardFile.lastPathComponent) }
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: checkpoint.url.path)) ?? []
+    if let other = names.sorted().first(where: { !own.contains($0) && !$0.hasSuffix(".partial") }) {
+      throw PipelineError(
+        .cannotCreate, "\(checkpoint.url.path) holds \(other), which no import has made; name an empty folder")
     }
   }
 
@@ -82,7 +102,7 @@ public struct CheckpointImport {
   private func writeImageTokenizer(to file: URL) throws(PipelineError) {
     let prefix = PublishedModel.imageTokenizerPrefix
     var tensors: [NamedTensor] = []
-    for published in model.names(below: prefix) {
+    for published in model.imageTokenizerNames {
       guard let name = VQGAN.name(published: published) else { continue }
       let tensor = try model.tensor(prefix + published)
       tensors.append((name, tensor.shape.count == 4 ? tensor.channelsLast() : tensor))
@@ -95,17 +115,22 @@ public struct CheckpointImport {
   /// Bytes of float32 weights that are read, packed and written at a time.
   private static let blockSize = 64 << 20
 
-  private func writePrior(to file: URL, on team: ThreadTeam, _ progress: (Double) -> Void) throws(PipelineError) {
-    let parts = model.prior.storedParts
-    let writer = try SafeTensorsWriter(
+  private func makeWriter(_ file: URL) throws(PipelineError) -> SafeTensorsWriter {
+    try SafeTensorsWriter(
       to: file,
-      tensors: parts.map { name, part in
+      tensors: model.prior.storedParts.map { name, part in
         switch part {
         case .vector(let count): (name, "F32", [count])
         case .table(let rows, let columns, let type): (name, type == .float32 ? "F32" : "BF16", [rows, columns])
         case .packed(let part): (name, "U8", [part.byteCount])
         }
-      }, metadata: ["source": try model.fingerprint()])
+      }, metadata: ["source": try model.fingerprint(), "panels": "\(model.prior.panels)"])
+  }
+
+  private func writePrior(
+    _ writer: SafeTensorsWriter, on team: ThreadTeam, _ progress: (Double) -> Void
+  ) throws(PipelineError) {
+    let parts = model.prior.storedParts
     let total = Double(byteCount)
     var done = parts[..<writer.firstMissing].reduce(0) { $0 + $1.part.byteCount }
     for (name, part) in parts[writer.firstMissing...] {
@@ -130,12 +155,12 @@ public struct CheckpointImport {
       try result.get()
     }
     switch part {
-    case .vector: try write(try model.tensor(Self.source(of: name)[0]))
+    case .vector: try write(try model.tensor(source(of: name)[0].name))
     case .table(let rows, let columns, let type):
       let aligner = name == "imageInputs" ? try Aligner(model) : nil
       for start in stride(from: 0, to: rows, by: max(1, Self.blockSize / 4 / columns)) {
         let range = start..<min(rows, start + max(1, Self.blockSize / 4 / columns))
-        let table = try model.rows(Self.source(of: name)[0], range)
+        let table = try model.rows(source(of: name)[0].name, range)
         try write((aligner.map { $0(table) } ?? table).cast(to: type))
       }
     case .packed(let part):
@@ -160,51 +185,31 @@ public struct CheckpointImport {
   /// - Returns: [32 or fewer in the last one, K]
   private func panelRows(_ name: String, _ panel: Int, of part: PackedPart) throws(PipelineError) -> Tensor {
     let width = PackedWeight.panelWidth
-    let sources = Self.source(of: name)
+    let sources = source(of: name)
     if name.hasSuffix(".gateUp") {
       let first = panel / 2 * width
-      return try model.rows(sources[panel % 2], first..<first + width)
+      return try model.rows(sources[panel % 2].name, first..<first + width)
     }
     // One below the other.
     let range = panel * width..<min(part.outputs, (panel + 1) * width)
     var rows: [Float] = []
     var first = 0
     for source in sources {
-      let count = model.rowCount(source)
-      let mine = range.clamped(to: first..<first + count)
+      let mine = range.clamped(to: first..<first + source.shape[0])
       if !mine.isEmpty {
-        let tensor = try model.rows(source, mine.lowerBound - first..<mine.upperBound - first)
+        let tensor = try model.rows(source.name, mine.lowerBound - first..<mine.upperBound - first)
         if mine == range { return tensor }
         rows += tensor.scalars
       }
-      first += count
+      first += source.shape[0]
     }
     return Tensor(rows, shape: [range.count, part.inputs])
   }
 
-  /// What is published under other names, several tensors one below the other.
-  private static func source(of name: String) -> [String] {
-    let (language, head) = ("model.language_model.", "model.generation_head.")
-    switch name {
-    case "textEmbedding": return [language + "embed_tokens.weight"]
-    case "imageInputs": return ["model.generation_embeddings.weight"]
-    case "norm": return [language + "norm.weight"]
-    case "headHidden": return [head + "proj_out.weight"]
-    case "headHidden.bias": return [head + "proj_out.bias"]
-    case "imageHead": return [head + "vision_head.weight"]
-    case "imageHead.bias": return [head + "vision_head.bias"]
-    default:
-      let parts = name.split(separator: ".")
-      let layer = "\(language)layers.\(parts[1])."
-      switch parts[2] {
-      case "attentionNorm": return [layer + "input_layernorm.weight"]
-      case "queryKeyValue": return ["q", "k", "v"].map { "\(layer)self_attn.\($0)_proj.weight" }
-      case "attentionOutput": return [layer + "self_attn.o_proj.weight"]
-      case "feedForwardNorm": return [layer + "post_attention_layernorm.weight"]
-      case "gateUp": return ["gate", "up"].map { "\(layer)mlp.\($0)_proj.weight" }
-      default: return [layer + "mlp.down_proj.weight"]
-      }
-    }
+  /// - Precondition: the prior's file has such a part.
+  private func source(of name: String) -> [PublishedModel.Source] {
+    guard let sources = model.sources[name] else { preconditionFailure("nothing says where \(name) comes from") }
+    return sources
   }
 }
 

@@ -6,8 +6,10 @@ struct PublishedDescription {
   /// Whether DeepSeek's own names are used, and not those of the transformers library.
   let isOriginal: Bool
   let text: Text
-  /// Pixels a side.
+  /// Pixels a side, where the number of tokens a side does not stand there.
   let pictureSize: Int
+  /// Tokens a side.
+  let gridSide: Int?
   let drawing: Drawing
 
   /// The language model, of the Llama family.
@@ -85,6 +87,7 @@ struct PublishedDescription {
     isOriginal = type == "multi_modality"
     text = (isOriginal ? file.languageConfig : file.textConfig) ?? Text()
     pictureSize = file.visionConfig?.imageSize ?? file.visionConfig?.params?.imageSize ?? 384
+    gridSide = file.vqConfig?.numPatches
     let drawingFile = folder.appending(path: "generation_config.json")
     drawing =
       FileManager.default.fileExists(atPath: drawingFile.path) ? try Self.decode(Drawing.self, drawingFile) : Drawing()

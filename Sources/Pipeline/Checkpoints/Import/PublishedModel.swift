@@ -15,7 +15,11 @@ struct PublishedModel {
   let imageTokenizer: VQGAN.Configuration
   let template: PromptTemplate
   /// Tensors that nobody here knows, as the files name them.
-  let unknown: [String]
+  private(set) var unknown: [String] = []
+  /// Where each part of the prior's file comes from: published tensors, one below the other.
+  let sources: [String: [Source]]
+  /// Of the image tokenizer's tensors, without ``imageTokenizerPrefix``.
+  let imageTokenizerNames: [String]
   private let tensors: PublishedTensors
   /// What the files call a tensor.
   private let fileNames: [String: String]
@@ -52,32 +56,82 @@ struct PublishedModel {
       return shape
     }
     do throws(PipelineError) {
-      imageTokenizer = try Self.readImageTokenizer(
-        pictureSize: description.pictureSize, names: Set(names.keys), shape: shape)
+      imageTokenizer = try Self.readImageTokenizer(description, names: Set(names.keys), shape: shape)
       prior = try Self.readPrior(description, tokenizer, imageTokenizer, template, precision)
     } catch { throw PipelineError(error.kind, "\(folder.path): \(error.message)") }
-    let textRows = description.text.vocabSize ?? Janus.Configuration().textVocabulary
+    let textRows = description.text.vocabSize ?? Llama.vocabSize
     guard tokenizer.vocabularySize <= textRows else {
       throw PipelineError(
         .badData, "\(folder.path): tokenizer.json has \(tokenizer.vocabularySize) tokens, and the model \(textRows)")
     }
-    var needed = Self.shapes(of: prior, textRows: textRows, codeDimensions: imageTokenizer.codeDimensions)
-    let model = VQGAN(imageTokenizer, .unread, precision: .float32)
-    let theirNames = Dictionary(
-      Self.names(fileNames.keys, below: Self.imageTokenizerPrefix).compactMap { name in
-        VQGAN.name(published: name).map { ($0, name) }
-      },
-      uniquingKeysWith: { first, _ in first })
-    for (name, tensor) in model.namedTensors() {
-      guard let theirs = theirNames[name] else { throw Self.isMissing("\(name) of the image tokenizer", folder) }
-      needed[Self.imageTokenizerPrefix + theirs] = Self.published(tensor.shape)
+    sources = Self.sources(of: prior, textRows: textRows, codeDimensions: imageTokenizer.codeDimensions)
+    imageTokenizerNames = Self.names(fileNames.keys, below: Self.imageTokenizerPrefix).filter {
+      VQGAN.name(published: $0) != nil
     }
-    let expected = needed
-    unknown = fileNames.filter { name, _ in
-      expected[name] == nil && !Self.notNeeded.contains { name.hasPrefix($0) }
-    }.values.sorted()
     (self.fileNames, self.tensors) = (fileNames, tensors)
-    for (name, shape) in expected.sorted(by: { $0.key < $1.key }) { try check(name, shape) }
+    try checkImageTokenizer()
+    for source in sources.values.flatMap(\.self).sorted(by: { $0.name < $1.name }) {
+      try check(source.name, source.shape)
+    }
+    try checkAligner()
+    unknown = try unknownTensors()
+  }
+
+  /// What of the language model, its head and its aligner is computed here.
+  private static let computed = ["model.language_model.", "model.generation_"]
+
+  /// - Throws: `PipelineError` of kind `.badData` where one would change what is computed.
+  private func unknownTensors() throws(PipelineError) -> [String] {
+    let needed = Set(
+      sources.values.flatMap(\.self).map(\.name)
+        + Self.aligner(of: prior, codeDimensions: imageTokenizer.codeDimensions).map(\.name)
+    )
+    .union(imageTokenizerNames.map { Self.imageTokenizerPrefix + $0 })
+    let unknown = fileNames.keys.filter { name in
+      !needed.contains(name) && !Self.notNeeded.contains { name.hasPrefix($0) }
+        && !name.hasSuffix(".rotary_emb.inv_freq")
+    }.sorted()
+    if let name = unknown.first(where: { name in Self.computed.contains { name.hasPrefix($0) } }) {
+      throw PipelineError(
+        .badData, "\(folder.path): nothing here knows what \(fileNames[name] ?? name) is for: it is another model")
+    }
+    return unknown.map { fileNames[$0] ?? $0 }
+  }
+
+  /// Compares names and shapes, without making a model of a size that nothing but a few of them says.
+  private func checkImageTokenizer() throws(PipelineError) {
+    var parameters = 0
+    for name in imageTokenizerNames {
+      let shape = fileNames[Self.imageTokenizerPrefix + name].flatMap(tensors.shape) ?? []
+      // Each shape is that of a tensor in a file, and so its product is known to be possible.
+      parameters += shape.reduce(1, *)
+    }
+    // A smaller difference is told by the tensor's name.
+    guard imageTokenizer.leastParameterCount / 2 <= parameters else {
+      throw PipelineError(
+        .badData,
+        "\(folder.path): the image tokenizer has \(parameters) parameters, too few for its channels")
+    }
+    let theirs = Dictionary(
+      imageTokenizerNames.compactMap { name in VQGAN.name(published: name).map { ($0, name) } },
+      uniquingKeysWith: { first, _ in first })
+    let model = VQGAN(imageTokenizer, .unread, precision: .bfloat16)
+    let own = model.namedTensors()
+    for (name, tensor) in own {
+      guard let published = theirs[name] else { throw Self.isMissing("\(name) of the image tokenizer", folder) }
+      try check(Self.imageTokenizerPrefix + published, Self.published(tensor.shape))
+    }
+    guard own.count == imageTokenizerNames.count else {
+      let known = Set(own.map(\.name))
+      let other = imageTokenizerNames.first { !known.contains(VQGAN.name(published: $0) ?? "") } ?? "a tensor"
+      throw PipelineError(.badData, "\(folder.path): nothing here knows what \(other) of the image tokenizer is for")
+    }
+  }
+
+  private func checkAligner() throws(PipelineError) {
+    for source in Self.aligner(of: prior, codeDimensions: imageTokenizer.codeDimensions) {
+      try check(source.name, source.shape)
+    }
   }
 
   private static func isMissing(_ name: String, _ folder: URL) -> PipelineError {
@@ -91,6 +145,11 @@ struct PublishedModel {
       throw PipelineError(
         .badData, "\(folder.path): \(fileNames[name] ?? name) has the shape \(found) where \(shape) is expected")
     }
+    let type = fileNames[name].flatMap(tensors.elementType) ?? "none"
+    guard ["F32", "F16", "BF16"].contains(type) else {
+      throw PipelineError(
+        .badData, "\(folder.path): \(fileNames[name] ?? name) has the type \(type); F32, F16 and BF16 are supported")
+    }
   }
 
   /// Of a convolution's weight [O, KH, KW, C] as it is published: [O, C, KH, KW].
@@ -98,23 +157,28 @@ struct PublishedModel {
     shape.count == 4 ? [shape[0], shape[3], shape[1], shape[2]] : shape
   }
 
-  /// Names below a prefix, without it.
-  func names(below prefix: String) -> [String] { Self.names(fileNames.keys, below: prefix) }
-
   private static func names(_ all: some Collection<String>, below prefix: String) -> [String] {
     all.filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }.sorted()
   }
 
-  /// The size of a tensor's first axis.
-  func rowCount(_ name: String) -> Int { fileNames[name].flatMap(tensors.shape)?.first ?? 0 }
-
   /// - Returns: float32.
-  func tensor(_ name: String) throws(PipelineError) -> Tensor { try tensors.tensor(fileNames[name] ?? name) }
+  /// - Throws: `PipelineError` of kind `.badData` where a number is not finite, `.inputOutput` where reading fails.
+  func tensor(_ name: String) throws(PipelineError) -> Tensor {
+    let tensor = try tensors.tensor(fileNames[name] ?? name)
+    return try finite(tensor, name)
+  }
 
-  /// Rows of the first axis.
-  /// - Returns: float32.
+  /// Rows of the first axis; otherwise as ``tensor(_:)``.
   func rows(_ name: String, _ range: Range<Int>) throws(PipelineError) -> Tensor {
-    try tensors.rows(fileNames[name] ?? name, range)
+    let tensor = try tensors.rows(fileNames[name] ?? name, range)
+    return try finite(tensor, name)
+  }
+
+  private func finite(_ tensor: Tensor, _ name: String) throws(PipelineError) -> Tensor {
+    guard tensor.isFinite else {
+      throw PipelineError(.badData, "\(folder.path): \(fileNames[name] ?? name) holds numbers that are not finite")
+    }
+    return tensor
   }
 
   /// Tells this model from others.
@@ -124,7 +188,7 @@ struct PublishedModel {
 
   /// The image tokenizer, by the shapes of its tensors: DeepSeek's description says nothing of them.
   private static func readImageTokenizer(
-    pictureSize: Int, names: Set<String>, shape: (String) throws(PipelineError) -> [Int]
+    _ description: PublishedDescription, names: Set<String>, shape: (String) throws(PipelineError) -> [Int]
   ) throws(PipelineError) -> VQGAN.Configuration {
     func size(_ name: String, _ axis: Int) throws(PipelineError) -> Int {
       let sizes = try shape(imageTokenizerPrefix + name)
@@ -137,7 +201,6 @@ struct PublishedModel {
       (0..<64).prefix { names.contains(imageTokenizerPrefix + name($0)) }.count
     }
     var c = VQGAN.Configuration()
-    c.pictureSize = pictureSize
     c.baseChannels = try size("encoder.conv_in.weight", 0)
     c.blocks = count { "encoder.down.0.block.\($0).conv1.weight" }
     let levels = count { "encoder.down.\($0).block.0.conv1.weight" }
@@ -145,6 +208,12 @@ struct PublishedModel {
     for level in 0..<levels {
       c.channelMultipliers.append(
         try size("encoder.down.\(level).block.0.conv1.weight", 0) / max(1, c.baseChannels))
+    }
+    if let side = description.gridSide {
+      guard (1...256).contains(side) else { throw PipelineError(.badData, "num_patches must be 1 to 256, not \(side)") }
+      c.pictureSize = side << max(0, levels - 1)
+    } else {
+      c.pictureSize = description.pictureSize
     }
     c.latentChannels = try size("encoder.conv_out.weight", 0)
     c.codes = try size("quantize.embedding.weight", 0)
@@ -163,12 +232,12 @@ struct PublishedModel {
     c.textVocabulary = tokenizer.vocabularySize
     c.gridSide = imageTokenizer.layout.gridSides[0]
     c.imageVocabulary = imageTokenizer.codes
-    c.width = text.hiddenSize ?? c.width
-    c.layers = text.numHiddenLayers ?? c.layers
-    c.heads = text.numAttentionHeads ?? c.heads
+    c.width = text.hiddenSize ?? Llama.hiddenSize
+    c.layers = text.numHiddenLayers ?? Llama.numHiddenLayers
+    c.heads = text.numAttentionHeads ?? Llama.numAttentionHeads
     c.keyHeads = text.numKeyValueHeads ?? c.heads
     c.headWidth = text.headDim ?? c.width / max(1, c.heads)
-    c.feedForwardWidth = text.intermediateSize ?? c.feedForwardWidth
+    c.feedForwardWidth = text.intermediateSize ?? Llama.intermediateSize
     c.normEpsilon = text.rmsNormEps ?? c.normEpsilon
     c.rotaryBase = description.ropeTheta
     c.guidance = drawing.guidanceScale ?? c.guidance
@@ -183,36 +252,79 @@ struct PublishedModel {
     c.beginningOfText = try token(["<｜begin▁of▁sentence｜>"], drawing.bosTokenId ?? text.bosTokenId)
     c.padding = try token(["<｜▁pad▁｜>"], drawing.padTokenId ?? text.padTokenId)
     c.beginningOfImage = try token(["<begin_of_image>"], drawing.generationKwargs?.boiTokenId)
-    c.closingTokens = tokenizer.encode(template.after).count
+    let closing = tokenizer.encode(template.after)
+    guard closing.last == c.beginningOfImage else {
+      throw PipelineError(.badData, "tokenizer.json does not end a prompt with <begin_of_image>")
+    }
+    c.closingTokens = closing.count
     try c.validate()
     return c
   }
 
-  /// All tensors of the language model with its head and aligner.
-  private static func shapes(of c: Janus.Configuration, textRows: Int, codeDimensions: Int) -> [String: [Int]] {
-    let (query, key) = (c.heads * c.headWidth, c.keyHeads * c.headWidth)
-    let (W, F) = (c.width, c.feedForwardWidth)
-    var shapes: [String: [Int]] = [
-      "model.language_model.embed_tokens.weight": [textRows, W], "model.language_model.norm.weight": [W],
-      "model.generation_embeddings.weight": [c.imageVocabulary, codeDimensions],
-      "model.generation_aligner.fc1.weight": [W, codeDimensions], "model.generation_aligner.fc1.bias": [W],
-      "model.generation_aligner.hidden_layers.0.weight": [W, W], "model.generation_aligner.hidden_layers.0.bias": [W],
-      "model.generation_head.proj_out.weight": [W, W], "model.generation_head.proj_out.bias": [W],
-      "model.generation_head.vision_head.weight": [c.imageVocabulary, W],
-      "model.generation_head.vision_head.bias": [c.imageVocabulary],
+  /// A published tensor.
+  struct Source {
+    var name: String
+    var shape: [Int]
+  }
+
+  private static func sources(
+    of c: Janus.Configuration, textRows: Int, codeDimensions: Int
+  ) -> [String: [Source]] {
+    let (query, key, W, F) = (c.heads * c.headWidth, c.keyHeads * c.headWidth, c.width, c.feedForwardWidth)
+    func source(_ name: String, _ shape: Int...) -> Source { Source(name: "model.\(name)", shape: shape) }
+    var sources = [
+      "textEmbedding": [source("language_model.embed_tokens.weight", textRows, W)],
+      "imageInputs": [source("generation_embeddings.weight", c.imageVocabulary, codeDimensions)],
+      "norm": [source("language_model.norm.weight", W)],
+      "headHidden": [source("generation_head.proj_out.weight", W, W)],
+      "headHidden.bias": [source("generation_head.proj_out.bias", W)],
+      "imageHead": [source("generation_head.vision_head.weight", c.imageVocabulary, W)],
+      "imageHead.bias": [source("generation_head.vision_head.bias", c.imageVocabulary)],
     ]
     for i in 0..<c.layers {
-      let layer = "model.language_model.layers.\(i)."
-      shapes[layer + "input_layernorm.weight"] = [W]
-      shapes[layer + "post_attention_layernorm.weight"] = [W]
-      shapes[layer + "self_attn.q_proj.weight"] = [query, W]
-      shapes[layer + "self_attn.k_proj.weight"] = [key, W]
-      shapes[layer + "self_attn.v_proj.weight"] = [key, W]
-      shapes[layer + "self_attn.o_proj.weight"] = [W, query]
-      shapes[layer + "mlp.gate_proj.weight"] = [F, W]
-      shapes[layer + "mlp.up_proj.weight"] = [F, W]
-      shapes[layer + "mlp.down_proj.weight"] = [W, F]
+      let (part, layer) = ("layers.\(i).", "language_model.layers.\(i).")
+      sources[part + "attentionNorm"] = [source(layer + "input_layernorm.weight", W)]
+      sources[part + "queryKeyValue"] = [
+        source(layer + "self_attn.q_proj.weight", query, W), source(layer + "self_attn.k_proj.weight", key, W),
+        source(layer + "self_attn.v_proj.weight", key, W),
+      ]
+      sources[part + "attentionOutput"] = [source(layer + "self_attn.o_proj.weight", W, query)]
+      sources[part + "feedForwardNorm"] = [source(layer + "post_attention_layernorm.weight", W)]
+      sources[part + "gateUp"] = [
+        source(layer + "mlp.gate_proj.weight", F, W), source(layer + "mlp.up_proj.weight", F, W),
+      ]
+      sources[part + "down"] = [source(layer + "mlp.down_proj.weight", W, F)]
     }
-    return shapes
+    return sources
+  }
+
+  /// The layers between a code's vector and ``Janus/imageInputs``.
+  private static func aligner(of c: Janus.Configuration, codeDimensions: Int) -> [Source] {
+    let aligner = "model.generation_aligner."
+    return [
+      Source(name: aligner + "fc1.weight", shape: [c.width, codeDimensions]),
+      Source(name: aligner + "fc1.bias", shape: [c.width]),
+      Source(name: aligner + "hidden_layers.0.weight", shape: [c.width, c.width]),
+      Source(name: aligner + "hidden_layers.0.bias", shape: [c.width]),
+    ]
+  }
+}
+
+/// What a description of a model of the Llama family leaves out it means so (Touvron et al. 2023, table 2, the smallest).
+private enum Llama {
+  static let vocabSize = 32000
+  static let hiddenSize = 4096
+  static let intermediateSize = 11008
+  static let numHiddenLayers = 32
+  static let numAttentionHeads = 32
+}
+
+extension Tensor {
+  /// Whether none of the numbers is infinite or none at all.
+  fileprivate var isFinite: Bool {
+    withUnsafeBytes { bytes in
+      // A product with zero is zero, or not a number.
+      bytes.bindMemory(to: Float.self).reduce(0) { $0 + $1 * 0 } == 0
+    }
   }
 }
