@@ -15,7 +15,7 @@ import TensorCore
 ///
 /// Norms are by the root of the mean square (Zhang & Sennrich 2019), positions rotate queries and keys (Su et al. 2021), and nothing
 /// but the head has biases. What the paper calls the generation aligner, two layers on a code's vector, depends on the token alone
-/// and is a table here, ``imageInputs``.
+/// and is a table here, `imageInputs`.
 public struct Janus: Prior {
   public struct Configuration: PriorConfiguration {
     /// Tokens of a prompt that there is room for, what is put around a caption among them.
