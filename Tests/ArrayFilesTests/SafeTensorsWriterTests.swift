@@ -23,10 +23,10 @@ import Testing
   private static let sizes = [256, 2_048_000, 0, 3 << 20, 3, 1_023_000]
   private static let ends = sizes.indices.map { sizes[...$0].reduce(0, +) }
   /// What the tensors hold.
-  private static let data: Data = {
+  private let data: Data = {
     var state: UInt32 = 1
     return Data(
-      (0..<ends[5]).map { _ in
+      (0..<Self.ends[5]).map { _ in
         state = state &* 1_664_525 &+ 1_013_904_223
         return UInt8(state >> 24)
       })
@@ -41,7 +41,7 @@ import Testing
   /// Appends the data from `start` to `end`.
   private func append(_ start: Int, _ end: Int, to writer: SafeTensorsWriter, chunk: Int = 700_001) throws {
     for place in stride(from: start, to: end, by: chunk) {
-      try Self.data[place..<min(end, place + chunk)].withUnsafeBytes { try writer.append($0) }
+      try data[place..<min(end, place + chunk)].withUnsafeBytes { try writer.append($0) }
     }
   }
 
@@ -49,11 +49,11 @@ import Testing
   private func complete(_ writer: SafeTensorsWriter, at url: URL? = nil, _ comment: Comment = "") throws {
     let url = url ?? self.url
     if writer.firstMissing < Self.sizes.count {
-      try append(Self.start(writer.firstMissing), Self.data.count, to: writer)
+      try append(Self.start(writer.firstMissing), data.count, to: writer)
     }
     try writer.finish()
     let bytes = try Data(contentsOf: url)
-    #expect(bytes.suffix(Self.data.count) == Self.data, comment)
+    #expect(bytes.suffix(data.count) == data, comment)
     let file = try SafeTensors(contentsOf: url)
     #expect(Set(file.names) == Set(Self.tensors.map(\.name)), comment)
     let names = try FileManager.default.contentsOfDirectory(atPath: url.deletingLastPathComponent().path)
@@ -71,14 +71,14 @@ import Testing
   @Test(arguments: [1_000_003, 1 << 21, 65_536]) func cutInAnyWayTheFileIsTheSame(chunk: Int) throws {
     let writer = try writer()
     #expect(writer.firstMissing == 0)
-    try append(0, Self.data.count, to: writer, chunk: chunk)
+    try append(0, data.count, to: writer, chunk: chunk)
     try writer.finish()
     let file = try SafeTensors(contentsOf: url)
     #expect(file.metadata == ["source": "a"])
     for (index, (name, dtype, shape)) in Self.tensors.enumerated() {
       #expect(file.shape(of: name) == shape && file.elementTypeName(of: name) == dtype)
       let bytes = try file.mapped(name)
-      #expect(bytes.data == Self.data[Self.start(index)..<Self.ends[index]])
+      #expect(bytes.data == data[Self.start(index)..<Self.ends[index]])
     }
     // As long as sizes are multiples of 64, so are the places.
     for name in ["first", "embedding", "empty", "large", "odd"] {
@@ -123,8 +123,8 @@ import Testing
   @Test func aKillLosesWhatCameAfterTheLastRecord() throws {
     let writer = try writer()
     var first: [Int] = []
-    for place in stride(from: 0, to: Self.data.count, by: 300_000) {
-      try append(place, min(place + 300_000, Self.data.count), to: writer)
+    for place in stride(from: 0, to: data.count, by: 300_000) {
+      try append(place, min(place + 300_000, data.count), to: writer)
       let copy = try TemporaryFolder()
       for name in try FileManager.default.contentsOfDirectory(atPath: folder.url.path) {
         try copy.write(folder.read(name), to: name)
@@ -140,10 +140,10 @@ import Testing
   @Test func aPartialFileIsContinuedWhereverItEnds() throws {
     try ended {
       let writer = try writer()
-      try append(0, Self.data.count, to: writer)
+      try append(0, data.count, to: writer)
     }
     let (whole, record, header) = (try Data(contentsOf: partial), try Data(contentsOf: progress), try headerSize)
-    #expect(header % 64 == 0 && whole.count == header + Self.data.count)
+    #expect(header % 64 == 0 && whole.count == header + data.count)
     var lengths = [0, 1, header - 1, header, header + 1]
     for end in Self.ends { lengths += [header + end - 1, header + end, header + end + 1] }
     for length in Set(lengths).sorted() where length <= whole.count {
@@ -171,7 +171,7 @@ import Testing
   func onlyWhatIsRecordedIsBelieved(record: String) throws {
     try ended {
       let writer = try writer()
-      try append(0, Self.data.count, to: writer)
+      try append(0, data.count, to: writer)
     }
     let hash = try String(decoding: Data(contentsOf: progress), as: UTF8.self).prefix(16)
     let header = try headerSize
@@ -205,7 +205,7 @@ import Testing
   @Test func whatIsThereStaysUntilTheEnd() throws {
     try folder.write("old", to: "model.safetensors")
     let writer = try writer()
-    try append(0, Self.data.count, to: writer)
+    try append(0, data.count, to: writer)
     #expect(try folder.read("model.safetensors") == Data("old".utf8))
     try writer.finish()
     #expect(try SafeTensors(contentsOf: url).names.count == 6)
@@ -218,7 +218,7 @@ import Testing
       let error = #expect(throws: PipelineError.self) { try writer() }
       #expect(error?.kind == .cannotCreate && error?.message.contains("another run is writing it") == true)
       // It has changed nothing.
-      try append(Self.ends[3], Self.data.count, to: first)
+      try append(Self.ends[3], data.count, to: first)
     }
     let next = try writer()
     #expect(next.firstMissing == 6)
@@ -250,7 +250,7 @@ import Testing
     try folder.write("x", to: "model.safetensors/x")
     try ended {
       let writer = try writer()
-      try append(0, Self.data.count, to: writer)
+      try append(0, data.count, to: writer)
       #expect(#expect(throws: PipelineError.self) { try writer.finish() }?.kind == .cannotCreate)
     }
     try FileManager.default.removeItem(at: url)
