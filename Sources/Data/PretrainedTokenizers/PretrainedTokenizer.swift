@@ -84,7 +84,9 @@ public struct PretrainedTokenizer: TextEncoder {
   /// length allows, is given up: neither it nor any other has a match in the rest of the text.
   public func encode(_ text: String) -> [Int32] { encode(text, addingSpecialTokens: false) }
 
-  /// - Parameter addingSpecialTokens: whether the tokens are added that the file has before and after a text.
+  /// - Parameters:
+  ///   - text: any text.
+  ///   - addingSpecialTokens: whether the tokens are added that the file has before and after a text.
   public func encode(_ text: String, addingSpecialTokens: Bool) -> [Int32] {
     var ids = addingSpecialTokens ? postProcessor.before : []
     let text = Segment(bytes: Array(text.utf8)[...], isFirst: true)

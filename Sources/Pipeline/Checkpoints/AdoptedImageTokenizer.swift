@@ -8,7 +8,9 @@ extension Checkpoint {
   private static let placesOfAPrior = 16
 
   /// What stage 1 of a checkpoint is for pictures of a size.
-  /// - Parameter pictureSize: pixels a side; its own unless given.
+  /// - Parameters:
+  ///   - configuration: of this checkpoint.
+  ///   - pictureSize: pixels a side; its own unless given.
   /// - Throws: `PipelineError` of kind `.noInput` where there is none, `.usage` where it takes no pictures of that size.
   public func imageTokenizer(
     _ configuration: CheckpointConfiguration, pictureSize: Int? = nil

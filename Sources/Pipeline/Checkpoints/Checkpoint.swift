@@ -138,7 +138,9 @@ public struct Checkpoint: Sendable {
     }
   }
 
-  /// - Parameter pictureSize: pixels a side, where the model leaves the choice; its own unless given.
+  /// - Parameters:
+  ///   - configuration: of this checkpoint.
+  ///   - pictureSize: pixels a side, where the model leaves the choice; its own unless given.
   /// - Throws: `PipelineError` where the stage 1 model is missing, damaged, or not what `config.json` says.
   public func readImageTokenizer(
     _ configuration: CheckpointConfiguration, pictureSize: Int? = nil

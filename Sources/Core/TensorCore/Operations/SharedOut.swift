@@ -165,6 +165,12 @@ public func enlargedConvolution(
 ///
 /// - Parameters:
 ///   - x: [B, H, W, C]
+///   - gain: [C]
+///   - bias: [C]
+///   - groups: a divisor of C.
+///   - silu: whether SiLU follows.
+///   - epsilon: what is added to the variance.
+///   - type: what the result is.
 ///   - team: whose threads share out each picture.
 public func groupNorm(
   _ x: Tensor, gain: Tensor, bias: Tensor, groups: Int, silu: Bool, epsilon: Float, as type: ElementType,
@@ -211,7 +217,9 @@ public func groupNorm(
 /// Attention of one head, every place of a picture seeing all: softmax(Q·Kᵀ/√C)·V (Vaswani et al. 2017, equation 1).
 ///
 /// - Parameters:
-///   - query: [B, H, W, C], like the other two.
+///   - query: Q, [B, H, W, C].
+///   - key: K, of the same shape.
+///   - value: V, of the same shape.
 ///   - team: whose threads share out each picture.
 /// - Returns: of the same shape and type.
 public func attention(query: Tensor, key: Tensor, value: Tensor, on team: ThreadTeam?) -> Tensor {
