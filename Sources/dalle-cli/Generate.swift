@@ -96,7 +96,8 @@ struct Generate: ParsableCommand {
     options.imagePrompt = try image.prompt(replacedBy: target)
     let folder = try checkpoint.forReading(needing: \.isComplete).url
     let model = try TextToImageModel(contentsOf: folder, threads: try threads.count())
-    options.sampling = try sampling.sampling(over: model.prior.sampling) ?? model.prior.sampling
+    let sampling = try sampling.sampling(over: model.prior.sampling)
+    options.sampling = sampling
     if candidates != nil { _ = try model.ranker() }
     let side = model.imageTokenizer.pictureSize
     let scale = scale ?? min(4, max(1, 512 / side))
@@ -124,7 +125,7 @@ struct Generate: ParsableCommand {
         Report(
           files: files, captions: captions, seed: seed, count: count, checkpoint: folder.relativePath,
           unseenWords: unseen, replacements: replacements, nearestCaptions: nearest,
-          sampling: options.sampling ?? model.prior.sampling,
+          sampling: sampling,
           image: image.file, keptRows: keptRows, candidates: candidates,
           scores: ranked.map { perCaption($0.map(\.score)) },
           numbers: ranked.map { perCaption($0.map(\.number)) }))

@@ -181,18 +181,20 @@ struct DrawingOptions: ParsableArguments {
 
   /// - Throws: `PipelineError` of kind `.usage` for a value that makes no sense.
   func generationOptions(seed: UInt64) throws(PipelineError) -> GenerationOptions {
-    GenerationOptions(seed: seed, sampling: try sampling(over: SamplingOptions()), replacesUnseenNouns: !literal)
+    let sampling = try sampling(over: SamplingOptions())
+    return GenerationOptions(
+      seed: seed, sampling: sampling == SamplingOptions() ? nil : sampling, replacesUnseenNouns: !literal)
   }
 
-  /// What was asked for, the rest as a model wants it; nil where nothing was.
-  func sampling(over own: SamplingOptions) throws(PipelineError) -> SamplingOptions? {
+  /// What was asked for, the rest as a model wants it.
+  func sampling(over own: SamplingOptions) throws(PipelineError) -> SamplingOptions {
     var options = own
     if let temperature { options.temperature = temperature }
     if let topK { options.topK = topK }
     if let topP { options.topP = topP }
     if let guidance { options.guidance = guidance }
     try options.validate()
-    return options == own ? nil : options
+    return options
   }
 }
 

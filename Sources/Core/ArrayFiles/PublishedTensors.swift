@@ -28,6 +28,9 @@ public struct PublishedTensors: Sendable {
   /// What the fingerprint takes of each tensor, in bytes.
   private static let sampleSize = 512
 
+  /// The types that are read, in the format's words.
+  public static let elementTypes = ["F32", "F16", "BF16"]
+
   /// The names of all tensors, sorted.
   public var names: [String] { places.keys.sorted() }
 
@@ -151,7 +154,7 @@ public struct PublishedTensors: Sendable {
   private func read(
     _ name: String, _ entry: SafeTensorsHeader.Entry, of shard: Shard, from start: Int, shape: [Int]
   ) throws(PipelineError) -> Tensor {
-    guard ["F32", "F16", "BF16"].contains(entry.dtype) else {
+    guard Self.elementTypes.contains(entry.dtype) else {
       throw PipelineError(
         .badData, "\(shard.file.path): \(name) has the type \(entry.dtype); F32, F16 and BF16 are supported")
     }

@@ -11,28 +11,22 @@ public final class MappedBytes: @unchecked Sendable {
   /// What this is a part of, and what unmaps it; nil for the whole.
   private let whole: MappedBytes?
 
-  /// Linux's MADV_HUGEPAGE, which the C library's overlay does not carry over.
-  private static let hugePageAdvice: Int32 = 14
-  private static let hugePageSize = 1 << 21
-
   /// - Parameter byteCount: what is mapped of the file, from its first byte on.
   /// - Throws: `PipelineError` of kind `.noInput` where the file system cannot map.
   init(_ descriptor: Int32, byteCount: Int, path: String) throws(PipelineError) {
     (self.byteCount, whole) = (byteCount, nil)
     // Nothing can be mapped of no bytes.
     if byteCount == 0 {
-      pointer = UnsafeRawPointer(bitPattern: Self.hugePageSize)!
+      pointer = UnsafeRawPointer(bitPattern: HugePages.size)!
       return
     }
     guard let start = mmap(nil, byteCount, PROT_READ, MAP_SHARED, descriptor, 0), start != MAP_FAILED else {
       throw PipelineError(.noInput, "cannot map \(path): \(AtomicFile.lastSystemError())")
     }
     pointer = UnsafeRawPointer(start)
-    #if os(Linux)
-      // Where the file system keeps a file in huge pages, as ext4 does from Linux 6.16 on, they are read and mapped as such.
-      // Other advice made nothing faster, and MADV_SEQUENTIAL made first reading slower.
-      if byteCount >= Self.hugePageSize { madvise(start, byteCount, Self.hugePageAdvice) }
-    #endif
+    // Where the file system keeps a file in huge pages, as ext4 does from Linux 6.16 on, they are read and mapped as such.
+    // Other advice made nothing faster, and MADV_SEQUENTIAL made first reading slower.
+    HugePages.advise(start, byteCount: byteCount)
   }
 
   /// Memory of no file, which `fill` writes, in huge pages where there are some.
@@ -42,9 +36,7 @@ public final class MappedBytes: @unchecked Sendable {
       let start = mmap(nil, max(1, byteCount), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
       start != MAP_FAILED
     else { fatalError("out of memory: \(byteCount) bytes asked for") }
-    #if os(Linux)
-      madvise(start, byteCount, Self.hugePageAdvice)
-    #endif
+    HugePages.advise(start, byteCount: byteCount)
     fill(UnsafeMutableRawBufferPointer(start: start, count: byteCount))
     pointer = UnsafeRawPointer(start)
   }

@@ -1,3 +1,4 @@
+import Basics
 import CKernels
 import Foundation
 import Synchronization
@@ -13,9 +14,6 @@ final class BufferPool: Sendable {
   deinit {
     for buffer in free.withLock({ $0.values.joined() }) { Foundation.free(UnsafeMutableRawPointer(bitPattern: buffer)) }
   }
-
-  /// Linux's MADV_HUGEPAGE, which the C library's overlay does not carry over.
-  private static let hugePageAdvice: Int32 = 14
 
   private static let pools: [BufferPool] = (0..<Int(CK_THREAD_SLOTS)).map { _ in BufferPool() }
 
@@ -35,13 +33,11 @@ final class BufferPool: Sendable {
     if let kept, let pointer = UnsafeMutableRawPointer(bitPattern: kept) { return pointer }
     var pointer: UnsafeMutableRawPointer?
     // Large buffers begin on a huge page, which spares the address translation cache.
-    let alignment = size >= 1 << 21 ? 1 << 21 : 64
+    let alignment = size >= HugePages.size ? HugePages.size : 64
     guard posix_memalign(&pointer, alignment, size) == 0, let pointer else {
       fatalError("out of memory: \(size) bytes asked for")
     }
-    #if os(Linux)
-      if size >= 1 << 21 { madvise(pointer, size, Self.hugePageAdvice) }
-    #endif
+    HugePages.advise(pointer, byteCount: size)
     return pointer
   }
 

@@ -16,7 +16,8 @@ extension Checkpoint {
     _ configuration: CheckpointConfiguration, pictureSize: Int? = nil
   ) throws(PipelineError) -> any ImageTokenizerConfiguration {
     guard hasImageTokenizer, let description = configuration.imageTokenizer?.base else {
-      throw PipelineError(.noInput, "\(url.path) has no image tokenizer")
+      throw PipelineError(
+        .noInput, "\(url.path) has no image tokenizer yet; train one with: dalle-cli train-tokenizer")
     }
     guard let pictureSize else { return description }
     guard let resized = description.resized(to: pictureSize) else {

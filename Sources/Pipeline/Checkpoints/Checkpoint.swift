@@ -145,13 +145,9 @@ public struct Checkpoint: Sendable {
   public func readImageTokenizer(
     _ configuration: CheckpointConfiguration, pictureSize: Int? = nil
   ) throws(PipelineError) -> any ImageTokenizer {
-    guard hasImageTokenizer, let description = configuration.imageTokenizer else {
-      throw PipelineError(
-        .noInput, "\(url.path) has no image tokenizer yet; train one with: dalle-cli train-tokenizer")
-    }
+    let description = try imageTokenizer(configuration, pictureSize: pictureSize)
     try check(description.leastParameterCount, fits: imageTokenizerFile)
-    return try imageTokenizer(configuration, pictureSize: pictureSize).makeModel(
-      reading: SafeTensors(contentsOf: imageTokenizerFile))
+    return try description.makeModel(reading: SafeTensors(contentsOf: imageTokenizerFile))
   }
 
   /// Stage 1 as pictures are drawn with it: with the upsampler behind its decoder, where the checkpoint has one.

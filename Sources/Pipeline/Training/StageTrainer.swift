@@ -133,8 +133,9 @@ extension StageTrainer {
   ) throws(PipelineError) -> (state: TrainingState, saved: SafeTensors?) {
     try settings.validate()
     if stage != .prior { try dataSet.requirePictures() }
-    if checkpoint.exists(checkpoint.configurationFile) {
-      try checkpoint.checkIsOwn(checkpoint.readConfiguration(), for: "nothing of it is trained here")
+    // Where it cannot be read, whoever needs it says so below: a new run of stage 1 and one that is resumed do without.
+    if let found = try? checkpoint.readConfiguration() {
+      try checkpoint.checkIsOwn(found, for: "nothing of it is trained here")
     }
     guard resume else {
       let configuration = if let configuration { try configuration() } else { try checkpoint.readConfiguration() }

@@ -157,10 +157,11 @@ public struct CheckpointImport {
     switch part {
     case .vector: try write(try model.tensor(source(of: name)[0].name))
     case .table(let rows, let columns, let type):
-      let aligner = name == "imageInputs" ? try Aligner(model) : nil
-      for start in stride(from: 0, to: rows, by: max(1, Self.blockSize / 4 / columns)) {
-        let range = start..<min(rows, start + max(1, Self.blockSize / 4 / columns))
-        let table = try model.rows(source(of: name)[0].name, range)
+      let sources = source(of: name)
+      let aligner = name == "imageInputs" ? try Aligner(sources.dropFirst().map(\.name), of: model) : nil
+      let atOnce = max(1, Self.blockSize / 4 / columns)
+      for start in stride(from: 0, to: rows, by: atOnce) {
+        let table = try model.rows(sources[0].name, start..<min(rows, start + atOnce))
         try write((aligner.map { $0(table) } ?? table).cast(to: type))
       }
     case .packed(let part):
@@ -217,10 +218,10 @@ public struct CheckpointImport {
 private struct Aligner {
   let first, firstBias, hidden, hiddenBias: Tensor
 
-  init(_ model: PublishedModel) throws(PipelineError) {
-    func tensor(_ name: String) throws(PipelineError) -> Tensor { try model.tensor("model.generation_aligner." + name) }
-    (first, firstBias) = (try tensor("fc1.weight"), try tensor("fc1.bias"))
-    (hidden, hiddenBias) = (try tensor("hidden_layers.0.weight"), try tensor("hidden_layers.0.bias"))
+  /// - Parameter names: of weight and bias of both layers.
+  init(_ names: [String], of model: PublishedModel) throws(PipelineError) {
+    (first, firstBias) = (try model.tensor(names[0]), try model.tensor(names[1]))
+    (hidden, hiddenBias) = (try model.tensor(names[2]), try model.tensor(names[3]))
   }
 
   func callAsFunction(_ codes: Tensor) -> Tensor {

@@ -16,7 +16,7 @@ struct PublishedModel {
   let template: PromptTemplate
   /// Tensors that nobody here knows, as the files name them.
   private(set) var unknown: [String] = []
-  /// Where each part of the prior's file comes from: published tensors, one below the other.
+  /// Where each part of the prior's file comes from: published tensors, one below the other but for those of `imageInputs`.
   let sources: [String: [Source]]
   /// Of the image tokenizer's tensors, without ``imageTokenizerPrefix``.
   let imageTokenizerNames: [String]
@@ -73,7 +73,6 @@ struct PublishedModel {
     for source in sources.values.flatMap(\.self).sorted(by: { $0.name < $1.name }) {
       try check(source.name, source.shape)
     }
-    try checkAligner()
     unknown = try unknownTensors()
   }
 
@@ -82,11 +81,8 @@ struct PublishedModel {
 
   /// - Throws: `PipelineError` of kind `.badData` where one would change what is computed.
   private func unknownTensors() throws(PipelineError) -> [String] {
-    let needed = Set(
-      sources.values.flatMap(\.self).map(\.name)
-        + Self.aligner(of: prior, codeDimensions: imageTokenizer.codeDimensions).map(\.name)
-    )
-    .union(imageTokenizerNames.map { Self.imageTokenizerPrefix + $0 })
+    let needed = Set(sources.values.flatMap(\.self).map(\.name))
+      .union(imageTokenizerNames.map { Self.imageTokenizerPrefix + $0 })
     let unknown = fileNames.keys.filter { name in
       !needed.contains(name) && !Self.notNeeded.contains { name.hasPrefix($0) }
         && !name.hasSuffix(".rotary_emb.inv_freq")
@@ -128,12 +124,6 @@ struct PublishedModel {
     }
   }
 
-  private func checkAligner() throws(PipelineError) {
-    for source in Self.aligner(of: prior, codeDimensions: imageTokenizer.codeDimensions) {
-      try check(source.name, source.shape)
-    }
-  }
-
   private static func isMissing(_ name: String, _ folder: URL) -> PipelineError {
     PipelineError(.badData, "\(folder.path) is no whole model: \(name) is missing")
   }
@@ -146,7 +136,7 @@ struct PublishedModel {
         .badData, "\(folder.path): \(fileNames[name] ?? name) has the shape \(found) where \(shape) is expected")
     }
     let type = fileNames[name].flatMap(tensors.elementType) ?? "none"
-    guard ["F32", "F16", "BF16"].contains(type) else {
+    guard PublishedTensors.elementTypes.contains(type) else {
       throw PipelineError(
         .badData, "\(folder.path): \(fileNames[name] ?? name) has the type \(type); F32, F16 and BF16 are supported")
     }
@@ -243,15 +233,15 @@ struct PublishedModel {
     c.guidance = drawing.guidanceScale ?? c.guidance
     c.temperature = drawing.temperature ?? c.temperature
     // Models of different sizes have different ids for the same tokens.
-    func token(_ names: [String], _ described: Int32?) throws(PipelineError) -> Int32 {
-      guard let id = names.lazy.compactMap(tokenizer.id).first ?? described else {
-        throw PipelineError(.badData, "tokenizer.json has no \(names[0])")
+    func token(_ name: String, _ described: Int32?) throws(PipelineError) -> Int32 {
+      guard let id = tokenizer.id(of: name) ?? described else {
+        throw PipelineError(.badData, "tokenizer.json has no \(name)")
       }
       return id
     }
-    c.beginningOfText = try token(["<｜begin▁of▁sentence｜>"], drawing.bosTokenId ?? text.bosTokenId)
-    c.padding = try token(["<｜▁pad▁｜>"], drawing.padTokenId ?? text.padTokenId)
-    c.beginningOfImage = try token(["<begin_of_image>"], drawing.generationKwargs?.boiTokenId)
+    c.beginningOfText = try token("<｜begin▁of▁sentence｜>", drawing.bosTokenId ?? text.bosTokenId)
+    c.padding = try token("<｜▁pad▁｜>", drawing.padTokenId ?? text.padTokenId)
+    c.beginningOfImage = try token("<begin_of_image>", drawing.generationKwargs?.boiTokenId)
     let closing = tokenizer.encode(template.after)
     guard closing.last == c.beginningOfImage else {
       throw PipelineError(.badData, "tokenizer.json does not end a prompt with <begin_of_image>")
@@ -274,7 +264,12 @@ struct PublishedModel {
     func source(_ name: String, _ shape: Int...) -> Source { Source(name: "model.\(name)", shape: shape) }
     var sources = [
       "textEmbedding": [source("language_model.embed_tokens.weight", textRows, W)],
-      "imageInputs": [source("generation_embeddings.weight", c.imageVocabulary, codeDimensions)],
+      // The codes' vectors, and the aligner's two layers, which make the table of them.
+      "imageInputs": [
+        source("generation_embeddings.weight", c.imageVocabulary, codeDimensions),
+        source("generation_aligner.fc1.weight", W, codeDimensions), source("generation_aligner.fc1.bias", W),
+        source("generation_aligner.hidden_layers.0.weight", W, W), source("generation_aligner.hidden_layers.0.bias", W),
+      ],
       "norm": [source("language_model.norm.weight", W)],
       "headHidden": [source("generation_head.proj_out.weight", W, W)],
       "headHidden.bias": [source("generation_head.proj_out.bias", W)],
@@ -296,17 +291,6 @@ struct PublishedModel {
       sources[part + "down"] = [source(layer + "mlp.down_proj.weight", W, F)]
     }
     return sources
-  }
-
-  /// The layers between a code's vector and ``Janus/imageInputs``.
-  private static func aligner(of c: Janus.Configuration, codeDimensions: Int) -> [Source] {
-    let aligner = "model.generation_aligner."
-    return [
-      Source(name: aligner + "fc1.weight", shape: [c.width, codeDimensions]),
-      Source(name: aligner + "fc1.bias", shape: [c.width]),
-      Source(name: aligner + "hidden_layers.0.weight", shape: [c.width, c.width]),
-      Source(name: aligner + "hidden_layers.0.bias", shape: [c.width]),
-    ]
   }
 }
 
