@@ -93,13 +93,16 @@ let package = Package(
     .target(name: "Lexicon", dependencies: ["Basics"], path: "Sources/Data/Lexicon"),
     .target(name: "DataFiles", dependencies: ["Basics", "CCSV", "Imaging"], path: "Sources/Data/DataFiles"),
     .target(
-      name: "Datasets", dependencies: ["ArrayFiles", "Basics", "DataFiles", "Imaging", "Lexicon", "TextTokenizer"],
+      name: "Captions", dependencies: ["Basics", "Lexicon", "TextTokenizer"], path: "Sources/Data/Captions"),
+    .target(
+      name: "Datasets",
+      dependencies: ["ArrayFiles", "Basics", "Captions", "DataFiles", "Imaging", "Lexicon", "TextTokenizer"],
       path: "Sources/Data/Datasets"),
     .target(
-      name: "Compositions", dependencies: ["Basics", "Datasets", "Imaging"],
+      name: "Compositions", dependencies: ["Basics", "Captions", "Datasets", "Imaging"],
       path: "Sources/Data/Compositions"),
     .target(
-      name: "EmojiData", dependencies: ["Basics", "CFreeType", "CHarfBuzz", "Datasets", "Imaging"],
+      name: "EmojiData", dependencies: ["Basics", "CFreeType", "CHarfBuzz", "Captions", "Datasets", "Imaging"],
       path: "Sources/Data/EmojiData"),
 
     // Models, one a file.
@@ -121,13 +124,15 @@ let package = Package(
     .target(
       name: "Checkpoints",
       dependencies: [
-        "ArrayFiles", "Basics", "Datasets", "Decoding", "ImageTokenizers", "Imaging", "Lexicon", "NN", "Optimization",
+        "ArrayFiles", "Basics", "Captions", "Datasets", "Decoding", "ImageTokenizers", "Imaging", "Lexicon", "NN",
+        "Optimization",
         "PretrainedTokenizers", "Priors", "Rankers", "TensorCore", "TextTokenizer",
       ], path: "Sources/Pipeline/Checkpoints"),
     .target(
       name: "Generation",
       dependencies: [
-        "Basics", "Checkpoints", "Datasets", "Decoding", "ImageTokenizers", "Imaging", "Lexicon", "Priors", "Rankers",
+        "Basics", "Captions", "Checkpoints", "Datasets", "Decoding", "ImageTokenizers", "Imaging", "Lexicon", "Priors",
+        "Rankers",
         "TensorCore",
         "TextTokenizer",
       ], path: "Sources/Pipeline/Generation"),
@@ -137,13 +142,15 @@ let package = Package(
     .target(
       name: "Evaluation",
       dependencies: [
-        "Basics", "Checkpoints", "Compositions", "Datasets", "Generation", "ImageTokenizers", "Imaging", "Lexicon",
+        "Basics", "Captions", "Checkpoints", "Compositions", "Datasets", "Generation", "ImageTokenizers", "Imaging",
+        "Lexicon",
         "LinearAlgebra", "Pages", "Priors", "TensorCore",
       ], path: "Sources/Pipeline/Evaluation"),
     .target(
       name: "Training",
       dependencies: [
-        "ArrayFiles", "Basics", "Checkpoints", "Compositions", "Datasets", "Decoding", "Evaluation", "Generation",
+        "ArrayFiles", "Basics", "Captions", "Checkpoints", "Compositions", "Datasets", "Decoding", "Evaluation",
+        "Generation",
         "ImageTokenizers", "Imaging", "Lexicon", "NN", "Optimization", "Pages", "Priors", "Rankers", "TensorCore",
         "TextTokenizer",
       ], path: "Sources/Pipeline/Training"),
@@ -157,7 +164,8 @@ let package = Package(
     .target(
       name: "LadderReport",
       dependencies: [
-        "Basics", "Datasets", "Evaluation", "Generation", "Imaging", "Ladder", "LatentModels", "LinearAlgebra", "Pages",
+        "Basics", "Captions", "Datasets", "Evaluation", "Generation", "Imaging", "Ladder", "LatentModels",
+        "LinearAlgebra", "Pages",
         "Priors", "TensorCore",
       ], path: "Sources/Pipeline/LadderReport"),
 
@@ -165,7 +173,8 @@ let package = Package(
     .target(
       name: "DALLE",
       dependencies: [
-        "Basics", "Checkpoints", "Compositions", "Datasets", "Decoding", "EmojiData", "Evaluation", "Generation",
+        "Basics", "Captions", "Checkpoints", "Compositions", "Datasets", "Decoding", "EmojiData", "Evaluation",
+        "Generation",
         "ImageTokenizers", "Imaging", "Ladder", "LadderReport", "LatentModels", "Lexicon", "LinearAlgebra", "NN",
         "Optimization", "Priors", "Rankers", "TensorCore", "TextTokenizer", "Training",
       ]),
@@ -177,7 +186,7 @@ let package = Package(
     .executableTarget(
       name: "dalle-cli",
       dependencies: [
-        "ArrayFiles", "CommandSupport", "DALLE", "DataFiles", "ImageTokenizers", "LatentModels", "Lexicon",
+        "ArrayFiles", "Captions", "CommandSupport", "DALLE", "DataFiles", "ImageTokenizers", "LatentModels", "Lexicon",
         "LinearAlgebra", "MPIExchange", "NN", "Optimization", "Priors", "TextTokenizer", "Training",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
@@ -221,7 +230,8 @@ let package = Package(
     .target(
       name: "FuzzedReaders",
       dependencies: [
-        "ArrayFiles", "Basics", "Checkpoints", "Datasets", "Imaging", "PretrainedTokenizers", "TextTokenizer",
+        "ArrayFiles", "Basics", "Captions", "Checkpoints", "Datasets", "Imaging", "PretrainedTokenizers",
+        "TextTokenizer",
       ],
       path: "Tests/FuzzedReaders"),
     .executableTarget(name: "fuzz-reader", dependencies: ["FuzzedReaders"], path: "Tests/fuzz-reader"),
@@ -229,7 +239,8 @@ let package = Package(
     .target(
       name: "PipelineTestSupport",
       dependencies: [
-        "Checkpoints", "Datasets", "ImageTokenizers", "Imaging", "Priors", "Rankers", "TensorCore", "TestSupport",
+        "Captions", "Checkpoints", "Datasets", "ImageTokenizers", "Imaging", "Priors", "Rankers", "TensorCore",
+        "TestSupport",
         "TextTokenizer", "Training",
       ], path: "Tests/PipelineTestSupport"),
     .testTarget(name: "BasicsTests", dependencies: ["Basics", "TensorCore", "TestSupport"]),
@@ -246,10 +257,14 @@ let package = Package(
     .testTarget(name: "PretrainedTokenizersTests", dependencies: ["Basics", "PretrainedTokenizers", "TestSupport"]),
     .testTarget(name: "LexiconTests", dependencies: ["Basics", "Lexicon", "TestSupport"]),
     .testTarget(name: "DataFilesTests", dependencies: ["Basics", "DataFiles", "TestSupport"]),
-    .testTarget(name: "DatasetsTests", dependencies: ["Basics", "Datasets", "Imaging", "Lexicon", "TestSupport"]),
+    .testTarget(name: "CaptionsTests", dependencies: ["Basics", "Captions", "Lexicon", "TestSupport"]),
     .testTarget(
-      name: "CompositionsTests", dependencies: ["Basics", "Compositions", "Datasets", "Imaging", "TestSupport"]),
-    .testTarget(name: "EmojiDataTests", dependencies: ["Basics", "Datasets", "EmojiData", "Imaging", "TestSupport"]),
+      name: "DatasetsTests", dependencies: ["Basics", "Captions", "Datasets", "Imaging", "Lexicon", "TestSupport"]),
+    .testTarget(
+      name: "CompositionsTests",
+      dependencies: ["Basics", "Captions", "Compositions", "Datasets", "Imaging", "TestSupport"]),
+    .testTarget(
+      name: "EmojiDataTests", dependencies: ["Basics", "Captions", "Datasets", "EmojiData", "Imaging", "TestSupport"]),
     .testTarget(
       name: "ImageTokenizersTests",
       dependencies: [
@@ -286,13 +301,15 @@ let package = Package(
     .testTarget(
       name: "EvaluationTests",
       dependencies: [
-        "Basics", "Checkpoints", "Compositions", "Datasets", "Evaluation", "Generation", "Imaging", "Lexicon", "Pages",
+        "Basics", "Captions", "Checkpoints", "Compositions", "Datasets", "Evaluation", "Generation", "Imaging",
+        "Lexicon", "Pages",
         "PipelineTestSupport", "TestSupport",
       ]),
     .testTarget(
       name: "TrainingTests",
       dependencies: [
-        "ArrayFiles", "Basics", "Checkpoints", "Datasets", "Generation", "ImageTokenizers", "Imaging", "Lexicon", "NN",
+        "ArrayFiles", "Basics", "Captions", "Checkpoints", "Datasets", "Generation", "ImageTokenizers", "Imaging",
+        "Lexicon", "NN",
         "Optimization", "PipelineTestSupport", "Priors", "TensorCore", "TestSupport", "TextTokenizer", "Training",
       ]),
     .testTarget(

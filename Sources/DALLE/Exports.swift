@@ -1,5 +1,6 @@
 // What a client may name with `import DALLE` alone.
 @_exported import Basics
+@_exported import Captions
 @_exported import Checkpoints
 @_exported import Compositions
 @_exported import Datasets

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Basics
+import Captions
 import Checkpoints
 import CommandSupport
 import Compositions

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ArrayFiles
 import Basics
+import Captions
 import Checkpoints
 import CommandSupport
 import DataFiles

@@ -5,6 +5,8 @@ import Datasets
 import Foundation
 import Generation
 import Imaging
+import MPIExchange
+import Optimization
 
 struct Reconstruct: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -53,7 +55,7 @@ struct Reconstruct: ParsableCommand {
 }
 
 /// A data set's tokens, kept.
-struct Encode: ParsableCommand {
+struct Encode: JointCommand {
   static let configuration = CommandConfiguration(
     abstract: "Keeps the tokens of a data set's pictures, for train-prior to take in their place.",
     discussion: """
@@ -72,17 +74,21 @@ struct Encode: ParsableCommand {
   @OptionGroup var threads: ThreadOptions
   @OptionGroup var data: DataOptions
 
-  func run() throws {
+  var exchangeOptions: ExchangeOptions { ExchangeOptions() }
+
+  func run(with processes: any TrainingProcesses) throws {
     let target = URL(fileURLWithPath: output)
-    try AtomicFolder.requireEmpty(target)
+    // The first process is to make it while the others begin.
+    if processes.isFirst { try AtomicFolder.requireEmpty(target) }
     let tokenizer = try StandaloneImageTokenizer(
       checkpoint.forReading(needing: \.hasImageTokenizer), isUpsampled: false, pictureSize: pictureSize,
       threads: try threads.count())
     let dataSet = try data.open(pictureSize: tokenizer.pictureSize, fit: tokenizer.fit)
-    let count = dataSet.entries.count
+    try processes.agree(on: [("the data set's fingerprint", dataSet.fingerprint)])
     let summary = try tokenizer.encode(
-      dataSet, to: target,
-      progress: { Console.progress("\($0) of \(count) pictures", isLast: $0 == count) })
+      dataSet, to: target, with: .init(rank: processes.rank, count: processes.count) { processes.sum($0) },
+      progress: { Console.progress("\($0) of \($1) pictures", isLast: $0 == $1) })
+    guard processes.isFirst else { return }
     if json { return try Console.json(summary) }
     Console.line("\(summary.pictures) pictures, \(summary.tokensPerPicture) tokens each")
     try Console.result(output)

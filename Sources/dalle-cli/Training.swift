@@ -11,23 +11,24 @@ import Priors
 import TensorCore
 import Training
 
-/// A command that trains, alone or as one of several processes.
-protocol TrainingCommand: ParsableCommand {
-  var training: TrainingOptions { get }
+/// A command that runs alone or as one of several processes.
+protocol JointCommand: ParsableCommand {
+  /// How the processes exchange what they learn.
+  var exchangeOptions: ExchangeOptions { get throws }
 
-  /// - Parameter processes: that train together.
-  func train(_ processes: any TrainingProcesses) throws
+  /// - Parameter processes: that work together.
+  func run(with processes: any TrainingProcesses) throws
 }
 
-extension TrainingCommand {
+extension JointCommand {
   func run() throws {
-    let processes = try Launcher.start(ProcessInfo.processInfo.environment, options: training.exchange.options()) {
+    let processes = try Launcher.start(ProcessInfo.processInfo.environment, options: exchangeOptions) {
       Console.line("error: \(FlagNames.spelled($0.message))")
     }
     if !processes.isFirst { Console.leaveTalking() }
     do {
       if processes.count > 1 { try processes.agree(on: [("the program", Self.programFingerprint)]) }
-      try train(processes)
+      try run(with: processes)
     } catch {
       guard processes.count > 1 else { throw error }
       let failure = error as? PipelineError ?? PipelineError(.inputOutput, "\(error)")
@@ -45,6 +46,15 @@ extension TrainingCommand {
     hash.combine(FileManager.default.contents(atPath: "/proc/self/exe") ?? Data())
     return "\(programVersion) \(hash.hexadecimal)"
   }
+}
+
+/// A command that trains.
+protocol TrainingCommand: JointCommand {
+  var training: TrainingOptions { get }
+}
+
+extension TrainingCommand {
+  var exchangeOptions: ExchangeOptions { get throws { try training.exchange.options() } }
 }
 
 struct TrainTokenizer: TrainingCommand {
@@ -66,7 +76,7 @@ struct TrainTokenizer: TrainingCommand {
   var adversarial = TrainingSettings().adversarial
   @OptionGroup var training: TrainingOptions
 
-  func train(_ processes: any TrainingProcesses) throws {
+  func run(with processes: any TrainingProcesses) throws {
     var settings = try training.settings(augmentation: TrainingSettings.standardAugmentation(of: .imageTokenizer))
     settings.imageTokenizerKind = kind
     settings.pictureSize = pictureSize
@@ -147,7 +157,7 @@ struct TrainPrior: TrainingCommand {
     help: "Decay of the weights' exponential moving average (EMA), which is then what is saved; 0 keeps none.")
   var averageDecay: Float = 0
 
-  func train(_ processes: any TrainingProcesses) throws {
+  func run(with processes: any TrainingProcesses) throws {
     var settings = try training.settings(augmentation: TrainingSettings.standardAugmentation(of: .prior))
     settings.priorKind = kind
     settings.vocabularySize = vocabularySize
@@ -214,7 +224,7 @@ struct TrainRanker: TrainingCommand {
     help: "The share of pictures that are compositions, where the data has some; as many as it has unless given.")
   var compositions: Float?
 
-  func train(_ processes: any TrainingProcesses) throws {
+  func run(with processes: any TrainingProcesses) throws {
     var settings = try training.settings(augmentation: TrainingSettings.standardAugmentation(of: .ranker))
     settings.captionForms = try forms.kinds()
     settings.textLength = textLength
@@ -250,7 +260,7 @@ struct TrainUpsampler: TrainingCommand {
   var adversarial: Float = 0.5
   @OptionGroup var training: TrainingOptions
 
-  func train(_ processes: any TrainingProcesses) throws {
+  func run(with processes: any TrainingProcesses) throws {
     var settings = try training.settings(augmentation: TrainingSettings.standardAugmentation(of: .upsampler))
     settings.pictureSize = pictureSize
     settings.adversarial = adversarial

@@ -20,27 +20,3 @@ extension TemporaryFolder {
     try write(metadata, to: "metadata.jsonl")
   }
 }
-
-/// A tar file, member by member.
-struct Tar {
-  private var bytes: [UInt8] = []
-
-  /// - Parameters:
-  ///   - kind: "0" is a file, "1" a hard link and "2" a symbolic one.
-  ///   - target: of a link, a path of at most 100 bytes.
-  mutating func add(_ name: String, _ content: Data = Data(), kind: Character = "0", target: String = "") {
-    var header = [UInt8](repeating: 0, count: 512)
-    func put(_ text: String, at start: Int) {
-      header.replaceSubrange(start..<(start + text.utf8.count), with: text.utf8)
-    }
-    put(name, at: 0)
-    put(String(format: "%011o", content.count), at: 124)
-    put("        \(kind)\(target)", at: 148)
-    put("ustar\u{0}00", at: 257)
-    put(String(format: "%06o\u{0}", header.reduce(0) { $0 + Int($1) }), at: 148)
-    bytes += header + content + [UInt8](repeating: 0, count: (512 - content.count % 512) % 512)
-  }
-
-  /// With the mark of the end.
-  var data: Data { Data(bytes + [UInt8](repeating: 0, count: 1024)) }
-}

@@ -1,5 +1,6 @@
 import ArrayFiles
 import Basics
+import Captions
 import Checkpoints
 import Datasets
 import Foundation

@@ -1,3 +1,4 @@
+import Captions
 import Checkpoints
 import Datasets
 import Foundation

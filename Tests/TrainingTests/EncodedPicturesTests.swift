@@ -1,5 +1,6 @@
 import ArrayFiles
 import Basics
+import Captions
 import Checkpoints
 import Datasets
 import Foundation
@@ -24,7 +25,9 @@ import Testing
     let (pictures, tokens) = (try Tiny.withKeywords(), try Tiny.withKeywords())
     for folder in [pictures, tokens] { try Tiny.trainTokenizer(folder, Tiny.settings(steps: 3)) }
     let dataSet = try encoded(tokens)
-    #expect(try dataSet.entries == pictures.dataSet().entries && dataSet.fingerprint == pictures.dataSet().fingerprint)
+    #expect(
+      try Array(dataSet.entries) == Array(pictures.dataSet().entries)
+        && dataSet.fingerprint == pictures.dataSet().fingerprint)
     var settings = Tiny.settings(steps: 6)
     settings.captionForms = CaptionForms.Kind.allCases
     let recorders = (Recorder(), Recorder())

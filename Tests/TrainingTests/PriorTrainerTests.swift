@@ -1,4 +1,5 @@
 import ArrayFiles
+import Captions
 import Datasets
 import Foundation
 import ImageTokenizers

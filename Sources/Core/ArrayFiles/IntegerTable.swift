@@ -22,6 +22,13 @@ public struct IntegerTable: Sendable, Equatable {
     (self.bytes, self.rowCount, self.columns, self.width) = (bytes, rowCount, columns, width)
   }
 
+  /// Rows of bytes.
+  /// - Precondition: `bytes` are whole rows.
+  package init(bytes: Data, columns: Int) {
+    precondition(bytes.count % columns == 0, "\(bytes.count) bytes in rows of \(columns)")
+    self.init(bytes: bytes, rowCount: bytes.count / columns, columns: columns, width: .oneByte)
+  }
+
   /// - Parameters:
   ///   - rows: of `columns` numbers each.
   ///   - columns: numbers a row.

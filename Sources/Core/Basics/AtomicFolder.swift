@@ -17,7 +17,7 @@ public enum AtomicFolder {
     try requireEmpty(url)
     let parent = url.deletingLastPathComponent()
     try AtomicFile.createDirectory(parent)
-    let partial = parent.appendingPathComponent(".\(url.lastPathComponent).\(getpid()).partial")
+    let partial = partial(of: url, process: getpid())
     AtomicFile.removeLeftovers(of: url)
     try? manager.removeItem(at: partial)
     try AtomicFile.createDirectory(partial)
@@ -32,6 +32,11 @@ public enum AtomicFolder {
       try? manager.removeItem(at: partial)
       throw error
     }
+  }
+
+  /// What a process calls the folder until it is filled.
+  package static func partial(of url: URL, process: pid_t) -> URL {
+    url.deletingLastPathComponent().appendingPathComponent(".\(url.lastPathComponent).\(process).partial")
   }
 
   /// Refuses a folder that cannot be made, before the work and not after it.

@@ -105,6 +105,13 @@ public final class OpenFile: Sendable {
     return data
   }
 
+  /// Has the system read bytes into its cache that will be asked for, without waiting for them.
+  package func willRead(at offset: Int, byteCount: Int) {
+    #if os(Linux)
+      posix_fadvise(descriptor, off_t(offset), off_t(byteCount), POSIX_FADV_WILLNEED)
+    #endif
+  }
+
   /// The whole file, mapped: its bytes are read when they are looked at.
   /// - Throws: `PipelineError` of kind `.noInput` where the file system cannot map.
   public func mapped() throws(PipelineError) -> MappedBytes {

@@ -10,11 +10,12 @@ public final class MappedBytes: @unchecked Sendable {
   public let byteCount: Int
   /// What this is a part of, and what unmaps it; nil for the whole.
   private let whole: MappedBytes?
+  private let isOfFile: Bool
 
   /// - Parameter byteCount: what is mapped of the file, from its first byte on.
   /// - Throws: `PipelineError` of kind `.noInput` where the file system cannot map.
   init(_ descriptor: Int32, byteCount: Int, path: String) throws(PipelineError) {
-    (self.byteCount, whole) = (byteCount, nil)
+    (self.byteCount, whole, isOfFile) = (byteCount, nil, true)
     // Nothing can be mapped of no bytes.
     if byteCount == 0 {
       pointer = UnsafeRawPointer(bitPattern: HugePages.size)!
@@ -31,7 +32,7 @@ public final class MappedBytes: @unchecked Sendable {
 
   /// Memory of no file, which `fill` writes, in huge pages where there are some.
   package init(byteCount: Int, fill: (UnsafeMutableRawBufferPointer) -> Void) {
-    (self.byteCount, whole) = (byteCount, nil)
+    (self.byteCount, whole, isOfFile) = (byteCount, nil, false)
     guard
       let start = mmap(nil, max(1, byteCount), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
       start != MAP_FAILED
@@ -42,7 +43,7 @@ public final class MappedBytes: @unchecked Sendable {
   }
 
   private init(pointer: UnsafeRawPointer, byteCount: Int, of whole: MappedBytes) {
-    (self.pointer, self.byteCount, self.whole) = (pointer, byteCount, whole)
+    (self.pointer, self.byteCount, self.whole, isOfFile) = (pointer, byteCount, whole, whole.isOfFile)
   }
 
   deinit {
@@ -53,6 +54,17 @@ public final class MappedBytes: @unchecked Sendable {
   public subscript(range: Range<Int>) -> MappedBytes {
     precondition(range.lowerBound >= 0 && range.upperBound <= byteCount, "\(range) of \(byteCount) bytes")
     return MappedBytes(pointer: pointer + range.lowerBound, byteCount: range.count, of: whole ?? self)
+  }
+
+  /// Has the system forget which pages of a file were looked at: they stay in its cache and count no more as this process's memory.
+  package func release() {
+    // Memory of no file would be lost.
+    guard isOfFile else { return }
+    let page = Int(getpagesize())
+    let start = Int(bitPattern: pointer) / page * page
+    // A part that is no whole page is looked at again.
+    let end = Int(bitPattern: pointer) + byteCount
+    if end > start { madvise(UnsafeMutableRawPointer(bitPattern: start), end - start, MADV_DONTNEED) }
   }
 
   public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {

@@ -1,4 +1,5 @@
 import Basics
+import Captions
 import Datasets
 
 /// Two things in a relation, or one and what it is told by: what is held out.

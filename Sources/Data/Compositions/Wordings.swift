@@ -1,3 +1,4 @@
+import Captions
 import Datasets
 
 /// The sentences for each relation in one language: a table, so that a further language is data.

@@ -81,6 +81,12 @@ package struct UnreadPictures {
     counts[format, default: 0] += 1
   }
 
+  package mutating func add(_ others: UnreadPictures) {
+    paths.formUnion(others.paths)
+    counts.merge(others.counts, uniquingKeysWith: +)
+    haveCaptions = haveCaptions || others.haveCaptions
+  }
+
   /// One line for each format.
   package var reasons: [String] {
     counts.sorted { $0.key.name < $1.key.name }.map { format, count in

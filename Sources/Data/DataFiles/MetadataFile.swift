@@ -236,6 +236,12 @@ package struct CaptionColumns {
     }
   }
 
+  /// Adds what was noted of rows that come after these.
+  package mutating func note(_ others: CaptionColumns) {
+    counts.merge(others.counts, uniquingKeysWith: +)
+    otherColumns = otherColumns ?? others.otherColumns
+  }
+
   /// Why a picture has no caption.
   package var reasonOfNone: String { isAskedFor ? "it has no caption in \"\(names[0])\"" : "it has no caption" }
 

@@ -19,6 +19,7 @@ package struct TarArchive {
   package private(set) var damage: String?
 
   private static let blockByteCount = 512
+  private static let windowByteCount = 1 << 16
   /// Of a long name, or of a pax header.
   private static let maximumHeaderByteCount = 1 << 20
 
@@ -40,22 +41,23 @@ package struct TarArchive {
 
   /// - Throws: `PipelineError` of kind `.noInput` or `.inputOutput` where the file cannot be read. Damage inside is not
   ///   thrown but told by `damage`.
-  package init(contentsOf url: URL) throws(PipelineError) {
-    let fileByteCount = try InputFile.byteCount(of: url)
-    let handle: FileHandle
-    do { handle = try FileHandle(forReadingFrom: url) } catch {
-      throw PipelineError(.noInput, "cannot read \(url.path): \(error.localizedDescription)")
-    }
-    defer { try? handle.close() }
+  package init(contentsOf url: URL) throws(PipelineError) { try self.init(OpenFile(url)) }
+
+  /// - Throws: `PipelineError` of kind `.inputOutput` where reading fails.
+  package init(_ file: OpenFile) throws(PipelineError) {
+    let fileByteCount = file.byteCount
+    // Headers of small members lie close together; between large ones, what is read besides is of no use.
+    var window = Data()
+    var windowStart = 0
     func read(_ byteCount: Int, at offset: Int) throws(PipelineError) -> [UInt8] {
-      do {
-        try handle.seek(toOffset: UInt64(offset))
-        let data = try handle.read(upToCount: byteCount) ?? Data()
-        if data.count == byteCount { return Array(data) }
-      } catch {
-        throw PipelineError(.inputOutput, "reading \(url.path) failed: \(error.localizedDescription)")
+      if offset < windowStart || offset + byteCount > windowStart + window.count {
+        let isNear = offset >= windowStart && offset - windowStart < 2 * Self.windowByteCount
+        windowStart = offset
+        let wanted = isNear ? Self.windowByteCount : Self.blockByteCount
+        window = try file.contents(at: offset, byteCount: max(byteCount, min(wanted, fileByteCount - offset)))
       }
-      throw PipelineError(.inputOutput, "\(url.path): the file became shorter while it was read")
+      let start = window.startIndex + offset - windowStart
+      return Array(window[start..<start + byteCount])
     }
 
     if fileByteCount >= 5, let compression = Self.compression(try read(5, at: 0)) {

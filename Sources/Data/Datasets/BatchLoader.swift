@@ -1,7 +1,7 @@
 import Basics
+import Captions
 import Foundation
 import Imaging
-import Synchronization
 
 /// The pictures and captions of one training step, or a process's part of them.
 public struct Batch: Sendable, Equatable {
@@ -67,14 +67,29 @@ public final class BatchLoader: Sendable {
   /// Nil where all pictures are those of `indices`.
   public let compositions: Compositions?
 
-  /// The positions of each batch that are made.
-  public let part: Range<Int>
+  /// What a process has of each batch.
+  public struct Part: Sendable, Equatable {
+    /// Positions in the batch.
+    public var positions: Range<Int>
+    /// The process's number among those that train together, and how many there are.
+    public var process: Int
+    public var processCount: Int
+
+    public init(positions: Range<Int>, process: Int = 0, of processCount: Int = 1) {
+      (self.positions, self.process, self.processCount) = (positions, process, processCount)
+    }
+  }
+
+  /// What is made of each batch.
+  public let part: Part
+  /// Whether the process has shards of its own, and goes through them by itself.
+  private let hasOwnShards: Bool
 
   /// Blocks of four words that belong to one sample.
   private static let blocksPerSample: UInt64 = 16
 
-  private let order: EpochOrder
-  private let compositionOrder: EpochOrder?
+  private let order: any SampleOrder
+  private let compositionOrder: (any SampleOrder)?
 
   /// - Parameters:
   ///   - dataSet: whose pictures are shown.
@@ -85,13 +100,13 @@ public final class BatchLoader: Sendable {
   ///   - forms: made for `indices` at least.
   ///   - neighbours: gives every second picture of a batch; nil shows them in the order of the epoch alone.
   ///   - compositions: pictures that are shown among those of `indices`; with `neighbours` none that are made.
-  ///   - part: the positions of each batch that are made, all unless given; with `neighbours` all.
+  ///   - part: what is made of each batch, all unless given; with `neighbours` all.
   /// - Throws: `PipelineError` of kind `.badData` where there are no pictures, and `.usage` where `batchSize` is not
   ///   positive, or tokens are to be augmented.
   public init(
     dataSet: PictureDataSet, indices: [Int], batchSize: Int, seed: UInt64, augmentation: Augmentation = .none,
     forms: CaptionForms? = nil, neighbours: CaptionNeighbours? = nil, compositions: Compositions? = nil,
-    part: Range<Int>? = nil
+    part: Part? = nil
   ) throws(PipelineError) {
     guard !indices.isEmpty else {
       throw PipelineError(.badData, "the data set \(dataSet.url.path) has no pictures in this split")
@@ -111,16 +126,35 @@ public final class BatchLoader: Sendable {
     self.forms = forms
     self.neighbours = neighbours
     self.compositions = compositions
-    self.part = part ?? 0..<batchSize
-    precondition(neighbours == nil || self.part == 0..<batchSize, "neighbours are those of a whole batch")
-    order = EpochOrder(indices, seed: seed, list: 0)
+    let part = part ?? Part(positions: 0..<batchSize)
+    self.part = part
+    precondition(neighbours == nil || part.positions == 0..<batchSize, "neighbours are those of a whole batch")
+    let isStreamed = dataSet.isStreamed && neighbours == nil
+    var ownShards = false
+    func order(_ indices: [Int], list: UInt64) -> any SampleOrder {
+      guard isStreamed else { return ShuffledOrder(indices, seed: seed, list: list) }
+      var indices = indices.sorted()
+      var shards = dataSet.divided(indices)
+      // A process reads some of the shards only, where there are enough of them.
+      if part.processCount > 1 && shards.count >= part.processCount && compositions == nil {
+        ownShards = true
+        indices = shards.enumerated().filter { $0.offset % part.processCount == part.process }
+          .flatMap { indices[$0.element] }
+        shards = dataSet.divided(indices)
+      }
+      return StreamOrder(
+        indices, shards: shards, seed: seed, list: list,
+        willRead: { dataSet.willRead($0) })
+    }
+    self.order = order(indices, list: 0)
     switch compositions?.source {
-    case .shown(let composed): compositionOrder = EpochOrder(composed, seed: seed, list: 1)
+    case .shown(let composed): compositionOrder = order(composed, list: 1)
     case .made:
       precondition(neighbours == nil, "what is made has no neighbours")
       compositionOrder = nil
     case nil: compositionOrder = nil
     }
+    hasOwnShards = ownShards
   }
 
   /// The pictures of a batch that come in the epoch's order.
@@ -133,8 +167,9 @@ public final class BatchLoader: Sendable {
   /// - Precondition: `step` is not negative.
   public func batch(at step: Int) throws(PipelineError) -> Batch {
     let side = dataSet.pictureSize
-    var batch = Batch(first: part.lowerBound, indices: [], captions: [], pixels: [])
-    batch.pixels.reserveCapacity(part.count * side * side * 3)
+    let positions = part.positions
+    var batch = Batch(first: positions.lowerBound, indices: [], captions: [], pixels: [])
+    batch.pixels.reserveCapacity(positions.count * side * side * 3)
     func append(_ index: Int, _ picture: Picture?, using random: inout Philox) {
       batch.indices.append(index)
       batch.captions.append(caption(of: index, using: &random))
@@ -142,7 +177,7 @@ public final class BatchLoader: Sendable {
     }
     let first = step * orderedPerBatch
     for sample in neighbours == nil
-      ? first + part.lowerBound..<first + part.upperBound : first..<first + orderedPerBatch
+      ? first + positions.lowerBound..<first + positions.upperBound : first..<first + orderedPerBatch
     {
       var random = Philox(
         seed: seed, stream: RandomStream.samples(), counter: UInt64(sample) &* Self.blocksPerSample)
@@ -156,7 +191,11 @@ public final class BatchLoader: Sendable {
         if isComposed, let compositionOrder {
           try self.picture(ofSample: composedBefore, in: compositionOrder)
         } else {
-          try self.picture(ofSample: sample - composedBefore, in: order)
+          // Of its own shards, a process counts its own samples.
+          try self.picture(
+            ofSample: hasOwnShards
+              ? step * positions.count + sample - first - positions.lowerBound : sample - composedBefore,
+            in: order)
         }
       append(index, picture, using: &random)
       guard let neighbours, batch.indices.count < batchSize else { continue }
@@ -182,7 +221,7 @@ public final class BatchLoader: Sendable {
 
   /// - Returns: no picture where there are tokens only.
   private func picture(
-    ofSample sample: Int, in order: EpochOrder
+    ofSample sample: Int, in order: any SampleOrder
   ) throws(PipelineError) -> (index: Int, picture: Picture?) {
     let indices = order.indices(ofSample: sample)
     if dataSet.encoded != nil { return (indices(0), nil) }
@@ -202,122 +241,5 @@ public final class BatchLoader: Sendable {
     let choice = random.nextWord()
     if takesPrimary || captions.count == 1 { return captions[0] }
     return captions[1 + Int((UInt64(choice) * UInt64(captions.count - 1)) >> 32)]
-  }
-}
-
-/// The order in which pictures are shown: each once an epoch, and another one every epoch.
-private final class EpochOrder: Sendable {
-  private let indices: [Int]
-  private let seed: UInt64
-  private let list: UInt64
-  /// That of the epoch asked for last, because shuffling a large data set at each step would take its time.
-  private let last = Mutex<(epoch: Int, order: [Int])?>(nil)
-
-  /// - Parameter list: 0 or 1, tells the orders of two lists apart.
-  init(_ indices: [Int], seed: UInt64, list: UInt64) { (self.indices, self.seed, self.list) = (indices, seed, list) }
-
-  var count: Int { indices.count }
-
-  /// The picture of a sample, and those that follow in its epoch, round about.
-  func indices(ofSample sample: Int) -> (Int) -> Int {
-    let order = order(ofEpoch: sample / count)
-    return { [indices, count] in indices[order[(sample % count + $0) % count]] }
-  }
-
-  private func order(ofEpoch epoch: Int) -> [Int] {
-    last.withLock { last in
-      if let last, last.epoch == epoch { return last.order }
-      // Far apart, so that the random numbers of two epochs, and of two lists, never overlap.
-      var random = Philox(
-        seed: seed, stream: RandomStream.epochOrder(), counter: list << 63 | UInt64(epoch) << 32)
-      let order = random.permutation(indices.count)
-      last = (epoch, order)
-      return order
-    }
-  }
-}
-
-/// Prepares the next few batches on a thread of its own while the current one is trained on.
-///
-/// The thread ends, and has ended, when the loader is gone.
-public final class PrefetchingLoader: Sendable {
-  private let queue: Queue
-
-  /// - Parameters:
-  ///   - loader: makes the batches.
-  ///   - step: the first step to return.
-  ///   - depth: how many batches are kept ready, at least 1.
-  public init(_ loader: BatchLoader, startingAt step: Int = 0, depth: Int = 3) {
-    let queue = Queue(depth: max(1, depth))
-    self.queue = queue
-    // The thread holds the queue but not this object, so that it does not keep alive what is to stop it.
-    let thread = Thread {
-      var step = step
-      while queue.waitForRoom() {
-        let result: Result<Batch, PipelineError>
-        do throws(PipelineError) { result = .success(try loader.batch(at: step)) } catch { result = .failure(error) }
-        queue.append(result)
-        step += 1
-      }
-      queue.finish()
-    }
-    thread.name = "batches"
-    thread.start()
-  }
-
-  deinit { queue.stop() }
-
-  /// The batch of the next step.
-  /// - Throws: what ``BatchLoader/batch(at:)`` threw for that step; the next call goes on with the step after it.
-  public func next() throws(PipelineError) -> Batch { try queue.removeFirst().get() }
-
-  /// Everything mutable is touched only while `condition` is locked, which the compiler cannot see.
-  private final class Queue: @unchecked Sendable {
-    private let condition = NSCondition()
-    private let depth: Int
-    private var results: [Result<Batch, PipelineError>] = []
-    private var isStopping = false
-    private var isFinished = false
-
-    init(depth: Int) { self.depth = depth }
-
-    /// Returns false when the thread should end.
-    func waitForRoom() -> Bool {
-      condition.withLock {
-        while results.count >= depth && !isStopping { condition.wait() }
-        return !isStopping
-      }
-    }
-
-    func append(_ result: Result<Batch, PipelineError>) {
-      condition.withLock {
-        results.append(result)
-        condition.broadcast()
-      }
-    }
-
-    func removeFirst() -> Result<Batch, PipelineError> {
-      condition.withLock {
-        while results.isEmpty { condition.wait() }
-        condition.broadcast()
-        return results.removeFirst()
-      }
-    }
-
-    func finish() {
-      condition.withLock {
-        isFinished = true
-        condition.broadcast()
-      }
-    }
-
-    /// Asks the thread to end and waits until it has.
-    func stop() {
-      condition.withLock {
-        isStopping = true
-        condition.broadcast()
-        while !isFinished { condition.wait() }
-      }
-    }
   }
 }

@@ -1,4 +1,5 @@
 import Basics
+import Captions
 import DataFiles
 import Foundation
 import Imaging
@@ -7,7 +8,20 @@ import Imaging
 struct PictureSource: Sendable {
   let url: URL
   /// Where in the file the picture lies; nil for the whole file.
-  package let part: Range<Int>?
+  let part: Range<Int>?
+
+  /// - Parameters:
+  ///   - part: where the picture lies in one of `shards`.
+  ///   - shards: files.
+  ///   - fileName: below `folder`, of a picture that is a file of its own.
+  ///   - folder: the data set's.
+  init(_ part: CaptionedPictures.Part?, of shards: [URL], orFile fileName: String, in folder: URL) {
+    if let part {
+      (url, self.part) = (shards[part.shard], part.range)
+    } else {
+      (url, self.part) = (folder.appendingPathComponent(fileName), nil)
+    }
+  }
 
   /// - Parameters:
   ///   - name: what the picture is called.
@@ -35,12 +49,19 @@ struct PictureSource: Sendable {
 
 /// Reads the list of pictures and captions of a data set's folder, in any of its three forms.
 struct DataSetFolder {
+  /// A picture that has a caption.
   struct Item {
     var entry: CaptionedPicture
-    /// Nil for a picture of which there are tokens only.
-    package var source: PictureSource?
     /// Whether the data set itself says which split the picture belongs to.
     var namesSplit: Bool
+  }
+
+  /// What was found besides.
+  struct Finding: Codable, Equatable {
+    /// What is left out; nil for what is worth knowing only.
+    var subject: String?
+    /// Why, or what is worth knowing.
+    var words: String
   }
 
   /// What every message about a folder that is not a data set ends in.
@@ -48,14 +69,20 @@ struct DataSetFolder {
     "a data set is a folder that holds pictures (\(PictureFormat.all.filter(\.isRead).map(\.name).joined(separator: ", "))) "
     + "and a metadata.jsonl or metadata.csv with file_name and text, or a .txt beside each picture, or WebDataset .tar shards"
 
+  /// How much was reported.
+  private final class Counter {
+    var count = 0
+  }
+
   static let maximumCaptionFileByteCount = 16 << 20
 
   let url: URL
   let captionColumn: String?
   let isStrict: Bool
   let report: (String) -> Void
+  private let reports: Counter
   private let tree: FileTree
-  private let contents: FolderContents
+  let contents: FolderContents
 
   /// - Throws: `PipelineError` of kind `.noInput` where `url` is not a folder that can be read.
   init(
@@ -64,7 +91,12 @@ struct DataSetFolder {
     self.url = url
     self.captionColumn = captionColumn
     self.isStrict = isStrict
-    self.report = report
+    let reports = Counter()
+    self.reports = reports
+    self.report = {
+      reports.count += 1
+      report($0)
+    }
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
       throw PipelineError(.noInput, "cannot read the data set \(url.path): no such folder")
@@ -90,25 +122,55 @@ struct DataSetFolder {
   /// The pictures that have captions, sorted by file name. Their files have not been opened.
   /// - Throws: `PipelineError` of kind `.badData` where there are none, and with `isStrict` for the first one that has
   ///   to be left out.
-  func items() throws(PipelineError) -> [Item] {
+  func pictures() throws(PipelineError) -> CaptionedPictures {
     for (path, reason) in tree.leftOut { try skip(path, reason) }
     for file in contents.otherMetadata { report("\(file) is not read, because the captions stand elsewhere, too") }
-    var unread = contents.unread
-    var items: [Item]
-    if !contents.metadata.isEmpty {
-      items = try metadataItems(&unread)
-    } else if !contents.shards.isEmpty {
-      items = try shardItems(contents.shards, &unread)
-    } else {
-      items = try textFileItems(&unread)
+    let index = indexedFiles.map { DataSetIndex(of: $0, in: url, captionColumn: captionColumn) }
+    if let (pictures, findings) = index?.read() {
+      try say(findings)
+      try refuse(contents.unread, isAll: false)
+      return pictures
     }
-    try refuse(unread, isAll: items.isEmpty)
-    guard !items.isEmpty else {
+    var unread = contents.unread
+    var pictures: CaptionedPictures.Builder
+    var findings: [Finding] = []
+    if contents.metadata.isEmpty && !contents.shards.isEmpty {
+      (pictures, findings) = try shardPictures(&unread)
+      try say(findings)
+    } else {
+      let items = try contents.metadata.isEmpty ? textFileItems(&unread) : metadataItems(&unread)
+      pictures = CaptionedPictures.Builder()
+      for item in items.sorted(by: { $0.entry.fileName < $1.entry.fileName }) {
+        pictures.append(item.entry, namesSplit: item.namesSplit)
+      }
+    }
+    try refuse(unread, isAll: pictures.count == 0)
+    guard pictures.count > 0 else {
       throw PipelineError(.badData, "no picture with a caption in \(url.path); \(Self.acceptedForms)")
     }
-    items.sort { $0.entry.fileName < $1.entry.fileName }
-    takeSplitsOfFolders(&items)
-    return items
+    if let finding = takeSplitsOfFolders(&pictures) {
+      try say([finding])
+      findings.append(finding)
+    }
+    let found = pictures.finish()
+    // What is said of unread pictures in shards, and of metadata, is not kept.
+    if contents.metadata.isEmpty ? unread.paths.count == contents.unread.paths.count : reports.count == 0 {
+      index?.write(found, findings)
+    }
+    return found
+  }
+
+  /// The files that the pictures and captions stand in, where these are few files.
+  private var indexedFiles: [String]? {
+    if !encodedShards.isEmpty { return contents.metadata + encodedShards }
+    return contents.metadata.isEmpty && !contents.shards.isEmpty ? contents.shards : nil
+  }
+
+  /// Names what is left out, and what is worth knowing.
+  private func say(_ findings: [Finding]) throws(PipelineError) {
+    for finding in findings {
+      if let subject = finding.subject { try skip(subject, finding.words) } else { report(finding.words) }
+    }
   }
 
   /// Says what files there are that are not read.
@@ -129,30 +191,32 @@ struct DataSetFolder {
 
   /// Gives pictures for which no split is given that of the folders in which they lie. Where all lie in folders of one split,
   /// that says nothing.
-  private func takeSplitsOfFolders(_ items: inout [Item]) {
+  private func takeSplitsOfFolders(_ pictures: inout CaptionedPictures.Builder) -> Finding? {
     var named: [(split: Split, folder: String)?] = []
     var last: (folders: Substring, found: (split: Split, folder: String)?)?
-    for item in items {
-      let folders = PathParts(item.entry.fileName).folder
+    var splits: Set<Split> = []
+    for index in 0..<pictures.count {
+      let folders = PathParts(pictures.fileName(at: index)).folder
       let found = last?.folders == folders ? last?.found : Split.named(byFolders: folders)
       last = (folders, found)
-      named.append(item.namesSplit ? nil : found)
+      let namesSplit = pictures.namesSplit(at: index)
+      named.append(namesSplit ? nil : found)
+      splits.insert(namesSplit ? pictures.split(at: index) : found?.split ?? .train)
     }
-    let splits = zip(items, named).map { item, named in item.namesSplit ? item.entry.split : named?.split ?? .train }
-    guard Set(splits).count > 1 else { return }
+    guard splits.count > 1 else { return nil }
     var counts: [Split: Int] = [:]
     var folders: Set<String> = []
     for (index, found) in named.enumerated() {
       guard let found else { continue }
-      items[index].entry = items[index].entry.moved(to: found.split)
-      items[index].namesSplit = true
+      pictures.move(index, to: found.split, isNamed: true)
       counts[found.split, default: 0] += 1
       folders.insert(found.folder)
     }
-    guard !counts.isEmpty else { return }
+    guard !counts.isEmpty else { return nil }
     let list = Split.allCases.compactMap { split in counts[split].map { "\($0) \(split.rawValue)" } }
     let names = folders.count > 6 ? "\(folders.count) folders" : folders.sorted().joined(separator: ", ")
-    report("pictures belong to the splits that their folders name (\(names)): \(list.joined(separator: ", "))")
+    return Finding(
+      words: "pictures belong to the splits that their folders name (\(names)): \(list.joined(separator: ", "))")
   }
 
   // MARK: Metadata
@@ -211,19 +275,17 @@ struct DataSetFolder {
         continue
       }
       var isFolder: ObjCBool = false
-      let source = PictureSource(url: url.appendingPathComponent(file), part: nil)
       guard
         isEncoded || spelling != nil
-          || FileManager.default.fileExists(atPath: source.url.path, isDirectory: &isFolder) && !isFolder.boolValue
+          || FileManager.default.fileExists(atPath: url.appendingPathComponent(file).path, isDirectory: &isFolder)
+            && !isFolder.boolValue
       else {
         try skip(path, isFolder.boolValue ? "it is a folder" : "the metadata names it, but there is no such file")
         continue
       }
       let captions = texts.isEmpty ? [words.joined(separator: ", ")] : texts
       items.append(
-        item(
-          file, captions: captions, keywords: words, split: splits[path], relation: relations[path],
-          source: isEncoded ? nil : source))
+        item(file, captions: captions, keywords: words, split: splits[path], relation: relations[path]))
     }
     for path in contents.pictures where captions[path] == nil && !rejected.contains(path) {
       if let original = tree.original(of: path), captions[original] != nil { continue }
@@ -281,9 +343,12 @@ struct DataSetFolder {
         try skip(path, error.message)
         continue
       }
-      guard let captions = try captions(in: content, of: path, file: text) else { continue }
-      let source = PictureSource(url: url.appendingPathComponent(path), part: nil)
-      items.append(item(path, captions: captions, split: nil, source: source))
+      let (captions, problem) = Self.captions(in: content, file: text)
+      guard let captions else {
+        try skip(path, problem ?? "")
+        continue
+      }
+      items.append(item(path, captions: captions, split: nil))
     }
     for path in unread.paths {
       guard let text = texts[String(PathParts(path).stem)]?.first else { continue }
@@ -302,30 +367,24 @@ struct DataSetFolder {
     return items
   }
 
-  /// The lines of a caption file, or nil, and reported, where it has none.
-  func captions(in content: Data, of picture: String, file: String) throws(PipelineError) -> [String]? {
+  /// The captions in a caption file, a line each, or why there are none.
+  static func captions(in content: Data, file: String) -> (captions: [String]?, problem: String?) {
     guard let text = String(validating: content, as: UTF8.self) else {
-      try skip(picture, "its captions in \(file) are not valid UTF-8")
-      return nil
+      return (nil, "its captions in \(file) are not valid UTF-8")
     }
-    let captions = text.split(whereSeparator: \.isNewline).compactMap { Self.caption(String($0)) }
-    guard !captions.isEmpty else {
-      try skip(picture, "its caption file \(file) is empty")
-      return nil
-    }
-    return captions
+    let captions = text.split(whereSeparator: \.isNewline).compactMap { caption(String($0)) }
+    return captions.isEmpty ? (nil, "its caption file \(file) is empty") : (captions, nil)
   }
 
   // MARK: Common ground
 
   func item(
-    _ path: String, captions: [String], keywords: [String] = [], split: Split?, relation: String? = nil,
-    source: PictureSource?
+    _ path: String, captions: [String], keywords: [String] = [], split: Split?, relation: String? = nil
   ) -> Item {
     let entry = CaptionedPicture(
       fileName: path, captions: captions, keywords: keywords, split: split ?? Split.standard(forFileName: path),
       relation: relation)
-    return Item(entry: entry, source: source, namesSplit: split != nil)
+    return Item(entry: entry, namesSplit: split != nil)
   }
 
   /// The text without the white space around it, or nil where nothing is left.

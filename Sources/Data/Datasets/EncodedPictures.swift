@@ -2,6 +2,7 @@ import ArrayFiles
 import Basics
 import Foundation
 import Imaging
+import Synchronization
 
 /// What an image tokenizer has made of a data set's pictures, in place of the pictures: stage 2 needs no more of them.
 ///
@@ -49,12 +50,25 @@ public struct EncodedPictures: Sendable {
 
   private struct Shard: Sendable {
     var tokens: IntegerTable
+    /// The file's bytes behind `tokens`.
+    var tokenBytes: MappedBytes
     var thumbnails: IntegerTable
   }
 
+  /// Tokens read since the last pages were given back, so that memory does not grow with the data set.
+  private final class Reads: Sendable {
+    private let count = Atomic(0)
+    private static let most = 8192
+
+    /// - Returns: whether it is time to give pages back.
+    func add() -> Bool { count.add(1, ordering: .relaxed).newValue % Self.most == 0 }
+  }
+
+  private let reads = Reads()
+
   /// Pixels a side of what pictures are looked up by.
   package static let thumbnailSide = 32
-  /// Pictures a shard but the last.
+  /// Pictures a shard at most.
   package static let shardLength = 16_384
 
   /// - Parameter files: the shards in their order, at least one.
@@ -64,7 +78,9 @@ public struct EncodedPictures: Sendable {
     var shards: [Shard] = []
     for url in files {
       let file = try SafeTensors(contentsOf: url)
-      let shard = Shard(tokens: try file.table(Name.tokens), thumbnails: try file.table(Name.thumbnails))
+      let shard = Shard(
+        tokens: try file.table(Name.tokens), tokenBytes: try file.mapped(Name.tokens),
+        thumbnails: try file.table(Name.thumbnails))
       guard let origin = Origin(metadata: file.metadata), shard.tokens.rowCount > 0,
         shard.tokens.rowCount == shard.thumbnails.rowCount,
         shard.thumbnails.columns == Self.thumbnailSide * Self.thumbnailSide * 3
@@ -86,6 +102,7 @@ public struct EncodedPictures: Sendable {
   /// The tokens of the picture at a position of the data set's `entries`.
   public func tokens(at index: Int) -> [Int32] {
     let (shard, row) = place(of: index)
+    if reads.add() { for shard in shards { shard.tokenBytes.release() } }
     return shard.tokens[row]
   }
 
@@ -129,7 +146,7 @@ public struct EncodedPictures: Sendable {
         (Name.tokens, IntegerTable(tokens, columns: tokens.first?.count ?? 0, width: .twoBytes)),
         (
           Name.thumbnails,
-          IntegerTable(thumbnails.map { $0.map { Int32($0) } }, columns: side * side * 3, width: .oneByte)
+          IntegerTable(bytes: thumbnails.reduce(into: Data()) { $0 += $1 }, columns: side * side * 3)
         ),
       ], metadata: origin.metadata, to: file)
   }

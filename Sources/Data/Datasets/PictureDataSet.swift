@@ -1,4 +1,5 @@
 import Basics
+import Captions
 import Foundation
 import Imaging
 import Lexicon
@@ -38,19 +39,20 @@ public final class PictureDataSet: Sendable {
   public let pictureSize: Int
   public let fit: Picture.Fit
   /// Sorted by file name.
-  public let entries: [CaptionedPicture]
+  public let entries: CaptionedPictures
   /// FNV-1a 64 over file names, captions and splits, in hexadecimal: tells whether a data set is still the one that a
   /// checkpoint was trained on.
-  public let fingerprint: String
+  public var fingerprint: String { entries.fingerprint }
 
   private let isStrict: Bool
   private let report: @Sendable (String) -> Void
   /// What an image tokenizer has made of the pictures, in the order of `entries`, where the folder holds that in place of them.
   public let encoded: EncodedPictures?
-  /// Nil for a picture of which there are tokens only.
-  private let sources: [PictureSource?]
+  /// The files of ``entries``' shards.
+  private let shards: [URL]
   /// All pictures, or nil where they are decoded when asked for.
   private let decoded: [Picture]?
+  private let maximumBytesInMemory: Int
   private let reported = Mutex<Set<Int>>([])
 
   /// Opens a data set.
@@ -76,24 +78,32 @@ public final class PictureDataSet: Sendable {
     }
     let folder = try DataSetFolder(url, captionColumn: captionColumn, isStrict: strict, report: report)
     let encoded = try folder.encodedPictures()
-    var items = try folder.items()
+    var entries = try folder.pictures()
     if let encoded {
-      guard items.count == encoded.count else {
+      guard entries.count == encoded.count else {
         throw PipelineError(
           .badData,
-          "\(url.path) has captions of \(items.count) pictures and tokens of \(encoded.count): it is not whole; encode it again"
+          "\(url.path) has captions of \(entries.count) pictures and tokens of \(encoded.count): it is not whole; encode it again"
         )
       }
     }
+    let shards = entries.shards.map { url.appendingPathComponent($0) }
     var pictures: [Picture]?
-    if encoded == nil && items.count * pictureSize * pictureSize * 3 <= maximumBytesInMemory {
-      let results = Self.decodeAll(items, pictureSize: pictureSize, fit: fit)
-      var good: [DataSetFolder.Item] = []
+    if encoded == nil && entries.count * pictureSize * pictureSize * 3 <= maximumBytesInMemory {
+      let all = entries
+      let results: [Result<Picture, PipelineError>] = ConcurrentMap.results(all.count) { i in
+        let source = PictureSource(all.part(at: i), of: shards, orFile: all[i].fileName, in: url)
+        do throws(PipelineError) {
+          return .success(
+            try source.picture(name: all[i].fileName, for: pictureSize).squared(side: pictureSize, fit: fit))
+        } catch { return .failure(error) }
+      }
+      var good: [Int] = []
       var squares: [Picture] = []
-      for (item, result) in zip(items, results) {
+      for (index, result) in results.enumerated() {
         do throws(PipelineError) {
           squares.append(try result.get())
-          good.append(item)
+          good.append(index)
         } catch {
           if strict { throw error }
           report("skipped \(error.message)")
@@ -101,35 +111,35 @@ public final class PictureDataSet: Sendable {
       }
       guard !good.isEmpty else {
         throw PipelineError(
-          .badData, "none of the \(items.count) pictures in \(url.path) can be read; \(DataSetFolder.acceptedForms)")
+          .badData, "none of the \(entries.count) pictures in \(url.path) can be read; \(DataSetFolder.acceptedForms)")
       }
-      items = good
+      if good.count < entries.count { entries = entries.selecting(good) }
       pictures = squares
     }
-    var entries = items.map(\.entry)
-    if items.allSatisfy({ !$0.namesSplit && $0.entry.split == .validation }) {
-      entries = entries.map { $0.moved(to: .train) }
+    if entries.indices.allSatisfy({ [entries] in !entries.namesSplit(at: $0) && entries.split(at: $0) == .validation })
+    {
+      entries = entries.moved(to: .train)
     }
     self.url = url
     self.pictureSize = encoded?.origin.pictureSize ?? pictureSize
     self.fit = encoded?.origin.fit ?? fit
     self.encoded = encoded
     self.entries = entries
-    self.fingerprint = Self.fingerprint(of: entries)
     self.isStrict = strict
     self.report = report
-    self.sources = items.map(\.source)
+    self.shards = shards
+    self.maximumBytesInMemory = maximumBytesInMemory
     self.decoded = pictures
   }
 
   /// The positions in `entries` of the pictures of a split, ascending.
-  public func indices(of split: Split) -> [Int] { entries.indices.filter { entries[$0].split == split } }
+  public func indices(of split: Split) -> [Int] { entries.indices.filter { entries.split(at: $0) == split } }
 
   /// Those of some positions whose pictures are not composed of others.
-  package func uncomposed(_ indices: [Int]) -> [Int] { indices.filter { entries[$0].relation == nil } }
+  package func uncomposed(_ indices: [Int]) -> [Int] { indices.filter { !entries.isComposed(at: $0) } }
 
   /// The others.
-  package func composed(_ indices: [Int]) -> [Int] { indices.filter { entries[$0].relation != nil } }
+  package func composed(_ indices: [Int]) -> [Int] { indices.filter { entries.isComposed(at: $0) } }
 
   /// The forms in which the captions of the train split are read; nil where there are no kinds.
   /// - Parameters:
@@ -141,9 +151,10 @@ public final class PictureDataSet: Sendable {
   }
 
   /// The texts of the train split that a vocabulary is learnt from and text lengths are judged by: all captions, and with
-  /// `forms` for each picture three that these make of them.
+  /// `forms` for each picture three that these make of them. Of more than ``maximumTexts`` pictures, those of so many, evenly
+  /// spread.
   public func trainingTexts(_ forms: CaptionForms? = nil) -> [String] {
-    let indices = indices(of: .train)
+    let indices = indices(of: .train).spread(over: Self.maximumTexts)
     let captions = indices.flatMap { entries[$0].allCaptions }
     guard let forms else { return captions }
     return captions
@@ -152,6 +163,9 @@ public final class PictureDataSet: Sendable {
         return (0..<3).map { _ in forms.caption(of: index, using: &random) }
       }
   }
+
+  /// Pictures whose captions a vocabulary is learnt from.
+  private static let maximumTexts = 100_000
 
   /// Whether all pictures were decoded on opening.
   public var isInMemory: Bool { decoded != nil }
@@ -166,8 +180,8 @@ public final class PictureDataSet: Sendable {
   }
 
   private func source(at index: Int) throws(PipelineError) -> PictureSource {
-    guard let source = sources[index] else { throw hasNoPictures }
-    return source
+    try requirePictures()
+    return PictureSource(entries.part(at: index), of: shards, orFile: entries[index].fileName, in: url)
   }
 
   /// - Throws: `PipelineError` of kind `.badData` where there are tokens only.
@@ -210,35 +224,46 @@ public final class PictureDataSet: Sendable {
     return pictures
   }
 
-  private static func decodeAll(
-    _ items: [DataSetFolder.Item], pictureSize: Int, fit: Picture.Fit
-  ) -> [Result<Picture, PipelineError>] {
-    let count = items.count
-    // Each iteration writes an element of its own, so that no lock is needed.
-    return [Result<Picture, PipelineError>](unsafeUninitializedCapacity: count) { buffer, initialized in
-      nonisolated(unsafe) let results = buffer.baseAddress
-      DispatchQueue.concurrentPerform(iterations: count) { i in
-        let result: Result<Picture, PipelineError>
-        do throws(PipelineError) {
-          guard let source = items[i].source else { preconditionFailure("there are tokens only") }
-          let picture = try source.picture(name: items[i].entry.fileName, for: pictureSize)
-          result = .success(picture.squared(side: pictureSize, fit: fit))
-        } catch {
-          result = .failure(error)
-        }
-        results.map { ($0 + i).initialize(to: result) }
-      }
-      initialized = count
-    }
+  // MARK: Streams
+
+  /// Whether the pictures lie in shards and are too many to be kept in memory, so that they are shown in an order in which shards
+  /// are read through; see ``StreamOrder``. Of tokens it is said as of the pictures that they were made of, which is how the same
+  /// run comes of both.
+  package var isStreamed: Bool {
+    decoded == nil && entries.count * pictureSize * pictureSize * 3 > maximumBytesInMemory
+      && entries.indices.allSatisfy { shardName(at: $0) != nil }
   }
 
-  private static func fingerprint(of entries: [CaptionedPicture]) -> String {
-    var hash = FNV1a()
-    for entry in entries {
-      // A zero after each part, so that no two lists run together to the same bytes.
-      for part in [entry.fileName, entry.split.rawValue] + entry.allCaptions { hash.combine(Array(part.utf8) + [0]) }
-      hash.combine([UInt8(ascii: "\n")])
+  /// The shard in which a picture lies, or lay when it was encoded; nil for a file of its own.
+  private func shardName(at index: Int) -> Substring? {
+    if let part = entries.part(at: index) { return entries.shards[part.shard][...] }
+    guard encoded != nil else { return nil }
+    let name = entries[index].fileName
+    return name.range(of: ".tar/", options: .caseInsensitive).map { name[..<$0.lowerBound] }
+  }
+
+  /// Some positions, ascending, divided by the shards in which the pictures lie.
+  package func divided(_ indices: [Int]) -> [Range<Int>] {
+    var ranges: [Range<Int>] = []
+    var (start, last): (Int, Substring?) = (0, nil)
+    for (place, index) in indices.enumerated() {
+      let shard = shardName(at: index)
+      if place > 0 && shard != last {
+        ranges.append(start..<place)
+        start = place
+      }
+      last = shard
     }
-    return hash.hexadecimal
+    if !indices.isEmpty { ranges.append(start..<indices.count) }
+    return ranges
+  }
+
+  /// Has the system read ahead what some pictures of one shard take in it.
+  package func willRead(_ indices: some Sequence<Int>) {
+    let parts = indices.compactMap(entries.part)
+    guard let first = parts.map(\.range.lowerBound).min(), let last = parts.map(\.range.upperBound).max(),
+      let shard = parts.first?.shard, last - first < 4 * parts.reduce(0, { $0 + $1.range.count })
+    else { return }
+    try? OpenFile(shards[shard]).willRead(at: first, byteCount: last - first)
   }
 }

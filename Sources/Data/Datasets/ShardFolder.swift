@@ -1,11 +1,43 @@
 import Basics
+import Captions
 import DataFiles
 import Foundation
 import Imaging
 
-/// WebDataset shards: members with the same key are one sample. By WebDataset's rule the key is the path up to the first dot of
-/// its last component, and what follows that dot, in lower case, says what the member is.
 extension DataSetFolder {
+  /// The pictures of all shards, sorted by file name.
+  /// - Parameter unread: receives the pictures of formats that are not read.
+  func shardPictures(
+    _ unread: inout UnreadPictures
+  ) throws(PipelineError) -> (pictures: CaptionedPictures.Builder, findings: [Finding]) {
+    // A file name begins with the shard's.
+    let shards = contents.shards.sorted { $0 + "/" < $1 + "/" }
+    var columns = CaptionColumns(captionColumn, inOrder: [.caption, .text, .prompt])
+    let reader = ShardReader(folder: url, captionColumn: captionColumn, columns: columns)
+    var all = (pictures: CaptionedPictures.Builder(shards: shards), findings: [Finding]())
+    var unused: ShardReader.UnusedMembers = [:]
+    for result in ConcurrentMap.results(shards.count, { reader.contents(of: shards[$0], number: $0) }) {
+      let contents = try result.get()
+      all.pictures.append(contents.pictures)
+      all.findings += contents.findings
+      unused.merge(contents.unused) { ($0.count + $1.count, $0.first) }
+      unread.add(contents.unread)
+      columns.note(contents.columns)
+    }
+    if let note = try columns.finish(in: url) { all.findings.append(Finding(words: note)) }
+    all.findings += ShardReader.findings(of: unused)
+    return all
+  }
+}
+
+/// Reads WebDataset shards: members with the same key are one sample. By WebDataset's rule the key is the path up to the first dot
+/// of its last component, and what follows that dot, in lower case, says what the member is.
+private struct ShardReader: Sendable {
+  let folder: URL
+  let captionColumn: String?
+  /// Where captions may stand in a sample's JSON.
+  let columns: CaptionColumns
+
   private struct Sample {
     var picture: TarArchive.Member?
     var text: TarArchive.Member?
@@ -15,48 +47,55 @@ extension DataSetFolder {
   }
 
   /// Members that are not used, by what follows the key, with the first one.
-  private typealias UnusedMembers = [String: (count: Int, first: String)]
+  typealias UnusedMembers = [String: (count: Int, first: String)]
+
+  /// What one shard holds.
+  struct Contents: Sendable {
+    var pictures = CaptionedPictures.Builder()
+    var findings: [DataSetFolder.Finding] = []
+    var unused: UnusedMembers = [:]
+    var unread = UnreadPictures()
+    /// Those that its captions were taken from.
+    var columns: CaptionColumns
+  }
 
   /// - Parameters:
-  ///   - shards: their paths.
-  ///   - unread: receives the pictures of formats that are not read.
-  func shardItems(_ shards: [String], _ unread: inout UnreadPictures) throws(PipelineError) -> [Item] {
-    var columns = CaptionColumns(captionColumn, inOrder: [.caption, .text, .prompt])
-    let reader = MetadataFile(captionColumns: columns.names)
-    var unused: UnusedMembers = [:]
-    var items: [Item] = []
-    for shard in shards {
-      let file = url.appendingPathComponent(shard)
-      let archive = try TarArchive(contentsOf: file)
-      if let damage = archive.damage { try skip("the rest of \(shard)", damage) }
+  ///   - shard: its path below the folder.
+  ///   - number: of the shard among all.
+  func contents(of shard: String, number: Int) -> Result<Contents, PipelineError> {
+    do throws(PipelineError) {
+      let file = try OpenFile(folder.appendingPathComponent(shard))
+      let archive = try TarArchive(file)
+      var contents = Contents(columns: columns)
+      if let damage = archive.damage { contents.skip("the rest of \(shard)", damage) }
       if let first = archive.brokenLinks.first {
-        try skip("\(archive.brokenLinks.count) links in \(shard)", "they lead to no file in it, \(first) first")
+        contents.skip(
+          "\(archive.brokenLinks.count) links in \(shard)", "they lead to no file in it, \(first) first")
       }
-      let samples = samples(of: archive, shard, unused: &unused, unread: &unread)
-      for (key, sample) in samples.sorted(by: { $0.key < $1.key }) {
+      let reader = MetadataFile(captionColumns: columns.names)
+      var found: [(entry: CaptionedPicture, part: CaptionedPictures.Part)] = []
+      for (key, sample) in samples(of: archive, shard, &contents).sorted(by: { $0.key < $1.key }) {
         guard let picture = sample.picture else {
-          if !sample.hasUnread { try skip("\(shard)/\(key)", "the shard has no picture for it") }
+          if !sample.hasUnread { contents.skip("\(shard)/\(key)", "the shard has no picture for it") }
           continue
         }
         let path = "\(shard)/\(picture.name)"
-        do throws(PipelineError) {
-          guard let captions = try captions(of: sample, path, in: file, reader, &columns) else { continue }
-          let part = picture.offset..<(picture.offset + picture.byteCount)
-          items.append(item(path, captions: captions, split: nil, source: PictureSource(url: file, part: part)))
-        } catch {
-          if isStrict { throw error }
-          try skip(path, error.message)
-        }
+        guard let captions = captions(of: sample, path, in: file, reader, &contents) else { continue }
+        let part = CaptionedPictures.Part(
+          shard: number, range: picture.offset..<(picture.offset + picture.byteCount))
+        let entry = CaptionedPicture(fileName: path, captions: captions, split: .standard(forFileName: path))
+        found.append((entry, part))
       }
+      for (entry, part) in found.sorted(by: { $0.entry.fileName < $1.entry.fileName }) {
+        contents.pictures.append(entry, part: part)
+      }
+      return .success(contents)
+    } catch {
+      return .failure(error)
     }
-    if let note = try columns.finish(in: url) { report(note) }
-    try name(unused)
-    return items
   }
 
-  private func samples(
-    of archive: TarArchive, _ shard: String, unused: inout UnusedMembers, unread: inout UnreadPictures
-  ) -> [String: Sample] {
+  private func samples(of archive: TarArchive, _ shard: String, _ contents: inout Contents) -> [String: Sample] {
     var samples: [String: Sample] = [:]
     for member in archive.members {
       let name = PathParts(member.name).name
@@ -71,44 +110,50 @@ extension DataSetFolder {
       case "json": samples[key, default: Sample()].metadata = member
       case let kind:
         if let format = PictureFormat(fileExtension: kind) {
-          unread.add(format, path: "\(shard)/\(member.name)")
-          unread.haveCaptions = true
+          contents.unread.add(format, path: "\(shard)/\(member.name)")
+          contents.unread.haveCaptions = true
           samples[key, default: Sample()].hasUnread = true
         } else {
-          unused[kind, default: (0, "\(shard)/\(member.name)")].count += 1
+          contents.unused[kind, default: (0, "\(shard)/\(member.name)")].count += 1
         }
       }
     }
     return samples
   }
 
-  /// The captions of a sample, or nil, and reported, where it has none.
+  /// The captions of a sample, or nil, and said why, where it has none.
   private func captions(
-    of sample: Sample, _ path: String, in file: URL, _ reader: MetadataFile, _ columns: inout CaptionColumns
-  ) throws(PipelineError) -> [String]? {
+    of sample: Sample, _ path: String, in file: OpenFile, _ reader: MetadataFile, _ contents: inout Contents
+  ) -> [String]? {
     func content(_ member: TarArchive.Member) throws(PipelineError) -> Data {
-      guard member.byteCount <= Self.maximumCaptionFileByteCount else {
+      guard member.byteCount <= DataSetFolder.maximumCaptionFileByteCount else {
         throw PipelineError(.badData, "\(member.name) has \(member.byteCount) bytes")
       }
-      return try InputFile.contents(of: file, offset: member.offset, byteCount: member.byteCount)
+      return try file.contents(at: member.offset, byteCount: member.byteCount)
     }
-    if let text = sample.text, captionColumn == nil {
-      return try captions(in: content(text), of: path, file: text.name)
+    do throws(PipelineError) {
+      if let text = sample.text, captionColumn == nil {
+        let (captions, problem) = DataSetFolder.captions(in: try content(text), file: text.name)
+        if let problem { contents.skip(path, problem) }
+        return captions
+      }
+      var reason = columns.reasonOfNone
+      if let metadata = sample.metadata {
+        let row = reader.row(json: try content(metadata))
+        contents.columns.note(row)
+        let captions = row.texts.compactMap(DataSetFolder.caption)
+        if !captions.isEmpty { return captions }
+        if let problem = row.problem { reason = "\(metadata.name): \(problem)" }
+      }
+      contents.skip(path, reason)
+    } catch {
+      contents.skip(path, error.message)
     }
-    var reason = columns.reasonOfNone
-    if let metadata = sample.metadata {
-      let row = try reader.row(json: content(metadata))
-      columns.note(row)
-      let captions = row.texts.compactMap(Self.caption)
-      if !captions.isEmpty { return captions }
-      if let problem = row.problem { reason = "\(metadata.name): \(problem)" }
-    }
-    try skip(path, reason)
     return nil
   }
 
-  /// Says which members were not used: a picture or a text among them is one that somebody misses.
-  private func name(_ unused: UnusedMembers) throws(PipelineError) {
+  /// Which members were not used: a picture or a text among them is one that somebody misses.
+  static func findings(of unused: UnusedMembers) -> [DataSetFolder.Finding] {
     let captionKinds = FolderContents.captionExtensions + ["json"]
     func list(_ members: UnusedMembers) -> String {
       let all = members.sorted { $0.key < $1.key }
@@ -119,12 +164,21 @@ extension DataSetFolder {
       let ending = PathParts(kind).fileExtension
       return captionKinds.contains(ending) || PictureFormat(fileExtension: ending) != nil
     }
-    if !missed.isEmpty {
-      try skip(
-        "members of shards: \(list(missed))",
-        "a key ends at its first dot, and what follows is no kind that is read, such as .jpg or .txt")
-    }
     let others = unused.filter { missed[$0.key] == nil }
-    if !others.isEmpty { report("members of shards that are not used: \(list(others))") }
+    var findings: [DataSetFolder.Finding] = []
+    if !missed.isEmpty {
+      findings.append(
+        .init(
+          subject: "members of shards: \(list(missed))",
+          words: "a key ends at its first dot, and what follows is no kind that is read, such as .jpg or .txt"))
+    }
+    if !others.isEmpty { findings.append(.init(words: "members of shards that are not used: \(list(others))")) }
+    return findings
+  }
+}
+
+extension ShardReader.Contents {
+  fileprivate mutating func skip(_ subject: String, _ reason: String) {
+    findings.append(.init(subject: subject, words: reason))
   }
 }

@@ -1,4 +1,5 @@
 import Basics
+import Captions
 import Datasets
 import Foundation
 import TextTokenizer
@@ -35,12 +36,15 @@ package struct KnownCaptions {
   /// Those of a data set's train split: of what is composed no more than there is room for beside the rest.
   /// - Parameter compositions: further captions, several a picture.
   package init(of dataSet: PictureDataSet, compositions: [[String]] = []) {
-    let entries = dataSet.indices(of: .train).map { dataSet.entries[$0] }
-    let plain = entries.filter { $0.relation == nil }.spread(over: Self.maximumCount)
-    let composed = (entries.filter { $0.relation != nil }.map(\.allCaptions) + compositions)
+    func captions(of index: Int) -> [String] { dataSet.entries[index].allCaptions }
+    let train = dataSet.indices(of: .train)
+    let plain = dataSet.uncomposed(train).spread(over: Self.maximumCount).map(captions)
+    let own = dataSet.composed(train)
+    let composed = (0..<own.count + compositions.count)
       .spread(over: min(Self.maximumCompositions, Self.maximumCount - plain.count))
+      .map { $0 < own.count ? captions(of: own[$0]) : compositions[$0 - own.count] }
     self.init(
-      (plain.map(\.allCaptions) + composed).map { captions in
+      (plain + composed).map { captions in
         let text = captions[0].prefix(Self.maximumLength).split(whereSeparator: \.isWhitespace)
         return Caption(text: text.joined(separator: " "), words: ContentWords(of: captions).words)
       })

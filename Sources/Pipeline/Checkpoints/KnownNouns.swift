@@ -1,3 +1,4 @@
+import Captions
 import Datasets
 import Foundation
 import Lexicon
@@ -35,12 +36,15 @@ package struct KnownNouns {
   private static let keywordPenalty = 0.75
   /// A keyword that more pictures share names none of them.
   private static let mostSharers = 3
+  /// Of more pictures, the names of so many are taken, evenly spread.
+  private static let maximumPictures = 100_000
 
   package init(of dataSet: PictureDataSet, _ wordNet: WordNet) {
     self.wordNet = wordNet
     nouns = NearestNouns(wordNet)
     // What a composition is called is no thing's name.
-    let entries = dataSet.uncomposed(dataSet.indices(of: .train)).map { dataSet.entries[$0] }
+    let entries = dataSet.uncomposed(dataSet.indices(of: .train)).spread(over: Self.maximumPictures)
+      .map { dataSet.entries[$0] }
     let sharers = entries.flatMap { Set($0.keywords.map { $0.lowercased() }) }
       .reduce(into: [String: Int]()) { $0[$1, default: 0] += 1 }
     let named = entries.map { entry in

@@ -1,4 +1,5 @@
 import Basics
+import Captions
 import Compositions
 import Datasets
 import Foundation

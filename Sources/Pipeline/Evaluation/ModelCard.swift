@@ -1,4 +1,5 @@
 import Basics
+import Captions
 import Checkpoints
 import Datasets
 import Foundation

@@ -12,51 +12,112 @@ extension StandaloneImageTokenizer {
     public var shards = 0
   }
 
+  /// Processes that encode one data set together, on machines that see the same folders.
+  public struct EncodingProcesses: Sendable {
+    /// This one's number among all, from 0; the first one makes the folder.
+    public var rank: Int
+    public var count: Int
+    /// The sums of numbers over the processes, which all come there and wait for each other.
+    public var sum: @Sendable ([Double]) -> [Double]
+
+    public init(rank: Int, count: Int, sum: @escaping @Sendable ([Double]) -> [Double]) {
+      (self.rank, self.count, self.sum) = (rank, count, sum)
+    }
+
+    /// One that works alone.
+    public static let alone = EncodingProcesses(rank: 0, count: 1) { $0 }
+  }
+
   /// Writes the tokens of a data set's pictures as a folder that stage 2 is trained on in their place; see
-  /// `EncodedPictures`.
+  /// `EncodedPictures`. It is the same folder however many processes make it.
   /// - Parameters:
   ///   - dataSet: opened at the tokenizer's picture size. A damaged picture is left out, and reported as the data set does.
   ///   - folder: appears whole at the end.
-  ///   - progress: is told how many pictures are done, from time to time.
+  ///   - processes: that share the work.
+  ///   - progress: is told how many of the process's pictures are done, from time to time.
+  /// - Returns: what all processes have written.
   /// - Throws: `PipelineError` of kind `.cannotCreate` where `folder` holds files already or cannot be created, `.badData` where
   ///   the data set holds tokens itself or no picture that can be read, and `.inputOutput` where writing fails.
   @discardableResult
   public func encode(
-    _ dataSet: PictureDataSet, to folder: URL, progress: (Int) -> Void = { _ in }
+    _ dataSet: PictureDataSet, to folder: URL, with processes: EncodingProcesses = .alone,
+    progress: (_ done: Int, _ all: Int) -> Void = { _, _ in }
   ) throws(PipelineError) -> EncodingSummary {
     try dataSet.requirePictures()
     precondition(dataSet.pictureSize == pictureSize, "the data set is not opened at the tokenizer's size")
-    let origin = EncodedPictures.Origin(imageTokenizer: fingerprint, pictureSize: pictureSize, fit: dataSet.fit)
+    guard processes.rank == 0 else {
+      // The folder is there, under the name that the first process gives it.
+      let partial = AtomicFolder.partial(of: folder, process: pid_t(processes.sum([0])[0]))
+      return try encode(dataSet, into: partial, with: processes, progress: progress)
+    }
     return try AtomicFolder.make(folder) { (partial) throws(PipelineError) in
-      var summary = EncodingSummary(tokensPerPicture: reconstructor.tokenizer.tokenCount)
+      _ = processes.sum([Double(getpid())])
+      let summary = try encode(dataSet, into: partial, with: processes, progress: progress)
+      guard summary.pictures > 0 else {
+        throw PipelineError(.badData, "none of the pictures in \(dataSet.url.path) can be read")
+      }
+      try joinMetadata(ofBlocks: blockCount(of: dataSet), in: partial)
+      // Opening it makes its index.
+      _ = try PictureDataSet(contentsOf: partial, pictureSize: pictureSize)
+      return summary
+    }
+  }
+
+  /// Blocks of as many pictures as a shard has room for; each becomes a shard, so that it does not matter who writes it.
+  private func blockCount(of dataSet: PictureDataSet) -> Int {
+    (dataSet.entries.count + EncodedPictures.shardLength - 1) / EncodedPictures.shardLength
+  }
+
+  private func encode(
+    _ dataSet: PictureDataSet, into folder: URL, with processes: EncodingProcesses, progress: (Int, Int) -> Void
+  ) throws(PipelineError) -> EncodingSummary {
+    let origin = EncodedPictures.Origin(imageTokenizer: fingerprint, pictureSize: pictureSize, fit: dataSet.fit)
+    let length = EncodedPictures.shardLength
+    let blocks = stride(from: processes.rank, to: blockCount(of: dataSet), by: processes.count)
+      .map { $0 * length..<min(dataSet.entries.count, ($0 + 1) * length) }
+    let all = blocks.reduce(0) { $0 + $1.count }
+    var (done, pictures, shards) = (0, 0, 0)
+    for block in blocks {
       var metadata = Data()
       var shard: (tokens: [[Int32]], thumbnails: [[UInt8]]) = ([], [])
-      func writeShard() throws(PipelineError) {
-        try EncodedPictures.write(
-          tokens: shard.tokens, thumbnails: shard.thumbnails, origin: origin,
-          to: EncodedPictures.file(ofShard: summary.shards, in: partial))
-        shard = ([], [])
-        summary.shards += 1
-      }
-      for start in stride(from: 0, to: dataSet.entries.count, by: Self.picturesAtOnce) {
-        let indices = start..<min(dataSet.entries.count, start + Self.picturesAtOnce)
+      for start in stride(from: block.lowerBound, to: block.upperBound, by: Self.picturesAtOnce) {
+        let indices = start..<min(block.upperBound, start + Self.picturesAtOnce)
         for (index, encoded) in zip(indices, try encoded(dataSet, indices)) {
           guard let encoded else { continue }
           metadata += try MetadataLine(dataSet.entries[index]).encoded()
           shard.tokens.append(encoded.tokens)
           shard.thumbnails.append(encoded.thumbnail)
-          summary.pictures += 1
-          if shard.tokens.count == EncodedPictures.shardLength { try writeShard() }
         }
-        progress(indices.upperBound)
+        done += indices.count
+        progress(done, all)
       }
-      if !shard.tokens.isEmpty { try writeShard() }
-      guard summary.pictures > 0 else {
-        throw PipelineError(.badData, "none of the pictures in \(dataSet.url.path) can be read")
-      }
-      try AtomicFile.write(metadata, to: partial.appendingPathComponent(MetadataLine.fileName))
-      return summary
+      if shard.tokens.isEmpty { continue }
+      let number = block.lowerBound / length
+      try EncodedPictures.write(
+        tokens: shard.tokens, thumbnails: shard.thumbnails, origin: origin,
+        to: EncodedPictures.file(ofShard: number, in: folder))
+      try AtomicFile.write(metadata, to: metadataFile(ofBlock: number, in: folder))
+      (pictures, shards) = (pictures + shard.tokens.count, shards + 1)
     }
+    let sums = processes.sum([Double(pictures), Double(shards)])
+    return EncodingSummary(
+      pictures: Int(sums[0]), tokensPerPicture: reconstructor.tokenizer.tokenCount, shards: Int(sums[1]))
+  }
+
+  private func metadataFile(ofBlock number: Int, in folder: URL) -> URL {
+    folder.appendingPathComponent("\(MetadataLine.fileName).\(number)")
+  }
+
+  private func joinMetadata(ofBlocks count: Int, in folder: URL) throws(PipelineError) {
+    var metadata = Data()
+    for number in 0..<count {
+      let file = metadataFile(ofBlock: number, in: folder)
+      // A block of which no picture could be read has none.
+      guard FileManager.default.fileExists(atPath: file.path) else { continue }
+      metadata += try InputFile.contents(of: file, maximumByteCount: 1 << 31)
+      try? FileManager.default.removeItem(at: file)
+    }
+    try AtomicFile.write(metadata, to: folder.appendingPathComponent(MetadataLine.fileName))
   }
 
   private static let picturesAtOnce = 256

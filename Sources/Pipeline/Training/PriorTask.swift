@@ -221,7 +221,9 @@ private final class TokenCache: Sendable {
   private let imageTokenizer: any ImageTokenizer
   private let encoded: EncodedPictures?
   private let isCaching: Bool
-  private let known = Mutex<[Int: [Int32]]>([:])
+  /// As few bytes as they take; of what is met after there is no more room, they are made each time.
+  private let known = Mutex<[Int: [UInt16]]>([:])
+  private static let maximumBytes = 64 << 20
 
   init(_ imageTokenizer: any ImageTokenizer, _ encoded: EncodedPictures?, isCaching: Bool) {
     self.imageTokenizer = imageTokenizer
@@ -234,14 +236,20 @@ private final class TokenCache: Sendable {
     if let encoded { return encoded.tokens(at: index) }
     // What is made for a batch is met once.
     let isCaching = isCaching && index >= 0
-    if isCaching, let tokens = known.withLock({ $0[index] }) { return tokens }
+    if isCaching, let tokens = known.withLock({ $0[index] }) { return tokens.map(Int32.init) }
     let side = imageTokenizer.pictureSize
     let size = side * side * 3
     let bytes = Array(batch.pixels[position * size..<(position + 1) * size])
     // One by one, so that a picture's tokens do not depend on the batch it is met in. Runs while a tape records, but
     // a tokenizer's parameters are constants here.
     let tokens = withoutRecording { imageTokenizer.encode(Tensor(pictureBytes: bytes, side: side)) }
-    if isCaching { known.withLock { $0[index] = tokens } }
+    if isCaching && imageTokenizer.codeCount <= 1 << 16 {
+      known.withLock {
+        if ($0.count + 1) * tokens.count * MemoryLayout<UInt16>.size <= Self.maximumBytes {
+          $0[index] = tokens.map(UInt16.init)
+        }
+      }
+    }
     return tokens
   }
 }

@@ -1,5 +1,6 @@
 import ArrayFiles
 import Basics
+import Captions
 import Checkpoints
 import Compositions
 import Datasets
@@ -72,7 +73,7 @@ public struct PriorTrainer: StageTrainer {
           settings.textLength ?? Self.suitableTextLength(texts.map { vocabulary.encode($0).count })
       }
       describe(
-        description, in: &state.configuration, state.settings, captions + (forms?.otherNames ?? []),
+        description, in: &state.configuration, state.settings, composed + (forms?.otherNames ?? []),
         replacesVocabulary: replacesVocabulary)
       nouns = wordNet.map {
         KnownNouns(of: dataSet, $0).map(beside: KnownWords(state.configuration.captionWords ?? ""))
@@ -188,17 +189,23 @@ public struct PriorTrainer: StageTrainer {
   }
 
   /// What a new run's `config.json` says of the data and the prior.
+  /// - Parameter others: what is said besides the data set's captions.
   private func describe(
     _ description: any TrainablePriorConfiguration, in configuration: inout CheckpointConfiguration,
-    _ settings: TrainingSettings, _ captions: [String], replacesVocabulary: Bool
+    _ settings: TrainingSettings, _ others: [String], replacesVocabulary: Bool
   ) {
     configuration.earlierPriorTraining = settings.isWarmStart ? configuration.priorRuns : nil
     if replacesVocabulary { (configuration.ranker, configuration.rankerTraining) = (nil, nil) }
     configuration.prior = AnyConfiguration(description)
     configuration.data = .init(dataSet)
-    let words = captions.flatMap { BytePairEncoding.words(in: $0) + BytePairEncoding.signs(in: $0) }
-    let ownWords = settings.captionForms?.isEmpty == false ? CaptionForms.ownWords : []
-    configuration.captionWords = ownWords.union(words).sorted().joined(separator: " ")
+    var words = settings.captionForms?.isEmpty == false ? CaptionForms.ownWords : []
+    func learn(_ text: String) {
+      words.formUnion(BytePairEncoding.words(in: text))
+      words.formUnion(BytePairEncoding.signs(in: text))
+    }
+    for index in dataSet.indices(of: .train) { dataSet.entries[index].allCaptions.forEach(learn) }
+    others.forEach(learn)
+    configuration.captionWords = words.sorted().joined(separator: " ")
     configuration.priorTraining = nil
   }
 

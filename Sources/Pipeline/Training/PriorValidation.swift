@@ -1,4 +1,5 @@
 import Basics
+import Captions
 import Compositions
 import Datasets
 import Decoding
@@ -60,10 +61,12 @@ struct PriorValidation {
       indices = held.map(\.index)
       images = reconstructor.tokens(of: held.map(\.picture))
     }
-    plainCount = indices.count { dataSet.entries[$0].relation == nil }
+    plainCount = indices.count { !dataSet.entries.isComposed(at: $0) }
     let heldCaptions = indices.map { dataSet.entries[$0].captions[0] }
     texts = heldCaptions.map { vocabulary.encode($0) }
-    library = dataSet.isInMemory || dataSet.encoded != nil ? try PictureLibrary(dataSet, team: team) : nil
+    library =
+      dataSet.isInMemory || dataSet.encoded != nil && !dataSet.isStreamed
+      ? try PictureLibrary(dataSet, team: team) : nil
     pool = try compositions.map { (maker) throws(PipelineError) in
       try CompositionPool(maker, asking: Self.maximumCount, of: .validation, size: Self.poolSize, team: team)
     }

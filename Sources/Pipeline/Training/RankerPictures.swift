@@ -1,4 +1,5 @@
 import Basics
+import Captions
 import Datasets
 import Foundation
 import Generation
@@ -82,14 +83,16 @@ final class RankerPictures: Sendable {
 
 /// What is said of each picture, to tell which of a batch are wrong answers to a caption.
 struct CaptionMeanings {
-  /// By position in the data set's `entries`: the content words of all captions and keywords.
-  private let said: [Set<String>]
-  /// Those of the name in each script.
-  private let names: [[Set<String>]]
+  private let entries: CaptionedPictures
 
-  init(_ entries: [CaptionedPicture]) {
-    said = entries.map { ContentWords(of: $0.allCaptions).words }
-    names = entries.map { $0.inEachScript.map { ContentWords(of: [$0.picture.captions[0]]).words } }
+  init(_ entries: CaptionedPictures) { self.entries = entries }
+
+  /// The content words of all captions and keywords of a picture.
+  private func said(of index: Int) -> Set<String> { ContentWords(of: entries[index].allCaptions).words }
+
+  /// Those of its name in each script.
+  private func names(of index: Int) -> [Set<String>] {
+    entries[index].inEachScript.map { ContentWords(of: [$0.picture.captions[0]]).words }
   }
 
   /// Row-major [B, B]: whether picture j is a wrong answer for caption i. It is none where it is the same picture, be it
@@ -101,12 +104,13 @@ struct CaptionMeanings {
     let pixels = (0..<B).map { batch.pixels[$0 * size..<($0 + 1) * size] }
     // The sums tell nearly all pictures apart.
     let sums = pixels.map { $0.reduce(0) { $0 &+ Int($1) } }
+    let said = batch.indices.map(said)
+    let names = batch.indices.map(names)
     return (0..<B).flatMap { i in
       let caption = ContentWords(of: [batch.captions[i]]).words.subtracting(CaptionForms.ownWords)
-      let name = names[batch.indices[i]].first { $0.isSubset(of: caption) }
+      let name = names[i].first { $0.isSubset(of: caption) }
       return (0..<B).map { j in
-        let other = batch.indices[j]
-        if !caption.isEmpty && caption.isSubset(of: said[other]) && (name.map(names[other].contains) ?? true) {
+        if !caption.isEmpty && caption.isSubset(of: said[j]) && (name.map(names[j].contains) ?? true) {
           return false
         }
         return sums[i] != sums[j] || pixels[i] != pixels[j]

@@ -112,8 +112,14 @@ final class StageRun {
     } else {
       (lock, log) = (nil, nil)
     }
-    batches = PrefetchingLoader(loader, startingAt: start.step)
+    batches = PrefetchingLoader(
+      loader, startingAt: start.step, depth: 4, threads: Self.spareThreads(beside: team.count))
     isFirstSave = saved == nil
+  }
+
+  /// Cores that train nothing prepare batches; there is always one thread that does.
+  private static func spareThreads(beside replicas: Int) -> Int {
+    max(1, min(4, ProcessInfo.processInfo.activeProcessorCount - replicas))
   }
 
   /// Has a further model saved with the stage's own, and puts back what was saved of it.

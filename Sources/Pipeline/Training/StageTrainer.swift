@@ -1,5 +1,6 @@
 import ArrayFiles
 import Basics
+import Captions
 import Checkpoints
 import Compositions
 import Datasets
@@ -59,12 +60,14 @@ extension TrainingResources {
   func replicas(batchSize: Int) -> Int { min(threads, max(1, batchSize / processes.count)) }
 
   /// What this process has of each batch: what its replicas have, which are numbered over all processes.
-  func part(ofBatch batchSize: Int) -> Range<Int> {
+  func part(ofBatch batchSize: Int) -> BatchLoader.Part {
     let own = replicas(batchSize: batchSize)
     // Threads that there cannot be are refused where they are made.
-    guard own > 0 else { return 0..<batchSize }
+    guard own > 0 else { return .init(positions: 0..<batchSize) }
     let all = own * processes.count
-    return batchSize * processes.rank * own / all..<batchSize * (processes.rank + 1) * own / all
+    return .init(
+      positions: batchSize * processes.rank * own / all..<batchSize * (processes.rank + 1) * own / all,
+      process: processes.rank, of: processes.count)
   }
 }
 

@@ -1,9 +1,8 @@
 import Basics
+@testable import Captions
 import Lexicon
 import TestSupport
 import Testing
-
-@testable import Datasets
 
 @Suite struct CaptionFormsTests {
   private static let entries = [
@@ -18,7 +17,7 @@ import Testing
   }
 
   private static func forms(_ kinds: Set<CaptionForms.Kind>, of entries: [CaptionedPicture] = entries) -> CaptionForms {
-    CaptionForms(of: entries, indices: Array(entries.indices), kinds: kinds)
+    CaptionForms(of: CaptionedPictures(entries), indices: Array(entries.indices), kinds: kinds)
   }
 
   /// What many draws give for one caption.
@@ -102,7 +101,8 @@ import Testing
   ]
 
   private static func captions(_ index: Int, _ kinds: Set<CaptionForms.Kind>, _ wordNet: WordNet?) -> [String] {
-    let forms = CaptionForms(of: things, indices: Array(things.indices), kinds: kinds, wordNet: wordNet)
+    let forms = CaptionForms(
+      of: CaptionedPictures(things), indices: Array(things.indices), kinds: kinds, wordNet: wordNet)
     var random = Philox(seed: 5, stream: 1)
     return (0..<4000).map { _ in forms.caption(of: index, using: &random) }
   }
@@ -121,7 +121,9 @@ import Testing
     #expect(Set(Self.captions(2, [.synonyms], wordNet)) == ["turtle", "reptile", "organism"])
     #expect(Set(Self.captions(3, [.synonyms], wordNet)) == ["idea"])
     #expect(Set(Self.captions(4, [.synonyms], wordNet)) == ["mitten made of ice"])
-    let others = CaptionForms(of: Self.things, indices: [0, 1], kinds: [.synonyms], wordNet: wordNet).otherNames
+    let others = CaptionForms(
+      of: CaptionedPictures(Self.things), indices: [0, 1], kinds: [.synonyms], wordNet: wordNet
+    ).otherNames
     #expect(others == ["ice bear", "organism", "animal", "organism", "thing"])
   }
 
@@ -132,7 +134,7 @@ import Testing
       return try WordNet(contentsOf: folder)
     }
     let forms = CaptionForms(
-      of: Self.things, indices: Array(Self.things.indices), kinds: [.synonyms], wordNet: wordNet)
+      of: CaptionedPictures(Self.things), indices: Array(Self.things.indices), kinds: [.synonyms], wordNet: wordNet)
     func said(_ caption: String) -> Set<String> {
       var random = Philox(seed: 5, stream: 1)
       return Set((0..<2000).map { _ in forms.caption(composed: [caption], using: &random) })
@@ -189,7 +191,7 @@ import Testing
     let epoch = Self.forms([]).epoch
     for index in Self.entries.indices { #expect(epoch.count { $0 == index } == ([1, 2, 5].contains(index) ? 1 : 2)) }
     #expect(Self.forms([], of: [Self.entry("dog"), Self.entry("cat")]).epoch == [0, 1])
-    #expect(CaptionForms(of: Self.entries, indices: [0, 1, 2]).epoch.sorted() == [0, 0, 1, 2, 2])
+    #expect(CaptionForms(of: CaptionedPictures(Self.entries), indices: [0, 1, 2]).epoch.sorted() == [0, 0, 1, 2, 2])
   }
 
   @Test func otherScriptsGetNoEnglish() {

@@ -27,7 +27,7 @@ struct CaptionSynonyms: Sendable {
   ///   - entries: a data set's.
   ///   - taken: the names of all pictures, lower-cased.
   ///   - wordNet: where the words come from.
-  init(for names: [Int: String], of entries: [CaptionedPicture], taken: Set<String>, from wordNet: WordNet) {
+  init(for names: [Int: String], of entries: CaptionedPictures, taken: Set<String>, from wordNet: WordNet) {
     let sharers = names.keys.flatMap { Set(entries[$0].keywords.map { $0.lowercased() }) }
       .reduce(into: [String: Int]()) { $0[$1, default: 0] += 1 }
     for (index, name) in names {

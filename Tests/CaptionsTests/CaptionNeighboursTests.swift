@@ -1,8 +1,8 @@
+@testable import Captions
 import Foundation
 import Testing
 
 @testable import Basics
-@testable import Datasets
 
 @Suite struct CaptionNeighboursTests {
   private let words = [

@@ -1,7 +1,6 @@
 import Basics
+@testable import Captions
 import Testing
-
-@testable import Datasets
 
 /// Captions of a picture in several scripts.
 @Suite struct CaptionScriptTests {
@@ -23,7 +22,7 @@ import Testing
     _ index: Int, _ kinds: Set<CaptionForms.Kind> = Set(CaptionForms.Kind.allCases),
     of entries: [CaptionedPicture] = entries, draws: Int = 3000
   ) -> [String] {
-    let forms = CaptionForms(of: entries, indices: Array(entries.indices), kinds: kinds)
+    let forms = CaptionForms(of: CaptionedPictures(entries), indices: Array(entries.indices), kinds: kinds)
     var random = Philox(seed: 5, stream: 1)
     return (0..<draws).map { _ in forms.caption(of: index, using: &random) }
   }
@@ -78,7 +77,7 @@ import Testing
     let said = Set(Self.captions(1, [.keywords, .order]))
     #expect(said.isSuperset(of: ["fur", "털", "갈색", "동물 털"]))
     #expect(!said.contains("동물") && !said.contains("pet") && !said.contains("개 동물"))
-    let epoch = CaptionForms(of: Self.entries, indices: Array(Self.entries.indices)).epoch
+    let epoch = CaptionForms(of: CaptionedPictures(Self.entries), indices: Array(Self.entries.indices)).epoch
     #expect(epoch.count { $0 == 0 } == 2 && epoch.count { $0 == 1 } == 1)
   }
 
@@ -98,7 +97,7 @@ import Testing
   }
 
   @Test func whatIsMeasuredIsOfTheFirstScript() {
-    let forms = CaptionForms(of: Self.entries, indices: Array(Self.entries.indices))
+    let forms = CaptionForms(of: CaptionedPictures(Self.entries), indices: Array(Self.entries.indices))
     func measured(_ index: Int) -> [String] { CaptionForms.Measured.allCases.map { forms.caption(of: index, in: $0) } }
     #expect(measured(0) == ["dog", "dog.", "a dog", "the dog", "dog!", "a picture of a dog"])
     #expect(measured(5) == ["곰 인형", "곰 인형.", "곰 인형", "곰 인형", "곰 인형!", "곰 인형 그림"])

@@ -37,11 +37,25 @@ public struct CaptionForms: Sendable {
   /// How often a picture that has captions in several scripts is said in the first one's; the others are equally likely.
   public static let firstScriptShare: Float = 0.65
 
-  /// By position in the data set's `entries`, one for each script of the picture's captions, that of the first one first; none
-  /// for pictures that no forms were made for.
-  let subjects: [[Subject]]
-  /// The names of all pictures, lower-cased.
+  /// More pictures, and more compositions, are not compared with each other: what is said of so many is judged by that of some,
+  /// evenly spread.
+  private static let maximumCompared = 100_000
+  /// Of more pictures that are not composed, none is looked for that says a part of what another one does.
+  private static let maximumSimpler = 20_000
+
+  private let entries: CaptionedPictures
+  /// Ascending.
+  private let indices: [Int]
+  /// Whether an article at the beginning of a caption is one.
+  private let dropsArticle: Bool
+  /// The names of the pictures that are compared, lower-cased.
   private let names: Set<String>
+  /// How many of them have a word.
+  private let sharers: [String: Int]
+  /// A word that more of them have means none of them.
+  private let mostSharers: Int
+  /// Those that say a part of what another picture does, by script.
+  private let simpler: [Script: SimplerPictures]
   /// Whether any picture has keywords.
   let hasKeywords: Bool
   /// What an aside speaks of: names of one or two words. None, and no sizes, where there are pictures that show such things.
@@ -58,8 +72,6 @@ public struct CaptionForms: Sendable {
     var names: Set<String>
     /// Keywords and the caption's own words.
     var words: [Word]
-    /// Whether another picture says a part of what this one does, and nothing else.
-    var hasSimpler = false
     /// Of several things, or of one in a way that its caption says: in parts or in another number it is not what is shown.
     var isComposed: Bool
     /// Whether English words may be put beside it.
@@ -86,59 +98,71 @@ public struct CaptionForms: Sendable {
   ///   - kinds: what may change.
   ///   - wordNet: where synonyms come from; without it, there are none.
   public init(
-    of entries: [CaptionedPicture], indices: [Int], kinds: Set<Kind> = Set(Kind.allCases), wordNet: WordNet? = nil
+    of entries: CaptionedPictures, indices: [Int], kinds: Set<Kind> = Set(Kind.allCases), wordNet: WordNet? = nil
   ) {
-    self.kinds = kinds
+    (self.kinds, self.entries, self.indices) = (kinds, entries, indices.sorted())
+    let named = self.indices.filter { !entries.isComposed(at: $0) }.spread(over: Self.maximumCompared)
+    let composed = self.indices.filter { entries.isComposed(at: $0) }.spread(over: Self.maximumCompared)
+    let compared = named + composed
     // A letter can be a name ("A button"): an article is one where the data set is written with articles.
-    let named = indices.filter { entries[$0].relation == nil }
     let articles = named.count { index in
       let english = entries[index].captions.first { Script(of: $0) == .latin }?.lowercased()
       return english.map { english in Self.articles.contains { english.hasPrefix($0) } } ?? false
     }
     let dropsArticle = 5 * articles > named.count
-    var subjects = [[Subject]](repeating: [], count: entries.count)
-    var sharers: [String: Int] = [:]
+    var (sharers, names): ([String: Int], Set<String>) = ([:], [])
     var said: [Script: [Int: [String]]] = [:]
-    for index in indices {
-      let isComposed = entries[index].relation != nil
-      subjects[index] = Self.subjects(of: entries[index], dropsArticle: dropsArticle)
-      for subject in subjects[index] { for word in subject.words { sharers[word.text, default: 0] += 1 } }
-      if isComposed { continue }
-      for (script, picture) in entries[index].inEachScript { said[script, default: [:]][index] = picture.allCaptions }
+    var (places, things): ([String], [Int: String]) = ([], [:])
+    var hasKeywords = false
+    for index in compared {
+      let entry = entries[index]
+      let subjects = Self.subjects(of: entry, dropsArticle: dropsArticle)
+      for subject in subjects {
+        names.formUnion(subject.names)
+        for word in subject.words { sharers[word.text, default: 0] += 1 }
+      }
+      hasKeywords = hasKeywords || !entry.keywords.isEmpty
+      if entry.relation != nil { continue }
+      if named.count <= Self.maximumSimpler {
+        for (script, picture) in entry.inEachScript { said[script, default: [:]][index] = picture.allCaptions }
+      }
+      guard let name = subjects.first(where: \.isLatin)?.cores[0] else { continue }
+      things[index] = name
+      if name.split(separator: " ").count <= 2 && !name.contains(":") { places.append(name.lowercased()) }
     }
-    let names = indices.reduce(into: Set<String>()) { for subject in subjects[$1] { $0.formUnion(subject.names) } }
-    let simplerPictures = said.mapValues { SimplerPictures($0) }
-    for (index, place) in named.flatMap({ index in subjects[index].indices.map { (index, $0) } }) {
-      var subject = subjects[index][place]
-      guard let simpler = simplerPictures[subject.script] else { continue }
-      subject.hasSimpler = simpler.exist(for: index)
+    self.dropsArticle = dropsArticle
+    self.names = names
+    self.sharers = sharers
+    mostSharers = max(8, compared.count / 40)
+    simpler = said.mapValues { SimplerPictures($0) }
+    self.hasKeywords = hasKeywords
+    let showsWhatAsidesSay = named.count < compared.count
+    self.places = showsWhatAsidesSay ? [] : places
+    adjectives = showsWhatAsidesSay ? Self.adjectives : Self.adjectives + Self.sizes
+    synonyms = wordNet.flatMap { wordNet in
+      kinds.contains(.synonyms) ? CaptionSynonyms(for: things, of: entries, taken: names, from: wordNet) : nil
+    }
+  }
+
+  /// What can be said of the picture at a position of `entries`, one for each script of its captions, that of the first one
+  /// first.
+  func subjects(of index: Int) -> [Subject] {
+    let entry = entries[index]
+    let subjects = Self.subjects(of: entry, dropsArticle: dropsArticle)
+    if entry.relation != nil { return subjects }
+    return subjects.map { subject in
+      var subject = subject
+      let simpler = simpler[subject.script]
       for i in subject.words.indices {
         let word = subject.words[i].text
         subject.words[i].sharers = sharers[word] ?? 1
         // Alone, the name of another picture means that picture, and what very many share means none.
-        let isShared = subject.words[i].sharers > max(8, indices.count / 40)
-        if (names.contains(word) && !subject.names.contains(word)) || isShared { subject.words[i].isNoun = false }
-        subject.words[i].isTelling = !simpler.say(word, insteadOf: index)
+        if names.contains(word) && !subject.names.contains(word) || subject.words[i].sharers > mostSharers {
+          subject.words[i].isNoun = false
+        }
+        subject.words[i].isTelling = !(simpler?.say(word, insteadOf: index) ?? false)
       }
-      subjects[index][place] = subject
-    }
-    self.names = names
-    hasKeywords = indices.contains { !entries[$0].keywords.isEmpty }
-    self.subjects = subjects
-    let showsWhatAsidesSay = named.count < indices.count
-    places =
-      showsWhatAsidesSay
-      ? []
-      : named.compactMap { subjects[$0].first(where: \.isLatin)?.cores[0].lowercased() }
-        .filter { $0.split(separator: " ").count <= 2 && !$0.contains(":") }
-    adjectives = showsWhatAsidesSay ? Self.adjectives : Self.adjectives + Self.sizes
-    synonyms = wordNet.flatMap { wordNet in
-      guard kinds.contains(.synonyms) else { return nil }
-      let things = named.compactMap { index in
-        subjects[index].first(where: \.isLatin).map { (index, $0.cores[0]) }
-      }
-      return CaptionSynonyms(
-        for: Dictionary(uniqueKeysWithValues: things), of: entries, taken: names, from: wordNet)
+      return subject
     }
   }
 
@@ -191,11 +215,8 @@ public struct CaptionForms: Sendable {
   // MARK: What is said of it
 
   /// A caption of the picture at a position of the data set's `entries`.
-  /// - Precondition: the forms were made for it.
   public func caption(of index: Int, using random: inout Philox) -> String {
-    let all = subjects[index]
-    precondition(!all.isEmpty, "no forms were made for picture \(index)")
-    return caption(of: all, at: index, using: &random)
+    caption(of: subjects(of: index), at: index, using: &random)
   }
 
   /// A caption of a composition that is made for a batch, and is no picture of the data set.
@@ -248,9 +269,13 @@ public struct CaptionForms: Sendable {
   /// The pictures of an epoch: those that the forms were made for, the ones twice of which no other picture says a part. What
   /// such a picture is called stands nowhere else, while "dog: brown" is learnt from "dog" and "cat: brown", too.
   public var epoch: [Int] {
-    let shown = subjects.indices.filter { !subjects[$0].isEmpty }
-    let alone = shown.filter { !subjects[$0][0].hasSimpler && !subjects[$0][0].isComposed }
-    return alone.count == shown.count ? shown : shown + alone
+    guard !simpler.isEmpty else { return indices }
+    let alone = indices.filter { index in
+      let entry = entries[index]
+      guard entry.relation == nil, let first = entry.inEachScript.first else { return false }
+      return !(simpler[first.script]?.exist(for: index) ?? false)
+    }
+    return alone.count == indices.count ? indices : indices + alone
   }
 
   /// A caption, or some keywords.

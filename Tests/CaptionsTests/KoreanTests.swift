@@ -1,8 +1,7 @@
 import Basics
+@testable import Captions
 import Foundation
 import Testing
-
-@testable import Datasets
 
 @Suite struct KoreanTests {
   @Test(arguments: [

@@ -24,7 +24,7 @@ public enum Split: String, Sendable, CaseIterable, Codable {
   /// A shard counts as a folder, of whose name one word is enough: "birds-train-0001.tar".
   /// - Parameter folders: with slashes between them.
   /// - Returns: the split and the folder; nil where none is called so.
-  static func named(byFolders folders: some StringProtocol) -> (split: Split, folder: String)? {
+  package static func named(byFolders folders: some StringProtocol) -> (split: Split, folder: String)? {
     for folder in folders.split(separator: "/") {
       let isShard = folder.lowercased().hasSuffix(".tar")
       let words = folder.split { !$0.isLetter }

@@ -4,9 +4,8 @@ import Basics
 extension CaptionForms {
   /// A caption in one of the forms that ``Measured`` has, the same each time. Where the first caption is not in Latin letters, it
   /// takes no article, and is a picture in Korean or not at all.
-  /// - Precondition: the forms were made for the picture.
   public func caption(of index: Int, in form: Measured) -> String {
-    guard let subject = subjects[index].first else { preconditionFailure("no forms were made for picture \(index)") }
+    let subject = subjects(of: index)[0]
     let core = subject.cores[0]
     let takesArticle = subject.isLatin && !English.isDetermined(core)
     let article = takesArticle ? "\(English.indefiniteArticle(for: core)) " : ""
@@ -36,9 +35,8 @@ extension CaptionForms {
   ///   - index: the picture's position in the data set's `entries`.
   ///   - seed: names the random numbers.
   public func keywordPair(of index: Int, seed: UInt64) -> [String]? {
-    guard let words = subjects[index].first?.words.filter({ !hasKeywords || $0.isKeyword }), words.count > 1 else {
-      return nil
-    }
+    let words = subjects(of: index)[0].words.filter { !hasKeywords || $0.isKeyword }
+    guard words.count > 1 else { return nil }
     var random = Philox(seed: seed, stream: RandomStream.keywordPairs(), counter: UInt64(index) << 8)
     return random.permutation(words.count).prefix(2).map { words[$0].text }
   }

@@ -31,6 +31,8 @@ struct SimplerPictures {
 
   /// Whether a picture that is simpler than the one at `index` says that, too.
   func say(_ text: String, insteadOf index: Int) -> Bool {
-    simpler[index, default: []].contains { content[$0]?.contain(text) ?? false }
+    guard let simpler = simpler[index], !simpler.isEmpty else { return false }
+    let said = ContentWords(of: [text]).words
+    return simpler.contains { content[$0].map { said.isSubset(of: $0.words) } ?? false }
   }
 }
