@@ -133,15 +133,25 @@ struct Inspect: ParsableCommand {
     return finding
   }
 
+  private static let maximumPictures = 100_000
+
   private func inspectDataSet(_ url: URL) throws -> Finding {
     var finding = Finding(kind: "data set", path: path, fields: [])
-    // Tokens and models play no part: the pictures are read as small as possible.
+    // Tokens and models play no part: the pictures are read as small as possible, and very many are not read at all.
     let dataSet = try PictureDataSet(
-      contentsOf: url, pictureSize: 1, captionColumn: captionColumn.name, report: { Console.note($0) })
+      contentsOf: url, pictureSize: 1, captionColumn: captionColumn.name,
+      maximumBytesInMemory: 3 * Self.maximumPictures,
+      report: { Console.note($0) })
+    if !dataSet.isInMemory && dataSet.encoded == nil {
+      Console.note("there are more than \(Self.maximumPictures) pictures, which were not looked at")
+    }
     finding.add("pictures", dataSet.entries.count)
     for split in Split.allCases { finding.add(split.rawValue, dataSet.indices(of: split).count) }
     finding.add("captions", dataSet.entries.reduce(0) { $0 + $1.captions.count })
-    let words = Set(dataSet.entries.flatMap { $0.allCaptions.flatMap(BytePairEncoding.words(in:)) })
+    var words: Set<String> = []
+    for entry in dataSet.entries {
+      for caption in entry.allCaptions { words.formUnion(BytePairEncoding.words(in: caption)) }
+    }
     finding.add("caption words", words.count)
     finding.add("fingerprint", dataSet.fingerprint)
     return finding

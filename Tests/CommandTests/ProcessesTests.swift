@@ -51,6 +51,22 @@ import Testing
       }
     }
 
+    @Test func severalEncodeWhatOneDoes() throws {
+      let folder = try Trained.copy()
+      let layout = Layout(processes: 2, threads: 1)
+      try Program.run(["encode", "data", "--output", "alone"], in: folder).expectSuccess()
+      let outcome = try Program.run(["encode", "data", "--output", "together"], in: folder, launcher: layout.launcher)
+      outcome.expectSuccess()
+      #expect(outcome.outputLines.count == 2, "one process reports: \(outcome)")
+      for file in ["tokens-00000.safetensors", "metadata.jsonl"] {
+        #expect(
+          try Data(contentsOf: folder.path("together/\(file)")) == Data(contentsOf: folder.path("alone/\(file)")))
+      }
+      // What stands in the way is said once.
+      let refused = try Program.run(["encode", "data", "--output", "alone"], in: folder, launcher: layout.launcher)
+      #expect(refused.status > 0 && refused.errorLines.count { $0.hasPrefix("error: ") } == 1, "\(refused)")
+    }
+
     @Test func aRunGoesOnWithAnotherNumberOfProcesses() throws {
       let (alone, folder) = (try Trained.copy(), try Trained.copy())
       let command = ["train-prior"] + Self.command

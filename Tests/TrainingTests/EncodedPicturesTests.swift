@@ -6,6 +6,7 @@ import Datasets
 import Foundation
 import Generation
 import PipelineTestSupport
+import Synchronization
 import TestSupport
 import Testing
 
@@ -40,6 +41,62 @@ import Testing
     // The thumbnails are what retrieval looks up.
     #expect(recorders.0.validations.last?.contains("retrieval@1") ?? false)
     #expect(recorders.0.validations.last == recorders.1.validations.last)
+  }
+
+  /// Where processes bring numbers together, each on a thread of its own.
+  private final class Meeting: @unchecked Sendable {
+    private let condition = NSCondition()
+    private let count: Int
+    private var sums: [Double] = []
+    private var (arrived, left, round) = (0, 0, 0)
+
+    init(count: Int) { self.count = count }
+
+    func sum(_ numbers: [Double]) -> [Double] {
+      condition.withLock {
+        while left > 0 { condition.wait() }
+        sums = arrived == 0 ? numbers : zip(sums, numbers).map(+)
+        arrived += 1
+        let own = round
+        if arrived == count {
+          (arrived, left, round) = (0, count, round + 1)
+          condition.broadcast()
+        }
+        while round == own { condition.wait() }
+        left -= 1
+        if left == 0 { condition.broadcast() }
+        return sums
+      }
+    }
+  }
+
+  /// Shard by shard, whoever writes it.
+  @Test func severalProcessesEncodeAsOneDoes() throws {
+    let folder = try Tiny.trained(steps: 2)
+    let dataSet = try folder.dataSet()
+    func files(_ url: URL) throws -> [String: Data] {
+      let names = try FileManager.default.contentsOfDirectory(atPath: url.path)
+      return try Dictionary(
+        uniqueKeysWithValues: names.map { ($0, try Data(contentsOf: url.appendingPathComponent($0))) })
+    }
+    let (checkpoint, target) = (folder.checkpoint, folder.url)
+    @Sendable func encode(to name: String, _ processes: StandaloneImageTokenizer.EncodingProcesses) throws -> Int {
+      try StandaloneImageTokenizer(checkpoint, threads: 1).encode(
+        dataSet, to: target.appendingPathComponent(name), with: processes, picturesPerShard: 5
+      ).pictures
+    }
+    #expect(try encode(to: "alone", .alone) == dataSet.entries.count)
+    let meeting = Meeting(count: 3)
+    let counts = Mutex<[Int]>([])
+    DispatchQueue.concurrentPerform(iterations: 3) { rank in
+      let pictures = try? encode(to: "together", .init(rank: rank, count: 3, sum: meeting.sum))
+      counts.withLock { $0.append(pictures ?? -1) }
+    }
+    #expect(counts.withLock { $0 } == [Int](repeating: dataSet.entries.count, count: 3))
+    let (alone, together) = try (
+      files(folder.url.appendingPathComponent("alone")), files(folder.url.appendingPathComponent("together"))
+    )
+    #expect(alone.count > 3 && alone == together)
   }
 
   @Test func resumedRunsReadTheSameTokens() throws {

@@ -69,7 +69,7 @@ public struct EncodedPictures: Sendable {
   /// Pixels a side of what pictures are looked up by.
   package static let thumbnailSide = 32
   /// Pictures a shard at most.
-  package static let shardLength = 16_384
+  public static let shardLength = 16_384
 
   /// - Parameter files: the shards in their order, at least one.
   /// - Throws: `PipelineError` of kind `.badData` where a shard is damaged, empty, or not of the others' kind.

@@ -5,6 +5,10 @@ extension BytePairEncoding {
   /// The endings 's, 't, 're, 've, 'm, 'll and 'd (with ' or ’) are no words and left out, so that "woman's" counts
   /// as "woman". Scripts that put no spaces between words give one word for each stretch.
   public static func words(in text: String) -> [String] {
+    // Without an apostrophe, words of ASCII are runs of letters and digits; nearly all captions are such.
+    if text.utf8.allSatisfy({ $0 < 0x80 && $0 != UInt8(ascii: "'") }) {
+      return text.lowercased().utf8.split { !isLetterOrDigit($0) }.map { String(Substring($0)) }
+    }
     let scalars = Array(String(decoding: NormalizedText.bytes(of: text), as: UTF8.self).unicodeScalars)
     var words: [String] = []
     var position = 0
@@ -26,13 +30,22 @@ extension BytePairEncoding {
   /// The signs of a text that say something by themselves, such as emoji, arrows and currencies, in their order, repeated ones
   /// too: each as people see it, with what is joined to it, and without what chooses between its looks as text and as emoji.
   public static func signs(in text: String) -> [String] {
-    text.compactMap { character in
+    if text.utf8.allSatisfy({ $0 < 0x80 && !asciiSigns.contains($0) }) { return [] }
+    return text.compactMap { character in
       switch character.unicodeScalars.first?.properties.generalCategory {
       case .mathSymbol, .currencySymbol, .otherSymbol:
         String(String.UnicodeScalarView(character.unicodeScalars.filter { !$0.properties.isVariationSelector }))
       default: nil
       }
     }
+  }
+
+  /// Those of ASCII that are mathematical signs or currencies.
+  private static let asciiSigns = Array("+<=>|~$".utf8)
+
+  /// - Parameter byte: of ASCII, in lower case.
+  private static func isLetterOrDigit(_ byte: UInt8) -> Bool {
+    UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte
   }
 
   private static let endings: Set<String> = ["s", "t", "re", "ve", "m", "ll", "d"]

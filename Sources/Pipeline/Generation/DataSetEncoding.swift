@@ -34,6 +34,7 @@ extension StandaloneImageTokenizer {
   ///   - dataSet: opened at the tokenizer's picture size. A damaged picture is left out, and reported as the data set does.
   ///   - folder: appears whole at the end.
   ///   - processes: that share the work.
+  ///   - picturesPerShard: at most, the same for all processes.
   ///   - progress: is told how many of the process's pictures are done, from time to time.
   /// - Returns: what all processes have written.
   /// - Throws: `PipelineError` of kind `.cannotCreate` where `folder` holds files already or cannot be created, `.badData` where
@@ -41,43 +42,41 @@ extension StandaloneImageTokenizer {
   @discardableResult
   public func encode(
     _ dataSet: PictureDataSet, to folder: URL, with processes: EncodingProcesses = .alone,
-    progress: (_ done: Int, _ all: Int) -> Void = { _, _ in }
+    picturesPerShard: Int = EncodedPictures.shardLength, progress: (_ done: Int, _ all: Int) -> Void = { _, _ in }
   ) throws(PipelineError) -> EncodingSummary {
     try dataSet.requirePictures()
     precondition(dataSet.pictureSize == pictureSize, "the data set is not opened at the tokenizer's size")
+    // Each becomes a shard, so that it does not matter who writes it.
+    let blocks = stride(from: 0, to: dataSet.entries.count, by: picturesPerShard)
+      .map { $0..<min(dataSet.entries.count, $0 + picturesPerShard) }
     guard processes.rank == 0 else {
       // The folder is there, under the name that the first process gives it.
       let partial = AtomicFolder.partial(of: folder, process: pid_t(processes.sum([0])[0]))
-      return try encode(dataSet, into: partial, with: processes, progress: progress)
+      return try encode(dataSet, blocks, into: partial, with: processes, progress: progress)
     }
     return try AtomicFolder.make(folder) { (partial) throws(PipelineError) in
       _ = processes.sum([Double(getpid())])
-      let summary = try encode(dataSet, into: partial, with: processes, progress: progress)
+      let summary = try encode(dataSet, blocks, into: partial, with: processes, progress: progress)
       guard summary.pictures > 0 else {
         throw PipelineError(.badData, "none of the pictures in \(dataSet.url.path) can be read")
       }
-      try joinMetadata(ofBlocks: blockCount(of: dataSet), in: partial)
+      try joinMetadata(ofBlocks: blocks.count, in: partial)
       // Opening it makes its index.
       _ = try PictureDataSet(contentsOf: partial, pictureSize: pictureSize)
       return summary
     }
   }
 
-  /// Blocks of as many pictures as a shard has room for; each becomes a shard, so that it does not matter who writes it.
-  private func blockCount(of dataSet: PictureDataSet) -> Int {
-    (dataSet.entries.count + EncodedPictures.shardLength - 1) / EncodedPictures.shardLength
-  }
-
   private func encode(
-    _ dataSet: PictureDataSet, into folder: URL, with processes: EncodingProcesses, progress: (Int, Int) -> Void
+    _ dataSet: PictureDataSet, _ blocks: [Range<Int>], into folder: URL, with processes: EncodingProcesses,
+    progress: (Int, Int) -> Void
   ) throws(PipelineError) -> EncodingSummary {
     let origin = EncodedPictures.Origin(imageTokenizer: fingerprint, pictureSize: pictureSize, fit: dataSet.fit)
-    let length = EncodedPictures.shardLength
-    let blocks = stride(from: processes.rank, to: blockCount(of: dataSet), by: processes.count)
-      .map { $0 * length..<min(dataSet.entries.count, ($0 + 1) * length) }
-    let all = blocks.reduce(0) { $0 + $1.count }
+    let own = stride(from: processes.rank, to: blocks.count, by: processes.count)
+    let all = own.reduce(0) { $0 + blocks[$1].count }
     var (done, pictures, shards) = (0, 0, 0)
-    for block in blocks {
+    for number in own {
+      let block = blocks[number]
       var metadata = Data()
       var shard: (tokens: [[Int32]], thumbnails: [[UInt8]]) = ([], [])
       for start in stride(from: block.lowerBound, to: block.upperBound, by: Self.picturesAtOnce) {
@@ -92,7 +91,6 @@ extension StandaloneImageTokenizer {
         progress(done, all)
       }
       if shard.tokens.isEmpty { continue }
-      let number = block.lowerBound / length
       try EncodedPictures.write(
         tokens: shard.tokens, thumbnails: shard.thumbnails, origin: origin,
         to: EncodedPictures.file(ofShard: number, in: folder))
