@@ -1,4 +1,5 @@
 import ArgumentParser
+import BaselineCommands
 import Basics
 import CommandSupport
 import Foundation
