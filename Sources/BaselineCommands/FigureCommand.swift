@@ -27,7 +27,8 @@ struct BaselinesFigure: ParsableCommand {
   @Argument(help: "Which figure.") var name: String?
   @Argument(help: "A folder of captioned pictures, or a matrix of numbers in a NumPy file, .npy or .npz.")
   var data: String?
-  @Option(help: "What to write: .svg, or .png where the figure is of pictures; NAME.svg unless given.") var output: String?
+  @Option(help: "What to write: .svg, or .png where the figure is of pictures; NAME.svg unless given.") var output:
+    String?
   @Option(help: "Which array of a .npz file that holds several.") var array: String?
   @OptionGroup var captionColumn: CaptionColumnOptions
   @OptionGroup var fitting: LadderFitOptions
@@ -87,7 +88,9 @@ struct BaselinesFigure: ParsableCommand {
     let options = try fitting.options()
     var context = LectureFigure.Context(options: options)
     if figure.source == .checkpoint {
-      if let data { throw PipelineError(.usage, "the figure \(figure.name) is drawn by a checkpoint, not made of \(data)") }
+      if let data {
+        throw PipelineError(.usage, "the figure \(figure.name) is drawn by a checkpoint, not made of \(data)")
+      }
       let folder = try checkpoint.forReading(needing: \.isComplete).url
       context.model = try TextToImageModel(contentsOf: folder, threads: options.threads)
       return context

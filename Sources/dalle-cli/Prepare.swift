@@ -63,7 +63,8 @@ struct PrepareEmoji: ParsableCommand {
 /// Digits in many fonts, for the ladder.
 struct PrepareDigits: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "digits", abstract: "Draws the ten digits in the system's fonts, for the ladder and the lecture's figures.",
+    commandName: "digits",
+    abstract: "Draws the ten digits in the system's fonts, for the ladder and the lecture's figures.",
     discussion: """
       Each picture is black on white, captioned "the digit 7", and shifted, slanted, and made bolder or thinner at random. \
       Validation and test are of families of fonts that are not trained on.

@@ -50,7 +50,8 @@ import Testing
       }
       try picture.write(to: folder.path("\(i).png"))
       let split = i % 5 == 4 ? "test" : "train"
-      lines += "{\"file_name\":\"\(i).png\",\"text\":\"\(i % 2 == 0 ? "stripes" : "a square")\",\"split\":\"\(split)\"}\n"
+      lines +=
+        "{\"file_name\":\"\(i).png\",\"text\":\"\(i % 2 == 0 ? "stripes" : "a square")\",\"split\":\"\(split)\"}\n"
     }
     try folder.write(lines, to: "metadata.jsonl")
     return try LadderData(PictureDataSet(contentsOf: folder.url, pictureSize: 8))

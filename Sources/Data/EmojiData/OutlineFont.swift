@@ -3,7 +3,7 @@ import CFreeType
 import Foundation
 import Imaging
 
-/// A font of outlines that has all ten digits, each with a shape of its own.
+/// A font of outlines that has all ten digits, in shapes that are digits'.
 ///
 /// Not to be used from two threads at once.
 final class OutlineFont {
@@ -45,14 +45,17 @@ final class OutlineFont {
     guard face.pointee.face_flags & FT_Long(FT_FACE_FLAG_SCALABLE) != 0,
       FT_Select_Charmap(face, FT_ENCODING_UNICODE) == 0
     else { return nil }
-    var shapes: [String] = []
+    var (shapes, holes): ([String], [Int]) = ([], [])
     for digit in Self.digits {
       guard let bitmap = bitmap(of: digit, size: 100, .init()) else { return nil }
       tallest = max(tallest, Double(bitmap.height))
+      holes.append(bitmap.enclosedAreas())
       shapes.append("\(bitmap.width)×\(bitmap.height):" + bitmap.coverage.map { $0 > 127 ? "#" : "." }.joined())
     }
-    // A font that draws the same box for all of them has none.
-    guard Set(shapes).count == shapes.count, tallest > 20 else { return nil }
+    // A font that draws the same box for all of them has none, and one of symbols has others in their places: an 8 encloses two areas,
+    // a 0 at least one, which may be struck through, and a 1 and a 7 none.
+    guard Set(shapes).count == shapes.count, tallest > 20, holes[8] == 2, holes[0] > 0, holes[1] == 0, holes[7] == 0
+    else { return nil }
     shapeHash = FNV1a.hash(shapes.joined())
   }
 
@@ -66,6 +69,31 @@ final class OutlineFont {
     var width: Int
     var height: Int
     var coverage: [UInt8]
+
+    /// Areas without ink that ink surrounds.
+    func enclosedAreas() -> Int {
+      // With a free line on all sides, what is outside is one area.
+      let (columns, rows) = (width + 2, height + 2)
+      var isSeen = [Bool](repeating: false, count: columns * rows)
+      for y in 0..<height {
+        for x in 0..<width where coverage[y * width + x] > 127 { isSeen[(y + 1) * columns + x + 1] = true }
+      }
+      var areas = 0
+      for start in isSeen.indices where !isSeen[start] {
+        areas += 1
+        isSeen[start] = true
+        var open = [start]
+        while let place = open.popLast() {
+          let (x, y) = (place % columns, place / columns)
+          for (nextX, nextY) in [(x - 1, y), (x + 1, y), (x, y - 1), (x, y + 1)]
+          where (0..<columns).contains(nextX) && (0..<rows).contains(nextY) && !isSeen[nextY * columns + nextX] {
+            isSeen[nextY * columns + nextX] = true
+            open.append(nextY * columns + nextX)
+          }
+        }
+      }
+      return areas - 1
+    }
   }
 
   private func bitmap(of digit: Unicode.Scalar, size: Double, _ variation: Variation) -> Bitmap? {
@@ -73,7 +101,9 @@ final class OutlineFont {
     guard glyph != 0, FT_Set_Char_Size(face, 0, FT_F26Dot6(size * 64), 72, 72) == 0 else { return nil }
     // 16.16 for the matrix, 26.6 for lengths. What is less than a pixel of the shift is drawn, the rest is where the bitmap goes.
     var matrix = FT_Matrix(xx: 0x10000, xy: FT_Fixed(variation.slant * 0x10000), yx: 0, yy: 0x10000)
-    let part = (variation.shift.x - variation.shift.x.rounded(.down), variation.shift.y - variation.shift.y.rounded(.down))
+    let part = (
+      variation.shift.x - variation.shift.x.rounded(.down), variation.shift.y - variation.shift.y.rounded(.down)
+    )
     var delta = FT_Vector(x: FT_Pos(part.0 * 64), y: FT_Pos(-part.1 * 64))
     FT_Set_Transform(face, &matrix, &delta)
     guard FT_Load_Glyph(face, glyph, FT_Int32(FT_LOAD_NO_HINTING | FT_LOAD_NO_BITMAP)) == 0,

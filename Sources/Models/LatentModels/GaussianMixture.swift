@@ -89,7 +89,7 @@ public struct GaussianMixture: SavedModel, ClusteringModel, EncodingModel {
   /// - Parameters:
   ///   - weights: π, [K], of sum 1.
   ///   - means: μ, [K, D].
-  ///   - covariances: Σ, of each component, [D, D].
+  ///   - covariances: Σ_k, [D, D] each.
   /// - Throws: `PipelineError` of kind `.badData` where a covariance is singular.
   public init(weights: [Double], means: Matrix, covariances: [Matrix]) throws(PipelineError) {
     precondition(weights.count == means.rows && covariances.count == means.rows, "a component has one of each")
@@ -104,14 +104,12 @@ public struct GaussianMixture: SavedModel, ClusteringModel, EncodingModel {
   /// - Parameters:
   ///   - x: [N, D]
   ///   - q: [N, K], rows of sum 1.
-  ///   - configuration: what R and the kind of covariance are; K is that of `q`.
+  ///   - c: what R and the kind of covariance are; K is that of `q`.
   /// - Throws: `PipelineError` of kind `.badData` where x is not finite or a covariance is singular.
-  public init(
-    maximizing x: Matrix, under q: Matrix, _ configuration: Configuration = .init()
-  ) throws(PipelineError) {
+  public init(maximizing x: Matrix, under q: Matrix, _ c: Configuration = .init()) throws(PipelineError) {
     try x.checkData()
     precondition(q.rows == x.rows, "each row has its q")
-    var configuration = configuration
+    var configuration = c
     (configuration.dimensions, configuration.components) = (x.columns, q.columns)
     let team = try ThreadTeam(count: 1)
     var run = Run(x, configuration, team, means: Matrix(rows: q.columns, columns: x.columns))

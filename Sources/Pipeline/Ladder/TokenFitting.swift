@@ -85,7 +85,8 @@ package struct TokenFitting {
   ///   - levels: each level's tokens of each row.
   ///   - texts: of each row, for a prior that takes them.
   package func run(
-    _ prior: PixelCNN, level: Int, of levels: [[[Int32]]], texts: [[Int32]] = [], bound: TrainingBound, report: (Double, Float) -> Void
+    _ prior: PixelCNN, level: Int, of levels: [[[Int32]]], texts: [[Int32]] = [], bound: TrainingBound,
+    report: (Double, Float) -> Void
   ) throws(PipelineError) {
     try run(
       prior, bound: bound, weightDecay: 0.05, report: report,

@@ -47,8 +47,8 @@ extension LectureFigure {
 
   /// Every half step of EM: the E step closes the gap, the M step opens it and lifts both.
   static func boundOfEM(_ context: Context) throws(PipelineError) -> Content {
-    let plane = try PlanePoints(context, orDrawnFrom: PlanePoints.twoClusters, count: 272)
-    let K = components(context, standard: 2)
+    let plane = try PlanePoints(context, orDrawnFrom: PlanePoints.threeClusters, count: 500)
+    let K = components(context, standard: 3)
     var mixture = try plane.firstGuess(components: K, seed: context.options.seed)
     var q = Matrix(repeating: 1 / Double(K), rows: plane.x.rows, columns: K)
     var (steps, labels) = ([try BoundTerms(mixture, plane.x, q)], ["start"])
@@ -70,7 +70,7 @@ extension LectureFigure {
   /// EM with q_φ(z | x) = softmax(A·x + b), a recognition network of one layer: between bells of different shapes the posterior's
   /// borders are curved and its are straight. The E step climbs the bound in φ, the M step maximises it in θ.
   static func variationalEM(_ context: Context) throws(PipelineError) -> Content {
-    let plane = try PlanePoints(context, orDrawnFrom: PlanePoints.threeClusters, count: 500)
+    let plane = try PlanePoints(context, orDrawnFrom: PlanePoints.nestedClusters, count: 500)
     let K = components(context, standard: 3)
     let guess = try plane.firstGuess(components: K, seed: context.options.seed)
     var recognition = LinearRecognition(plane.x, components: K)
@@ -104,7 +104,8 @@ extension LectureFigure {
           plane.plot("p(z | x) of the same mixture", shares: posterior, mixture),
         ], columns: 3), values: values(steps) + [.init(name: "exact_log_likelihood", value: exactCurve[rounds].y)],
       caption: String(
-        format: "The bound rises in every half step, to %.3f nats a point; ln p(X | θ) stays %.3f above it, because no q of "
+        format:
+          "The bound rises in every half step, to %.3f nats a point; ln p(X | θ) stays %.3f above it, because no q of "
           + "this family is the posterior. Exact EM reaches %.3f from the same guess.", last.bound, last.divergence,
         exactCurve[rounds].y))
   }

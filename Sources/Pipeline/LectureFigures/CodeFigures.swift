@@ -53,7 +53,8 @@ extension LectureFigure {
           ),
         ], columns: 2), values: [.init(name: "psnr_in_decibels", value: psnr)],
       caption: String(
-        format: "Held-out pictures come back with %.1f dB. Codes of a standard bell are none that the decoder has learnt; a "
+        format:
+          "Held-out pictures come back with %.1f dB. Codes of a standard bell are none that the decoder has learnt; a "
           + "mixture over the codes makes it a generative model.", psnr))
   }
 
@@ -79,7 +80,8 @@ extension LectureFigure {
       .panels([("p(x | z) over the plane of z, even in probability", sheet)], columns: 1),
       values: [.init(name: "held_out_bits_per_dimension", value: bits)],
       caption: String(
-        format: "Each picture is decoded from its place in the plane of two latent numbers; %.3f bits a dimension held out.",
+        format:
+          "Each picture is decoded from its place in the plane of two latent numbers; %.3f bits a dimension held out.",
         bits))
   }
 
@@ -99,7 +101,8 @@ extension LectureFigure {
     let best = zip(latentSizes, values).min { $0.1.value < $1.1.value }?.0 ?? 0
     return Content(
       .panels(panels, columns: 4), values: values,
-      caption: "Means of p(x | z) for random z. Of these sizes, \(best) latent dimensions say most of held-out pictures.")
+      caption:
+        "Means of p(x | z) for random z. Of these sizes, \(best) latent dimensions say most of held-out pictures.")
   }
 
   // MARK: - Several levels
@@ -126,7 +129,8 @@ extension LectureFigure {
     }
     return Content(
       .panels(panels, columns: 2), values: values,
-      caption: "The same draws, level by level: what a panel shows more than the one before is what its level says. They differ "
+      caption:
+        "The same draws, level by level: what a panel shows more than the one before is what its level says. They differ "
         + "by " + values.map { String(format: "%.3f", $0.value) }.joined(separator: ", ") + " on average.")
   }
 

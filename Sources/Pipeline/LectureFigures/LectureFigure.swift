@@ -6,9 +6,9 @@ import LadderReport
 import LinearAlgebra
 
 /// A figure of the lecture that the ladder follows (Park 2021, "Latent Variable Models"), made anew from a model of one's own.
-public struct LectureFigure: Sendable {
+package struct LectureFigure: Sendable {
   /// What a figure is made from.
-  public enum Source: String, Sendable, Codable {
+  package enum Source: String, Sendable, Codable {
     /// Points in a plane: its own where no data are given.
     case points
     /// Pictures of digits, or one's own.
@@ -20,12 +20,12 @@ public struct LectureFigure: Sendable {
   }
 
   /// On the command line.
-  public let name: String
+  package let name: String
   /// The lecture's section.
-  public let section: String
+  package let section: String
   /// One line for the list.
-  public let shows: String
-  public let source: Source
+  package let shows: String
+  package let source: Source
   let make: @Sendable (Context) throws(PipelineError) -> Content
 
   init(
@@ -36,7 +36,7 @@ public struct LectureFigure: Sendable {
   }
 
   /// In the order of the lecture. A new one is a function and a line.
-  public static let all: [LectureFigure] = [
+  package static let all: [LectureFigure] = [
     .init(
       "gaussian", "Gaussian model", "a Gaussian that is fitted in steps: first its mean, then its covariance", .points,
       gaussianInSteps),
@@ -55,10 +55,12 @@ public struct LectureFigure: Sendable {
     .init(
       "em-bound", "General EM", "log-likelihood = bound + KL, at every half step of EM", .points, boundOfEM),
     .init(
-      "variational-em", "General EM", "the same where q(z | x) is of a family that does not hold the posterior", .points,
+      "variational-em", "General EM", "the same where q(z | x) is of a family that does not hold the posterior",
+      .points,
       variationalEM),
     .init(
-      "vae-manifold", "Variational auto-encoders", "the manifold of two latent dimensions (Kingma and Welling, figure 4)",
+      "vae-manifold", "Variational auto-encoders",
+      "the manifold of two latent dimensions (Kingma and Welling, figure 4)",
       .digits, manifold),
     .init(
       "vae-latent-sizes", "Variational auto-encoders",
@@ -67,7 +69,8 @@ public struct LectureFigure: Sendable {
       "hierarchical-levels", "Hierarchical VAE", "draws that are told level by level (Child, Very Deep VAEs)", .digits,
       hierarchicalLevels),
     .init(
-      "hierarchical-temperatures", "Hierarchical VAE", "draws at several temperatures (Vahdat and Kautz, NVAE)", .digits,
+      "hierarchical-temperatures", "Hierarchical VAE", "draws at several temperatures (Vahdat and Kautz, NVAE)",
+      .digits,
       temperatures),
     .init(
       "vqvae-reconstructions", "VQ-VAE",
@@ -76,27 +79,28 @@ public struct LectureFigure: Sendable {
       "pixelcnn-classes", "VQ-VAE", "draws of a PixelCNN for each class (van den Oord et al. 2017, figure 3)", .digits,
       classConditionalDraws),
     .init(
-      "vqvae2-levels", "VQ-VAE-2", "pictures decoded from the coarsest tokens, from the two coarsest, from all", .pictures,
+      "vqvae2-levels", "VQ-VAE-2", "pictures decoded from the coarsest tokens, from the two coarsest, from all",
+      .pictures,
       levelByLevel),
     .init(
       "dalle", "DALL·E", "the captions (a) to (d) of the lecture's last figure", .checkpoint, dalle),
   ]
 
   /// Nil where there is none of that name.
-  public init?(named name: String) {
+  package init?(named name: String) {
     guard let figure = Self.all.first(where: { $0.name == name }) else { return nil }
     self = figure
   }
 
   /// What a figure is drawn from.
-  public struct Context {
+  package struct Context {
     /// A matrix or pictures, where there are any.
-    public var data: LadderData?
-    public var model: TextToImageModel?
+    package var data: LadderData?
+    package var model: TextToImageModel?
     /// Bounds, seeds, threads, and what is not left to the figure.
-    public var options: LadderOptions
+    package var options: LadderOptions
 
-    public init(data: LadderData? = nil, model: TextToImageModel? = nil, options: LadderOptions = .init()) {
+    package init(data: LadderData? = nil, model: TextToImageModel? = nil, options: LadderOptions = .init()) {
       (self.data, self.model, self.options) = (data, model, options)
     }
 
@@ -117,7 +121,7 @@ public struct LectureFigure: Sendable {
   }
 
   /// What is drawn.
-  public struct Content: Sendable {
+  package struct Content: Sendable {
     enum Drawing: Sendable {
       case drawings([SVG], columns: Int)
       /// Pictures with titles; as a PNG they stand beside each other without them.
@@ -126,34 +130,35 @@ public struct LectureFigure: Sendable {
 
     let drawing: Drawing
     /// What the figure says in numbers.
-    public let values: [Value]
+    package let values: [Value]
     /// A sentence on what is to be seen, by what was measured.
-    public let caption: String
+    package let caption: String
 
     init(_ drawing: Drawing, values: [Value] = [], caption: String) {
       (self.drawing, self.values, self.caption) = (drawing, values, caption)
     }
 
     /// A number of a figure.
-    public struct Value: Sendable, Encodable {
-      public var name: String
-      public var value: Double
+    package struct Value: Sendable, Encodable {
+      package var name: String
+      package var value: Double
     }
 
     /// Whether it can be written as a PNG; curves and ellipses cannot.
-    public var isPicture: Bool {
+    package var isPicture: Bool {
       if case .panels = drawing { true } else { false }
     }
 
     /// Nil where it is no picture.
-    public func picture() -> Picture? {
+    package func picture() -> Picture? {
       guard case .panels(let panels, let columns) = drawing else { return nil }
       return .grid(panels.map(\.picture), columns: columns, spacing: 16)
     }
 
     /// The content of an SVG file.
     /// - Throws: `PipelineError` where a picture in it cannot be written.
-    public func svg(title: String) throws(PipelineError) -> String {
+    package func svg(title: String) throws(PipelineError) -> String {
+      let title = title.prefix(1).uppercased() + title.dropFirst()
       switch drawing {
       case .drawings(let drawings, let columns): return SVG.grid(drawings, columns: columns, title: title).file
       case .panels(let panels, let columns):
@@ -165,7 +170,7 @@ public struct LectureFigure: Sendable {
   }
 
   /// - Throws: `PipelineError` where the data do not suit the figure.
-  public func content(_ context: Context) throws(PipelineError) -> Content {
+  package func content(_ context: Context) throws(PipelineError) -> Content {
     try context.options.validate()
     return try make(context)
   }

@@ -56,9 +56,8 @@ extension LectureFigure {
     let K = components(context, standard: 2)
     var mixture = try plane.firstGuess(components: K, seed: context.options.seed)
     var curve = [try mixture.logLikelihood(plane.x).mean]
-    // Before anything is known, a point belongs to all alike.
-    let alike = Matrix(repeating: 1 / Double(K), rows: plane.x.rows, columns: K)
-    var drawings = [plane.plot(String(format: "first guess: %.3f nats a point", curve[0]), shares: alike, mixture)]
+    let title = String(format: "first guess: %.3f nats a point", curve[0])
+    var drawings = [plane.plainPlot(title, ellipses: mixture.ellipses)]
     var q = try mixture.responsibilities(plane.x)
     drawings.append(plane.plot("E step: each point's responsibilities", shares: q, mixture))
     for round in 1...20 {
@@ -98,19 +97,20 @@ extension LectureFigure {
     let hard = Matrix(
       complete.z.flatMap { z in (0..<K).map { $0 == z ? 1 : 0 } }, rows: complete.z.count, columns: K)
     let q = try mixture.responsibilities(plane.x)
-    let ink = ScatterPlot(title: "(b) incomplete data: x alone", groups: [.init(name: "", points: plane.points)])
     // How sure the posterior is of the component that a point did come from.
     let known = try mixture.responsibilities(complete.plane.x)
     let agreement = zip(complete.z.indices, complete.z).map { known[$0, $1] }.mean
     return Content(
       .drawings(
         [
-          complete.plane.plot("(a) complete data: x and z", shares: hard, nil), ink.drawing(),
+          complete.plane.plot("(a) complete data: x and z", shares: hard, nil),
+          plane.plainPlot("(b) incomplete data: x alone"),
           plane.plot("(c) responsibilities: p(z | x)", shares: q, nil),
         ], columns: 3),
       values: [.init(name: "mean_responsibility_of_true_component", value: agreement)],
       caption: String(
-        format: "On average the posterior gives %.0f%% to the component that a point came from: where clusters overlap, it "
+        format:
+          "On average the posterior gives %.0f%% to the component that a point came from: where clusters overlap, it "
           + "cannot know.", 100 * agreement))
   }
 }

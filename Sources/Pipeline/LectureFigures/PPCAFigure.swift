@@ -21,7 +21,8 @@ extension LectureFigure {
     for rounds in [0, 1, 4] {
       search.maximumIterations = rounds
       let model = try PPCA(expectationMaximization: plane.x, latentDimensions: 1, options: search)
-      drawings.append(plot(plane, closed, model, rounds == 1 ? "after one round of EM" : "after \(rounds) rounds of EM"))
+      let title = [0: "where EM begins", 1: "after one round of EM"][rounds] ?? "after \(rounds) rounds of EM"
+      drawings.append(plot(plane, closed, model, title))
     }
     drawings.append(plot(plane, closed, converged, "EM has converged, after \(curve.count) rounds"))
     drawings.append(
@@ -44,21 +45,20 @@ extension LectureFigure {
         .init(name: "relative_difference_of_covariances", value: difference / size),
       ] + curve.enumerated().map { .init(name: "round_\($0)", value: $1.y) },
       caption: String(
-        format: "Closed form %.6f, EM %.6f nats a point; their covariances W·Wᵀ + σ²I differ by %.1g of their largest element.",
+        format:
+          "Closed form %.6f, EM %.6f nats a point; their covariances W·Wᵀ + σ²I differ by %.1g of their largest element.",
         best, reached, difference / size))
   }
 
   private static func plot(_ plane: PlanePoints, _ closed: PPCA, _ model: PPCA, _ title: String) -> SVG {
-    ScatterPlot(
-      title: "\(title) (orange); blue: the closed form", points: plane.points,
-      shares: plane.points.map { _ in [0, 0, 0, 0, 0, 0, 1] },
+    plane.plainPlot(
+      "\(title) (orange); blue: the closed form",
       ellipses: [closed, model].map { model in
         let covariance = model.covariance
         return .init(
           mean: (model.mean[0], model.mean[1]), covariance: (covariance[0, 0], covariance[0, 1], covariance[1, 1]),
           weight: 0.1)
-      }
-    ).drawing()
+      })
   }
 }
 

@@ -64,6 +64,13 @@ struct PlanePoints {
       ])
   }
 
+  /// Two small clusters within a wide one: no straight border parts them from it.
+  static func nestedClusters() throws(PipelineError) -> GaussianMixture {
+    try GaussianMixture(
+      weights: [0.5, 0.3, 0.2], means: Matrix([0, 0, -0.6, 0.3, 0.9, -0.2], rows: 3, columns: 2),
+      covariances: [covariance(1.4, 0, 0.8), covariance(0.03, 0.01, 0.04), covariance(0.05, -0.02, 0.03)])
+  }
+
   /// One cluster, longer than it is wide.
   static func oneCluster() throws(PipelineError) -> GaussianMixture {
     try GaussianMixture(
@@ -84,18 +91,32 @@ struct PlanePoints {
     return covariance
   }
 
-  /// Where EM begins: K points, as far from each other as they lie, equal weights, and round covariances as wide as all points.
+  /// Where EM begins, as badly as in PRML's figure 9.8: equal weights, round covariances, and means that lie across the direction in
+  /// which the points vary most, nearly in a line.
   func firstGuess(components K: Int, seed: UInt64) throws(PipelineError) -> GaussianMixture {
     guard K <= x.rows else {
       throw PipelineError(.badData, "\(K) components cannot be fitted to \(x.rows) points")
     }
+    let (values, vectors) = try covariance.largestEigenpairs(2)
+    let (centre, deviation) = (x.mean(), values[0].squareRoot())
     var random = Philox(seed: seed, stream: RandomStream.lectureFigures())
-    let chosen = random.permutation(x.rows).prefix(K)
-    let variance = covariance.trace / 2
-    let round = Self.covariance(variance, 0, variance)
+    let means = (0..<K).flatMap { k in
+      // From -1 to 1 across, and a little along.
+      let across = K == 1 ? 0 : 2 * Double(k) / Double(K - 1) - 1
+      let along = 0.2 * random.normal()
+      return (0..<2).map { centre[$0] + deviation * (1.2 * across * vectors[1, $0] + along * vectors[0, $0]) }
+    }
+    let variance = values[0] / 3
     return try GaussianMixture(
-      weights: Array(repeating: 1 / Double(K), count: K), means: x.selecting(Array(chosen)),
-      covariances: Array(repeating: round, count: K))
+      weights: Array(repeating: 1 / Double(K), count: K), means: Matrix(means, rows: K, columns: 2),
+      covariances: Array(repeating: Self.covariance(variance, 0, variance), count: K))
+  }
+
+  /// Points in grey, of which nothing more is known.
+  func plainPlot(_ title: String, ellipses: [ScatterPlot.Ellipse] = []) -> SVG {
+    ScatterPlot(
+      title: title, points: points, shares: points.map { _ in [0, 0, 0, 0, 0, 0, 1] }, ellipses: ellipses
+    ).drawing()
   }
 
   /// Points in colors of what they belong to, under a mixture's bells.

@@ -79,7 +79,8 @@ extension LectureFigure {
           (name, drawn.rows(i * each..<(i + 1) * each).sheet(side: side, columns: each))
         }, columns: 2), values: [.init(name: "share_nearest_to_own_class", value: share)],
       caption: String(
-        format: "A row of draws for each class: %@. Of %.0f%%, the nearest training picture is of the class that was asked for.",
+        format:
+          "A row of draws for each class: %@. Of %.0f%%, the nearest training picture is of the class that was asked for.",
         classes.joined(separator: ", "), 100 * share))
   }
 

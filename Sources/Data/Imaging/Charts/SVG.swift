@@ -122,7 +122,7 @@ package struct SVG: Sendable {
   /// Drawings beside and below each other, each as wide as its column.
   package static func grid(_ drawings: [SVG], columns: Int, title: String) -> SVG {
     let columns = max(1, min(columns, drawings.count))
-    let (width, gap) = (480.0, 12.0)
+    let (width, gap) = (columns == 1 ? 760.0 : 480.0, 12.0)
     let heights = drawings.map { $0.height * width / $0.width }
     let rows = stride(from: 0, to: drawings.count, by: columns).map { heights[$0..<min($0 + columns, heights.count)] }
     let rowHeights = rows.map { $0.max() ?? 0 }
