@@ -191,7 +191,8 @@ let package = Package(
     .executableTarget(
       name: "dalle-cli",
       dependencies: [
-        "ArrayFiles", "BaselineCommands", "CommandSupport", "DALLE", "DataFiles", "ImageTokenizers", "LatentModels", "Lexicon",
+        "ArrayFiles", "BaselineCommands", "CommandSupport", "DALLE", "DataFiles", "ImageTokenizers", "LatentModels",
+        "Lexicon",
         "LinearAlgebra", "MPIExchange", "NN", "Optimization", "Priors", "TextTokenizer", "Training",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),

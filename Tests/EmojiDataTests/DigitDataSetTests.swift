@@ -38,12 +38,13 @@ import Testing
       #expect(entry.captions == ["the digit \(i % 10)"])
       let pixels = try data.picture(at: i).pixels
       // Black ink on a white ground, some of it and not all, and grey.
-      let ink = pixels.reduce(0) { $0 + 255 - Int($1) } / 255 / 3
+      let ink = pixels.reduce(0) { (sum: Int, value: UInt8) -> Int in sum + 255 - Int(value) } / (3 * 255)
       #expect((8..<500).contains(ink) && pixels[0] == 255)
-      #expect(
-        stride(from: 0, to: pixels.count, by: 3).allSatisfy {
-          pixels[$0] == pixels[$0 + 1] && pixels[$0] == pixels[$0 + 2]
-        })
+      var isGrey = true
+      for at in stride(from: 0, to: pixels.count, by: 3) {
+        if pixels[at] != pixels[at + 1] || pixels[at] != pixels[at + 2] { isGrey = false }
+      }
+      #expect(isGrey)
     }
   }
 
@@ -63,7 +64,9 @@ import Testing
   }
 
   private func distance(_ a: [Double], _ b: [Double]) -> Double {
-    zip(a, b).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+    var sum = 0.0
+    for (p, q) in zip(a, b) { sum += (p - q) * (p - q) }
+    return sum
   }
 
   @Test func aTenthOfTheFamiliesIsHeldOutForEachSplit() throws {

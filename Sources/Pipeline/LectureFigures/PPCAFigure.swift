@@ -8,29 +8,42 @@ extension LectureFigure {
   /// p(x) = N(μ, W·Wᵀ + σ²I) of the closed form and of EM, which goes from a random W to the same.
   static func closedFormAndEM(_ context: Context) throws(PipelineError) -> Content {
     let plane = try PlanePoints(context, orDrawnFrom: PlanePoints.oneCluster, count: 200)
-    let closed = try PPCA(fitting: plane.x, latentDimensions: 1)
+    // `PPCA` divides the scatter by N - 1, the maximum of the likelihood by N. Of points that lie nearer to their mean by
+    // √((N-1)/N) it finds the latter, so that no round of EM lowers the likelihood of the points, in the last digits either.
+    let (N, mean) = (Double(plane.x.rows), plane.x.mean())
+    var fitted = plane.x
+    for i in fitted.elements.indices {
+      fitted.elements[i] = mean[i % 2] + (fitted.elements[i] - mean[i % 2]) * ((N - 1) / N).squareRoot()
+    }
+    let closed = try PPCA(fitting: fitted, latentDimensions: 1)
     let best = try closed.logLikelihood(plane.x).mean
-    var curve: [(x: Double, y: Double)] = []
     var search = PPCA.Options()
     search.seed = context.options.seed
-    let converged = try PPCA(expectationMaximization: plane.x, latentDimensions: 1, options: search) {
-      curve.append((Double($0), $1))
+    var count = 0
+    let converged = try PPCA(expectationMaximization: fitted, latentDimensions: 1, options: search) { rounds, _ in
+      count = rounds + 1
       return true
+    }
+    func model(after rounds: Int) throws(PipelineError) -> PPCA {
+      search.maximumIterations = rounds
+      return try PPCA(expectationMaximization: fitted, latentDimensions: 1, options: search)
+    }
+    var curve: [(x: Double, y: Double)] = []
+    for rounds in 0...min(30, count) {
+      curve.append((Double(rounds), try model(after: rounds).logLikelihood(plane.x).mean))
     }
     var drawings: [SVG] = []
     for rounds in [0, 1, 4] {
-      search.maximumIterations = rounds
-      let model = try PPCA(expectationMaximization: plane.x, latentDimensions: 1, options: search)
       let title = [0: "where EM begins", 1: "after one round of EM"][rounds] ?? "after \(rounds) rounds of EM"
-      drawings.append(plot(plane, closed, model, title))
+      drawings.append(plot(plane, closed, try model(after: rounds), title))
     }
-    drawings.append(plot(plane, closed, converged, "EM has converged, after \(curve.count) rounds"))
+    drawings.append(plot(plane, closed, converged, "EM has converged, after \(count) rounds"))
     drawings.append(
       LineChart(
         title: "EM's climb to the closed form", xLabel: "round", yLabel: "nats a point",
         series: [
-          .init(name: "EM", points: Array(curve.prefix(30))),
-          .init(name: "closed form", points: [(0, best), (Double(min(curve.count, 30) - 1), best)]),
+          .init(name: "EM", points: curve),
+          .init(name: "closed form", points: [(0, best), (Double(curve.count - 1), best)]),
         ]
       ).drawing())
     let difference = zip(closed.covariance.elements, converged.covariance.elements).reduce(0) {
