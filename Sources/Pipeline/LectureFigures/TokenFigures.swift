@@ -102,10 +102,14 @@ extension LectureFigure {
       values.append(.init(name: "psnr_in_decibels_\(level + 1)", value: psnrInDecibels(shown, rows)))
     }
     panels.append(("original", shown.sheet(side: side, columns: 4)))
+    // Pictures that are nearly all alike say nothing of which picture they are.
+    let isIdle = decoded.count > 1 && decoded[0].spread < 0.2 * shown.spread
     return Content(
       .panels(panels, columns: panels.count), values: values,
       caption: "Level by level held-out pictures come back with "
-        + values.map { String(format: "%.1f", $0.value) }.joined(separator: ", ") + " dB.")
+        + values.map { String(format: "%.1f", $0.value) }.joined(separator: ", ") + " dB."
+        + (isIdle
+          ? " The coarsest tokens say hardly anything alone: training has left all of it to the finer ones." : ""))
   }
 }
 
