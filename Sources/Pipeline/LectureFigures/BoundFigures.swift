@@ -71,9 +71,9 @@ extension LectureFigure {
   /// borders are curved and its are straight. The E step climbs the bound in φ, the M step maximises it in θ. It begins where exact EM has
   /// ended, so that what is seen is what the family costs.
   static func variationalEM(_ context: Context) throws(PipelineError) -> Content {
-    let plane = try PlanePoints(context, orDrawnFrom: PlanePoints.nestedClusters, count: 500)
+    let plane = try PlanePoints(context, orDrawnFrom: PlanePoints.unequalClusters, count: 500)
     var configuration = maximumLikelihood
-    configuration.components = components(context, standard: 3)
+    configuration.components = components(context, standard: 2)
     var search = GaussianMixture.Options()
     (search.restarts, search.seed, search.threads) = (5, context.options.seed, context.options.threads)
     search.tolerance = 1e-8
@@ -105,7 +105,7 @@ extension LectureFigure {
         ], columns: 3), values: values(steps) + [.init(name: "exact_log_likelihood", value: best)],
       caption: String(
         format:
-          "Where exact EM ends, at %.3f nats a point, no q of this family is the posterior: the bound is %.3f below. "
+          "Where exact EM ends, at %.3f nats a point, no q of this family is the posterior: the E step leaves %.3f of KL. "
           + "Variational EM lifts it in every half step, to %.3f, by moving the mixture to where q can follow; there "
           + "ln p(X | θ) is %.3f, and %.3f of KL are left.", best, steps[1].divergence, last.bound, last.logLikelihood,
         last.divergence))

@@ -64,11 +64,11 @@ struct PlanePoints {
       ])
   }
 
-  /// Two small clusters within a wide one: no straight border parts them from it.
-  static func nestedClusters() throws(PipelineError) -> GaussianMixture {
+  /// A small cluster in the flank of a wide one: no straight border parts them.
+  static func unequalClusters() throws(PipelineError) -> GaussianMixture {
     try GaussianMixture(
-      weights: [0.5, 0.3, 0.2], means: Matrix([0, 0, -0.6, 0.3, 0.9, -0.2], rows: 3, columns: 2),
-      covariances: [covariance(1.4, 0, 0.8), covariance(0.03, 0.01, 0.04), covariance(0.05, -0.02, 0.03)])
+      weights: [0.6, 0.4], means: Matrix([-0.5, 0, 0.9, 0.3], rows: 2, columns: 2),
+      covariances: [covariance(1, 0, 0.8), covariance(0.06, 0.02, 0.05)])
   }
 
   /// One cluster, longer than it is wide.
