@@ -168,6 +168,12 @@ let package = Package(
         "LinearAlgebra", "Pages",
         "Priors", "TensorCore",
       ], path: "Sources/Pipeline/LadderReport"),
+    .target(
+      name: "LectureFigures",
+      dependencies: [
+        "Basics", "Decoding", "Generation", "ImageTokenizers", "Imaging", "Ladder", "LadderReport", "LatentModels",
+        "LinearAlgebra", "NN", "Priors", "TensorCore",
+      ], path: "Sources/Pipeline/LectureFigures"),
 
     // The library, and the command line.
     .target(
@@ -179,14 +185,23 @@ let package = Package(
         "Optimization", "Priors", "Rankers", "TensorCore", "TextTokenizer", "Training",
       ]),
     .target(
+      name: "BaselineCommands",
+      dependencies: [
+        "ArrayFiles", "Basics", "Checkpoints", "CommandSupport", "Datasets", "EmojiData", "Generation", "Imaging",
+        "Ladder", "LadderReport", "LatentModels", "LectureFigures", "LinearAlgebra", "TensorCore",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+    .target(
       name: "CommandSupport",
       dependencies: [
-        "Basics", "Checkpoints", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Basics", "Checkpoints", "Imaging", "Optimization", "TensorCore",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
       name: "dalle-cli",
       dependencies: [
-        "ArrayFiles", "Captions", "CommandSupport", "DALLE", "DataFiles", "ImageTokenizers", "LatentModels", "Lexicon",
+        "ArrayFiles", "BaselineCommands", "Captions", "CommandSupport", "DALLE", "DataFiles", "ImageTokenizers",
+        "LatentModels", "Lexicon",
         "LinearAlgebra", "MPIExchange", "NN", "Optimization", "Priors", "TextTokenizer", "Training",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
@@ -323,6 +338,12 @@ let package = Package(
       dependencies: [
         "Basics", "Imaging", "Ladder", "LadderReport", "LatentModels", "LinearAlgebra", "Optimization",
         "PipelineTestSupport", "TestSupport",
+      ]),
+    .testTarget(
+      name: "LectureFiguresTests",
+      dependencies: [
+        "Basics", "Datasets", "Imaging", "Ladder", "LadderReport", "LatentModels", "LectureFigures", "LinearAlgebra",
+        "TestSupport",
       ]),
     .testTarget(
       name: "DrawingServiceTests",

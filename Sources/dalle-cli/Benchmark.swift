@@ -1,4 +1,5 @@
 import ArgumentParser
+import BaselineCommands
 import Basics
 import CommandSupport
 import Decoding
@@ -384,4 +385,3 @@ struct Benchmark: ParsableCommand {
 }
 
 extension VQVAE.Network: ExpressibleByArgument {}
-extension CovarianceKind: ExpressibleByArgument {}

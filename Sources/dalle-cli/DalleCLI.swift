@@ -1,4 +1,5 @@
 import ArgumentParser
+import BaselineCommands
 import Basics
 import CommandSupport
 import Foundation
@@ -28,11 +29,13 @@ struct DalleCLI: ParsableCommand {
       let known = command.configuration.subcommands
       if known.isEmpty || name.hasPrefix("-") || name == "help" { return }
       guard let next = known.first(where: { Self.name(of: $0) == name }) else {
-        let nearest = known.map(Self.name).nearest(to: name)
+        let names = known.map(Self.name)
+        let others =
+          command == Self.self ? "dalle-cli help lists them all" : "there are \(names.joined(separator: ", "))"
         throw PipelineError(
           .usage,
           "there is no command \"\(name)\""
-            + (nearest.map { "; did you mean \($0)?" } ?? ": dalle-cli help lists them all"))
+            + (names.nearest(to: name).map { "; did you mean \($0)?" } ?? ": \(others)"))
       }
       command = next
     }

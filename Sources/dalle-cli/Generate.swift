@@ -256,17 +256,3 @@ struct ImagePromptOptions: ParsableArguments {
     return ImagePrompt(try Picture(contentsOf: url), keptRows: keepRows)
   }
 }
-
-/// Pictures that a command is going to write, refused before they take more memory than there is.
-enum PictureSize {
-  /// - Throws: `PipelineError` of kind `.usage` where `count` pictures, enlarged, have more pixels than can be read again.
-  static func check(count: Int, side: Int, scale: Int) throws(PipelineError) {
-    let pixels = count * side * scale * side * scale
-    guard pixels <= Picture.maximumPixelCount else {
-      throw PipelineError(
-        .usage,
-        "the picture would have \(pixels / 1_000_000) million pixels, and at most "
-          + "\(Picture.maximumPixelCount / 1_000_000) million are possible; lower --scale or the number of pictures")
-    }
-  }
-}

@@ -28,12 +28,6 @@ extension Kind: ExpressibleByArgument {
   public static var allValueStrings: [String] { trainable.map(\.rawValue) }
 }
 extension Split: ExpressibleByArgument {}
-extension Picture.Fit: ExpressibleByArgument {}
-extension ElementType: ExpressibleByArgument {
-  public init?(argument: String) { self.init(rawValue: argument) }
-  public static var allValueStrings: [String] { ["float32", "bfloat16"] }
-}
-
 /// Which text vocabulary a command takes.
 struct VocabularyOptions: ParsableArguments {
   @Option(
@@ -63,58 +57,6 @@ struct VocabularyOptions: ParsableArguments {
     return try BytePairEncoding(
       contentsOf: found ?? NamedFile.besideTheProgram("\(name).json", in: "vocab") ?? named)
   }
-}
-
-/// A file that a command is going to write, refused before the work and not after it. What is there is replaced where a person has
-/// named it, which is said, and never where the program has.
-enum OutputFile {
-  /// A path that nothing has: what the program itself names never takes the place of something. Captions of emoji alone all give
-  /// the same name.
-  /// - Returns: the stem with the ending, or where that is taken with a number between them.
-  static func unusedPath(_ stem: String, _ ending: String = "") -> String {
-    func isFree(_ path: String) -> Bool { (try? FileManager.default.attributesOfItem(atPath: path)) == nil }
-    var (path, number) = (stem + ending, 2)
-    while !isFree(path) { (path, number) = ("\(stem)-\(number)\(ending)", number + 1) }
-    return path
-  }
-
-  /// - Throws: `PipelineError` of kind `.usage` for the name of another format than PNG, and what ``url(_:)`` throws.
-  static func picture(_ path: String) throws(PipelineError) -> URL {
-    let ending = URL(fileURLWithPath: path).pathExtension.lowercased()
-    if ending != "png", PictureFormat(fileExtension: ending) != nil {
-      throw PipelineError(.usage, "\(path) would be a PNG all the same, which is all that is written; name it .png")
-    }
-    return try url(path)
-  }
-
-  /// - Throws: `PipelineError` of kind `.cannotCreate` where no file can be written there.
-  static func url(_ path: String) throws(PipelineError) -> URL {
-    let url = URL(fileURLWithPath: path)
-    let folder = url.deletingLastPathComponent()
-    var isFolder: ObjCBool = false
-    if path.isEmpty || FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) && isFolder.boolValue {
-      throw PipelineError(.cannotCreate, "cannot write \"\(path)\": it is a folder; name a file in it")
-    }
-    guard FileManager.default.fileExists(atPath: folder.path, isDirectory: &isFolder), isFolder.boolValue else {
-      throw PipelineError(.cannotCreate, "cannot write \(path): there is no folder \(folder.relativePath)")
-    }
-    guard access(folder.path, W_OK) == 0 else {
-      throw PipelineError(.cannotCreate, "cannot write \(path): \(String(cString: strerror(errno)))")
-    }
-    AtomicFile.removeLeftovers(of: url)
-    if NamedFile.exists(url) { Console.note("\(path) is there, and is replaced") }
-    return url
-  }
-}
-
-/// Where a data set's captions stand.
-struct CaptionColumnOptions: ParsableArguments {
-  @Option(
-    name: .customLong("caption-column"),
-    help: ArgumentHelp(
-      "The column of metadata that has the captions; text, or else caption or prompt, unless given.", valueName: "name")
-  )
-  var name: String?
 }
 
 /// Which pictures a command works on.
@@ -216,23 +158,6 @@ struct CaptionFormOptions: ParsableArguments {
     case "none": []
     default: try [CaptionForms.Kind](list: list, setting: "--caption-forms")
     }
-  }
-}
-
-/// How long something is trained.
-struct BoundOptions: ParsableArguments {
-  @Option(parsing: .unconditional, help: "Train this many steps.") var steps: Int?
-  @Option(parsing: .unconditional, help: "Train this many passes over the data.") var epochs: Double?
-  @Option(parsing: .unconditional, help: "Train this long.") var minutes: Double?
-
-  /// Nil where none is given.
-  func bound() throws(PipelineError) -> TrainingBound? {
-    let bounds = [steps.map(TrainingBound.steps), epochs.map(TrainingBound.epochs), minutes.map(TrainingBound.minutes)]
-      .compactMap { $0 }
-    guard bounds.count <= 1 else {
-      throw PipelineError(.usage, "--steps, --epochs and --minutes exclude one another; give one of them")
-    }
-    return bounds.first
   }
 }
 

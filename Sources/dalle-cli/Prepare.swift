@@ -7,12 +7,14 @@ import EmojiData
 import Foundation
 
 struct Prepare: ParsableCommand {
-  enum Source: String, ExpressibleByArgument, CaseIterable { case emoji }
-
   static let configuration = CommandConfiguration(
-    abstract: "Makes the default data set from the system's color emoji font.")
+    abstract: "Makes a data set from what the system has.", subcommands: [PrepareEmoji.self, PrepareDigits.self])
+}
 
-  @Argument(help: "What to prepare.") var source: Source
+struct PrepareEmoji: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "emoji", abstract: "Makes the default data set from the system's color emoji font.")
+
   @Option(help: "The folder to make.") var output = DataOptions.standardFolder
   @Flag(inversion: .prefixedNo, help: "Take CLDR's keywords as further captions.") var keywords = true
   @Option(parsing: .unconditional, help: "Add this many compositions of the emoji, as compose makes them.")
@@ -54,6 +56,42 @@ struct Prepare: ParsableCommand {
     Console.line(
       "\(summary.pictures) emoji: \(summary.train) train, \(summary.validation) validation, \(summary.test) test")
     CompositionOptions.show(composed)
+    try Console.result(output)
+  }
+}
+
+/// Digits in many fonts, for the ladder.
+struct PrepareDigits: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "digits",
+    abstract: "Draws the ten digits in the system's fonts, for the ladder and the lecture's figures.",
+    discussion: """
+      Each picture is black on white, captioned "the digit 7", and shifted, slanted, and made bolder or thinner at random. \
+      Validation and test are of families of fonts that are not trained on.
+      """)
+
+  @Option(help: "The folder to make.") var output = "data/digits"
+  @Option(
+    name: .customLong("fonts"), parsing: .singleValue,
+    help: ArgumentHelp(
+      "A folder of fonts (.ttf, .otf, .ttc, .pfb), in place of the system's; may be given several times.",
+      valueName: "folder"), completion: .directory)
+  var fonts: [String] = []
+  @Option(parsing: .unconditional, help: "Pictures to draw.") var count = DigitDataSet.Settings().count
+  @Option(parsing: .unconditional, help: "Pixels a side.") var pictureSize = DigitDataSet.Settings().pictureSize
+  @Option(parsing: .unconditional, help: "Names all random numbers.") var seed: UInt64 = 0
+  @Flag(help: "Print what was made as JSON.") var json = false
+
+  func run() throws {
+    var settings = DigitDataSet.Settings()
+    if !fonts.isEmpty { settings.fonts = fonts.map { URL(fileURLWithPath: $0) } }
+    (settings.count, settings.pictureSize, settings.seed) = (count, pictureSize, seed)
+    let summary = try DigitDataSet.prepare(
+      to: URL(fileURLWithPath: output), settings, report: { Console.note($0) })
+    if json { return try Console.json(summary) }
+    Console.line(
+      "\(summary.pictures) pictures of \(summary.fonts) fonts in \(summary.families) families: \(summary.train) train, "
+        + "\(summary.validation) validation, \(summary.test) test")
     try Console.result(output)
   }
 }

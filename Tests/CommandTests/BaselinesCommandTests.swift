@@ -354,6 +354,21 @@ import Testing
     try Program.run(["baselines", "sample", "cut.safetensors"], in: folder).expectFailure(65, "cut.safetensors")
   }
 
+  @Test func figuresAreListedDrawnAndRefused() throws {
+    let folder = try TemporaryFolder()
+    try writeMatrix(folder)
+    func figure(_ arguments: String...) throws -> Outcome {
+      try Program.run(["baselines", "figure"] + arguments, in: folder)
+    }
+    #expect(try figure().outputLines.contains { $0.hasPrefix("mixture ") })
+    #expect(try figure("mixture", "x.npy", "--json").json()["output"] as? String == "mixture.svg")
+    try figure("mixtur").expectFailure(64, "did you mean mixture?")
+    try figure("ppca", "--output", "m.png").expectFailure(64, ".svg")
+    try figure("vae-manifold", "x.npy").expectFailure(64, "is a matrix")
+    let dalle = try Program.run(["baselines", "figure", "dalle", "--output", "d.png"], in: Trained.folder.get())
+    #expect(dalle.outputLines == ["d.png"])
+  }
+
   @Test func theHelpNamesAllModels() throws {
     let outcome = try Program.run(["baselines", "fit", "--help"], in: TemporaryFolder())
     #expect(outcome.status == 0)

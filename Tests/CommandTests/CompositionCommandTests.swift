@@ -99,6 +99,22 @@ import Testing
       .expectFailure(73, "is a file")
   }
 
+  @Test func digitsArePreparedForFigures() throws {
+    let folder = try TemporaryFolder()
+    let made = try Program.run(
+      ["prepare", "digits", "--count", "40", "--picture-size", "16", "--output", "data/digits", "--json"], in: folder)
+    made.expectSuccess()
+    #expect(try made.json()["pictures"] as? Int == 40)
+    let figure = try Program.run(
+      ["baselines", "figure", "vae-manifold", "--size", "8", "--steps", "2", "--output", "m.png"], in: folder)
+    figure.expectSuccess()
+    #expect(figure.outputLines == ["m.png"])
+    #expect(try Picture(contentsOf: folder.path("m.png")).width == 20 * 8 * 7)
+    try Program.run(["prepare", "digits", "--fonts", "data", "--output", "d"], in: folder)
+      .expectFailure(66, "apt-get install fonts-")
+    try Program.run(["prepare", "digits", "--count", "3", "--output", "d"], in: folder).expectFailure(64, "--count")
+  }
+
   @Test func picturesThatCannotBeComposed() throws {
     let folder = try TemporaryFolder()
     try compose("--count", "5", in: folder).expectFailure(66, "no such folder")

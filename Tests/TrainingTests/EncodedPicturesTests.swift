@@ -88,10 +88,16 @@ import Testing
     #expect(try encode(to: "alone", .alone) == dataSet.entries.count)
     let meeting = Meeting(count: 3)
     let counts = Mutex<[Int]>([])
-    DispatchQueue.concurrentPerform(iterations: 3) { rank in
-      let pictures = try? encode(to: "together", .init(rank: rank, count: 3, sum: meeting.sum))
-      counts.withLock { $0.append(pictures ?? -1) }
+    let ended = DispatchSemaphore(value: 0)
+    for rank in 0..<3 {
+      // Each waits for the others, so that none may wait for a thread.
+      Thread {
+        let pictures = try? encode(to: "together", .init(rank: rank, count: 3, sum: meeting.sum))
+        counts.withLock { $0.append(pictures ?? -1) }
+        ended.signal()
+      }.start()
     }
+    for _ in 0..<3 { ended.wait() }
     #expect(counts.withLock { $0 } == [Int](repeating: dataSet.entries.count, count: 3))
     let (alone, together) = try (
       files(folder.url.appendingPathComponent("alone")), files(folder.url.appendingPathComponent("together"))

@@ -59,6 +59,8 @@ package struct RandomStream: Sendable, Equatable {
   package static let ladderSplit = RandomStream(0x6C61_6464_6572_0002)
   package static let ladderShrinkage = RandomStream(0x6C61_6464_6572_0003)
   package static let ladderFigures = RandomStream(0x6C61_6464_6572_0004)
+  package static let lecturePoints = RandomStream(0x6C61_6464_6572_0005)
+  package static let lectureFigures = RandomStream(0x6C61_6464_6572_0006)
 
   // MARK: Data and training; counters tell samples apart
   package static let epochOrder = RandomStream(0x636F_7270_7573_0001)
@@ -71,6 +73,8 @@ package struct RandomStream: Sendable, Equatable {
   package static let rankerFailures = RandomStream(0x7A7 << 48, bits: 48)
   package static let priorDrawings = RandomStream(0xD2A << 48, bits: 48)
   package static let compositions = RandomStream(0xC0B << 48, bits: 48)
+  /// By the number of the picture.
+  package static let digits = RandomStream(0xC0C << 48, bits: 48)
   package static let evaluatedCaptions = RandomStream(0xE7A1)
   package static let evaluatedPatches = RandomStream(0xE7A2)
 
@@ -81,8 +85,9 @@ package struct RandomStream: Sendable, Equatable {
     ppcaStart, ppcaSamples, vaeEvaluation, vaeLatents, vaeObservations, hierarchicalVAEEvaluation,
     hierarchicalVAELatents, hierarchicalVAEObservations, gaussianMixtureVAEEvaluation, gaussianMixtureVAELatents,
     gaussianMixtureVAEObservations, fittingNoise, fittingDequantization, heldOutDequantization, fittingOrder,
-    tokenFittingOrder, ladderDequantization, ladderSplit, ladderShrinkage, ladderFigures, epochOrder, samples,
+    tokenFittingOrder, ladderDequantization, ladderSplit, ladderShrinkage, ladderFigures, lecturePoints, lectureFigures,
+    epochOrder, samples,
     keywordPairs, vocabularyTexts, captionTokens, imageCorruption, rankerPictures, rankerFailures, priorDrawings,
-    compositions, evaluatedCaptions, evaluatedPatches,
+    compositions, digits, evaluatedCaptions, evaluatedPatches,
   ]
 }

@@ -85,6 +85,40 @@ public struct GaussianMixture: SavedModel, ClusteringModel, EncodingModel {
     (logLikelihoodCurve, hasConverged) = (best.curve, best.hasConverged)
   }
 
+  /// These parameters: a first guess, or what points are drawn from.
+  /// - Parameters:
+  ///   - weights: π, [K], of sum 1.
+  ///   - means: μ, [K, D].
+  ///   - covariances: Σ_k, [D, D] each.
+  /// - Throws: `PipelineError` of kind `.badData` where a covariance is singular.
+  public init(weights: [Double], means: Matrix, covariances: [Matrix]) throws(PipelineError) {
+    precondition(weights.count == means.rows && covariances.count == means.rows, "a component has one of each")
+    var configuration = Configuration()
+    (configuration.dimensions, configuration.components) = (means.columns, means.rows)
+    self.configuration = configuration
+    (self.weights, self.means, logLikelihoodCurve, hasConverged) = (weights, means, [], false)
+    self.covariances = try covariances.map { covariance throws(PipelineError) in try Covariance(full: covariance) }
+  }
+
+  /// The M step alone (9.24 to 9.27), for any q(z) in place of the posterior, as variational EM takes it.
+  /// - Parameters:
+  ///   - x: [N, D]
+  ///   - q: [N, K], rows of sum 1.
+  ///   - c: what R and the kind of covariance are; K is that of `q`.
+  /// - Throws: `PipelineError` of kind `.badData` where x is not finite or a covariance is singular.
+  public init(maximizing x: Matrix, under q: Matrix, _ c: Configuration = .init()) throws(PipelineError) {
+    try x.checkData()
+    precondition(q.rows == x.rows, "each row has its q")
+    var configuration = c
+    (configuration.dimensions, configuration.components) = (x.columns, q.columns)
+    let team = try ThreadTeam(count: 1)
+    var run = Run(x, configuration, team, means: Matrix(rows: q.columns, columns: x.columns))
+    try run.maximize(x, q, configuration, team)
+    self.configuration = configuration
+    (weights, means, covariances) = (run.weights, run.means, run.covariances)
+    (logLikelihoodCurve, hasConverged) = ([], false)
+  }
+
   /// One run of EM.
   private struct Run {
     var weights: [Double] = []
@@ -98,14 +132,18 @@ public struct GaussianMixture: SavedModel, ClusteringModel, EncodingModel {
     private let centre: [Double]
     private let total: Matrix?
 
-    init(
-      _ x: Matrix, _ c: Configuration, _ options: Options, _ team: ThreadTeam, random: inout Philox
-    ) throws(PipelineError) {
+    init(_ x: Matrix, _ c: Configuration, _ team: ThreadTeam, means: Matrix) {
       ridge = c.covariance.ridge(
         of: x, absolute: c.regularization, relative: c.relativeRegularization, team: team)
       centre = x.mean()
       total = c.covariance == .tied ? x.scatter(about: centre, team: team) : nil
-      means = GaussianMixture.seeds(x, count: c.components, team, using: &random)
+      self.means = means
+    }
+
+    init(
+      _ x: Matrix, _ c: Configuration, _ options: Options, _ team: ThreadTeam, random: inout Philox
+    ) throws(PipelineError) {
+      self.init(x, c, team, means: GaussianMixture.seeds(x, count: c.components, team, using: &random))
       var responsibilities = GaussianMixture.nearest(x, means, team)
       // k-means, whose clusters EM begins with.
       for _ in 0..<20 {
@@ -126,7 +164,7 @@ public struct GaussianMixture: SavedModel, ClusteringModel, EncodingModel {
     }
 
     /// The M step.
-    private mutating func maximize(
+    mutating func maximize(
       _ x: Matrix, _ responsibilities: Matrix, _ c: Configuration, _ team: ThreadTeam
     ) throws(PipelineError) {
       let (N, K) = (Double(x.rows), c.components)
@@ -262,6 +300,13 @@ public struct GaussianMixture: SavedModel, ClusteringModel, EncodingModel {
   /// γ, [N, K]: how probable it is that each row came from each component (9.23).
   public func responsibilities(_ x: Matrix) throws(PipelineError) -> Matrix {
     try posterior(x).responsibilities
+  }
+
+  /// ln p(x, z), [N, K]: of each row together with each component, ln π_k N(x | μ_k, Σ_k).
+  /// - Throws: as ``logLikelihood(_:seed:)``.
+  public func jointLogDensities(_ x: Matrix) throws(PipelineError) -> Matrix {
+    try x.checkData(dimensions: dimensions)
+    return Self.logDensities(x, weights, means, covariances, try ThreadTeam(count: 1))
   }
 
   public func latentArrays(_ x: Matrix) throws(PipelineError) -> [LatentArray] { try componentArrays(x) }

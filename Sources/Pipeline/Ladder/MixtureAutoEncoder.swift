@@ -15,6 +15,7 @@ public struct MixtureAutoEncoder: SavedModel, EncodingModel {
   public let configuration: Configuration
   private let codeModel: GaussianMixture
   private let model: GenerativeAutoEncoder
+  package var autoEncoder: AutoEncoder { model.autoEncoder }
 
   /// - Parameters:
   ///   - autoEncoder: that gives the codes and decodes draws.

@@ -7,17 +7,29 @@ import Priors
 import TensorCore
 
 /// Gradient descent on the rows of a matrix, for both stages.
-struct TokenFitting {
+package struct TokenFitting {
   static let standardBatchSize = 32
   private static let learningRate: Float = 1e-3
 
-  let team: ThreadTeam
+  package let team: ThreadTeam
   /// The number of rows.
   let rows: Int
   /// Rows a step.
   let batchSize: Int
   let seed: UInt64
   let precision: ElementType
+
+  init(team: ThreadTeam, rows: Int, batchSize: Int, seed: UInt64, precision: ElementType) {
+    (self.team, self.rows, self.batchSize, self.seed, self.precision) = (team, rows, batchSize, seed, precision)
+  }
+
+  /// - Parameter rows: the number of rows.
+  package init(rows: Int, _ options: LadderOptions) throws(PipelineError) {
+    let batchSize = options.batchSize ?? Self.standardBatchSize
+    self.init(
+      team: try ThreadTeam(count: min(options.threads, batchSize)), rows: rows, batchSize: batchSize,
+      seed: options.seed, precision: options.precision)
+  }
 
   /// - Parameters:
   ///   - loss: the mean loss over the rows of one shard, and what the shard leaves besides its gradients.
@@ -52,7 +64,7 @@ struct TokenFitting {
       })
   }
 
-  func run(
+  package func run(
     _ model: some TrainableImageTokenizer, pictures x: Matrix, bound: TrainingBound, report: (Double, Float) -> Void
   ) throws(PipelineError) {
     let S = model.pictureSize
@@ -69,15 +81,18 @@ struct TokenFitting {
       finish: { model.finishStep($0, step: $1, seed: seed) })
   }
 
-  /// - Parameter levels: each level's tokens of each row.
-  func run(
-    _ prior: PixelCNN, level: Int, of levels: [[[Int32]]], bound: TrainingBound, report: (Double, Float) -> Void
+  /// - Parameters:
+  ///   - levels: each level's tokens of each row.
+  ///   - texts: of each row, for a prior that takes them.
+  package func run(
+    _ prior: PixelCNN, level: Int, of levels: [[[Int32]]], texts: [[Int32]] = [], bound: TrainingBound,
+    report: (Double, Float) -> Void
   ) throws(PipelineError) {
     try run(
       prior, bound: bound, weightDecay: 0.05, report: report,
       loss: { rows, step, _, shard in
         let batch = PriorBatch(
-          texts: [], images: rows.flatMap { levels[level][$0] },
+          texts: texts.isEmpty ? [] : rows.map { texts[$0] }, images: rows.flatMap { levels[level][$0] },
           upperTokens: levels[..<level].map { upper in rows.flatMap { upper[$0] } })
         let dropout = DropoutStream(
           probability: prior.configuration.dropout, seed: seed &+ UInt64(level), step: step, shard: shard)

@@ -1,3 +1,4 @@
+import Basics
 import Foundation
 
 /// A drawing with a title. Ink is the color of what it stands in, so that a page's drawings follow its light and dark
@@ -68,6 +69,15 @@ package struct SVG: Sendable {
     elements += "height=\"\(Self.number(height))\" rx=\"3\" fill=\"\(color)\"/>\n"
   }
 
+  /// A picture whose pixels stay squares.
+  /// - Throws: as `pngData`.
+  mutating func image(_ picture: Picture, x: Double, y: Double, width: Double) throws(PipelineError) {
+    let height = width * Double(picture.height) / Double(picture.width)
+    elements += "<image x=\"\(Self.number(x))\" y=\"\(Self.number(y))\" width=\"\(Self.number(width))\" "
+    elements += "height=\"\(Self.number(height))\" style=\"image-rendering:pixelated\" "
+    elements += "href=\"data:image/png;base64,\(try picture.pngData().base64EncodedString())\"/>\n"
+  }
+
   mutating func polyline(_ points: [(x: Double, y: Double)], color: String) {
     let path = points.map { "\(Self.number($0.x)),\(Self.number($0.y))" }.joined(separator: " ")
     elements += "<polyline fill=\"none\" stroke=\"\(color)\" stroke-width=\"2\" stroke-linejoin=\"round\" "
@@ -105,6 +115,51 @@ package struct SVG: Sendable {
       x += length
     }
     return y + 16
+  }
+
+  // MARK: - Several at once
+
+  /// Drawings beside and below each other, each as wide as its column.
+  package static func grid(_ drawings: [SVG], columns: Int, title: String) -> SVG {
+    let columns = max(1, min(columns, drawings.count))
+    let (width, gap) = (columns == 1 ? 760.0 : 480.0, 12.0)
+    let heights = drawings.map { $0.height * width / $0.width }
+    let rows = stride(from: 0, to: drawings.count, by: columns).map { heights[$0..<min($0 + columns, heights.count)] }
+    let rowHeights = rows.map { $0.max() ?? 0 }
+    var sheet = SVG(
+      width: Double(columns) * (width + gap) + gap,
+      height: titleHeight + rowHeights.reduce(0) { $0 + $1 + gap }, title: title)
+    var y = titleHeight
+    for (row, height) in rowHeights.enumerated() {
+      for (column, i) in (row * columns..<min((row + 1) * columns, drawings.count)).enumerated() {
+        let drawing = drawings[i]
+        sheet.elements += "<svg x=\"\(number(gap + Double(column) * (width + gap)))\" y=\"\(number(y))\" "
+        sheet.elements += "width=\"\(number(width))\" height=\"\(number(heights[i]))\" "
+        sheet.elements += "viewBox=\"0 0 \(number(drawing.width)) \(number(drawing.height))\">\n"
+        sheet.elements += drawing.elements + "</svg>\n"
+      }
+      y += height + gap
+    }
+    return sheet
+  }
+
+  /// A picture with a title.
+  /// - Throws: as `pngData`.
+  package static func framed(_ picture: Picture, width: Double = 480, title: String) throws(PipelineError) -> SVG {
+    let height = (width - 2 * margin) * Double(picture.height) / Double(picture.width)
+    var svg = SVG(width: width, height: titleHeight + height + 4, title: title)
+    try svg.image(picture, x: margin, y: titleHeight, width: width - 2 * margin)
+    return svg
+  }
+
+  /// `#rrggbb` between the colors of the palette, each with its share.
+  static func blend(_ shares: [Double]) -> String {
+    var sum = [0.0, 0, 0]
+    for (i, share) in shares.enumerated() {
+      let color = Int(colors[i % colors.count].dropFirst(), radix: 16) ?? 0
+      for channel in 0..<3 { sum[channel] += share * Double(color >> (16 - 8 * channel) & 255) }
+    }
+    return "#" + sum.map { String(format: "%02x", UInt8(min(255, max(0, $0.rounded())))) }.joined()
   }
 
   // MARK: - Text

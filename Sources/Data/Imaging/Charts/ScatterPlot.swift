@@ -32,16 +32,29 @@ package struct ScatterPlot: Sendable {
   private let title: String
   private let groups: [Group]
   private let ellipses: [Ellipse]
+  /// Points of colors between those of the ellipses.
+  private var blended: [(x: Double, y: Double, color: String)] = []
 
   package init(title: String, groups: [Group], ellipses: [Ellipse] = []) {
     (self.title, self.groups, self.ellipses) = (title, groups, ellipses)
+  }
+
+  /// - Parameters:
+  ///   - shares: of each point, how far it belongs to each ellipse: its color lies between theirs accordingly (Bishop, PRML,
+  ///     figure 9.5).
+  ///   - ellipses: the first has the palette's first color, and so on.
+  package init(title: String, points: [(x: Double, y: Double)], shares: [[Double]], ellipses: [Ellipse] = []) {
+    self.init(title: title, groups: [], ellipses: ellipses)
+    blended = zip(points, shares).filter { $0.0.x.isFinite && $0.0.y.isFinite }.map {
+      ($0.x, $0.y, SVG.blend($1))
+    }
   }
 
   package func drawing() -> SVG {
     let (width, height, margin) = (760.0, 520.0, 24.0)
     var svg = SVG(width: width, height: height, title: title)
     let top = groups.count > 1 ? svg.names(groups.map(\.name)) : SVG.titleHeight
-    let points = groups.flatMap(\.points)
+    let points = groups.flatMap(\.points) + blended.map { ($0.x, $0.y) }
     let (xs, ys) = (points.map(\.x), points.map(\.y))
     let (lowX, highX, lowY, highY) = (xs.min() ?? 0, xs.max() ?? 1, ys.min() ?? 0, ys.max() ?? 1)
     let scale = min(
@@ -52,6 +65,7 @@ package struct ScatterPlot: Sendable {
       svg.dots(
         group.points.map { (x($0.x), y($0.y)) }, radius: 2, color: SVG.colors[i % SVG.colors.count], opacity: 0.45)
     }
+    for point in blended { svg.dots([(x(point.x), y(point.y))], radius: 3, color: point.color, opacity: 0.8) }
     for (i, ellipse) in ellipses.enumerated() {
       // The covariance's axes: eigenvalues and the angle of the first eigenvector of a symmetric 2×2 matrix.
       let middle = (ellipse.xx + ellipse.yy) / 2

@@ -15,14 +15,18 @@ import TensorCore
 extension Rung: ExpressibleByArgument {}
 extension LadderData.Part: ExpressibleByArgument {}
 extension FittingMethod: ExpressibleByArgument {}
+extension CovarianceKind: ExpressibleByArgument {}
 
 /// The rungs of the ladder, from one Gaussian to the discrete VAE.
-struct Baselines: ParsableCommand {
-  static let configuration = CommandConfiguration(
+package struct Baselines: ParsableCommand {
+  package static let configuration = CommandConfiguration(
     abstract: "Fits, samples, scores and compares the latent-variable models that DALL·E grew out of.",
     subcommands: [
       BaselinesFit.self, BaselinesSample.self, BaselinesScore.self, BaselinesEncode.self, BaselinesCompare.self,
+      BaselinesFigure.self,
     ])
+
+  package init() {}
 }
 
 /// The rows that a command of the ladder works on.

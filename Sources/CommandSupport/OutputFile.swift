@@ -1,0 +1,59 @@
+import Basics
+import Foundation
+import Imaging
+
+/// A file that a command is going to write, refused before the work and not after it. What is there is replaced where a person has
+/// named it, which is said, and never where the program has.
+package enum OutputFile {
+  /// A path that nothing has: what the program itself names never takes the place of something. Captions of emoji alone all give
+  /// the same name.
+  /// - Returns: the stem with the ending, or where that is taken with a number between them.
+  package static func unusedPath(_ stem: String, _ ending: String = "") -> String {
+    func isFree(_ path: String) -> Bool { (try? FileManager.default.attributesOfItem(atPath: path)) == nil }
+    var (path, number) = (stem + ending, 2)
+    while !isFree(path) { (path, number) = ("\(stem)-\(number)\(ending)", number + 1) }
+    return path
+  }
+
+  /// - Throws: `PipelineError` of kind `.usage` for the name of another format than PNG, and what ``url(_:)`` throws.
+  package static func picture(_ path: String) throws(PipelineError) -> URL {
+    let ending = URL(fileURLWithPath: path).pathExtension.lowercased()
+    if ending != "png", PictureFormat(fileExtension: ending) != nil {
+      throw PipelineError(.usage, "\(path) would be a PNG all the same, which is all that is written; name it .png")
+    }
+    return try url(path)
+  }
+
+  /// - Throws: `PipelineError` of kind `.cannotCreate` where no file can be written there.
+  package static func url(_ path: String) throws(PipelineError) -> URL {
+    let url = URL(fileURLWithPath: path)
+    let folder = url.deletingLastPathComponent()
+    var isFolder: ObjCBool = false
+    if path.isEmpty || FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) && isFolder.boolValue {
+      throw PipelineError(.cannotCreate, "cannot write \"\(path)\": it is a folder; name a file in it")
+    }
+    guard FileManager.default.fileExists(atPath: folder.path, isDirectory: &isFolder), isFolder.boolValue else {
+      throw PipelineError(.cannotCreate, "cannot write \(path): there is no folder \(folder.relativePath)")
+    }
+    guard access(folder.path, W_OK) == 0 else {
+      throw PipelineError(.cannotCreate, "cannot write \(path): \(String(cString: strerror(errno)))")
+    }
+    AtomicFile.removeLeftovers(of: url)
+    if NamedFile.exists(url) { Console.note("\(path) is there, and is replaced") }
+    return url
+  }
+}
+
+/// Pictures that a command is going to write, refused before they take more memory than there is.
+package enum PictureSize {
+  /// - Throws: `PipelineError` of kind `.usage` where `count` pictures, enlarged, have more pixels than can be read again.
+  package static func check(count: Int, side: Int, scale: Int) throws(PipelineError) {
+    let pixels = count * side * scale * side * scale
+    guard pixels <= Picture.maximumPixelCount else {
+      throw PipelineError(
+        .usage,
+        "the picture would have \(pixels / 1_000_000) million pixels, and at most "
+          + "\(Picture.maximumPixelCount / 1_000_000) million are possible; lower --scale or the number of pictures")
+    }
+  }
+}
