@@ -91,7 +91,7 @@ import Testing
     try encode(["ppca", "x.npy", "--latent-dimensions", "1"], "nothing.npy").expectFailure(66, "nothing.npy")
     try folder.writeSquares()
     let tokens = try encode(["vqvae2", "data", "--size", "16", "--steps", "2"], "data", "--output", "t.npz")
-    #expect(try #require(tokens.json()["arrays"] as? [String: Int]).values.sorted() == [16, 64])
+    #expect(try #require(tokens.json()["arrays"] as? [String: Int]).values.sorted() == [4, 16, 64])
   }
 
   @Test func principalComponentsAreFittedAtOnceOrByEM() throws {
@@ -120,6 +120,72 @@ import Testing
     #expect(bound.errors.contains("600 rows of 3") && bound.errors.contains("log-likelihood of 512 of them"))
     let exact = try Program.run(["baselines", "fit", "ppca", "x.npy", "--latent-dimensions", "1"], in: folder)
     #expect(exact.errors.contains("600 rows of 3") && !exact.errors.contains("of them"))
+  }
+
+  @Test func aBoundIsGivenByManyDrawsToo() throws {
+    let folder = try TemporaryFolder()
+    try writeMatrix(folder)
+    for (model, hasCode) in [("vae", true), ("gaussian-mixture-vae", true), ("ppca", false)] {
+      try Program.run(
+        ["baselines", "fit", model, "x.npy", "--steps", "20", "--latent-dimensions", "1", "--output", "m.safetensors"],
+        in: folder
+      ).expectSuccess()
+      let command = ["baselines", "score", "m.safetensors", "x.npy", "--seed", "3"]
+      let score = try Program.run(command + ["--json"], in: folder)
+      let figures = try score.json()["importance_weighted"] as? [[String: Any]]
+      guard hasCode else {
+        #expect(figures == nil)
+        continue
+      }
+      #expect(try #require(figures).map { $0["samples"] as? Int } == [1, 10, 100])
+      let bounds = try #require(figures).compactMap { $0["mean_log_likelihood"] as? Double }
+      #expect(bounds.count == 3 && bounds[0] <= bounds[1] && bounds[1] <= bounds[2] && bounds[0] < bounds[2])
+      let one = try Program.run(command + ["--threads", "1"], in: folder)
+      #expect(
+        one.output.contains(String(format: "  by K = 100            %.6f nats a row, of 200 rows", bounds[2])), "\(one)"
+      )
+    }
+  }
+
+  @Test func theDivergenceOfAVAECanBeWeighed() throws {
+    let folder = try TemporaryFolder()
+    try writeMatrix(folder)
+    func divergence(_ weight: String) throws -> Double {
+      try Program.run(
+        ["baselines", "fit", "vae", "x.npy", "--steps", "100", "--kl-weight", weight, "--output", "m.safetensors"],
+        in: folder
+      ).expectSuccess()
+      try Program.run(["baselines", "encode", "m.safetensors", "x.npy"], in: folder).expectSuccess()
+      return try NumPyFile.matrix(contentsOf: folder.path("codes.npz"), array: "mean").elements.map { $0 * $0 }.mean
+    }
+    #expect(try divergence("20") < 0.5 * divergence("0.1"))
+    try Program.run(["baselines", "fit", "ppca", "x.npy", "--kl-weight", "2"], in: folder)
+      .expectFailure(64, "--kl-weight", "vae alone")
+    try Program.run(["baselines", "fit", "vae", "x.npy", "--kl-weight", "-1"], in: folder)
+      .expectFailure(64, "--kl-weight must be")
+  }
+
+  @Test func greyPicturesInAMatrixAreShown() throws {
+    let folder = try TemporaryFolder()
+    var random = Philox(seed: 5, stream: 5)
+    let rows = Matrix((0..<60 * 64).map { _ in Double(random.uniform()) }, rows: 60, columns: 64)
+    try NumPyWriter.write(rows, to: folder.path("grey.npy"))
+    try Program.run(["baselines", "fit", "ppca", "grey.npy", "--latent-dimensions", "2"], in: folder).expectSuccess()
+    try Program.run(
+      [
+        "baselines", "sample", "ppca.safetensors", "--count", "4", "--columns", "2", "--scale", "1", "--output",
+        "s.png",
+      ],
+      in: folder
+    ).expectSuccess()
+    let picture = try Picture(contentsOf: folder.path("s.png"))
+    #expect(picture.width == 18 && picture.height == 18)
+    #expect(picture.pixels[0] == picture.pixels[1] && Set(picture.pixels).count > 20)
+    try Program.run(["baselines", "compare", "grey.npy", "--models", "gaussian,ppca", "--draws", "16"], in: folder)
+      .expectSuccess()
+    let html = String(decoding: try folder.read("ladder.html"), as: UTF8.self)
+    #expect(html.contains("data:image/png;base64,") && html.contains("Log-likelihood"))
+    #expect(!html.contains("Bits a dimension"))
   }
 
   @Test func aMixtureBeatsOneGaussianOnTwoClouds() throws {
@@ -197,10 +263,18 @@ import Testing
       .expectSuccess()
     #expect(try Picture(contentsOf: folder.path("m.png")).height == 32)
     let score = try Program.run(["baselines", "score", "m.safetensors", "data", "--json"], in: folder)
-    if rung == Rung(AutoEncoderRung.self) {
-      score.expectFailure(64, "no likelihood")
+    let report = try score.json()
+    // An auto-encoder has no likelihood, but what comes back of a picture can be measured of all.
+    #expect((report["mean_log_likelihood"] as? Double)?.isFinite == (rung == Rung(AutoEncoderRung.self) ? nil : true))
+    let error = try number(score, "reconstruction_error")
+    #expect(error > 0 && error < 1)
+    let terms = (report["loss_terms"] as? [[String: Any]])?.compactMap { $0["mean"] as? Double }
+    if [Rung(VQVAERung.self), Rung(VQVAE2Rung.self)].contains(rung) {
+      // The codebook's term and the commitment, which is β = 0.25 of it.
+      let terms = try #require(terms)
+      #expect(terms.count == 3 && terms[0] == error && terms[1] > 0 && abs(terms[2] - 0.25 * terms[1]) < 1e-9)
     } else {
-      #expect(try #require(score.json()["mean_log_likelihood"] as? Double).isFinite)
+      #expect(terms == nil)
     }
     try folder.write(folder.read("m.safetensors").dropLast(8), to: "cut.safetensors")
     try Program.run(["baselines", "sample", "cut.safetensors"], in: folder).expectFailure(65, "cut.safetensors")
@@ -239,11 +313,17 @@ import Testing
           abs(2 * means[0] - means.reduce(0, +) - total) < 1e-9 * abs(total) && means.dropFirst().allSatisfy { $0 > 0 })
         bounded.append(terms.count)
       }
+      for key in ["precision_and_recall", "training_precision_and_recall"] {
+        let figures = try #require(model[key] as? [String: Double], "\(name)")
+        #expect(figures.count == 2 && figures.values.allSatisfy { (0...1).contains($0) })
+      }
       #expect(model["frechet_distance"] is Double && (model["parameters"] as? Int ?? 0) > 0, "\(name): \(model)")
     }
     // The VAE, that with kinds, and a level a grid.
     #expect(bounded == [2, 3, 5] && html.contains("less KL(q(z | x) ‖ p(z))"))
     #expect(!html.contains("It could not be fitted"))
+    #expect(models.count { $0["importance_weighted"] != nil } == 3 && html.contains("<th>by K = 100</th>"))
+    #expect(html.contains("<th>Precision</th><th>Recall</th>") && html.contains("Loss: codebook ‖sg(z) − e‖²"))
     #expect(!html.replacing("xmlns=\"http://www.w3.org/2000/svg\"", with: "").contains("http"))
     #expect(html.contains("data:image/png;base64,") && html.contains("<ellipse"))
   }

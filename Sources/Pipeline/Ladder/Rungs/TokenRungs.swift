@@ -1,5 +1,6 @@
 import ArrayFiles
 import Basics
+import Foundation
 import ImageTokenizers
 import LatentModels
 import LinearAlgebra
@@ -17,21 +18,26 @@ extension TokenRung {
     try TwoStageModel(file, path: path)
   }
 
-  /// Each stage is learnt in its part of the time.
+  /// Each stage is learnt in its part of the time, or for as many steps or epochs.
   package static func fit(_ x: Matrix, side: Int?, options: LadderOptions) throws(PipelineError) -> FittedRung {
+    let start = ContinuousClock.now
+    var tokenizerSeconds = 0.0
     let model = try TwoStageModel(
       fitting: x, kind: ImageTokenizerKind(tokenizer), bound: options.bound, batchSize: options.batchSize,
       threads: options.threads,
       seed: options.seed,
       precision: options.precision
-    ) { what, share, _ in options.progress("fitting \(name): \(what)", share) }
+    ) { what, share, _ in
+      if what == ImageTokenizerKind(tokenizer).title { tokenizerSeconds = start.duration(to: .now).inSeconds }
+      options.progress("fitting \(name): \(what)", share)
+    }
     let priors = model.configuration.priors
-    let grids = priors.map { "\($0.gridSide)×\($0.gridSide)" }.joined(separator: " and ")
+    let grids = priors.map { "\($0.gridSide)×\($0.gridSide)" }.joined(separator: ", ")
     return FittedRung(
-      model: model,
+      model: model, tokenizerSeconds: tokenizerSeconds,
       notes: [
-        "\(grids) tokens of \(priors[0].imageVocabulary) codes, "
-          + "each grid with a PixelCNN; half of the time went to the tokens, half to their priors."
+        "\(grids) tokens of \(priors[0].imageVocabulary) codes, each grid with a PixelCNN; the tokens took "
+          + String(format: "%.1f of %.1f seconds.", tokenizerSeconds, start.duration(to: .now).inSeconds)
       ])
   }
 }
