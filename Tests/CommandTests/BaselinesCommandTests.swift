@@ -125,67 +125,27 @@ import Testing
   @Test func aBoundIsGivenByManyDrawsToo() throws {
     let folder = try TemporaryFolder()
     try writeMatrix(folder)
-    for (model, hasCode) in [("vae", true), ("gaussian-mixture-vae", true), ("ppca", false)] {
-      try Program.run(
-        ["baselines", "fit", model, "x.npy", "--steps", "20", "--latent-dimensions", "1", "--output", "m.safetensors"],
-        in: folder
-      ).expectSuccess()
-      let command = ["baselines", "score", "m.safetensors", "x.npy", "--seed", "3"]
-      let score = try Program.run(command + ["--json"], in: folder)
-      let figures = try score.json()["importance_weighted"] as? [[String: Any]]
-      guard hasCode else {
-        #expect(figures == nil)
-        continue
-      }
-      #expect(try #require(figures).map { $0["samples"] as? Int } == [1, 10, 100])
-      let bounds = try #require(figures).compactMap { $0["mean_log_likelihood"] as? Double }
-      #expect(bounds.count == 3 && bounds[0] <= bounds[1] && bounds[1] <= bounds[2] && bounds[0] < bounds[2])
-      let one = try Program.run(command + ["--threads", "1"], in: folder)
-      #expect(
-        one.output.contains(String(format: "  by K = 100            %.6f nats a row, of 200 rows", bounds[2])), "\(one)"
-      )
-    }
-  }
-
-  @Test func theDivergenceOfAVAECanBeWeighed() throws {
-    let folder = try TemporaryFolder()
-    try writeMatrix(folder)
-    func divergence(_ weight: String) throws -> Double {
-      try Program.run(
-        ["baselines", "fit", "vae", "x.npy", "--steps", "100", "--kl-weight", weight, "--output", "m.safetensors"],
-        in: folder
-      ).expectSuccess()
-      try Program.run(["baselines", "encode", "m.safetensors", "x.npy"], in: folder).expectSuccess()
-      return try NumPyFile.matrix(contentsOf: folder.path("codes.npz"), array: "mean").elements.map { $0 * $0 }.mean
-    }
-    #expect(try divergence("20") < 0.5 * divergence("0.1"))
-    try Program.run(["baselines", "fit", "ppca", "x.npy", "--kl-weight", "2"], in: folder)
+    let weighed = ["--kl-weight", "2", "--output", "m.safetensors"]
+    try Program.run(["baselines", "fit", "vae", "x.npy", "--steps", "20"] + weighed, in: folder).expectSuccess()
+    let score = ["baselines", "score", "m.safetensors", "x.npy"]
+    let figures = try #require(
+      try Program.run(score + ["--json"], in: folder).json()["importance_weighted"] as? [[String: Any]])
+    let last = try #require(figures.last?["mean_log_likelihood"] as? Double)
+    let text = try Program.run(score + ["--threads", "1"], in: folder)
+    #expect(
+      text.output.contains(String(format: "  by K = 100            %.6f nats a row, of 200 rows", last)), "\(text)")
+    try Program.run(["baselines", "fit", "ppca", "x.npy"] + weighed, in: folder)
       .expectFailure(64, "--kl-weight", "vae alone")
-    try Program.run(["baselines", "fit", "vae", "x.npy", "--kl-weight", "-1"], in: folder)
-      .expectFailure(64, "--kl-weight must be")
   }
 
-  @Test func greyPicturesInAMatrixAreShown() throws {
+  @Test func greyPicturesInAMatrixAreDrawn() throws {
     let folder = try TemporaryFolder()
-    var random = Philox(seed: 5, stream: 5)
-    let rows = Matrix((0..<60 * 64).map { _ in Double(random.uniform()) }, rows: 60, columns: 64)
+    let rows = Matrix((0..<60 * 64).map { Double($0 * 37 % 256) / 255 }, rows: 60, columns: 64)
     try NumPyWriter.write(rows, to: folder.path("grey.npy"))
     try Program.run(["baselines", "fit", "ppca", "grey.npy", "--latent-dimensions", "2"], in: folder).expectSuccess()
-    try Program.run(
-      [
-        "baselines", "sample", "ppca.safetensors", "--count", "4", "--columns", "2", "--scale", "1", "--output",
-        "s.png",
-      ],
-      in: folder
-    ).expectSuccess()
-    let picture = try Picture(contentsOf: folder.path("s.png"))
-    #expect(picture.width == 18 && picture.height == 18)
-    #expect(picture.pixels[0] == picture.pixels[1] && Set(picture.pixels).count > 20)
-    try Program.run(["baselines", "compare", "grey.npy", "--models", "gaussian,ppca", "--draws", "16"], in: folder)
+    try Program.run(["baselines", "sample", "ppca.safetensors", "--count", "1", "--output", "s.png"], in: folder)
       .expectSuccess()
-    let html = String(decoding: try folder.read("ladder.html"), as: UTF8.self)
-    #expect(html.contains("data:image/png;base64,") && html.contains("Log-likelihood"))
-    #expect(!html.contains("Bits a dimension"))
+    #expect(try Picture(contentsOf: folder.path("s.png")).height == 16)
   }
 
   @Test func aMixtureBeatsOneGaussianOnTwoClouds() throws {
@@ -440,26 +400,5 @@ import Testing
     for name in Rung.allCases.map(\.rawValue) {
       #expect(outcome.output.contains(name))
     }
-  }
-}
-
-extension TemporaryFolder {
-  /// Pictures of squares and bars, some of them held out, in `data`.
-  func writeData(count: Int) throws {
-    let colors: [(String, Picture.Color)] = [
-      ("red", .init(red: 230, green: 30, blue: 30)), ("green", .init(red: 30, green: 190, blue: 60)),
-      ("blue", .init(red: 20, green: 40, blue: 220)),
-    ]
-    var metadata = ""
-    for i in 0..<count {
-      let (name, color) = colors[i % colors.count]
-      var picture = Picture(width: 16, height: 16, color: .white)
-      picture.paste(Picture(width: i % 2 == 0 ? 6 : 2, height: 5 + i % 5, color: color), x: i % 7, y: i % 4)
-      try write(picture.pngData(), to: "data/\(100 + i).png")
-      let split = i % 4 == 3 ? "validation" : "train"
-      let shape = i % 2 == 0 ? "square" : "bar"
-      metadata += "{\"file_name\": \"\(100 + i).png\", \"text\": \"a \(name) \(shape)\", \"split\": \"\(split)\"}\n"
-    }
-    try write(metadata, to: "data/metadata.jsonl")
   }
 }

@@ -62,7 +62,7 @@ package enum VQVAERung: TokenRung {
         tokens for the detail or too many for the outline to hang together.
         """,
       equation: "k = argmin<sub>j</sub> ‖f(x) − e<sub>j</sub>‖, &emsp; L = ‖x − g(e<sub>k</sub>)‖² + "
-        + "β‖f(x) − sg(e<sub>k</sub>)‖², &emsp; p(k) = Π<sub>i</sub> p(k<sub>i</sub> | k<sub>&lt;i</sub>)",
+        + "‖sg(f(x)) − e<sub>k</sub>‖² + β‖f(x) − sg(e<sub>k</sub>)‖², &emsp; p(k) = Π<sub>i</sub> p(k<sub>i</sub> | k<sub>&lt;i</sub>)",
       source: "van den Oord, Vinyals and Kavukcuoglu 2017, Neural Discrete Representation Learning; van den Oord et "
         + "al. 2016, Conditional Image Generation with PixelCNN Decoders")
 }
@@ -85,7 +85,8 @@ package enum VQVAE2Rung: TokenRung {
         The nearest codebook entry is a hard choice through which no gradient flows; codes that nobody chooses stay \
         unused unless something is done about it.
         """,
-      equation: "p(k) = p(k<sub>top</sub>) p(k<sub>bottom</sub> | k<sub>top</sub>)",
+      equation: "p(k) = p(k<sub>1</sub>) p(k<sub>2</sub> | k<sub>1</sub>) "
+        + "p(k<sub>3</sub> | k<sub>1</sub>, k<sub>2</sub>)",
       source: "Razavi, van den Oord and Vinyals 2019, Generating Diverse High-Fidelity Images with VQ-VAE-2")
 }
 
