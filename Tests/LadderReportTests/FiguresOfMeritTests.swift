@@ -1,6 +1,9 @@
+import Datasets
+import Imaging
 import Ladder
 import LatentModels
 import LinearAlgebra
+import TestSupport
 import Testing
 
 @testable import Basics
@@ -45,7 +48,8 @@ import Testing
 
   /// As bits they fall where the likelihood rises.
   @Test func picturesHaveBits() throws {
-    let x = Matrix((0..<12 * 48).map { (Double($0 * 31 % 256) + 0.5) / 256 }, rows: 12, columns: 48)
+    let bytes = (0..<12 * 48).map { Double($0 * 31 % 256) }
+    let x = Matrix(bytes.map { ($0 + 0.5) / 256 }, rows: 12, columns: 48)
     let model = try Rung(HierarchicalVAERung.self).fit(x, side: 4, options: options()).model
     let figures = try #require(
       try ImportanceWeightedFigure.figures(of: model, x, arePictures: true, seed: 1, threads: 1))
@@ -63,6 +67,27 @@ import Testing
     #expect(try meanSquareOfCodes(20) < 0.5 * meanSquareOfCodes(0.1))
     #expect(throws: PipelineError.self) { try Rung(PPCARung.self).fit(x, side: nil, options: options(klWeight: 2)) }
     #expect(throws: PipelineError.self) { try options(klWeight: -1).validate() }
+  }
+
+  /// Held-out rows may be far from the training rows because they are few. That is no shift; other pictures are.
+  @Test func aRandomSplitIsNoShift() throws {
+    let random = try LadderComparison(LadderData(rows(300), name: "x.npy"), draws: 256, options: options()).report
+    #expect(!random.isShifted && random.frechetDistanceOfTrainingRows > 0)
+    for isShifted in [false, true] {
+      let folder = try TemporaryFolder()
+      var (shades, lines) = (Philox(seed: 3, stream: 1), "")
+      for i in 0..<80 {
+        let isHeldOut = i % 4 == 0
+        // Shades of red, all of them or the darkest only.
+        let red = UInt8(shades.index(below: isHeldOut && isShifted ? 20 : 256))
+        let picture = Picture(width: 8, height: 8, color: .init(red: red, green: 128, blue: 128))
+        try folder.write(picture.pngData(), to: "data/\(i).png")
+        lines += "{\"file_name\": \"\(i).png\", \"text\": \"a\", \"split\": \"\(isHeldOut ? "test" : "train")\"}\n"
+      }
+      try folder.write(lines, to: "data/metadata.jsonl")
+      let dataSet = try PictureDataSet(contentsOf: folder.path("data"), pictureSize: 8) { _ in }
+      #expect(try LadderComparison(LadderData(dataSet), draws: 16, options: options()).report.isShifted == isShifted)
+    }
   }
 
   /// The page of a matrix that can be taken for grey pictures shows them, and stays one of likelihoods.

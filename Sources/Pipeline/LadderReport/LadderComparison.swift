@@ -63,6 +63,12 @@ public struct LadderComparison {
       pictureSize: data.side, frechetComponents: features.count, frechetSamples: draws,
       frechetDistanceOfTrainingRows: try FrechetDistance.between(yardstick, heldOutStatistics),
       trainingFrechetDistanceOfTrainingRows: try FrechetDistance.between(yardstick, trainStatistics), models: [])
+    // Of a matrix rows are held out at random. In so few dimensions as it may have, a distance of few rows tells nothing, either.
+    if data.side != nil {
+      let asFewRows = GaussianStatistics(features.project(trainShown))
+      let distance = try FrechetDistance.between(heldOutStatistics, trainStatistics)
+      report.isShifted = distance > 3 * (try FrechetDistance.between(asFewRows, trainStatistics))
+    }
     report.precisionAndRecallOfTrainingRows = heldOutReal?.precisionAndRecall(ofDraws: yardstickRows)
     report.trainingPrecisionAndRecallOfTrainingRows = trainReal?.precisionAndRecall(
       ofDraws: shared.selecting((0..<half).map { 2 * $0 + 1 }))

@@ -16,7 +16,7 @@ extension LadderReport {
       overlap: trainingPrecisionAndRecallOfTrainingRows.map(pair), components: frechetComponents,
       draws: frechetSamples, heldOutDistance: format(frechetDistanceOfTrainingRows, "%.2f"),
       trainingDistance: format(trainingFrechetDistanceOfTrainingRows, "%.2f"),
-      isShifted: frechetDistanceOfTrainingRows > 3 * max(trainingFrechetDistanceOfTrainingRows, 1e-9),
+      isShifted: isShifted,
       charts: [costChart(hasBounds: hasBounds)] + distanceCharts, steps: steps,
       rungs: try zip(1..., models).map { (number, rung) throws(PipelineError) in try section(rung, number: number) },
       dalle: try dalle.map { (dalle) throws(PipelineError) in try section(dalle, number: models.count + 1) })

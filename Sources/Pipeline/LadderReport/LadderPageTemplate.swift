@@ -149,7 +149,7 @@ struct LadderPage {
     alone make the distance larger. It is given to the held-out data and to the training data.</p>
     <p>Real data do not score 0 either: training data, as many as there are draws, are {{heldOutDistance}} from the held-out \
     data, and {{trainingDistance}} from the training data.\
-    {{#isShifted}} The split holds out particular combinations, so the training data as a whole are differently distributed \
+    {{#isShifted}} The split holds out other things than it trains on, so the training data as a whole are differently distributed \
     from the held-out ones, and a model that draws perfectly what it was fitted to cannot come nearer to these than that. A \
     model that is told by captions what to draw can.{{/isShifted}}</p>
     {{#overlap}}

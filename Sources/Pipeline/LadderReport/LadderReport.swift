@@ -130,6 +130,9 @@ public struct LadderReport: Encodable, Sendable {
   public var frechetDistanceOfTrainingRows: Double
   /// Between the same and all training rows: what having finitely many draws costs.
   public var trainingFrechetDistanceOfTrainingRows: Double
+  /// Whether held-out rows are much further from the training rows than as few training rows are: a split that holds out other things
+  /// than it trains on.
+  public var isShifted = false
   /// Of training rows in place of draws and held-out rows.
   public var precisionAndRecallOfTrainingRows: PrecisionAndRecall?
   /// Of training rows in place of draws and other training rows.
@@ -145,8 +148,8 @@ public struct LadderReport: Encodable, Sendable {
 
   enum CodingKeys: String, CodingKey {
     case data, trainingRows, heldOutRows, dimensions, pictureSize, frechetComponents, frechetSamples
-    case frechetDistanceOfTrainingRows, trainingFrechetDistanceOfTrainingRows, precisionAndRecallOfTrainingRows
-    case trainingPrecisionAndRecallOfTrainingRows, models, dalle
+    case frechetDistanceOfTrainingRows, trainingFrechetDistanceOfTrainingRows, isShifted
+    case precisionAndRecallOfTrainingRows, trainingPrecisionAndRecallOfTrainingRows, models, dalle
   }
 
   /// What theory expects of two rungs, and what the figures say.
