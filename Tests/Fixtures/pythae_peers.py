@@ -257,17 +257,21 @@ def fit_ours(name, program, pictures, epochs, batch_size, precision, threads, se
     return {"seconds": seconds / epochs, "parameters": fitted["parameters"], "held out": scored[key]}
 
 
-def small_pictures(folder, to):
+def small_pictures(folder, to, every):
     """The same bytes for both: pictures of 32×32 pixels, and as arrays of each split, [N, 3, 32, 32]."""
     splits = {"train": [], "held out": []}
-    lines = []
+    lines, counts = [], {name: 0 for name in splits}
     for line in (Path(folder) / "metadata.jsonl").read_text().splitlines():
         entry = json.loads(line)
+        split = "train" if entry["split"] == "train" else "held out"
+        counts[split] += 1
+        if (counts[split] - 1) % every[split] != 0:
+            continue
         picture = Image.open(Path(folder) / entry["file_name"]).convert("RGB").resize((SIDE, SIDE), Image.BOX)
         picture.save(Path(to) / entry["file_name"])
         lines.append(json.dumps({"file_name": entry["file_name"], "text": "a picture", "split": entry["split"]}))
         array = (np.asarray(picture, np.float32) + 0.5) / 256
-        splits["train" if entry["split"] == "train" else "held out"].append(array.transpose(2, 0, 1))
+        splits[split].append(array.transpose(2, 0, 1))
     (Path(to) / "metadata.jsonl").write_text("\n".join(lines) + "\n")
     return (torch.from_numpy(np.stack(splits[name])) for name in ("train", "held out"))
 
@@ -277,6 +281,7 @@ def main():
     parser.add_argument("data", help="a folder of pictures with metadata.jsonl that names splits")
     parser.add_argument("--program", default=".build/release/dalle-cli")
     parser.add_argument("--models", default=",".join(PEERS))
+    parser.add_argument("--every", default="1,1", help="of the pictures for fitting and held out, every so manieth is taken")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=16)
@@ -289,7 +294,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         pictures = Path(folder) / "pictures"
         pictures.mkdir()
-        train, held_out = small_pictures(options.data, pictures)
+        train, held_out = small_pictures(options.data, pictures, dict(zip(("train", "held out"), map(int, options.every.split(",")))))
         print(f"{len(train)} pictures for fitting, {len(held_out)} held out, {options.epochs} epochs", flush=True)
         for name in options.models.split(","):
             results = {}

@@ -76,7 +76,7 @@ import Testing
     for isShifted in [false, true] {
       let folder = try TemporaryFolder()
       var (shades, lines) = (Philox(seed: 3, stream: 1), "")
-      for i in 0..<80 {
+      for i in 0..<160 {
         let isHeldOut = i % 4 == 0
         // Shades of red, all of them or the darkest only.
         let red = UInt8(shades.index(below: isHeldOut && isShifted ? 20 : 256))

@@ -63,11 +63,10 @@ public struct LadderComparison {
       pictureSize: data.side, frechetComponents: features.count, frechetSamples: draws,
       frechetDistanceOfTrainingRows: try FrechetDistance.between(yardstick, heldOutStatistics),
       trainingFrechetDistanceOfTrainingRows: try FrechetDistance.between(yardstick, trainStatistics), models: [])
-    // Of a matrix rows are held out at random. In so few dimensions as it may have, a distance of few rows tells nothing, either.
+    // Of a matrix rows are held out at random.
     if data.side != nil {
-      let asFewRows = GaussianStatistics(features.project(trainShown))
       let distance = try FrechetDistance.between(heldOutStatistics, trainStatistics)
-      report.isShifted = distance > 3 * (try FrechetDistance.between(asFewRows, trainStatistics))
+      report.isShifted = distance > 2 * (try largestDistanceByChance(features.project(train), heldOut.rows))
     }
     report.precisionAndRecallOfTrainingRows = heldOutReal?.precisionAndRecall(ofDraws: yardstickRows)
     report.trainingPrecisionAndRecallOfTrainingRows = trainReal?.precisionAndRecall(
@@ -205,6 +204,17 @@ public struct LadderComparison {
       drawings: shown.map { (captions[$0], drawn[$0], originals[$0]) },
       reconstructions: model.reconstruct(shown.map { originals[$0] }))
   }
+}
+
+/// How far so few of the rows are from all of them at most, of eight choices: what being few costs.
+private func largestDistanceByChance(_ features: Matrix, _ count: Int) throws(PipelineError) -> Double {
+  let all = GaussianStatistics(features)
+  var largest = 0.0
+  for choice in 0..<8 {
+    let chosen = (0..<count).map { (8 * $0 + choice) * features.rows / (8 * count) % features.rows }
+    largest = max(largest, try FrechetDistance.between(GaussianStatistics(features.selecting(chosen)), all))
+  }
+  return largest
 }
 
 extension Matrix {

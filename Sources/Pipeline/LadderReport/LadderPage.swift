@@ -81,8 +81,8 @@ extension LadderReport {
       + "bound closes in on the true value as K grows (Burda et al. 2016). "
       + (most.gain < (arePictures ? 0.005 : 0.05)
         ? "Here \(last) draws gain less than \(arePictures ? "0.005" : "0.05") \(unit): the posteriors are nearly as wide as they should be."
-        : "Here \(last) draws gain up to \(format(most.gain, arePictures ? "%.3f" : "%.2f")) \(unit), of the \(most.title): so much of its "
-          + "distance from the truth lies in the encoder alone.")
+        : "Here \(last) draws gain up to \(format(most.gain, arePictures ? "%.3f" : "%.2f")) \(unit), of the \(most.title): at least so much of "
+          + "its distance from the truth is the encoder's.")
   }
 
   private func pair(_ figures: PrecisionAndRecall) -> String {
