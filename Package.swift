@@ -336,7 +336,7 @@ let package = Package(
     .testTarget(
       name: "LadderReportTests",
       dependencies: [
-        "Basics", "Imaging", "Ladder", "LadderReport", "LatentModels", "LinearAlgebra", "Optimization",
+        "Basics", "Datasets", "Imaging", "Ladder", "LadderReport", "LatentModels", "LinearAlgebra", "Optimization",
         "PipelineTestSupport", "TestSupport",
       ]),
     .testTarget(

@@ -119,6 +119,11 @@ struct BaselinesFit: ParsableCommand {
   @Flag(help: "NaN in a matrix stands for a missing value; for ppca.") var missingValues = false
   @Option(help: "How ppca is fitted: at once, or by expectation maximisation (em), which needs no eigenvectors.")
   var method: FittingMethod?
+  @Option(
+    parsing: .unconditional,
+    help: "Beta of a VAE: what training weighs the divergence of its code by, 1 unless given; more makes codes simpler."
+  )
+  var klWeight: Double?
   @Option(help: "The safetensors file to write; MODEL.safetensors unless given.") var output: String?
   @Flag(help: "Print what was fitted as JSON.") var json = false
 
@@ -129,6 +134,8 @@ struct BaselinesFit: ParsableCommand {
     var dimensions: Int
     var parameters: Int
     var seconds: Double
+    /// Of these, those of the first stage, of a model that has two.
+    var tokenizerSeconds: Double?
     var likelihood: LikelihoodKind
     /// Of ``measuredRows`` of the rows that the model was fitted on, nats a row. Nil where values are missing.
     var meanLogLikelihood: Double?
@@ -140,7 +147,8 @@ struct BaselinesFit: ParsableCommand {
   func run() throws {
     var options = try fitting.options()
     options.allowsMissingValues = missingValues
-    options.method = method
+    (options.method, options.klWeight) = (method, klWeight)
+    try options.validate()
     let output = output ?? "\(model.rawValue).safetensors"
     let file = try OutputFile.url(output)
     let rows = try data.open(size: fitting.size, allowsMissingValues: missingValues)
@@ -161,7 +169,8 @@ struct BaselinesFit: ParsableCommand {
       return try Console.json(
         Report(
           model: model, output: output, rows: x.rows, dimensions: x.columns,
-          parameters: fitted.model.parameterCount, seconds: fitted.seconds, likelihood: fitted.model.likelihood,
+          parameters: fitted.model.parameterCount, seconds: fitted.seconds,
+          tokenizerSeconds: fitted.tokenizerSeconds, likelihood: fitted.model.likelihood,
           meanLogLikelihood: likelihood, measuredRows: measured.rows, bitsPerDimension: bits, notes: fitted.notes))
     }
     let what =
@@ -182,7 +191,8 @@ struct BaselinesCompare: ParsableCommand {
     abstract: "Fits the models one after the other on the same data and writes a page that compares them.",
     discussion: """
       Each model that is learnt by gradients is trained for two minutes unless --steps, --epochs or --minutes say otherwise. \
-      The page is one HTML file. It ends with the text-to-image checkpoint where the data are pictures and there is one.
+      The page is one HTML file. A matrix whose rows have S×S numbers, S from 8 to 64, all from 0 to 1 or all from 0 to 255, is shown as \
+      grey pictures. It ends with the text-to-image checkpoint where the data are pictures and there is one.
       """)
 
   @OptionGroup var data: LadderDataOptions

@@ -22,7 +22,11 @@ extension LadderDataOptions {
 
 struct BaselinesSample: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "sample", abstract: "Draws from a model: a PNG of pictures, or a .npy matrix.")
+    commandName: "sample", abstract: "Draws from a model: a PNG of pictures, or a .npy matrix.",
+    discussion: """
+      Rows of S×S×3 numbers are shown as pictures in color, rows of S×S numbers, S from 8 to 64, as grey ones: of 0 to 1, or of 0 to \
+      255 where one number in twenty is above 2.
+      """)
 
   @Argument(help: "A file that baselines fit has written.") var modelFile: String
   @Option(parsing: .unconditional, help: "How many rows or pictures.") var count = 64
@@ -60,9 +64,10 @@ struct BaselinesSample: ParsableCommand {
     }
     switch file.pathExtension.lowercased() {
     case "png":
-      let side = try stored.pictureSide()
+      let side = try RowPictures.greySide(stored.model.dimensions) ?? stored.pictureSide()
       try PictureSize.check(count: count, side: side, scale: scale)
-      let pictures = try draw().pictures(side: side)
+      let draws = try draw()
+      let pictures = (RowPictures(greyDraws: draws) ?? RowPictures(side: side))(draws)
       try Picture.grid(pictures.map { $0.enlarged(by: scale) }, columns: columns).write(to: file)
     case "npy": try NumPyWriter.write(draw(), to: file)
     default: throw PipelineError(.usage, "--output must end in .png or .npy, which \(output) does not")
@@ -78,7 +83,11 @@ struct BaselinesSample: ParsableCommand {
 
 struct BaselinesScore: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "score", abstract: "Measures how probable a model holds data.")
+    commandName: "score", abstract: "Measures how probable a model holds data.",
+    discussion: """
+      Of a VAE of any kind also by K = 1, 10 and 100 draws of the code for each row, the importance-weighted bound that papers report, \
+      on at most 256 of the rows; and what comes back of rows that pass through the latent variable.
+      """)
 
   @Argument(help: "A file that baselines fit has written.") var modelFile: String
   @OptionGroup var data: LadderDataOptions
@@ -97,6 +106,7 @@ struct BaselinesScore: ParsableCommand {
       class; how well components meet classes is measured.
       """)
   var labels: String?
+  @OptionGroup var threads: ThreadOptions
   @Flag(help: "Print JSON.") var json = false
 
   private struct Report: Encodable {
@@ -106,8 +116,13 @@ struct BaselinesScore: ParsableCommand {
     var rows: Int
     var dimensions: Int
     var likelihood: LikelihoodKind
-    var meanLogLikelihood: Double
+    /// Nil of a model without a likelihood.
+    var meanLogLikelihood: Double?
     var bitsPerDimension: Double?
+    /// Of at most 256 of the rows, evenly spread, as what follows.
+    var importanceWeighted: [ImportanceWeightedFigure]?
+    var reconstructionError: Double
+    var lossTerms: [LossTerm]?
     var clusteringAccuracy: Double?
   }
 
@@ -126,20 +141,34 @@ struct BaselinesScore: ParsableCommand {
       accuracy = try clusteringAccuracy(
         clusters: stored.clusteringModel().cluster(x), labels: rows.indices(of: part).map { classes[$0] })
     }
-    let likelihood = try stored.model.logLikelihood(x, seed: seed).mean
+    let likelihood =
+      stored.model.likelihood == .none ? nil : try stored.model.logLikelihood(x, seed: seed).mean
     let report = Report(
       model: stored.rung, data: data.data, split: part, rows: x.rows, dimensions: x.columns,
       likelihood: stored.model.likelihood, meanLogLikelihood: likelihood,
-      bitsPerDimension: rows.side.map { _ in
-        LadderData.bitsPerDimension(meanLogLikelihood: likelihood, dimensions: x.columns)
-      }, clusteringAccuracy: accuracy)
+      bitsPerDimension: rows.side == nil
+        ? nil : likelihood.map { LadderData.bitsPerDimension(meanLogLikelihood: $0, dimensions: x.columns) },
+      importanceWeighted: try ImportanceWeightedFigure.figures(
+        of: stored.model, x, arePictures: rows.side != nil, seed: seed, threads: threads.count()),
+      reconstructionError: try stored.model.reconstructionError(x.spread(over: ImportanceWeightedFigure.mostRows)),
+      lossTerms: try LossTerm.terms(of: stored.model, x), clusteringAccuracy: accuracy)
     if json { return try Console.json(report) }
     try Console.result("\(report.model.rawValue) on \(data.data), \(part.rawValue), \(x.rows) rows of \(x.columns)")
-    let kind = report.likelihood == .exact ? "exact" : "a lower bound"
-    try Console.result(String(format: "  mean log-likelihood   %.6f nats a row (%@)", likelihood, kind))
+    if let likelihood {
+      let kind = report.likelihood == .exact ? "exact" : "a lower bound"
+      try Console.result(String(format: "  mean log-likelihood   %.6f nats a row (%@)", likelihood, kind))
+    }
     if let bits = report.bitsPerDimension {
       try Console.result(String(format: "  bits a dimension      %.4f", bits))
     }
+    for figure in report.importanceWeighted ?? [] {
+      let name = "by K = \(figure.samples)".padding(toLength: 22, withPad: " ", startingAt: 0)
+      let bits = figure.bitsPerDimension.map { String(format: ", %.4f bits a dimension", $0) } ?? ""
+      try Console.result(
+        String(format: "  %@%.6f nats a row%@, of %d rows", name, figure.meanLogLikelihood, bits, figure.rows))
+    }
+    try Console.result(String(format: "  reconstruction error  %.6f, a mean square", report.reconstructionError))
+    for term in report.lossTerms ?? [] { try Console.result(String(format: "    %@  %.6f", term.name, term.mean)) }
     if let accuracy { try Console.result(String(format: "  clustering accuracy   %.1f%%", 100 * accuracy)) }
   }
 }

@@ -91,7 +91,7 @@ import Testing
     try encode(["ppca", "x.npy", "--latent-dimensions", "1"], "nothing.npy").expectFailure(66, "nothing.npy")
     try folder.writeSquares()
     let tokens = try encode(["vqvae2", "data", "--size", "16", "--steps", "2"], "data", "--output", "t.npz")
-    #expect(try #require(tokens.json()["arrays"] as? [String: Int]).values.sorted() == [16, 64])
+    #expect(try #require(tokens.json()["arrays"] as? [String: Int]).values.sorted() == [4, 16, 64])
   }
 
   @Test func principalComponentsAreFittedAtOnceOrByEM() throws {
@@ -120,6 +120,32 @@ import Testing
     #expect(bound.errors.contains("600 rows of 3") && bound.errors.contains("log-likelihood of 512 of them"))
     let exact = try Program.run(["baselines", "fit", "ppca", "x.npy", "--latent-dimensions", "1"], in: folder)
     #expect(exact.errors.contains("600 rows of 3") && !exact.errors.contains("of them"))
+  }
+
+  @Test func aBoundIsGivenByManyDrawsToo() throws {
+    let folder = try TemporaryFolder()
+    try writeMatrix(folder)
+    let weighed = ["--kl-weight", "2", "--output", "m.safetensors"]
+    try Program.run(["baselines", "fit", "vae", "x.npy", "--steps", "20"] + weighed, in: folder).expectSuccess()
+    let score = ["baselines", "score", "m.safetensors", "x.npy"]
+    let figures = try #require(
+      try Program.run(score + ["--json"], in: folder).json()["importance_weighted"] as? [[String: Any]])
+    let last = try #require(figures.last?["mean_log_likelihood"] as? Double)
+    let text = try Program.run(score + ["--threads", "1"], in: folder)
+    #expect(
+      text.output.contains(String(format: "  by K = 100            %.6f nats a row, of 200 rows", last)), "\(text)")
+    try Program.run(["baselines", "fit", "ppca", "x.npy"] + weighed, in: folder)
+      .expectFailure(64, "--kl-weight", "vae alone")
+  }
+
+  @Test func greyPicturesInAMatrixAreDrawn() throws {
+    let folder = try TemporaryFolder()
+    let rows = Matrix((0..<60 * 64).map { Double($0 * 37 % 256) / 255 }, rows: 60, columns: 64)
+    try NumPyWriter.write(rows, to: folder.path("grey.npy"))
+    try Program.run(["baselines", "fit", "ppca", "grey.npy", "--latent-dimensions", "2"], in: folder).expectSuccess()
+    try Program.run(["baselines", "sample", "ppca.safetensors", "--count", "1", "--output", "s.png"], in: folder)
+      .expectSuccess()
+    #expect(try Picture(contentsOf: folder.path("s.png")).height == 16)
   }
 
   @Test func aMixtureBeatsOneGaussianOnTwoClouds() throws {
@@ -197,10 +223,18 @@ import Testing
       .expectSuccess()
     #expect(try Picture(contentsOf: folder.path("m.png")).height == 32)
     let score = try Program.run(["baselines", "score", "m.safetensors", "data", "--json"], in: folder)
-    if rung == Rung(AutoEncoderRung.self) {
-      score.expectFailure(64, "no likelihood")
+    let report = try score.json()
+    // An auto-encoder has no likelihood, but what comes back of a picture can be measured of all.
+    #expect((report["mean_log_likelihood"] as? Double)?.isFinite == (rung == Rung(AutoEncoderRung.self) ? nil : true))
+    let error = try number(score, "reconstruction_error")
+    #expect(error > 0 && error < 1)
+    let terms = (report["loss_terms"] as? [[String: Any]])?.compactMap { $0["mean"] as? Double }
+    if [Rung(VQVAERung.self), Rung(VQVAE2Rung.self)].contains(rung) {
+      // The codebook's term and the commitment, which is β = 0.25 of it.
+      let terms = try #require(terms)
+      #expect(terms.count == 3 && terms[0] == error && terms[1] > 0 && abs(terms[2] - 0.25 * terms[1]) < 1e-9)
     } else {
-      #expect(try #require(score.json()["mean_log_likelihood"] as? Double).isFinite)
+      #expect(terms == nil)
     }
     try folder.write(folder.read("m.safetensors").dropLast(8), to: "cut.safetensors")
     try Program.run(["baselines", "sample", "cut.safetensors"], in: folder).expectFailure(65, "cut.safetensors")
@@ -239,11 +273,17 @@ import Testing
           abs(2 * means[0] - means.reduce(0, +) - total) < 1e-9 * abs(total) && means.dropFirst().allSatisfy { $0 > 0 })
         bounded.append(terms.count)
       }
+      for key in ["precision_and_recall", "training_precision_and_recall"] {
+        let figures = try #require(model[key] as? [String: Double], "\(name)")
+        #expect(figures.count == 2 && figures.values.allSatisfy { (0...1).contains($0) })
+      }
       #expect(model["frechet_distance"] is Double && (model["parameters"] as? Int ?? 0) > 0, "\(name): \(model)")
     }
     // The VAE, that with kinds, and a level a grid.
     #expect(bounded == [2, 3, 5] && html.contains("less KL(q(z | x) ‖ p(z))"))
     #expect(!html.contains("It could not be fitted"))
+    #expect(models.count { $0["importance_weighted"] != nil } == 3 && html.contains("<th>by K = 100</th>"))
+    #expect(html.contains("<th>Precision</th><th>Recall</th>") && html.contains("Loss: codebook ‖sg(z) − e‖²"))
     #expect(!html.replacing("xmlns=\"http://www.w3.org/2000/svg\"", with: "").contains("http"))
     #expect(html.contains("data:image/png;base64,") && html.contains("<ellipse"))
   }
@@ -375,26 +415,5 @@ import Testing
     for name in Rung.allCases.map(\.rawValue) {
       #expect(outcome.output.contains(name))
     }
-  }
-}
-
-extension TemporaryFolder {
-  /// Pictures of squares and bars, some of them held out, in `data`.
-  func writeData(count: Int) throws {
-    let colors: [(String, Picture.Color)] = [
-      ("red", .init(red: 230, green: 30, blue: 30)), ("green", .init(red: 30, green: 190, blue: 60)),
-      ("blue", .init(red: 20, green: 40, blue: 220)),
-    ]
-    var metadata = ""
-    for i in 0..<count {
-      let (name, color) = colors[i % colors.count]
-      var picture = Picture(width: 16, height: 16, color: .white)
-      picture.paste(Picture(width: i % 2 == 0 ? 6 : 2, height: 5 + i % 5, color: color), x: i % 7, y: i % 4)
-      try write(picture.pngData(), to: "data/\(100 + i).png")
-      let split = i % 4 == 3 ? "validation" : "train"
-      let shape = i % 2 == 0 ? "square" : "bar"
-      metadata += "{\"file_name\": \"\(100 + i).png\", \"text\": \"a \(name) \(shape)\", \"split\": \"\(split)\"}\n"
-    }
-    try write(metadata, to: "data/metadata.jsonl")
   }
 }

@@ -185,3 +185,24 @@ enum Trained {
     return copy
   }
 }
+
+extension TemporaryFolder {
+  /// Pictures of squares and bars, some of them held out, in `data`.
+  func writeData(count: Int) throws {
+    let colors: [(String, Picture.Color)] = [
+      ("red", .init(red: 230, green: 30, blue: 30)), ("green", .init(red: 30, green: 190, blue: 60)),
+      ("blue", .init(red: 20, green: 40, blue: 220)),
+    ]
+    var metadata = ""
+    for i in 0..<count {
+      let (name, color) = colors[i % colors.count]
+      var picture = Picture(width: 16, height: 16, color: .white)
+      picture.paste(Picture(width: i % 2 == 0 ? 6 : 2, height: 5 + i % 5, color: color), x: i % 7, y: i % 4)
+      try write(picture.pngData(), to: "data/\(100 + i).png")
+      let split = i % 4 == 3 ? "validation" : "train"
+      let shape = i % 2 == 0 ? "square" : "bar"
+      metadata += "{\"file_name\": \"\(100 + i).png\", \"text\": \"a \(name) \(shape)\", \"split\": \"\(split)\"}\n"
+    }
+    try write(metadata, to: "data/metadata.jsonl")
+  }
+}

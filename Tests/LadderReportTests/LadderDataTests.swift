@@ -54,3 +54,28 @@ import Testing
     #expect(abs(LadderData.bitsPerDimension(meanLogLikelihood: 12 * log(2), dimensions: 12) - 7) < 1e-12)
   }
 }
+
+@Suite struct RowPicturesTests {
+  @Test func aMatrixIsTakenForGreyPictures() throws {
+    let rows = Matrix((0..<2 * 64).map { Double($0 % 64) / 64 }, rows: 2, columns: 64)
+    let shown = try #require(try LadderData(rows, name: "x.npy").pictures)
+    #expect(shown.side == 8 && shown.white == 1)
+    let picture = shown(rows)[1]
+    #expect(picture.width == 8 && Array(picture.pixels[0..<6]) == [0, 0, 0, 4, 4, 4])
+    #expect(Array(picture.pixels.suffix(3)) == [251, 251, 251])
+    let bytes = Matrix(rows.elements.map { ($0 * 255).rounded() }, rows: 2, columns: 64)
+    let alike = try #require(RowPictures(greyRows: bytes))
+    #expect(alike.white == 255 && alike(bytes)[1] == picture)
+    // What a model draws may lie beyond; what a picture holds is shown.
+    let draws = Matrix(rows.elements.map { 1.4 * $0 - 0.2 }, rows: 2, columns: 64)
+    let drawn = try #require(RowPictures(greyDraws: draws))
+    #expect(drawn.white == 1 && Array(drawn(draws)[0].pixels.suffix(3)) == [255, 255, 255])
+    #expect(RowPictures(greyDraws: bytes)?.white == 255)
+  }
+
+  @Test func otherMatricesArePoints() throws {
+    for (columns, value) in [(49, 0.5), (65 * 65, 0.5), (65, 0.5), (64, -0.1), (64, 256)] {
+      #expect(RowPictures(greyRows: Matrix(repeating: value, rows: 2, columns: columns)) == nil, "\(columns), \(value)")
+    }
+  }
+}

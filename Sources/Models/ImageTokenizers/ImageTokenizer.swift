@@ -91,6 +91,15 @@ extension TrainableAutoencoder {
 /// An image tokenizer that learns from pictures: VQ-VAE, VQ-VAE-2 and the discrete VAE are three ways to do so.
 public protocol TrainableImageTokenizer: TrainableAutoencoder, ConfiguredModule {}
 
+/// An image tokenizer whose tokens name the nearest vectors of a codebook, on one grid or on several.
+public protocol VectorQuantizedTokenizer: TrainableImageTokenizer {
+  /// ‖z_e - e_k‖², the squared distance of the encoder's vectors from their codes: the mean over places, added up over grids.
+  /// - Parameter pictures: [B, S, S, 3].
+  func squaredCodeDistance(_ pictures: Tensor) -> Float
+  /// β, what that distance weighs in the encoder's loss.
+  var commitment: Float { get }
+}
+
 extension TrainableImageTokenizer {
   public var learner: any Module { self }
 }

@@ -16,7 +16,7 @@ import TensorCore
 ///     x̂   = decoder(Σ_d e_(d,k_d))
 ///
 /// The encoder and decoder are either of two networks; see ``Network``.
-public struct VQVAE: TrainableImageTokenizer {
+public struct VQVAE: VectorQuantizedTokenizer {
   /// How pictures come down to the token grid and back.
   public enum Network: String, Sendable, Codable, CaseIterable {
     /// Blocks of pixels are moved into channels first, so that every convolution works at one coarse grid, with wide
@@ -161,13 +161,24 @@ public struct VQVAE: TrainableImageTokenizer {
     let levels = quantized(z)
     let codes = levels.dropFirst().reduce(levels[0].codes) { $0 + $1.codes }
     let features = features(codes.straightThrough(to: z), precision: step.precision)
-    // The mean over elements times E is the mean squared distance of a vector from its code.
-    let commitment = meanSquaredError(z, codes) * Float(configuration.codeDimensions)
     return ImageTokenizerForward(
-      features: features, regularization: commitment * (configuration.commitment / 4),
+      features: features, regularization: squaredDistance(z, codes) * (commitment / 4),
       tokens: tokens(levels.map(\.indices)),
       statistics: quantizers.statistics(levels.map { ($0.residual, $0.indices) }))
   }
+
+  /// The mean over elements times E is the mean squared distance of a vector from its code.
+  private func squaredDistance(_ z: Tensor, _ codes: Tensor) -> Tensor {
+    meanSquaredError(z, codes) * Float(configuration.codeDimensions)
+  }
+
+  public func squaredCodeDistance(_ pictures: Tensor) -> Float {
+    let z = codeVectors(pictures, precision: .float32)
+    let levels = quantized(z)
+    return squaredDistance(z, levels.dropFirst().reduce(levels[0].codes) { $0 + $1.codes }).item
+  }
+
+  public var commitment: Float { configuration.commitment }
 
   public func reconstruction(
     of features: Tensor, in forward: ImageTokenizerForward, _ pictures: Tensor

@@ -18,7 +18,7 @@ import TensorCore
 /// **Levels alone.** A level is left out by putting the mean of its codes, weighted by their use, in their place, which
 /// says nothing of the picture. So that the decoder has met that, a share of the pictures is decoded in training with
 /// levels missing: from the levels down to one above the bottom, or from one level alone.
-public struct VQVAE2: TrainableImageTokenizer {
+public struct VQVAE2: VectorQuantizedTokenizer {
   public struct Configuration: TrainableImageTokenizerConfiguration {
     public typealias Model = VQVAE2
 
@@ -244,15 +244,23 @@ public struct VQVAE2: TrainableImageTokenizer {
       masked(level.codes, level: l, isKept: kept.map { $0.contains(l) })
     }
     let features = features(codes, precision: precision)
-    let commitments = levels.map { level in
-      meanSquaredError(level.vectors, level.codes.detached())
-        * (Float(configuration.codeDimensions) * configuration.commitment / 4)
-    }
     return ImageTokenizerForward(
-      features: features, regularization: commitments.dropFirst().reduce(commitments[0], +),
+      features: features, regularization: squaredDistance(levels) * (commitment / 4),
       tokens: tokens(levels.map(\.indices), pictures: pictures.shape[0]),
       statistics: quantizers.statistics(levels.map { ($0.vectors, $0.indices) }))
   }
+
+  /// The mean over elements times E is the mean squared distance of a vector from its code; added up over the levels.
+  private func squaredDistance(_ levels: [Level]) -> Tensor {
+    let errors = levels.map { meanSquaredError($0.vectors, $0.codes.detached()) }
+    return errors.dropFirst().reduce(errors[0], +) * Float(configuration.codeDimensions)
+  }
+
+  public func squaredCodeDistance(_ pictures: Tensor) -> Float {
+    squaredDistance(levels(of: pictures, precision: .float32)).item
+  }
+
+  public var commitment: Float { configuration.commitment }
 
   public func reconstruction(
     of features: Tensor, in forward: ImageTokenizerForward, _ pictures: Tensor
@@ -290,6 +298,8 @@ extension VQVAE2.Configuration {
     guard let patchSize = smallPatchSize(pictureSize: pictureSize, isEven: true) else { return nil }
     var c = Self()
     (c.pictureSize, c.patchSize, c.channels, c.blocks, c.codes) = (pictureSize, patchSize, 128, 1, 512)
+    // Three levels where the coarsest grid is then 2×2 at least.
+    if pictureSize / patchSize % 4 == 0 && pictureSize / patchSize >= 8 { c.levels = 3 }
     return c
   }
 

@@ -17,8 +17,8 @@ import TensorCore
 /// With all components at N(0, I) it is a ``VAE``, and so it begins: clusters show in the codes only once these mean
 /// something. After a first fit, ``setComponents(weights:means:variances:)`` gives each component its place, as a mixture
 /// that was fitted to the codes says (VaDE, section 3.2), and a second fit learns everything together.
-public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringModel, CodedModel, BoundedModel,
-  EncodingModel, VariationalModel
+public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringModel, CodedModel,
+  ImportanceWeightedModel, EncodingModel, VariationalModel
 {
   public struct Configuration: Codable, Sendable, Equatable {
     /// D
@@ -200,9 +200,7 @@ public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringMo
     var bounds: [EvidenceBound] = []
     x.forEachBatch(of: 64) { x, range in
       let (mean, logVariance) = posterior(x)
-      let epsilon = Tensor.normalRows(
-        range, width: configuration.latentDimensions, seed: seed, stream: RandomStream.gaussianMixtureVAEEvaluation())
-      let z = mean + (logVariance * 0.5).applying(.exp) * epsilon
+      let z = mean + (logVariance * 0.5).applying(.exp) * epsilon(range, seed: seed, sample: 0)
       let (continuous, discrete) = divergences(mean, logVariance, z: z)
       let reconstruction = observation.logDensity(x, decoder(z, precision: .float32)).rowSums()
       for (i, (continuousKL, discreteKL)) in zip(continuous.rowSums(), discrete.rowSums()).enumerated() {
@@ -210,6 +208,31 @@ public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringMo
       }
     }
     return bounds
+  }
+
+  private func epsilon(_ rows: Range<Int>, seed: UInt64, sample: Int) -> Tensor {
+    .normalRows(
+      rows, width: configuration.latentDimensions, seed: seed,
+      stream: RandomStream.gaussianMixtureVAEEvaluation(UInt64(sample) << 32))
+  }
+
+  /// p(x | z)·Σ_k π_k·N(z | μ_k, σ_k²)/q(z | x) by its logarithm: y is summed over, and need not be drawn. One sample is thus already a
+  /// little closer than ``bounds(_:seed:)``, which takes y and z to be independent in q(y, z | x).
+  public func logImportanceWeights(_ x: Tensor, rows: Range<Int>, samples: Int, seed: UInt64) -> [[Double]] {
+    let (mean, logVariance) = posterior(x)
+    let deviation = (logVariance * 0.5).applying(.exp)
+    let (prior, K) = (prior, configuration.components)
+    return (0..<samples).map { sample in
+      let epsilon = epsilon(rows, seed: seed, sample: sample)
+      let z = mean + deviation * epsilon
+      let joint = logJoint(z, prior).scalars
+      // -log q(z | x), but for the constant that p(z) has, too.
+      let entropy = ((epsilon.applying(.square) + logVariance) * 0.5).rowSums()
+      let density = observation.logDensity(x, decoder(z, precision: .float32)).rowSums()
+      return (0..<rows.count).map { n in
+        density[n] + logSumExp(joint[n * K..<(n + 1) * K].map { Double($0) }) + entropy[n]
+      }
+    }
   }
 
   public var latentDimensions: Int { configuration.latentDimensions }

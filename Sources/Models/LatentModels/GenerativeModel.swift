@@ -1,4 +1,5 @@
 import Basics
+import Foundation
 import LinearAlgebra
 import NN
 import TensorCore
@@ -30,6 +31,15 @@ public protocol GenerativeModel: Sendable {
   /// x through the latent variable and back, [N, D]; the mean of p(x) for a model without one.
   /// - Throws: as ``logLikelihood(_:seed:)``.
   func reconstruct(_ x: Matrix) throws(PipelineError) -> Matrix
+}
+
+extension GenerativeModel {
+  /// The mean squared error of an element of rows that come back from the latent variable, or of the mean for a model without one.
+  /// - Throws: as ``reconstruct(_:)``.
+  public func reconstructionError(_ x: Matrix) throws(PipelineError) -> Double {
+    let back = try reconstruct(x)
+    return zip(x.elements, back.elements).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) } / Double(x.elements.count)
+  }
 }
 
 /// How much a model knows of log p(x).
@@ -80,5 +90,73 @@ extension BoundedModel {
   /// The evidence lower bound.
   public func logLikelihood(_ x: Matrix, seed: UInt64) throws(PipelineError) -> [Double] {
     try bounds(x, seed: seed).map(\.total)
+  }
+}
+
+/// A rung that can say how likely it holds a row together with latent variables that its posterior has drawn.
+public protocol ImportanceWeightedModel: BoundedModel {
+  /// Draws z ~ q(z | x) once for each of the samples.
+  /// - Parameters:
+  ///   - x: [B, D].
+  ///   - rows: the numbers of the rows, which their random numbers follow.
+  ///   - samples: how many draws of each row.
+  ///   - seed: names the random numbers.
+  /// - Returns: log p(x, z) - log q(z | x), nats: for each sample a number for each row.
+  func logImportanceWeights(_ x: Tensor, rows: Range<Int>, samples: Int, seed: UInt64) -> [[Double]]
+}
+
+extension ImportanceWeightedModel {
+  /// The logarithms of the importance weights, p(x, z)/q(z | x) of z ~ q(z | x).
+  /// - Parameters:
+  ///   - x: [N, D].
+  ///   - samples: k, the draws of each row.
+  ///   - seed: names the random numbers.
+  ///   - threads: how many are used; results do not depend on it.
+  /// - Returns: [N, k], nats.
+  /// - Throws: as ``BoundedModel/bounds(_:seed:)``, and `.usage` where k is not in 1 ... 2¹⁶.
+  public func logImportanceWeights(
+    _ x: Matrix, samples: Int, seed: UInt64, threads: Int = 1
+  ) throws(PipelineError) -> Matrix {
+    try x.checkData(dimensions: dimensions)
+    guard (1...1 << 16).contains(samples) else {
+      throw PipelineError(.usage, "the number of importance samples must be 1 to \(1 << 16), not \(samples)")
+    }
+    let size = 32
+    let batches = try ThreadTeam(count: threads).map((x.rows + size - 1) / size) { batch in
+      let rows = batch * size..<min(x.rows, (batch + 1) * size)
+      let weights = logImportanceWeights(x.tensor(rows), rows: rows, samples: samples, seed: seed)
+      return (0..<rows.count).flatMap { row in weights.map { $0[row] } }
+    }
+    return Matrix(batches.flatMap(\.self), rows: x.rows, columns: samples)
+  }
+
+  /// The importance-weighted bound (Burda et al. 2016, equation 8), which rises to log p(x) with the number of samples:
+  ///
+  ///     log 1/k Σ_i p(x, z_i) / q(z_i | x),     z_i ~ q(z | x)
+  ///
+  /// - Parameters:
+  ///   - x: [N, D].
+  ///   - samples: k.
+  ///   - seed: names the random numbers.
+  /// - Throws: as ``logImportanceWeights(_:samples:seed:threads:)``.
+  public func importanceWeightedLogLikelihood(
+    _ x: Matrix, samples: Int, seed: UInt64
+  ) throws(PipelineError) -> [Double] {
+    importanceWeightedBounds(try logImportanceWeights(x, samples: samples, seed: seed), samples: samples)
+  }
+}
+
+/// The importance-weighted bound of each row by k samples at a time, the mean over all the times that the weights last for. Of the
+/// same weights it never falls where k grows to a multiple of itself, as the logarithm of a mean is no less than the mean of logarithms.
+/// - Parameters:
+///   - logWeights: [N, K], see ``ImportanceWeightedModel/logImportanceWeights(_:samples:seed:threads:)``.
+///   - samples: k.
+/// - Precondition: K is a multiple of k.
+public func importanceWeightedBounds(_ logWeights: Matrix, samples k: Int) -> [Double] {
+  precondition(k > 0 && logWeights.columns % k == 0, "\(logWeights.columns) weights, \(k) at a time")
+  return (0..<logWeights.rows).map { n in
+    let row = Array(logWeights.row(n))
+    let groups = stride(from: 0, to: row.count, by: k).map { logSumExp(Array(row[$0..<$0 + k])) - log(Double(k)) }
+    return groups.mean
   }
 }

@@ -20,7 +20,7 @@ import TensorCore
 ///
 /// Patches of pixels are channels, so that the finest grid has S/patch cells a side. Bytes have the likelihood of a
 /// mixture of discretised logistics for each colour, as densities; see ``ObservationModel``.
-public struct HierarchicalVAE: SavedModel, GradientTrainedModel, BoundedModel, EncodingModel {
+public struct HierarchicalVAE: SavedModel, GradientTrainedModel, ImportanceWeightedModel, EncodingModel {
   public struct Configuration: Codable, Sendable, Equatable {
     /// D = S·S·3
     public var dimensions = 32 * 32 * 3
@@ -103,9 +103,11 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel, BoundedModel, E
   ///   - features: of each grid, the coarsest first, for the posterior; nil draws from the prior.
   ///   - noise: ε of each group.
   ///   - temperatures: of each level: a factor for the prior's deviations.
+  ///   - isSampled: whether log q(z) - log p(z) of what is drawn stands in place of the KL, which is its mean.
   /// - Returns: the decoder's output [B, D·n], and of each level the latent variables and their KL, elementwise by group.
   private func descend(
-    batch: Int, features: [Tensor]?, noise: [Tensor], temperatures: [Float], precision: ElementType
+    batch: Int, features: [Tensor]?, noise: [Tensor], temperatures: [Float], isSampled: Bool = false,
+    precision: ElementType
   ) -> (decoded: Tensor, latents: [[Tensor]], kl: [[Tensor]]) {
     let c = configuration
     var h = Tensor.zeros([batch, c.gridSides[0], c.gridSides[0], c.channels])
@@ -124,8 +126,11 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel, BoundedModel, E
           let (shift, logScale) = group.posterior(h, features[l], precision: precision)
           standardized = shift + logScale.applying(.exp) * epsilon
           let ones = Tensor(repeating: 1, shape: shift.shape)
-          divergences.append(
-            (shift.applying(.square) + (logScale * 2).applying(.exp) - ones) * 0.5 - logScale)
+          let difference =
+            isSampled
+            ? standardized.applying(.square) - epsilon.applying(.square)
+            : shift.applying(.square) + (logScale * 2).applying(.exp) - ones
+          divergences.append(difference * 0.5 - logScale)
         }
         let z = mean + logDeviation.applying(.exp) * standardized
         drawn.append(z)
@@ -194,6 +199,20 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel, BoundedModel, E
       }
     }
     return bounds
+  }
+
+  /// p(x | z)·Π_l p(z_l | z_{<l})/q(z_l | z_{<l}, x) by its logarithm.
+  public func logImportanceWeights(_ x: Tensor, rows: Range<Int>, samples: Int, seed: UInt64) -> [[Double]] {
+    let features = encoder(x, precision: .float32)
+    return (0..<samples).map { sample in
+      let (decoded, _, ratios) = descend(
+        batch: rows.count, features: features,
+        noise: noise(rows, seed: seed, stream: RandomStream.hierarchicalVAEEvaluation(UInt64(sample) << 24)),
+        temperatures: Array(repeating: 1, count: configuration.levels), isSampled: true, precision: .float32)
+      return ratios.joined().reduce(observation.logDensity(x, decoded).rowSums()) {
+        zip($0, $1.rowSums()).map { $0 - $1 }
+      }
+    }
   }
 
   private func noise(_ rows: Range<Int>, seed: UInt64, stream: UInt64) -> [Tensor] {

@@ -15,7 +15,9 @@ import TensorCore
 ///
 /// Training weighs the KL by β (Higgins et al. 2017), which rises from zero over the first part of the run (Bowman et
 /// al. 2016).
-public struct VAE: SavedModel, GradientTrainedModel, CodedModel, BoundedModel, EncodingModel, VariationalModel {
+public struct VAE: SavedModel, GradientTrainedModel, CodedModel, ImportanceWeightedModel, EncodingModel,
+  VariationalModel
+{
   public struct Configuration: Codable, Sendable, Equatable {
     /// D
     public var dimensions = 0
@@ -122,38 +124,18 @@ public struct VAE: SavedModel, GradientTrainedModel, CodedModel, BoundedModel, E
       rows, width: configuration.latentDimensions, seed: seed, stream: RandomStream.vaeEvaluation(UInt64(sample) << 32))
   }
 
-  /// The importance-weighted bound (Burda et al. 2016, equation 8), which rises to log p(x) with the number of samples:
-  ///
-  ///     log 1/k Σ_i p(x | z_i)·p(z_i) / q(z_i | x),     z_i ~ q(z | x)
-  ///
-  /// - Parameters:
-  ///   - x: [N, D].
-  ///   - samples: k.
-  ///   - seed: names the random numbers.
-  /// - Throws: as ``bounds(_:seed:)``, and `.usage` where k is not in 1 ... 2²⁰.
-  public func importanceWeightedLogLikelihood(
-    _ x: Matrix, samples: Int, seed: UInt64
-  ) throws(PipelineError) -> [Double] {
-    try x.checkData(dimensions: dimensions)
-    guard (1...1 << 20).contains(samples) else {
-      throw PipelineError(.usage, "the number of importance samples must be 1 to \(1 << 20), not \(samples)")
+  /// p(x | z)·p(z)/q(z | x) by its logarithm.
+  public func logImportanceWeights(_ x: Tensor, rows: Range<Int>, samples: Int, seed: UInt64) -> [[Double]] {
+    let (mean, logVariance) = posterior(x)
+    let deviation = (logVariance * 0.5).applying(.exp)
+    return (0..<samples).map { sample in
+      let epsilon = epsilon(rows, seed: seed, sample: sample)
+      let z = mean + deviation * epsilon
+      // log p(z) - log q(z | x); the constants cancel.
+      let ratio = (epsilon.applying(.square) + logVariance - z.applying(.square)) * 0.5
+      let density = observation.logDensity(x, decoder(z, precision: .float32))
+      return zip(density.rowSums(), ratio.rowSums()).map { $0 + $1 }
     }
-    var result: [Double] = []
-    x.forEachBatch(of: 64) { x, range in
-      let (mean, logVariance) = posterior(x)
-      let deviation = (logVariance * 0.5).applying(.exp)
-      var weights = [[Double]](repeating: [], count: range.count)
-      for sample in 0..<samples {
-        let epsilon = epsilon(range, seed: seed, sample: sample)
-        let z = mean + deviation * epsilon
-        // log p(z) - log q(z | x); the constants cancel.
-        let ratio = (epsilon.applying(.square) + logVariance - z.applying(.square)) * 0.5
-        let density = observation.logDensity(x, decoder(z, precision: .float32))
-        for (i, (a, b)) in zip(density.rowSums(), ratio.rowSums()).enumerated() { weights[i].append(a + b) }
-      }
-      result += weights.map { logSumExp($0) - log(Double(samples)) }
-    }
-    return result
   }
 
   public func sample(_ count: Int, seed: UInt64) throws(PipelineError) -> Matrix {

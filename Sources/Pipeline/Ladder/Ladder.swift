@@ -18,6 +18,8 @@ package protocol LadderRung: Sendable {
   static var takesMissingValues: Bool { get }
   /// The ways of fitting it, the usual one first, where there are several.
   static var methods: [FittingMethod] { get }
+  /// Whether its loss has a divergence that can be given another weight.
+  static var weighsDivergence: Bool { get }
   static var text: RungText { get }
 
   /// - Parameters:
@@ -35,6 +37,7 @@ extension LadderRung {
   package static var takesMatrices: Bool { true }
   package static var takesMissingValues: Bool { false }
   package static var methods: [FittingMethod] { [] }
+  package static var weighsDivergence: Bool { false }
 }
 
 /// One of the models that lead from one Gaussian to DALL·E, by its name.
@@ -98,6 +101,10 @@ public struct Rung: RawRepresentable, CaseIterable, Hashable, Sendable, Codable 
       let able = Self.all.filter { !$0.methods.isEmpty }.map { $0.name }.joined(separator: ", ")
       throw PipelineError(.usage, "`method` can be chosen for \(able) alone, not for \(rawValue)")
     }
+    guard options.klWeight == nil || type.weighsDivergence else {
+      let able = Self.all.filter { $0.weighsDivergence }.map { $0.name }.joined(separator: ", ")
+      throw PipelineError(.usage, "`klWeight` can be chosen for \(able) alone, not for \(rawValue)")
+    }
     options.progress("fitting \(rawValue)", 0)
     let start = ContinuousClock.now
     var fitted = try type.fit(x, side: side, options: options)
@@ -123,6 +130,8 @@ public struct LadderOptions: Sendable {
   public var latentDimensions: Int?
   /// Of a model that can be fitted in several ways.
   public var method: FittingMethod?
+  /// β, what training weighs the divergence of a VAE's code by (Higgins et al. 2017); 1 where nil.
+  public var klWeight: Double?
   /// How long a model is trained that is learnt by gradients, and probabilistic PCA by EM, of which a round is an epoch.
   public var bound = TrainingBound.minutes(2)
   /// Rows a step of a model that is learnt by gradients.
@@ -146,6 +155,9 @@ public struct LadderOptions: Sendable {
       guard let value, !range.contains(value) else { continue }
       throw PipelineError(.usage, "--\(name) must be 1 to \(range.upperBound), not \(value)")
     }
+    guard klWeight.map({ $0 >= 0 && $0.isFinite }) ?? true else {
+      throw PipelineError(.usage, "--kl-weight must be 0 or more, not \(klWeight ?? 0)")
+    }
     try bound.validate()
   }
 }
@@ -155,6 +167,8 @@ public struct FittedRung: Sendable {
   public var model: any WritableModel
   /// By the clock.
   public var seconds = 0.0
+  /// Of them, those of the first stage, of a model that has two.
+  public var tokenizerSeconds: Double?
   /// The mean log-likelihood of the training rows after each round of EM, nats a row; empty where there was none.
   public var likelihoodCurve: [Double] = []
   /// The training loss by the clock's seconds, of a model that is learnt by gradients.

@@ -256,6 +256,31 @@ public struct TwoStageModel: WritableModel, Module, EncodingModel {
     }
   }
 
+  /// The terms of a VQ-VAE's loss (van den Oord et al. 2017, equation 3), means over rows.
+  public struct QuantizationLoss: Sendable {
+    /// (x - x̂)², a number of a picture.
+    public var reconstruction: Double
+    /// ‖sg(z_e) - e‖², a place, added up over grids: what the codebook is drawn to the encoder's vectors by. The codes are moving
+    /// averages of these, which is as good as descending this term.
+    public var codebook: Double
+    /// β·‖z_e - sg(e)‖²: what the encoder's vectors are drawn to their codes by.
+    public var commitment: Double
+  }
+
+  /// - Parameter x: [N, S·S·3].
+  /// - Returns: nil where the tokenizer has no codebook of this kind.
+  /// - Throws: `PipelineError` of kind `.badData` where the width differs or an element is not finite.
+  public func quantizationLoss(_ x: Matrix) throws(PipelineError) -> QuantizationLoss? {
+    try check(x)
+    guard let tokenizer = tokenizer as? any VectorQuantizedTokenizer else { return nil }
+    let distance = try ThreadTeam(count: threads).map(x.rows) { row in
+      Double(tokenizer.squaredCodeDistance(picture(x, rows: row..<row + 1)))
+    }.mean
+    return QuantizationLoss(
+      reconstruction: try reconstructionError(x), codebook: distance,
+      commitment: Double(tokenizer.commitment) * distance)
+  }
+
   /// Pictures decoded from some of the levels.
   public struct LevelPictures: Sendable {
     /// From the coarsest level alone, from the two coarsest, … from all.

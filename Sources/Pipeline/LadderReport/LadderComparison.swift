@@ -21,6 +21,9 @@ public struct LadderComparison {
   private let features: FeatureSpace
   private let heldOutStatistics: GaussianStatistics
   private let trainStatistics: GaussianStatistics
+  /// For precision and recall; nil where there are too few.
+  private let heldOutReal: RealRows?
+  private let trainReal: RealRows?
 
   /// Pictures in a row of the page, and draws shown.
   private static let shownOriginals = 12
@@ -48,15 +51,30 @@ public struct LadderComparison {
     features = try FeatureSpace(train, components: FeatureSpace.standardComponents, threads: options.threads)
     heldOutStatistics = GaussianStatistics(features.project(heldOut))
     trainStatistics = GaussianStatistics(features.project(train))
-    let yardstick = GaussianStatistics(features.project(train.spread(over: draws)))
+    let yardstickRows = features.project(train.spread(over: draws))
+    let yardstick = GaussianStatistics(yardstickRows)
+    heldOutReal = RealRows(features: features.project(heldOut.spread(over: draws)))
+    // Every other one of the rows is real, and those between them are their yardstick.
+    let shared = features.project(train.spread(over: 2 * draws))
+    let half = shared.rows / 2
+    trainReal = RealRows(features: shared.selecting((0..<half).map { 2 * $0 }))
     report = LadderReport(
       data: data.name, trainingRows: train.rows, heldOutRows: heldOut.rows, dimensions: data.dimensions,
       pictureSize: data.side, frechetComponents: features.count, frechetSamples: draws,
       frechetDistanceOfTrainingRows: try FrechetDistance.between(yardstick, heldOutStatistics),
       trainingFrechetDistanceOfTrainingRows: try FrechetDistance.between(yardstick, trainStatistics), models: [])
-    if let side = data.side {
-      report.originals = shownOriginals.pictures(side: side)
-    } else {
+    // Of a matrix rows are held out at random.
+    if data.side != nil {
+      let distance = try FrechetDistance.between(heldOutStatistics, trainStatistics)
+      report.isShifted = distance > 2 * (try largestDistanceByChance(features.project(train), heldOut.rows))
+    }
+    report.precisionAndRecallOfTrainingRows = heldOutReal?.precisionAndRecall(ofDraws: yardstickRows)
+    report.trainingPrecisionAndRecallOfTrainingRows = trainReal?.precisionAndRecall(
+      ofDraws: shared.selecting((0..<half).map { 2 * $0 + 1 }))
+    if let pictures = data.pictures {
+      (report.shownSize, report.originals) = (pictures.side, pictures(shownOriginals))
+    }
+    if data.side == nil {
       report.heldOutPoints = points(heldOut.spread(over: 1000))
     }
   }
@@ -80,7 +98,9 @@ public struct LadderComparison {
       try measure(fitted, &row)
       if let model = fitted.model as? any IllustratedModel {
         row.figures += try model.figures(
-          .init(fitted: fitted, train: train, side: data.side, features: features, options: options))
+          .init(
+            fitted: fitted, train: train, side: data.side, pictures: data.pictures, features: features, options: options
+          ))
       }
     } catch {
       row.notes.append("It could not be fitted: \(error.message).")
@@ -93,18 +113,24 @@ public struct LadderComparison {
     options.progress("measuring \(row.model.rawValue)", 0)
     row.likelihood = model.likelihood
     if model.likelihood != .none { try measureLikelihood(model, &row) }
+    row.lossTerms = try LossTerm.terms(of: model, heldOut)
     options.progress("drawing from \(row.model.rawValue)", 0)
     let draws = try model.sample(report.frechetSamples, seed: options.seed)
     // Pixels of draws are brought into the range of pixels, as they are when they are shown.
     let shown = data.side == nil ? draws : draws.clamped(to: 0...1)
-    let drawn = GaussianStatistics(features.project(shown))
+    let drawnFeatures = features.project(shown)
+    let drawn = GaussianStatistics(drawnFeatures)
     row.frechetDistance = try FrechetDistance.between(drawn, heldOutStatistics)
     row.trainingFrechetDistance = try FrechetDistance.between(drawn, trainStatistics)
+    row.precisionAndRecall = heldOutReal?.precisionAndRecall(ofDraws: drawnFeatures)
+    row.trainingPrecisionAndRecall = trainReal?.precisionAndRecall(ofDraws: drawnFeatures)
     let first = draws.selecting(0..<min(Self.shownSamples, draws.rows))
-    if let side = data.side {
-      row.samples = first.pictures(side: side)
-      row.reconstructions = try model.reconstruct(shownOriginals).pictures(side: side)
-    } else {
+    row.reconstructionError = try model.reconstructionError(heldOut.spread(over: ImportanceWeightedFigure.mostRows))
+    if let pictures = data.pictures {
+      row.samples = pictures(first)
+      row.reconstructions = pictures(try model.reconstruct(shownOriginals))
+    }
+    if data.side == nil {
       row.samplePoints = points(draws.spread(over: 1000))
     }
   }
@@ -118,6 +144,9 @@ public struct LadderComparison {
         BoundTerm(name: name, mean: bounds.map { $0.divergences[i] }.mean)
       }
       row.boundTerms = [BoundTerm(name: "E[log p(x | z)]", mean: bounds.map(\.reconstruction).mean)] + divergences
+      options.progress("measuring \(row.model.rawValue) by many samples", 0)
+      row.importanceWeighted = try ImportanceWeightedFigure.figures(
+        of: model, heldOut, arePictures: data.side != nil, seed: options.seed, threads: options.threads)
     } else {
       heldOutMean = try model.logLikelihood(heldOut, seed: options.seed).mean
     }
@@ -154,7 +183,8 @@ public struct LadderComparison {
         options.progress("drawing from DALL·E", (Double(round) + $0) / Double(rounds))
       }
     }
-    let statistics = GaussianStatistics(features.project(Matrix(smallPictures: drawn, side: side)))
+    let drawnFeatures = features.project(Matrix(smallPictures: drawn, side: side))
+    let statistics = GaussianStatistics(drawnFeatures)
     var originals: [Picture] = []
     for index in heldOutIndices { originals.append(try pictures.picture(at: index)) }
     let training = ([model.configuration.tokenizerTraining].compactMap(\.self) + model.configuration.priorRuns)
@@ -167,12 +197,24 @@ public struct LadderComparison {
       checkpoint: name,
       frechetDistance: try FrechetDistance.between(statistics, heldOutStatistics),
       trainingFrechetDistance: try FrechetDistance.between(statistics, trainStatistics),
+      precisionAndRecall: heldOutReal?.precisionAndRecall(ofDraws: drawnFeatures),
       parameters: model.imageTokenizer.parameterCount + model.prior.parameterCount,
       trainingSeconds: training.isEmpty ? nil : training.reduce(0, +) * 60, natsPerImageToken: loss,
       tokensPerPicture: tokens[0].count, heldOutCaptions: captions.count,
       drawings: shown.map { (captions[$0], drawn[$0], originals[$0]) },
       reconstructions: model.reconstruct(shown.map { originals[$0] }))
   }
+}
+
+/// How far so few of the rows are from all of them at most, of eight choices: what being few costs.
+private func largestDistanceByChance(_ features: Matrix, _ count: Int) throws(PipelineError) -> Double {
+  let all = GaussianStatistics(features)
+  var largest = 0.0
+  for choice in 0..<8 {
+    let chosen = (0..<count).map { (8 * $0 + choice) * features.rows / (8 * count) % features.rows }
+    largest = max(largest, try FrechetDistance.between(GaussianStatistics(features.selecting(chosen)), all))
+  }
+  return largest
 }
 
 extension Matrix {

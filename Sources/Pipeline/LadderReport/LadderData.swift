@@ -24,6 +24,8 @@ public struct LadderData: Sendable {
   public let name: String
   /// S, where rows are pictures of S × S × 3; nil for a matrix.
   public let side: Int?
+  /// How rows are shown, where they are pictures, or a matrix that can be taken for grey ones; nil for other points.
+  public let pictures: RowPictures?
   /// All rows, [N, D].
   public let rows: Matrix
   /// What each row is for.
@@ -88,6 +90,7 @@ public struct LadderData: Sendable {
 
   private init(name: String, side: Int?, rows: Matrix, splits: [Split], captions: [String]) {
     (self.name, self.side, self.rows, self.splits, self.captions) = (name, side, rows, splits, captions)
+    pictures = side.map { RowPictures(side: $0) } ?? RowPictures(greyRows: rows)
   }
 
   /// D

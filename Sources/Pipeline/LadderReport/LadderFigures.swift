@@ -17,6 +17,8 @@ extension LadderFigure {
     var train: Matrix
     /// Pixels; nil for a matrix.
     var side: Int?
+    /// How rows are shown; nil for points.
+    var pictures: RowPictures?
     /// The plane that points are shown in.
     var features: FeatureSpace
     var options: LadderOptions
@@ -25,11 +27,11 @@ extension LadderFigure {
 
 extension Gaussian: IllustratedModel {
   func figures(_ context: LadderFigure.Context) throws(PipelineError) -> [LadderFigure] {
-    guard let side = context.side else { return [] }
+    guard let pictures = context.pictures else { return [] }
     let row = Matrix(mean, rows: 1, columns: dimensions)
     return [
       .picture(
-        row.pictures(side: side)[0], scale: max(1, 128 / side), caption: "The mean of all training pictures")
+        pictures(row)[0], scale: max(1, 128 / pictures.side), caption: "The mean of all training pictures")
     ]
   }
 }
@@ -50,12 +52,12 @@ extension GaussianMixture: IllustratedModel {
             ]
           ).drawing(), caption: "No round of EM lowers the likelihood."))
     }
-    if let side = context.side {
+    if let pictures = context.pictures {
       let order = weights.indices.sorted { weights[$0] > weights[$1] }
       figures.append(
         .picture(
-          Picture.grid(means.selecting(order).pictures(side: side), columns: 12, spacing: 2),
-          scale: max(1, 64 / side), caption: "The means of the components, the most frequent first"))
+          Picture.grid(pictures(means.selecting(order)), columns: 12, spacing: 2),
+          scale: max(1, 64 / pictures.side), caption: "The means of the components, the most frequent first"))
     }
     if context.features.count >= 2 {
       let plane = context.features.project(context.train).columns(0..<2)
@@ -91,20 +93,20 @@ extension PPCA: IllustratedModel {
   /// EM's way to the closed form, and what the leading directions do to the mean.
   func figures(_ context: LadderFigure.Context) throws(PipelineError) -> [LadderFigure] {
     var figures = [try climb(context)]
-    if let side = context.side {
+    if let shown = context.pictures {
       var rows: [Double] = []
       for k in 0..<min(8, configuration.latentDimensions) {
         for step in [-2.0, -1, 0, 1, 2] {
           rows += zip(mean, directions.row(k)).map { $0 + step * variances[k].squareRoot() * $1 }
         }
       }
-      let pictures = Matrix(rows, rows: rows.count / dimensions, columns: dimensions).pictures(side: side)
+      let pictures = shown(Matrix(rows, rows: rows.count / dimensions, columns: dimensions))
       // A column a direction.
       let directions = pictures.count / 5
       let grid = (0..<5).flatMap { step in (0..<directions).map { pictures[$0 * 5 + step] } }
       figures.append(
         .picture(
-          Picture.grid(grid, columns: directions, spacing: 2), scale: max(1, 64 / side),
+          Picture.grid(grid, columns: directions, spacing: 2), scale: max(1, 64 / shown.side),
           caption: "The mean (middle row) moved along the leading directions, a column each, by up to two deviations"))
     }
     return figures

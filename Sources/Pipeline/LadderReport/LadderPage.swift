@@ -12,10 +12,11 @@ extension LadderReport {
     let hasBounds = models.contains { $0.likelihood == .lowerBound }
     let content = LadderPage(
       data: data, trainingRows: trainingRows, heldOutRows: heldOutRows, rowsName: rowsName, pictureSize: pictureSize,
-      dimensions: dimensions, arePictures: arePictures, summary: summary, components: frechetComponents,
+      dimensions: dimensions, arePictures: arePictures, summary: summary, samples: samples, weighing: weighing,
+      overlap: trainingPrecisionAndRecallOfTrainingRows.map(pair), components: frechetComponents,
       draws: frechetSamples, heldOutDistance: format(frechetDistanceOfTrainingRows, "%.2f"),
       trainingDistance: format(trainingFrechetDistanceOfTrainingRows, "%.2f"),
-      isShifted: frechetDistanceOfTrainingRows > 3 * max(trainingFrechetDistanceOfTrainingRows, 1e-9),
+      isShifted: isShifted,
       charts: [costChart(hasBounds: hasBounds)] + distanceCharts, steps: steps,
       rungs: try zip(1..., models).map { (number, rung) throws(PipelineError) in try section(rung, number: number) },
       dalle: try dalle.map { (dalle) throws(PipelineError) in try section(dalle, number: models.count + 1) })
@@ -32,23 +33,65 @@ extension LadderReport {
       LadderPage.SummaryRow(
         link: rung.model.rawValue, rung: rung.model.text.title, idea: rung.model.text.idea,
         likelihood: arePictures ? format(rung.bitsPerDimension, "%.2f") : format(rung.meanLogLikelihood, "%.3f"),
-        kind: rung.likelihood.map(Self.name) ?? "–", heldOut: format(rung.frechetDistance, "%.2f"),
-        training: format(rung.trainingFrechetDistance, "%.2f"), parameters: grouped(rung.parameters),
+        kind: rung.likelihood.map(Self.name) ?? "–", weighted: weighted(rung),
+        heldOut: format(rung.frechetDistance, "%.2f"), training: format(rung.trainingFrechetDistance, "%.2f"),
+        overlap: overlapCells(rung.trainingPrecisionAndRecall), parameters: grouped(rung.parameters),
         seconds: format(rung.seconds, "%.1f"))
     }
     if let dalle {
       rows.append(
         .init(
           link: "dalle", rung: "DALL·E", idea: "draws what a sentence says", likelihood: "–", kind: "see below",
-          heldOut: format(dalle.frechetDistance, "%.2f"), training: format(dalle.trainingFrechetDistance, "%.2f"),
+          weighted: samples.map { _ in "–" }, heldOut: format(dalle.frechetDistance, "%.2f"),
+          training: format(dalle.trainingFrechetDistance, "%.2f"), overlap: overlapCells(nil),
           parameters: grouped(dalle.parameters), seconds: dalle.trainingSeconds.map { grouped(Int($0)) } ?? "–"))
     }
     rows.append(
       .init(
         link: nil, rung: "(training \(rowsName))", idea: "a yardstick: real data in place of draws", likelihood: "",
-        kind: "", heldOut: format(frechetDistanceOfTrainingRows, "%.2f"),
-        training: format(trainingFrechetDistanceOfTrainingRows, "%.2f"), parameters: "", seconds: ""))
+        kind: "", weighted: samples.map { _ in "" }, heldOut: format(frechetDistanceOfTrainingRows, "%.2f"),
+        training: format(trainingFrechetDistanceOfTrainingRows, "%.2f"),
+        overlap: overlapCells(trainingPrecisionAndRecallOfTrainingRows), parameters: "", seconds: ""))
     return rows
+  }
+
+  /// K of the importance-weighted columns; none where no rung has such figures.
+  private var samples: [Int] {
+    models.lazy.compactMap(\.importanceWeighted).first?.map(\.samples) ?? []
+  }
+
+  private func weighted(_ rung: RungReport) -> [String] {
+    guard let figures = rung.importanceWeighted else { return samples.map { _ in "–" } }
+    return figures.map { arePictures ? format($0.bitsPerDimension, "%.3f") : format($0.meanLogLikelihood, "%.3f") }
+  }
+
+  /// What the importance-weighted columns are, and whether more samples tell more.
+  private var weighing: String? {
+    guard let rows = models.lazy.compactMap(\.importanceWeighted?.first).first?.rows, let last = samples.last
+    else { return nil }
+    let gains = models.compactMap { rung -> (title: String, gain: Double)? in
+      guard let figures = rung.importanceWeighted, figures.count > 1 else { return nil }
+      let gain = figures[figures.count - 1].meanLogLikelihood - figures[0].meanLogLikelihood
+      return (rung.model.text.title, arePictures ? gain / Double(dimensions) / log(2) : gain)
+    }
+    guard let most = gains.max(by: { $0.gain < $1.gain }) else { return nil }
+    let unit = arePictures ? "bits a dimension" : "nats"
+    return
+      "With K draws of the code for each of \(rows) held-out \(rowsName) in place of one, weighed by how well they explain it, a "
+      + "bound closes in on the true value as K grows (Burda et al. 2016). "
+      + (most.gain < (arePictures ? 0.005 : 0.05)
+        ? "Here \(last) draws gain less than \(arePictures ? "0.005" : "0.05") \(unit): the posteriors are nearly as wide as they should be."
+        : "Here \(last) draws gain up to \(format(most.gain, arePictures ? "%.3f" : "%.2f")) \(unit), of the \(most.title): at least so much of "
+          + "its distance from the truth is the encoder's.")
+  }
+
+  private func pair(_ figures: PrecisionAndRecall) -> String {
+    "\(format(figures.precision, "%.2f")) and \(format(figures.recall, "%.2f"))"
+  }
+
+  private func overlapCells(_ figures: PrecisionAndRecall?) -> [String] {
+    trainingPrecisionAndRecallOfTrainingRows == nil
+      ? [] : [format(figures?.precision, "%.2f"), format(figures?.recall, "%.2f")]
   }
 
   private func costChart(hasBounds: Bool) -> Figure {
@@ -153,16 +196,22 @@ extension LadderReport {
     }
     return .init(
       number: number, id: rung.model.rawValue, isFirst: rung.model == Rung.allCases[0], text: text, facts: facts(rung),
-      notes: rung.notes, figures: figures)
+      notes: rung.notes + meaning(rung), figures: figures)
   }
 
   /// Enlarged so that pictures of 32 pixels are seen well and larger ones still fit.
-  private var scale: Int { max(1, 64 / (pictureSize ?? 64)) }
+  private var scale: Int { max(1, 64 / (pictureSize ?? shownSize ?? 64)) }
 
   private static func reconstructionCaption(_ rung: Rung) -> String {
     rung == Rung(GaussianRung.self)
       ? "Held-out pictures above; below what the model can keep of them: having no latent variable, it knows the mean only"
       : "Held-out pictures above; below the same pictures through the latent variable and back"
+  }
+
+  private func meaning(_ rung: RungReport) -> [String] {
+    guard let figures = rung.trainingPrecisionAndRecall, let real = trainingPrecisionAndRecallOfTrainingRows
+    else { return [] }
+    return [figures.meaning(besides: real)]
   }
 
   private func facts(_ rung: RungReport) -> [Fact] {
@@ -180,9 +229,24 @@ extension LadderReport {
     facts += (rung.boundTerms ?? []).enumerated().map { i, term in
       Fact("\(i == 0 ? "of it" : "less") \(term.name)", format(term.mean, arePictures ? "%.1f" : "%.4f"))
     }
-    return facts + [
+    if let figures = rung.importanceWeighted {
+      facts.append(
+        Fact(
+          "The same by K = \(figures.map { String($0.samples) }.joined(separator: ", ")) draws of the code",
+          Self.prefix(rung.likelihood, isCost: arePictures) + weighted(rung).joined(separator: ", ")))
+    }
+    facts += [
       Fact("Fréchet distance, held out", format(rung.frechetDistance, "%.3f")),
       Fact("Fréchet distance, training", format(rung.trainingFrechetDistance, "%.3f")),
+    ]
+    facts += [("held out", rung.precisionAndRecall), ("training", rung.trainingPrecisionAndRecall)].compactMap {
+      data, figures in figures.map { Fact("Precision and recall, \(data)", pair($0)) }
+    }
+    if let error = rung.reconstructionError {
+      facts.append(Fact("Mean squared error of what comes back", format(error, "%.4g")))
+    }
+    facts += (rung.lossTerms ?? []).map { Fact("Loss: \($0.name)", format($0.mean, "%.4g")) }
+    return facts + [
       Fact("Parameters", grouped(rung.parameters)), Fact("Seconds to fit", format(rung.seconds, "%.1f")),
     ]
   }
@@ -196,6 +260,7 @@ extension LadderReport {
       )
     }
     facts.append(Fact("Fréchet distance", format(dalle.frechetDistance, "%.3f")))
+    if let figures = dalle.precisionAndRecall { facts.append(Fact("Precision and recall, held out", pair(figures))) }
     facts.append(Fact("Parameters", grouped(dalle.parameters)))
     facts.append(Fact("Seconds of training", dalle.trainingSeconds.map { grouped(Int($0)) } ?? "unknown"))
     return .init(

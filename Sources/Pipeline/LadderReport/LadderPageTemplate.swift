@@ -12,6 +12,11 @@ struct LadderPage {
   let dimensions: Int
   let arePictures: Bool
   let summary: [SummaryRow]
+  /// K of the importance-weighted columns, and what is said of them.
+  let samples: [Int]
+  let weighing: String?
+  /// Precision and recall of real data in place of draws; nil where neither is measured.
+  let overlap: String?
   /// Of the Fréchet distance.
   let components: Int
   let draws: Int
@@ -31,8 +36,12 @@ struct LadderPage {
     let idea: String
     let likelihood: String
     let kind: String
+    /// A cell for each K.
+    let weighted: [String]
     let heldOut: String
     let training: String
+    /// Precision and recall; empty where they have no columns.
+    let overlap: [String]
     let parameters: String
     let seconds: String
   }
@@ -109,12 +118,15 @@ struct LadderPage {
     <section><h2>All rungs in one table</h2>
     <div class="scroll"><table><thead><tr><th>Rung</th><th>Idea</th>\
     <th>{{#arePictures}}Bits a dimension{{/arePictures}}{{^arePictures}}Log-likelihood, nats{{/arePictures}}</th>\
-    <th>Kind</th><th>Fréchet distance, held out</th><th>Fréchet distance, training</th><th>Parameters</th><th>Seconds</th>\
+    <th>Kind</th>{{#samples}}<th>by K = {{.}}</th>{{/samples}}\
+    <th>Fréchet distance, held out</th><th>Fréchet distance, training</th>\
+    {{#overlap}}<th>Precision</th><th>Recall</th>{{/overlap}}<th>Parameters</th><th>Seconds</th>\
     </tr></thead><tbody>
     {{#summary}}
     <tr><td>{{#link}}<a href="#{{.}}">{{rung}}</a>{{/link}}{{^link}}{{rung}}{{/link}}</td><td>{{idea}}</td>\
-    <td>{{likelihood}}</td><td>{{kind}}</td><td>{{heldOut}}</td><td>{{training}}</td><td>{{parameters}}</td>\
-    <td>{{seconds}}</td></tr>
+    <td>{{likelihood}}</td><td>{{kind}}</td>{{#weighted}}<td>{{.}}</td>{{/weighted}}\
+    <td>{{heldOut}}</td><td>{{training}}</td>{{#overlap}}<td>{{.}}</td>{{/overlap}}\
+    <td>{{parameters}}</td><td>{{seconds}}</td></tr>
     {{/summary}}
     </tbody></table></div>
     {{#arePictures}}
@@ -128,15 +140,24 @@ struct LadderPage {
     <p><b>Log-likelihood</b> says how probable a model holds the held-out rows: the mean of log p(x) in nats. More is better. \
     “Exact” means that it could be computed; “bound” that only a lower limit could.</p>
     {{/arePictures}}
+    {{#weighing}}
+    <p><b>By K draws</b>: {{.}}</p>
+    {{/weighing}}
     <p><b>Fréchet distance</b> compares what a model draws with real data, without asking it for probabilities: both are seen \
     through the {{components}} leading principal components of the training data, a Gaussian is fitted to each cloud, and the \
     distance of the two Gaussians is taken. Less is better. {{draws}} draws were taken from every model, because fewer draws \
     alone make the distance larger. It is given to the held-out data and to the training data.</p>
     <p>Real data do not score 0 either: training data, as many as there are draws, are {{heldOutDistance}} from the held-out \
     data, and {{trainingDistance}} from the training data.\
-    {{#isShifted}} The split holds out particular combinations, so the training data as a whole are differently distributed \
+    {{#isShifted}} The split holds out other things than it trains on, so the training data as a whole are differently distributed \
     from the held-out ones, and a model that draws perfectly what it was fitted to cannot come nearer to these than that. A \
-    model that is told by captions what to draw can.{{/isShifted}}</p></section>
+    model that is told by captions what to draw can.{{/isShifted}}</p>
+    {{#overlap}}
+    <p><b>Precision</b> is the share of a model's draws that lie among training data, in the same space and no further from one of \
+    them than its third nearest neighbour is: blur and noise lower it. <b>Recall</b> is the share of training data that lie among \
+    the draws in the same sense: what a model has forgotten lowers it. Real data in place of draws have {{.}}.</p>
+    {{/overlap}}
+    </section>
 
     """
 

@@ -1,7 +1,9 @@
+import Basics
 import Foundation
 import Imaging
 import Ladder
 import LatentModels
+import LinearAlgebra
 
 /// What was measured of one rung, and what there is to see of it.
 public struct RungReport: Encodable, Sendable {
@@ -17,10 +19,20 @@ public struct RungReport: Encodable, Sendable {
   public var trainingBitsPerDimension: Double?
   /// The terms of a bound, its reconstruction first and then each divergence: means over held-out rows, nats a row.
   public var boundTerms: [BoundTerm]?
+  /// Of held-out rows, for each number of samples; nil of a rung that has no bound of this kind.
+  public var importanceWeighted: [ImportanceWeightedFigure]?
+  /// Of a rung that quantises vectors: its loss on held-out rows.
+  public var lossTerms: [LossTerm]?
+  /// Of a number of held-out rows that come back from the latent variable, or of the mean without one: a mean of squares.
+  public var reconstructionError: Double?
   /// Between draws and held-out rows; see `FrechetDistance`.
   public var frechetDistance: Double?
   /// Between draws and training rows.
   public var trainingFrechetDistance: Double?
+  /// Of draws and held-out rows; nil where there are too few.
+  public var precisionAndRecall: PrecisionAndRecall?
+  /// Of draws and training rows.
+  public var trainingPrecisionAndRecall: PrecisionAndRecall?
   public var parameters = 0
   /// Of fitting, by the clock.
   public var seconds = 0.0
@@ -35,9 +47,10 @@ public struct RungReport: Encodable, Sendable {
   var figures: [LadderFigure] = []
 
   enum CodingKeys: String, CodingKey {
-    case model, likelihood, meanLogLikelihood, boundTerms, bitsPerDimension, trainingMeanLogLikelihood
-    case trainingBitsPerDimension
-    case frechetDistance, trainingFrechetDistance, parameters, seconds, notes
+    case model, likelihood, meanLogLikelihood, boundTerms, importanceWeighted, bitsPerDimension
+    case trainingMeanLogLikelihood, trainingBitsPerDimension, lossTerms, reconstructionError
+    case frechetDistance, trainingFrechetDistance, precisionAndRecall, trainingPrecisionAndRecall, parameters, seconds
+    case notes
   }
 
   init(_ model: Rung) { self.model = model }
@@ -48,6 +61,26 @@ public struct BoundTerm: Encodable, Sendable, Equatable {
   public var name: String
   /// Nats a row.
   public var mean: Double
+}
+
+/// A term of the loss of a rung that quantises vectors (van den Oord et al. 2017, equation 3).
+public struct LossTerm: Encodable, Sendable, Equatable {
+  public var name: String
+  public var mean: Double
+
+  /// - Parameter x: rows, of which some hundreds are looked at where there are more.
+  /// - Returns: nil of a model with another loss.
+  /// - Throws: `PipelineError` of kind `.badData` where rows do not fit the model.
+  public static func terms(of model: any GenerativeModel, _ x: Matrix) throws(PipelineError) -> [LossTerm]? {
+    guard let model = model as? TwoStageModel,
+      let loss = try model.quantizationLoss(x.spread(over: ImportanceWeightedFigure.mostRows))
+    else { return nil }
+    return [
+      LossTerm(name: "reconstruction (x − x̂)²", mean: loss.reconstruction),
+      LossTerm(name: "codebook ‖sg(z) − e‖²", mean: loss.codebook),
+      LossTerm(name: "commitment β‖z − sg(e)‖²", mean: loss.commitment),
+    ]
+  }
 }
 
 /// Something to look at on the page.
@@ -61,6 +94,8 @@ public struct DalleReport: Encodable, Sendable {
   public var checkpoint: String
   public var frechetDistance: Double?
   public var trainingFrechetDistance: Double?
+  /// Of draws and held-out pictures.
+  public var precisionAndRecall: PrecisionAndRecall?
   public var parameters: Int
   /// Of both stages' training, as their summaries say.
   public var trainingSeconds: Double?
@@ -74,9 +109,8 @@ public struct DalleReport: Encodable, Sendable {
   var reconstructions: [Picture] = []
 
   enum CodingKeys: String, CodingKey {
-    case checkpoint, frechetDistance, trainingFrechetDistance, parameters, trainingSeconds, natsPerImageToken,
-      tokensPerPicture
-    case heldOutCaptions
+    case checkpoint, frechetDistance, trainingFrechetDistance, precisionAndRecall, parameters, trainingSeconds
+    case natsPerImageToken, tokensPerPicture, heldOutCaptions
   }
 }
 
@@ -96,16 +130,26 @@ public struct LadderReport: Encodable, Sendable {
   public var frechetDistanceOfTrainingRows: Double
   /// Between the same and all training rows: what having finitely many draws costs.
   public var trainingFrechetDistanceOfTrainingRows: Double
+  /// Whether held-out rows are much further from the training rows than as few training rows are: a split that holds out other things
+  /// than it trains on.
+  public var isShifted = false
+  /// Of training rows in place of draws and held-out rows.
+  public var precisionAndRecallOfTrainingRows: PrecisionAndRecall?
+  /// Of training rows in place of draws and other training rows.
+  public var trainingPrecisionAndRecallOfTrainingRows: PrecisionAndRecall?
   public var models: [RungReport]
   public var dalle: DalleReport?
 
   var originals: [Picture] = []
+  /// Pixels a side of pictures that are shown, which a matrix may hold, too.
+  var shownSize: Int?
   /// Held-out rows as points, for a matrix.
   var heldOutPoints: [(x: Double, y: Double)] = []
 
   enum CodingKeys: String, CodingKey {
     case data, trainingRows, heldOutRows, dimensions, pictureSize, frechetComponents, frechetSamples
-    case frechetDistanceOfTrainingRows, trainingFrechetDistanceOfTrainingRows, models, dalle
+    case frechetDistanceOfTrainingRows, trainingFrechetDistanceOfTrainingRows, isShifted
+    case precisionAndRecallOfTrainingRows, trainingPrecisionAndRecallOfTrainingRows, models, dalle
   }
 
   /// What theory expects of two rungs, and what the figures say.

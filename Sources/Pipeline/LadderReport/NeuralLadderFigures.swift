@@ -9,13 +9,13 @@ extension VAE: IllustratedModel {
   /// Draws without the noise of single pixels, and the plane of codes of a further model that has two of them.
   func figures(_ context: LadderFigure.Context) throws(PipelineError) -> [LadderFigure] {
     var figures = [context.fitted.lossFigure(warmUp: configuration.warmUp)].compactMap(\.self)
-    guard let side = context.side else { return figures }
+    guard let pictures = context.pictures else { return figures }
     var random = Philox(seed: context.options.seed, stream: RandomStream.ladderFigures())
     let latents = configuration.latentDimensions
     let codes = Matrix((0..<24 * latents).map { _ in random.normal() }, rows: 24, columns: latents)
     figures.append(
       .picture(
-        Picture.grid(try decode(codes).pictures(side: side), columns: 12, spacing: 2), scale: max(1, 64 / side),
+        Picture.grid(pictures(try decode(codes)), columns: 12, spacing: 2), scale: max(1, 64 / pictures.side),
         caption: "Draws without the noise of single pixels: the mean of p(x | z) for random codes"))
     var flat = context.options
     flat.latentDimensions = 2
@@ -25,14 +25,15 @@ extension VAE: IllustratedModel {
     if latents == 2 {
       plane = self
     } else {
-      plane = try VAE(VAERung.configuration(context.train, flat, arePictures: true), seed: context.options.seed)
+      plane = try VAE(
+        VAERung.configuration(context.train, flat, arePictures: context.side != nil), seed: context.options.seed)
       _ = try GradientRung.train(
-        plane, context.train, flat, arePictures: true, what: "a VAE with two latent dimensions")
+        plane, context.train, flat, arePictures: context.side != nil, what: "a VAE with two latent dimensions")
     }
-    let manifold = try plane.manifold(side: 16).pictures(side: side)
+    let manifold = pictures(try plane.manifold(side: 16))
     figures.append(
       .picture(
-        Picture.grid(manifold, columns: 16, spacing: 0), scale: max(1, 40 / side),
+        Picture.grid(manifold, columns: 16, spacing: 0), scale: max(1, 40 / pictures.side),
         caption: """
           A VAE whose code has only two numbers, as a map: each picture is decoded from its place in the plane. \
           Neighbours look alike, and every place decodes to something.
@@ -45,7 +46,7 @@ extension GaussianMixtureVAE: IllustratedModel {
   /// A row for each component: training pictures that it holds most certainly, then draws from it.
   func figures(_ context: LadderFigure.Context) throws(PipelineError) -> [LadderFigure] {
     var figures = [context.fitted.lossFigure()].compactMap(\.self)
-    guard let side = context.side else { return figures }
+    guard let pictures = context.pictures else { return figures }
     let shown = context.train.spread(over: 2000)
     let responsibilities = try responsibilities(shown)
     let clusters = try cluster(shown)
@@ -55,13 +56,14 @@ extension GaussianMixtureVAE: IllustratedModel {
     for k in used {
       let members = clusters.indices.filter { clusters[$0] == k }
         .sorted { responsibilities[$0, k] > responsibilities[$1, k] }
-      let pictures = shown.selecting(members.prefix(6)).pictures(side: side)
-      rows += pictures + (pictures.count..<7).map { _ in Picture(width: side, height: side, color: .white) }
-      rows += try sample(6, component: k, seed: context.options.seed).pictures(side: side)
+      let originals = pictures(shown.selecting(members.prefix(6)))
+      let blank = Picture(width: pictures.side, height: pictures.side, color: .white)
+      rows += originals + (originals.count..<7).map { _ in blank }
+      rows += pictures(try sample(6, component: k, seed: context.options.seed))
     }
     figures.append(
       .picture(
-        Picture.grid(rows, columns: 13, spacing: 2), scale: max(1, 64 / side),
+        Picture.grid(rows, columns: 13, spacing: 2), scale: max(1, 64 / pictures.side),
         caption: """
           A row for each component in use, the most frequent first: on the left training pictures that were sorted into it, \
           on the right draws from it alone. Nobody has told the model what kinds there are.

@@ -1,5 +1,6 @@
 import ArrayFiles
 import Basics
+import Foundation
 import ImageTokenizers
 import LatentModels
 import LinearAlgebra
@@ -17,21 +18,26 @@ extension TokenRung {
     try TwoStageModel(file, path: path)
   }
 
-  /// Each stage is learnt in its part of the time.
+  /// Each stage is learnt in its part of the time, or for as many steps or epochs.
   package static func fit(_ x: Matrix, side: Int?, options: LadderOptions) throws(PipelineError) -> FittedRung {
+    let start = ContinuousClock.now
+    var tokenizerSeconds = 0.0
     let model = try TwoStageModel(
       fitting: x, kind: ImageTokenizerKind(tokenizer), bound: options.bound, batchSize: options.batchSize,
       threads: options.threads,
       seed: options.seed,
       precision: options.precision
-    ) { what, share, _ in options.progress("fitting \(name): \(what)", share) }
+    ) { what, share, _ in
+      if what == ImageTokenizerKind(tokenizer).title { tokenizerSeconds = start.duration(to: .now).inSeconds }
+      options.progress("fitting \(name): \(what)", share)
+    }
     let priors = model.configuration.priors
-    let grids = priors.map { "\($0.gridSide)×\($0.gridSide)" }.joined(separator: " and ")
+    let grids = priors.map { "\($0.gridSide)×\($0.gridSide)" }.joined(separator: ", ")
     return FittedRung(
-      model: model,
+      model: model, tokenizerSeconds: tokenizerSeconds,
       notes: [
-        "\(grids) tokens of \(priors[0].imageVocabulary) codes, "
-          + "each grid with a PixelCNN; half of the time went to the tokens, half to their priors."
+        "\(grids) tokens of \(priors[0].imageVocabulary) codes, each grid with a PixelCNN; the tokens took "
+          + String(format: "%.1f of %.1f seconds.", tokenizerSeconds, start.duration(to: .now).inSeconds)
       ])
   }
 }
@@ -56,7 +62,7 @@ package enum VQVAERung: TokenRung {
         tokens for the detail or too many for the outline to hang together.
         """,
       equation: "k = argmin<sub>j</sub> ‖f(x) − e<sub>j</sub>‖, &emsp; L = ‖x − g(e<sub>k</sub>)‖² + "
-        + "β‖f(x) − sg(e<sub>k</sub>)‖², &emsp; p(k) = Π<sub>i</sub> p(k<sub>i</sub> | k<sub>&lt;i</sub>)",
+        + "‖sg(f(x)) − e<sub>k</sub>‖² + β‖f(x) − sg(e<sub>k</sub>)‖², &emsp; p(k) = Π<sub>i</sub> p(k<sub>i</sub> | k<sub>&lt;i</sub>)",
       source: "van den Oord, Vinyals and Kavukcuoglu 2017, Neural Discrete Representation Learning; van den Oord et "
         + "al. 2016, Conditional Image Generation with PixelCNN Decoders")
 }
@@ -79,7 +85,8 @@ package enum VQVAE2Rung: TokenRung {
         The nearest codebook entry is a hard choice through which no gradient flows; codes that nobody chooses stay \
         unused unless something is done about it.
         """,
-      equation: "p(k) = p(k<sub>top</sub>) p(k<sub>bottom</sub> | k<sub>top</sub>)",
+      equation: "p(k) = p(k<sub>1</sub>) p(k<sub>2</sub> | k<sub>1</sub>) "
+        + "p(k<sub>3</sub> | k<sub>1</sub>, k<sub>2</sub>)",
       source: "Razavi, van den Oord and Vinyals 2019, Generating Diverse High-Fidelity Images with VQ-VAE-2")
 }
 

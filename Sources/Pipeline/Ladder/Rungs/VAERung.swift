@@ -7,6 +7,7 @@ import LinearAlgebra
 /// The variational auto-encoder; see `VAE`.
 package enum VAERung: LadderRung {
   package static let name = "vae"
+  package static let weighsDivergence = true
 
   package static func read(_ file: SafeTensors, path: String) throws(PipelineError) -> any WritableModel {
     try VAE(file, path: path)
@@ -26,6 +27,7 @@ package enum VAERung: LadderRung {
     (c.network, c.width, c.latentDimensions) = (shape.network, shape.width, shape.latentDimensions)
     if let patchSize = shape.patchSize { c.patchSize = patchSize }
     if arePictures { c.likelihood = .discretizedLogistic }
+    if let klWeight = options.klWeight { c.klWeight = Float(klWeight) }
     return c
   }
 
