@@ -1,3 +1,4 @@
+@testable import Captions
 import Foundation
 import Imaging
 import TestSupport

@@ -1,4 +1,5 @@
 @testable import Captions
+@testable import Captions
 import Foundation
 import Imaging
 import TestSupport

@@ -1,4 +1,5 @@
 import Basics
+import Captions
 import Datasets
 import Foundation
 import Imaging
