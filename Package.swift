@@ -101,6 +101,8 @@ let package = Package(
     .target(
       name: "EmojiData", dependencies: ["Basics", "CFreeType", "CHarfBuzz", "Datasets", "Imaging"],
       path: "Sources/Data/EmojiData"),
+    .target(
+      name: "VoiceData", dependencies: ["ArrayFiles", "Basics", "LinearAlgebra"], path: "Sources/Data/VoiceData"),
 
     // Models, one a file.
     .target(
@@ -167,7 +169,7 @@ let package = Package(
       dependencies: [
         "Basics", "Checkpoints", "Compositions", "Datasets", "Decoding", "EmojiData", "Evaluation", "Generation",
         "ImageTokenizers", "Imaging", "Ladder", "LadderReport", "LatentModels", "Lexicon", "LinearAlgebra", "NN",
-        "Optimization", "Priors", "Rankers", "TensorCore", "TextTokenizer", "Training",
+        "Optimization", "Priors", "Rankers", "TensorCore", "TextTokenizer", "Training", "VoiceData",
       ]),
     .target(
       name: "CommandSupport",
@@ -178,7 +180,7 @@ let package = Package(
       name: "dalle-cli",
       dependencies: [
         "ArrayFiles", "CommandSupport", "DALLE", "DataFiles", "ImageTokenizers", "LatentModels", "Lexicon",
-        "LinearAlgebra", "MPIExchange", "NN", "Optimization", "Priors", "TextTokenizer", "Training",
+        "LinearAlgebra", "MPIExchange", "NN", "Optimization", "Priors", "TextTokenizer", "Training", "VoiceData",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -250,6 +252,9 @@ let package = Package(
     .testTarget(
       name: "CompositionsTests", dependencies: ["Basics", "Compositions", "Datasets", "Imaging", "TestSupport"]),
     .testTarget(name: "EmojiDataTests", dependencies: ["Basics", "Datasets", "EmojiData", "Imaging", "TestSupport"]),
+    .testTarget(
+      name: "VoiceDataTests",
+      dependencies: ["ArrayFiles", "Basics", "LinearAlgebra", "TestSupport", "VoiceData"]),
     .testTarget(
       name: "ImageTokenizersTests",
       dependencies: [

@@ -5,15 +5,22 @@ import Compositions
 import Datasets
 import EmojiData
 import Foundation
+import VoiceData
 
 struct Prepare: ParsableCommand {
-  enum Source: String, ExpressibleByArgument, CaseIterable { case emoji }
+  enum Source: String, ExpressibleByArgument, CaseIterable { case emoji, voices }
 
   static let configuration = CommandConfiguration(
-    abstract: "Makes the default data set from the system's color emoji font.")
+    abstract: "Makes the default data set from the system's color emoji font, or speech with espeak-ng.",
+    discussion: """
+      voices writes a .npz file for baselines fit: spectra of utterances, and their voices, pitches and rates. It takes \
+      --utterances, --seed, --threads, --output and --json.
+      """)
 
   @Argument(help: "What to prepare.") var source: Source
-  @Option(help: "The folder to make.") var output = DataOptions.standardFolder
+  @Option(help: "The folder to make; voices.npz, a file, of voices unless given.") var output: String?
+  @Option(parsing: .unconditional, help: "Of voices: how often each of them speaks.")
+  var utterances = VoiceDataSet.Settings().utterances
   @Flag(inversion: .prefixedNo, help: "Take CLDR's keywords as further captions.") var keywords = true
   @Option(parsing: .unconditional, help: "Add this many compositions of the emoji, as compose makes them.")
   var compositions: Int?
@@ -26,6 +33,8 @@ struct Prepare: ParsableCommand {
   }
 
   func run() throws {
+    if source == .voices { return try speak() }
+    let output = output ?? DataOptions.standardFolder
     if let compositions { try CompositionFolder.checkCount(compositions, setting: "compositions") }
     // Emoji have captions in more languages than compositions.
     let settings = try options.settings(languages: compositions == nil ? ["en"] : options.languageCodes)
@@ -54,6 +63,39 @@ struct Prepare: ParsableCommand {
     Console.line(
       "\(summary.pictures) emoji: \(summary.train) train, \(summary.validation) validation, \(summary.test) test")
     CompositionOptions.show(composed)
+    try Console.result(output)
+  }
+
+  private struct VoiceReport: Encodable {
+    var output: String
+    var voices: [String]
+    var train, validation, test: Int
+    var dimensions: Int
+  }
+
+  private func speak() throws {
+    let output = output ?? "voices.npz"
+    let file = try OutputFile.url(output)
+    guard file.pathExtension.lowercased() == "npz" else {
+      throw PipelineError(.usage, "--output must end in .npz, which \(output) does not")
+    }
+    var settings = VoiceDataSet.Settings()
+    (settings.utterances, settings.seed) = (utterances, options.seed)
+    let total = settings.voices.count * utterances
+    let voices = try VoiceDataSet(
+      settings, team: ThreadTeam(count: options.threads.count()),
+      progress: { Console.progress("\($0) of \(total) utterances", isLast: $0 == total) })
+    try voices.write(to: file)
+    let counts = voices.counts
+    if json {
+      return try Console.json(
+        VoiceReport(
+          output: output, voices: settings.voices, train: counts[0], validation: counts[1], test: counts[2],
+          dimensions: voices.rows.columns))
+    }
+    Console.line(
+      "\(voices.rows.rows) utterances of \(settings.voices.count) voices, \(voices.rows.columns) numbers each: "
+        + "\(counts[0]) train, \(counts[1]) validation, \(counts[2]) test")
     try Console.result(output)
   }
 }
@@ -93,7 +135,7 @@ struct Compose: ParsableCommand {
 
 /// How compositions are made.
 struct CompositionOptions: ParsableArguments {
-  @Option(parsing: .unconditional, help: "Names all random numbers of compositions.") var seed: UInt64 = 0
+  @Option(parsing: .unconditional, help: "Names all random numbers of compositions or voices.") var seed: UInt64 = 0
   @Option(parsing: .unconditional, help: "The side of compositions, in pixels.")
   var pictureSize = CompositionMaker.Settings().pictureSize
   @Option(

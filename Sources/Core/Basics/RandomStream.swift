@@ -71,6 +71,8 @@ package struct RandomStream: Sendable, Equatable {
   package static let rankerFailures = RandomStream(0x7A7 << 48, bits: 48)
   package static let priorDrawings = RandomStream(0xD2A << 48, bits: 48)
   package static let compositions = RandomStream(0xC0B << 48, bits: 48)
+  /// By voice and utterance.
+  package static let preparedVoices = RandomStream(0x501 << 48, bits: 48)
   package static let evaluatedCaptions = RandomStream(0xE7A1)
   package static let evaluatedPatches = RandomStream(0xE7A2)
 
@@ -83,6 +85,6 @@ package struct RandomStream: Sendable, Equatable {
     gaussianMixtureVAEObservations, fittingNoise, fittingDequantization, heldOutDequantization, fittingOrder,
     tokenFittingOrder, ladderDequantization, ladderSplit, ladderShrinkage, ladderFigures, epochOrder, samples,
     keywordPairs, vocabularyTexts, captionTokens, imageCorruption, rankerPictures, rankerFailures, priorDrawings,
-    compositions, evaluatedCaptions, evaluatedPatches,
+    compositions, preparedVoices, evaluatedCaptions, evaluatedPatches,
   ]
 }
