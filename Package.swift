@@ -104,6 +104,8 @@ let package = Package(
     .target(
       name: "EmojiData", dependencies: ["Basics", "CFreeType", "CHarfBuzz", "Captions", "Datasets", "Imaging"],
       path: "Sources/Data/EmojiData"),
+    .target(
+      name: "VoiceData", dependencies: ["ArrayFiles", "Basics", "LinearAlgebra"], path: "Sources/Data/VoiceData"),
 
     // Models, one a file.
     .target(
@@ -182,7 +184,7 @@ let package = Package(
         "Basics", "Captions", "Checkpoints", "Compositions", "Datasets", "Decoding", "EmojiData", "Evaluation",
         "Generation",
         "ImageTokenizers", "Imaging", "Ladder", "LadderReport", "LatentModels", "Lexicon", "LinearAlgebra", "NN",
-        "Optimization", "Priors", "Rankers", "TensorCore", "TextTokenizer", "Training",
+        "Optimization", "Priors", "Rankers", "TensorCore", "TextTokenizer", "Training", "VoiceData",
       ]),
     .target(
       name: "BaselineCommands",
@@ -202,7 +204,7 @@ let package = Package(
       dependencies: [
         "ArrayFiles", "BaselineCommands", "Captions", "CommandSupport", "DALLE", "DataFiles", "ImageTokenizers",
         "LatentModels", "Lexicon",
-        "LinearAlgebra", "MPIExchange", "NN", "Optimization", "Priors", "TextTokenizer", "Training",
+        "LinearAlgebra", "MPIExchange", "NN", "Optimization", "Priors", "TextTokenizer", "Training", "VoiceData",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -280,6 +282,9 @@ let package = Package(
       dependencies: ["Basics", "Captions", "Compositions", "Datasets", "Imaging", "TestSupport"]),
     .testTarget(
       name: "EmojiDataTests", dependencies: ["Basics", "Captions", "Datasets", "EmojiData", "Imaging", "TestSupport"]),
+    .testTarget(
+      name: "VoiceDataTests",
+      dependencies: ["ArrayFiles", "Basics", "LinearAlgebra", "TestSupport", "VoiceData"]),
     .testTarget(
       name: "ImageTokenizersTests",
       dependencies: [

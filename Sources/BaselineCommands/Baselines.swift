@@ -22,8 +22,8 @@ package struct Baselines: ParsableCommand {
   package static let configuration = CommandConfiguration(
     abstract: "Fits, samples, scores and compares the latent-variable models that DALL·E grew out of.",
     subcommands: [
-      BaselinesFit.self, BaselinesSample.self, BaselinesScore.self, BaselinesEncode.self, BaselinesCompare.self,
-      BaselinesFigure.self,
+      BaselinesFit.self, BaselinesSample.self, BaselinesScore.self, BaselinesEncode.self, BaselinesVary.self,
+      BaselinesCompare.self, BaselinesFigure.self,
     ])
 
   package init() {}
@@ -37,7 +37,8 @@ struct LadderDataOptions: ParsableArguments {
       """)
   var data: String
 
-  @Option(help: "Which array of a .npz file that holds several.") var array: String?
+  @Option(help: "Which array of a .npz file that holds several; its array split says 0, 1, 2: train, validation, test.")
+  var array: String?
   @Option(help: "How pictures become square: pad (white) or crop (centre).") var fit: Picture.Fit = .pad
   @OptionGroup var captionColumn: CaptionColumnOptions
   @Flag(help: "A bad picture or caption ends the command instead of being skipped.") var strict = false
@@ -56,7 +57,15 @@ struct LadderDataOptions: ParsableArguments {
     }
     return try LadderData(
       NumPyFile.matrix(contentsOf: url, array: array), name: url.lastPathComponent,
+      splits: hasArray("split") ? NumPyFile.integers(contentsOf: url, array: "split") : nil,
       allowsMissingValues: allowsMissingValues)
+  }
+
+  /// Whether the data are a .npz file that holds such an array beside others.
+  func hasArray(_ name: String) throws(PipelineError) -> Bool {
+    guard URL(fileURLWithPath: data).pathExtension.lowercased() == "npz" else { return false }
+    let names = try NumPyFile.arrayNames(contentsOf: URL(fileURLWithPath: data))
+    return names.count > 1 && names.contains(name)
   }
 
   /// The captioned pictures themselves, nil where the data are a matrix.
@@ -109,7 +118,7 @@ struct BaselinesFit: ParsableCommand {
 
       \(Rung.allCases.map { "\($0.rawValue): \($0.summary)" }.joined(separator: "\n"))
 
-      Of a folder of pictures the training split is used, of a matrix all rows. Models that are learnt by gradients are \
+      Of a folder of pictures, or a matrix with splits, the training split is used, of any other matrix all rows. Models that are learnt by gradients are \
       trained for two minutes unless --steps, --epochs or --minutes say otherwise; so is ppca by EM, where a round is an epoch.
       """)
 
@@ -152,7 +161,7 @@ struct BaselinesFit: ParsableCommand {
     let output = output ?? "\(model.rawValue).safetensors"
     let file = try OutputFile.url(output)
     let rows = try data.open(size: fitting.size, allowsMissingValues: missingValues)
-    let part: LadderData.Part = rows.side == nil ? .all : .train
+    let part: LadderData.Part = rows.areSplitsGiven ? .train : .all
     let x = try rows.matrix(of: part)
     let fitted = try model.fit(x, side: rows.side, options: options)
     try fitted.model.write(to: file)

@@ -94,19 +94,26 @@ struct BaselinesScore: ParsableCommand {
   @Option(
     name: .customLong("split"),
     help: """
-      Which rows; of pictures held-out (validation and test) unless given, of a matrix all. In a matrix, one row in ten \
-      counts as test.
+      Which rows; held-out (validation and test) unless given, of a matrix without splits all. In such a matrix, one row \
+      in ten counts as test.
       """)
   var part: LadderData.Part?
   @Option(parsing: .unconditional, help: "Names the random numbers of bounds that are estimated by drawing.")
   var seed: UInt64 = 0
   @Option(
     help: """
-      Of a mixture or a Gaussian-mixture VAE: a .npy file with a number for each row of the data, equal for rows of one \
-      class; how well components meet classes is measured.
+      Of a mixture or a Gaussian-mixture VAE: a .npy file, or an array of the data's own .npz file, with a number for each \
+      row of the data, equal for rows of one class; how well components meet classes is measured.
       """)
   var labels: String?
   @OptionGroup var threads: ThreadOptions
+  @Option(
+    help: ArgumentHelp(
+      """
+      Of a model with one code for a row: arrays of the data's .npz file, with commas between them, with a number for each \
+      row; how well one number of the code alone follows each is measured, by their correlation.
+      """, valueName: "list"))
+  var attributes: String?
   @Flag(help: "Print JSON.") var json = false
 
   private struct Report: Encodable {
@@ -124,16 +131,46 @@ struct BaselinesScore: ParsableCommand {
     var reconstructionError: Double
     var lossTerms: [LossTerm]?
     var clusteringAccuracy: Double?
+    /// By the attribute's name, the correlation with each number of the code.
+    var correlations: [String: [Double]]?
+  }
+
+  /// The labels of all rows.
+  private func classes(_ labels: String) throws(PipelineError) -> [Int] {
+    if try data.hasArray(labels) {
+      return try NumPyFile.integers(contentsOf: URL(fileURLWithPath: data.data), array: labels)
+    }
+    return try NumPyFile.integers(contentsOf: URL(fileURLWithPath: labels))
+  }
+
+  /// The attributes' correlations with each number of the rows' codes.
+  private func correlations(
+    _ stored: LadderFile, _ x: Matrix, _ indices: [Int]
+  ) throws(PipelineError) -> [(name: String, values: [Double])]? {
+    guard let attributes else { return nil }
+    guard let model = stored.model as? any CodedModel else {
+      throw PipelineError(.usage, "\(modelFile) is a \(stored.rung.rawValue), which has no code of a row")
+    }
+    let codes = try model.encode(x)
+    var found: [(String, [Double])] = []
+    for name in attributes.split(separator: ",").map(String.init) {
+      let values = try NumPyFile.column(contentsOf: URL(fileURLWithPath: data.data), array: name)
+      guard let last = indices.last, last < values.count else {
+        throw PipelineError(.badData, "\(name) has \(values.count) numbers, fewer than the rows of \(data.data)")
+      }
+      found.append((name, try attributeCorrelations(codes: codes, attribute: indices.map { values[$0] })))
+    }
+    return found
   }
 
   func run() throws {
     let stored = try LadderFile(contentsOf: URL(fileURLWithPath: modelFile))
     let rows = try data.open(for: stored)
-    let part = part ?? (rows.side == nil ? .all : .heldOut)
+    let part = part ?? (rows.areSplitsGiven ? .heldOut : .all)
     let x = try rows.matrix(of: part)
     var accuracy: Double?
     if let labels {
-      let classes = try NumPyFile.integers(contentsOf: URL(fileURLWithPath: labels))
+      let classes = try classes(labels)
       guard classes.count == rows.rows.rows else {
         throw PipelineError(
           .badData, "\(labels) has \(classes.count) labels for the \(rows.rows.rows) rows of \(data.data)")
@@ -141,6 +178,7 @@ struct BaselinesScore: ParsableCommand {
       accuracy = try clusteringAccuracy(
         clusters: stored.clusteringModel().cluster(x), labels: rows.indices(of: part).map { classes[$0] })
     }
+    let correlations = try correlations(stored, x, rows.indices(of: part))
     let likelihood =
       stored.model.likelihood == .none ? nil : try stored.model.logLikelihood(x, seed: seed).mean
     let report = Report(
@@ -151,7 +189,8 @@ struct BaselinesScore: ParsableCommand {
       importanceWeighted: try ImportanceWeightedFigure.figures(
         of: stored.model, x, arePictures: rows.side != nil, seed: seed, threads: threads.count()),
       reconstructionError: try stored.model.reconstructionError(x.spread(over: ImportanceWeightedFigure.mostRows)),
-      lossTerms: try LossTerm.terms(of: stored.model, x), clusteringAccuracy: accuracy)
+      lossTerms: try LossTerm.terms(of: stored.model, x), clusteringAccuracy: accuracy,
+      correlations: correlations.map { Dictionary($0.map { ($0.name, $0.values) }, uniquingKeysWith: { $1 }) })
     if json { return try Console.json(report) }
     try Console.result("\(report.model.rawValue) on \(data.data), \(part.rawValue), \(x.rows) rows of \(x.columns)")
     if let likelihood {
@@ -170,6 +209,11 @@ struct BaselinesScore: ParsableCommand {
     try Console.result(String(format: "  reconstruction error  %.6f, a mean square", report.reconstructionError))
     for term in report.lossTerms ?? [] { try Console.result(String(format: "    %@  %.6f", term.name, term.mean)) }
     if let accuracy { try Console.result(String(format: "  clustering accuracy   %.1f%%", 100 * accuracy)) }
+    for (name, values) in correlations ?? [] {
+      guard let best = values.indices.max(by: { abs(values[$0]) < abs(values[$1]) }) else { continue }
+      let what = "correlation of \(name)".padding(toLength: max(21, name.count + 15), withPad: " ", startingAt: 0)
+      try Console.result("  \(what) \(String(format: "%.3f", values[best])) with number \(best) of the code")
+    }
   }
 }
 
@@ -219,6 +263,50 @@ struct BaselinesEncode: ParsableCommand {
           arrays: Dictionary(uniqueKeysWithValues: arrays.map { ($0.name, $0.values.columns) })))
     }
     for array in arrays { Console.line("\(array.name): \(array.values.rows)×\(array.values.columns)") }
+    try Console.result(output)
+  }
+}
+
+struct BaselinesVary: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "vary", abstract: "Shows what single numbers of a Gaussian-mixture VAE's code do: a PNG.",
+    discussion: """
+      Below each other the components, beside each other the numbers of the code. Each block has a line of pixels for each \
+      step from two deviations below the component's mean to two above it: the decoded row, from black for -2.5 to white for \
+      2.5.
+      """)
+
+  @Argument(help: "A file that baselines fit has written.") var modelFile: String
+  @Option(help: "Which numbers of the code, from 0, with commas between them.") var latents: String
+  @Option(parsing: .unconditional, help: "Lines of a block.") var steps = 9
+  @Option(parsing: .unconditional, help: "Each number becomes this many pixels a side.") var scale = 4
+  @Option(help: "The PNG to write.") var output = "varied.png"
+
+  func run() throws {
+    let stored = try LadderFile(contentsOf: URL(fileURLWithPath: modelFile))
+    guard let model = stored.model as? GaussianMixtureVAE else {
+      throw PipelineError(.usage, "\(modelFile) is a \(stored.rung.rawValue), and no Gaussian-mixture VAE")
+    }
+    guard (2...256).contains(steps) else { throw PipelineError(.usage, "--steps must be 2 to 256, not \(steps)") }
+    guard (1...64).contains(scale) else { throw PipelineError(.usage, "--scale must be 1 to 64, not \(scale)") }
+    let numbers = latents.split(separator: ",").compactMap { Int($0) }
+    guard !numbers.isEmpty, numbers.count == latents.split(separator: ",", omittingEmptySubsequences: false).count
+    else {
+      throw PipelineError(.usage, "--latents is a list of whole numbers, not \(latents)")
+    }
+    let file = try OutputFile.url(output)
+    try PictureSize.check(
+      count: model.components * numbers.count, side: max(model.dimensions, steps), scale: scale)
+    let blocks = try (0..<model.components).flatMap { component in
+      try numbers.map { latent in
+        let rows = try model.varied(component: component, latent: latent, count: steps)
+        let bytes = rows.elements.flatMap { value in
+          Array(repeating: UInt8(min(255, max(0, (value + 2.5) * 51))), count: 3)
+        }
+        return Picture(width: rows.columns, height: steps, pixels: bytes).enlarged(by: scale)
+      }
+    }
+    try Picture.grid(blocks, columns: numbers.count).write(to: file)
     try Console.result(output)
   }
 }

@@ -22,3 +22,4 @@
 @_exported import TensorCore
 @_exported import TextTokenizer
 @_exported import Training
+@_exported import VoiceData

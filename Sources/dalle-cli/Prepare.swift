@@ -5,10 +5,12 @@ import Compositions
 import Datasets
 import EmojiData
 import Foundation
+import VoiceData
 
 struct Prepare: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Makes a data set from what the system has.", subcommands: [PrepareEmoji.self, PrepareDigits.self])
+    abstract: "Makes a data set from what the system has.",
+    subcommands: [PrepareEmoji.self, PrepareDigits.self, PrepareVoices.self])
 }
 
 struct PrepareEmoji: ParsableCommand {
@@ -56,6 +58,54 @@ struct PrepareEmoji: ParsableCommand {
     Console.line(
       "\(summary.pictures) emoji: \(summary.train) train, \(summary.validation) validation, \(summary.test) test")
     CompositionOptions.show(composed)
+    try Console.result(output)
+  }
+}
+
+/// Speech, for the ladder.
+struct PrepareVoices: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "voices", abstract: "Has espeak-ng speak in several voices, for the Gaussian-mixture VAE.",
+    discussion: """
+      What is made is a .npz file for baselines fit: spectra of utterances, and their voices, pitches and rates. Validation and       test are of sentences that are not trained on.
+      """)
+
+  @Option(help: "The file to make.") var output = "voices.npz"
+  @Option(parsing: .unconditional, help: "How often each voice speaks.")
+  var utterances = VoiceDataSet.Settings().utterances
+  @Option(parsing: .unconditional, help: "Names all random numbers.") var seed: UInt64 = 0
+  @OptionGroup var threads: ThreadOptions
+  @Flag(help: "Print what was made as JSON.") var json = false
+
+  private struct Report: Encodable {
+    var output: String
+    var voices: [String]
+    var train, validation, test: Int
+    var dimensions: Int
+  }
+
+  func run() throws {
+    let file = try OutputFile.url(output)
+    guard file.pathExtension.lowercased() == "npz" else {
+      throw PipelineError(.usage, "--output must end in .npz, which \(output) does not")
+    }
+    var settings = VoiceDataSet.Settings()
+    (settings.utterances, settings.seed) = (utterances, seed)
+    let total = settings.voices.count * utterances
+    let voices = try VoiceDataSet(
+      settings, team: ThreadTeam(count: threads.count()),
+      progress: { Console.progress("\($0) of \(total) utterances", isLast: $0 == total) })
+    try voices.write(to: file)
+    let counts = voices.counts
+    if json {
+      return try Console.json(
+        Report(
+          output: output, voices: settings.voices, train: counts[0], validation: counts[1], test: counts[2],
+          dimensions: voices.rows.columns))
+    }
+    Console.line(
+      "\(voices.rows.rows) utterances of \(settings.voices.count) voices, \(voices.rows.columns) numbers each: "
+        + "\(counts[0]) train, \(counts[1]) validation, \(counts[2]) test")
     try Console.result(output)
   }
 }
@@ -131,7 +181,7 @@ struct Compose: ParsableCommand {
 
 /// How compositions are made.
 struct CompositionOptions: ParsableArguments {
-  @Option(parsing: .unconditional, help: "Names all random numbers of compositions.") var seed: UInt64 = 0
+  @Option(parsing: .unconditional, help: "Names all random numbers.") var seed: UInt64 = 0
   @Option(parsing: .unconditional, help: "The side of compositions, in pixels.")
   var pictureSize = CompositionMaker.Settings().pictureSize
   @Option(

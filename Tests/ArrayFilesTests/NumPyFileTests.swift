@@ -56,6 +56,13 @@ import Testing
     for name in ["a.npz", "b.npz"] { try NumPyWriter.write(arrays, to: folder.path(name)) }
     let file = try folder.read("a.npz")
     #expect(try folder.read("b.npz") == file)
+    let url = folder.path("a.npz")
+    #expect(try NumPyFile.arrayNames(contentsOf: url) == ["means", "tokens", "nothing"])
+    #expect(try NumPyFile.arrayNames(contentsOf: Self.folder.appendingPathComponent("int8.npy")).isEmpty)
+    #expect(try NumPyFile.integers(contentsOf: url, array: "tokens") == [-3, 0, 1_099_511_627_776])
+    #expect(try NumPyFile.column(contentsOf: url, array: "tokens") == counts.elements)
+    #expect(throws: PipelineError.self) { try NumPyFile.column(contentsOf: url, array: "means") }
+    #expect(throws: PipelineError.self) { try NumPyFile.integers(contentsOf: url, array: "others") }
     // Stored: all numbers, and little beside them.
     #expect(file.count > 9 * 8 && file.count < arrays.reduce(0) { $0 + $1.1.count } + 1024)
     #expect(try NumPyFile.matrix(contentsOf: folder.path("a.npz"), array: "means") == numbers)

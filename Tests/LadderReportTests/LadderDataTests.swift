@@ -33,6 +33,17 @@ import Testing
     #expect(throws: PipelineError.self) { try data.matrix(of: .validation) }
   }
 
+  @Test func aMatrixMayHaveSplitsOfItsOwn() throws {
+    let matrix = Matrix((0..<8).map(Double.init), rows: 4, columns: 2)
+    let data = try LadderData(matrix, name: "x.npz", splits: [2, 0, 1, 0])
+    #expect(data.areSplitsGiven && data.splits == [.test, .train, .validation, .train])
+    #expect(try data.matrix(of: .train).elements == [2, 3, 6, 7])
+    #expect(try !LadderData(matrix, name: "x.npz").areSplitsGiven)
+    for splits in [[0, 0, 1], [0, 1, 2, 3], [0, 1, 2, -1]] {
+      #expect(throws: PipelineError.self) { try LadderData(matrix, name: "x.npz", splits: splits) }
+    }
+  }
+
   @Test func numbersThatAreNotFiniteAreNamed() throws {
     for bad in [Double.nan, .infinity, -.infinity] {
       var matrix = Matrix(repeating: 1, rows: 5, columns: 3)

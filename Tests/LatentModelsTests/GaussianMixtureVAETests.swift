@@ -111,6 +111,47 @@ struct GaussianMixtureVAETests {
     }
   }
 
+  /// A code that is turned stands for the same rows, and turning back gives the parameters of the means back.
+  @Test(arguments: [(RowNetworkKind.dense, 6), (.picture, 192)])
+  func turningTheCodeChangesNoReconstruction(_ network: RowNetworkKind, _ dimensions: Int) throws {
+    var c = configuration(dimensions: dimensions)
+    (c.network, c.width) = (network, 16)
+    let model = try GaussianMixtureVAE(c, seed: 4)
+    let x = Matrix((0..<4 * dimensions).map { 0.5 + 0.4 * sin(Double($0)) }, rows: 4, columns: dimensions)
+    let (codes, rows) = (try model.encode(x), try model.reconstruct(x))
+    let (cosine, sine) = (cos(0.7), sin(0.7))
+    let rotation = Matrix([cosine, -sine, sine, cosine], rows: 2, columns: 2)
+    try model.turnCodes(by: rotation)
+    #expect(
+      relativeError(try model.encode(x).elements, Matrix.product(codes, rotation, transposing: .right).elements) < 1e-5)
+    #expect(relativeError(try model.reconstruct(x).elements, rows.elements) < 1e-5)
+    try model.turnCodes(by: Matrix([cosine, sine, -sine, cosine], rows: 2, columns: 2))
+    #expect(relativeError(try model.encode(x).elements, codes.elements) < 1e-5)
+    #expect(throws: PipelineError.self) { try model.turnCodes(by: Matrix([1, 1, 0, 1], rows: 2, columns: 2)) }
+    #expect(throws: PipelineError.self) { try model.turnCodes(by: Matrix([1], rows: 1, columns: 1)) }
+  }
+
+  @Test func oneNumberOfTheCodeIsVaried() throws {
+    let model = try GaussianMixtureVAE(configuration(), seed: 1)
+    let means = Matrix([1, 2, 3, 4, 5, 6], rows: 3, columns: 2)
+    try model.setComponents(
+      weights: [1, 1, 1], means: means, variances: Matrix([0.1, 1, 2, 4, 4, 5], rows: 3, columns: 2))
+    // σ is 2, and t goes from -2 to 2.
+    let expected = try model.decode(Matrix([3, 0, 3, 4, 3, 8], rows: 3, columns: 2))
+    #expect(relativeError(try model.varied(component: 1, latent: 1, count: 3).elements, expected.elements) < 1e-5)
+    #expect(throws: PipelineError.self) { try model.varied(component: 3, latent: 1, count: 3) }
+    #expect(throws: PipelineError.self) { try model.varied(component: 1, latent: 2, count: 3) }
+    #expect(throws: PipelineError.self) { try model.varied(component: 1, latent: 1, count: 1) }
+  }
+
+  @Test func attributesAreComparedWithCodes() throws {
+    let codes = Matrix([1, 5, 0, 2, 5, 1, 3, 5, 0, 4, 5, 1], rows: 4, columns: 3)
+    let found = try attributeCorrelations(codes: codes, attribute: [40, 30, 20, 10])
+    // The last: the covariance of (0, 1, 0, 1) and (4, 3, 2, 1) is -1/4, their deviations 1/2 and √5/2.
+    #expect(zip(found, [-1, 0, -1 / 5.squareRoot()]).allSatisfy { abs($0 - $1) < 1e-12 }, "\(found)")
+    #expect(throws: PipelineError.self) { try attributeCorrelations(codes: codes, attribute: [1, 2]) }
+  }
+
   @Test func drawsDoNotDependOnTheirNumber() throws {
     let model = try GaussianMixtureVAE(configuration(), seed: 1)
     let many = try model.sample(21, seed: 8)

@@ -26,16 +26,36 @@ public enum NumPyFile {
     try matrix(contentsOf: url, array: array, leastAxes: 2)
   }
 
+  /// Reads an array of a number for each point, `[N]` or `[N, 1]`.
+  /// - Throws: as ``matrix(contentsOf:array:)``, but that one axis is enough; `.badData` also where there are more columns.
+  public static func column(contentsOf url: URL, array: String? = nil) throws(PipelineError) -> [Double] {
+    let column = try matrix(contentsOf: url, array: array, leastAxes: 1)
+    guard column.columns == 1 else {
+      throw PipelineError(.badData, "\(described(url, array)) is not one number for each row")
+    }
+    return column.elements
+  }
+
   /// Reads an array of whole numbers, `[N]` or `[N, 1]`, such as the classes of N points.
-  /// - Throws: as ``matrix(contentsOf:array:)``, but that one axis is enough; `.badData` also where there are more columns or
-  ///   a number is not whole.
-  public static func integers(contentsOf url: URL) throws(PipelineError) -> [Int] {
-    let column = try matrix(contentsOf: url, array: nil, leastAxes: 1)
+  /// - Throws: as ``column(contentsOf:array:)``; `.badData` also where a number is not whole.
+  public static func integers(contentsOf url: URL, array: String? = nil) throws(PipelineError) -> [Int] {
+    let column = try matrix(contentsOf: url, array: array, leastAxes: 1)
     let numbers = column.elements.compactMap { Int(exactly: $0) }
     guard column.columns == 1, numbers.count == column.rows else {
-      throw PipelineError(.badData, "\(url.path) is not one whole number for each row")
+      throw PipelineError(.badData, "\(described(url, array)) is not one whole number for each row")
     }
     return numbers
+  }
+
+  private static func described(_ url: URL, _ array: String?) -> String {
+    url.path + (array.map { ": \($0)" } ?? "")
+  }
+
+  /// The names of the arrays of an `.npz` file; none of a single array.
+  /// - Throws: `PipelineError` of kind `.noInput` where the file cannot be opened, `.badData` where it is damaged.
+  public static func arrayNames(contentsOf url: URL) throws(PipelineError) -> [String] {
+    let file = try InputFile.mapped(url)
+    return Archive.isArchive(file) ? try Archive(file, path: url.path).names : []
   }
 
   private static func matrix(

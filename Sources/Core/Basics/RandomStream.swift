@@ -75,6 +75,8 @@ package struct RandomStream: Sendable, Equatable {
   package static let compositions = RandomStream(0xC0B << 48, bits: 48)
   /// By the number of the picture.
   package static let digits = RandomStream(0xC0C << 48, bits: 48)
+  /// By voice and utterance.
+  package static let preparedVoices = RandomStream(0x501 << 48, bits: 48)
   package static let evaluatedCaptions = RandomStream(0xE7A1)
   package static let evaluatedPatches = RandomStream(0xE7A2)
 
@@ -88,6 +90,6 @@ package struct RandomStream: Sendable, Equatable {
     tokenFittingOrder, ladderDequantization, ladderSplit, ladderShrinkage, ladderFigures, lecturePoints, lectureFigures,
     epochOrder, samples,
     keywordPairs, vocabularyTexts, captionTokens, imageCorruption, rankerPictures, rankerFailures, priorDrawings,
-    compositions, digits, evaluatedCaptions, evaluatedPatches,
+    compositions, digits, preparedVoices, evaluatedCaptions, evaluatedPatches,
   ]
 }

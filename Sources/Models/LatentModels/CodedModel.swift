@@ -89,3 +89,23 @@ extension Matrix {
     return Matrix(elements, rows: rows, columns: columns)
   }
 }
+
+/// How well each number of a code alone follows an attribute of its row: Pearson's correlation of the two.
+/// - Parameters:
+///   - codes: [N, Z].
+///   - attribute: [N].
+/// - Returns: [Z], -1 ... 1; 0 where either does not vary.
+/// - Throws: `PipelineError` of kind `.badData` where there are no rows, or not as many attributes as rows.
+public func attributeCorrelations(codes: Matrix, attribute: [Double]) throws(PipelineError) -> [Double] {
+  guard codes.rows == attribute.count, !attribute.isEmpty else {
+    throw PipelineError(.badData, "there are \(attribute.count) numbers of an attribute for \(codes.rows) rows")
+  }
+  let centred = { (values: [Double]) in values.map { $0 - values.mean } }
+  let a = centred(attribute)
+  let product = { (x: [Double], y: [Double]) in zip(x, y).reduce(0) { $0 + $1.0 * $1.1 } }
+  return (0..<codes.columns).map { column in
+    let z = centred((0..<codes.rows).map { codes[$0, column] })
+    let scale = (product(a, a) * product(z, z)).squareRoot()
+    return scale > 0 ? product(a, z) / scale : 0
+  }
+}

@@ -105,6 +105,37 @@ public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringMo
     logVariances.overwrite(with: Tensor(variances.elements.map { Self.unbounded(log($0)) }, shape: [K, Z]))
   }
 
+  /// Turns the axes of the code: z becomes R·z in encoder and decoder, so that what the model reconstructs from a code's mean
+  /// stays as it is. Of the covariance R·diag(s²)·Rᵀ of a code its axes keep log s'_i² = Σ_j R_ij²·log s_j². The components
+  /// stay where they are.
+  /// - Parameter rotation: R, [Z, Z], orthogonal.
+  /// - Throws: `PipelineError` of kind `.usage` where it is not.
+  public func turnCodes(by rotation: Matrix) throws(PipelineError) {
+    let Z = configuration.latentDimensions
+    guard (rotation.rows, rotation.columns) == (Z, Z), rotation.isFinite else {
+      throw PipelineError(.usage, "codes of \(Z) elements are turned by a matrix of \(Z)×\(Z) finite numbers")
+    }
+    let identity = Matrix.product(rotation, rotation, transposing: .right)
+    guard (0..<Z * Z).allSatisfy({ abs(identity.elements[$0] - ($0 % (Z + 1) == 0 ? 1 : 0)) < 1e-6 }) else {
+      throw PipelineError(.usage, "axes can be turned by an orthogonal matrix alone")
+    }
+    guard let last = encoder.ends.last, let first = decoder.ends.first else {
+      preconditionFailure("a code goes through linear layers")
+    }
+    let squares = Matrix(rotation.elements.map { $0 * $0 }, rows: Z, columns: Z)
+    for parameter in [last.weight, last.bias].compactMap(\.self) {
+      let numbers = Matrix(
+        parameter.value.scalars.map { Double($0) }, rows: 2 * Z, columns: parameter.value.count / (2 * Z))
+      let turned = [Matrix.product(rotation, numbers.rows(0..<Z)), Matrix.product(squares, numbers.rows(Z..<2 * Z))]
+      parameter.overwrite(with: Tensor(turned.flatMap(\.elements).map { Float($0) }, shape: parameter.value.shape))
+    }
+    let weight = first.weight.value
+    let numbers = Matrix(weight.scalars.map { Double($0) }, rows: weight.count / Z, columns: Z)
+    first.weight.overwrite(
+      with: Tensor(
+        Matrix.product(numbers, rotation, transposing: .right).elements.map { Float($0) }, shape: weight.shape))
+  }
+
   /// The inverse of the bound, just within it.
   private static func unbounded(_ x: Double) -> Float {
     let limit = Double(limit)
@@ -258,6 +289,34 @@ public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringMo
   public func sample(_ count: Int, component: Int, seed: UInt64) throws(PipelineError) -> Matrix {
     try checkComponent(component)
     return draw(count, seed: seed, component: component)
+  }
+
+  /// The means of p(x | z) for codes z = μ_y + t·σ_y·e_j, with t from -`extent` to `extent` in even steps: what one number of
+  /// the code does within a kind.
+  /// - Parameters:
+  ///   - component: y, from 0.
+  ///   - latent: j, from 0.
+  ///   - count: steps, two at least.
+  ///   - extent: the largest t.
+  /// - Returns: [count, D].
+  /// - Throws: `PipelineError` of kind `.usage` where there is no such component or number, or fewer than two steps.
+  public func varied(
+    component: Int, latent: Int, count: Int, extent: Double = 2
+  ) throws(PipelineError) -> Matrix {
+    try checkComponent(component)
+    let Z = configuration.latentDimensions
+    guard (0..<Z).contains(latent), count > 1 else {
+      throw PipelineError(.usage, "a code has the numbers 0 to \(Z - 1), which vary in two steps at least")
+    }
+    let mean = means.value.scalars[component * Z..<(component + 1) * Z].map { Double($0) }
+    let logVariance = logVariances.value.softBounded(Self.limit).scalars[component * Z + latent]
+    return try decode(
+      Matrix(
+        (0..<count).flatMap { step in
+          var z = mean
+          z[latent] += exp(Double(logVariance) / 2) * extent * (2 * Double(step) / Double(count - 1) - 1)
+          return z
+        }, rows: count, columns: Z))
   }
 
   private func draw(_ count: Int, seed: UInt64, component: Int?) -> Matrix {

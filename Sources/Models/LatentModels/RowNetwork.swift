@@ -8,6 +8,8 @@ public protocol RowNetwork: Module, Sendable {
   ///   - x: [B, inputs].
   ///   - precision: the type of the operands of products; what comes in and goes out is float32.
   func callAsFunction(_ x: Tensor, precision: ElementType) -> Tensor
+  /// The layers that rows come in and go out by, where they are linear ones.
+  var ends: (first: Linear?, last: Linear?) { get }
 }
 
 /// How the networks of an auto-encoder are built.
@@ -26,6 +28,8 @@ public struct DenseNetwork: RowNetwork {
     let widths = [inputs] + hidden + [outputs]
     layers = (1..<widths.count).map { Linear(widths[$0 - 1], widths[$0], &initializer) }
   }
+
+  public var ends: (first: Linear?, last: Linear?) { (layers.first, layers.last) }
 
   public func callAsFunction(_ x: Tensor, precision: ElementType) -> Tensor {
     var h = layers[0](x.cast(to: precision), as: layers.count == 1 ? .float32 : precision)
@@ -53,6 +57,8 @@ struct PictureEncoder: RowNetwork {
     norm = GroupNorm(channels, groups: groupCount(channels), silu: true)
     output = Linear(grid * grid * channels, outputs, &initializer)
   }
+
+  var ends: (first: Linear?, last: Linear?) { (nil, output) }
 
   func callAsFunction(_ rows: Tensor, precision: ElementType) -> Tensor {
     let pictures = rows.reshaped([-1, side, side, 3]).centred()
@@ -82,6 +88,8 @@ struct PictureDecoder: RowNetwork {
     output = Conv2d(
       channels, patchSize * patchSize * 3 * numbersPerElement, kernel: 3, padding: 1, gain: 0.3, &initializer)
   }
+
+  var ends: (first: Linear?, last: Linear?) { (stem, nil) }
 
   func callAsFunction(_ z: Tensor, precision: ElementType) -> Tensor {
     var x = stem(z.cast(to: precision), as: .float32).reshaped([z.shape[0], grid, grid, -1])

@@ -30,6 +30,8 @@ public struct LadderData: Sendable {
   public let rows: Matrix
   /// What each row is for.
   public let splits: [Split]
+  /// Whether the data say themselves what each row is for.
+  public let areSplitsGiven: Bool
   /// Each picture's first caption; empty for a matrix.
   public let captions: [String]
 
@@ -61,17 +63,20 @@ public struct LadderData: Sendable {
     }
     self.init(
       name: dataSet.url.lastPathComponent, side: side, rows: Matrix(elements, rows: count, columns: width),
-      splits: dataSet.entries.map(\.split), captions: dataSet.entries.map { $0.captions[0] })
+      splits: dataSet.entries.map(\.split), areSplitsGiven: true, captions: dataSet.entries.map { $0.captions[0] })
   }
 
-  /// The rows of a matrix. One in ten, chosen at random but always the same, is `test`, the others are `train`; ``Part/all``
-  /// takes them together.
+  /// The rows of a matrix. Unless their splits are given, one in ten, chosen at random but always the same, is `test`, the
+  /// others are `train`; ``Part/all`` takes them together.
   /// - Parameters:
   ///   - matrix: [N, D].
   ///   - name: what messages and the page call it.
+  ///   - splits: of each row 0 for training, 1 for validation, 2 for test.
   ///   - allowsMissingValues: whether NaN may stand for a value that is missing.
-  /// - Throws: `PipelineError` of kind `.badData` where it is empty or an element is not finite.
-  public init(_ matrix: Matrix, name: String, allowsMissingValues: Bool = false) throws(PipelineError) {
+  /// - Throws: `PipelineError` of kind `.badData` where it is empty, an element is not finite or a split is none.
+  public init(
+    _ matrix: Matrix, name: String, splits given: [Int]? = nil, allowsMissingValues: Bool = false
+  ) throws(PipelineError) {
     guard matrix.rows > 0, matrix.columns > 0 else {
       throw PipelineError(.badData, "\(name) is empty: it has \(matrix.rows) rows of \(matrix.columns) numbers")
     }
@@ -81,16 +86,29 @@ public struct LadderData: Sendable {
         "\(name) holds \(matrix.elements[bad]) in row \(bad / matrix.columns), column \(bad % matrix.columns) "
           + "(counted from 0); remove or replace what is not a finite number")
     }
+    if let given {
+      let splits = given.compactMap { Split.allCases.indices.contains($0) ? Split.allCases[$0] : nil }
+      guard given.count == matrix.rows, splits.count == matrix.rows else {
+        throw PipelineError(
+          .badData,
+          "the splits of \(name) are not 0 (train), 1 (validation) or 2 (test) for each of \(matrix.rows) rows")
+      }
+      self.init(name: name, side: nil, rows: matrix, splits: splits, areSplitsGiven: true, captions: [])
+      return
+    }
     var random = Philox(seed: 0, stream: RandomStream.ladderSplit())
     var splits = [Split](repeating: .train, count: matrix.rows)
     let heldOut = matrix.rows < 2 ? 0 : max(1, matrix.rows / Self.heldOutShare)
     for row in random.permutation(matrix.rows).prefix(heldOut) { splits[row] = .test }
-    self.init(name: name, side: nil, rows: matrix, splits: splits, captions: [])
+    self.init(name: name, side: nil, rows: matrix, splits: splits, areSplitsGiven: false, captions: [])
   }
 
-  private init(name: String, side: Int?, rows: Matrix, splits: [Split], captions: [String]) {
+  private init(
+    name: String, side: Int?, rows: Matrix, splits: [Split], areSplitsGiven: Bool, captions: [String]
+  ) {
     (self.name, self.side, self.rows, self.splits, self.captions) = (name, side, rows, splits, captions)
     pictures = side.map { RowPictures(side: $0) } ?? RowPictures(greyRows: rows)
+    self.areSplitsGiven = areSplitsGiven
   }
 
   /// D

@@ -24,15 +24,24 @@ package enum GaussianMixtureVAERung: LadderRung {
     var (first, second) = (options, options)
     (first.bound, second.bound) = (options.bound.part(0.3), options.bound.part(0.7))
     second.seed &+= 1
-    model.klWeight = 0.1
+    // The networks of pictures need little weight on the KL to let codes fall apart; rows do so by themselves, and with all of
+    // it their codes are few and straight.
+    model.klWeight = side == nil ? 1 : 0.1
     let start = ContinuousClock.now
     _ = try GradientRung.train(model, x, first, arePictures: side != nil, what: "\(name): a VAE first")
-    let codes = try model.encode(x)
-    var mixture = GaussianMixture.Configuration()
-    (mixture.covariance, mixture.components) = (.diagonal, c.components)
     var search = GaussianMixture.Options()
     (search.restarts, search.seed, search.threads) = (5, options.seed, options.threads)
-    let clusters = try GaussianMixture(fitting: codes, mixture, options: search)
+    var mixture = GaussianMixture.Configuration()
+    mixture.components = c.components
+    if side == nil {
+      // What varies alike within all kinds, as pitch does within voices, may lie across the code's axes: it shows in a
+      // covariance that all components share, whose principal axes become those of the code.
+      mixture.covariance = .tied
+      let shared = try GaussianMixture(fitting: model.encode(x), mixture, options: search).covarianceMatrix(0)
+      try model.turnCodes(by: shared.largestEigenpairs(c.latentDimensions).vectors)
+    }
+    mixture.covariance = .diagonal
+    let clusters = try GaussianMixture(fitting: model.encode(x), mixture, options: search)
     try model.setComponents(
       weights: clusters.weights.map { max($0, 1e-3) }, means: clusters.means,
       variances: Matrix(
