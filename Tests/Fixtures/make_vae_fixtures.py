@@ -109,7 +109,7 @@ def make_gaussian_mixture_vae():
 
 # MARK: - The hierarchical one
 
-SIDE, PATCH, CHANNELS, LATENT, GROUPS = 8, 2, 4, 2, 2
+SIDE, PATCH, CHANNELS, CODE, LATENT = 8, 2, 4, 3, 2
 GRIDS = [2, 4]  # the coarsest first
 
 
@@ -133,19 +133,24 @@ def ladder_weights():
     block("encoder.cells.0")
     block("encoder.cells.1")
     convolution("encoder.downsampling.0", 4 * CHANNELS, CHANNELS, 1)
-    convolution("levels.1.upsampling", CHANNELS, 4 * CHANNELS, 1)
-    for level in range(len(GRIDS)):
-        w[f"levels.{level}.bias"] = random(GRIDS[level] ** 2, CHANNELS, scale=0.5)
-        for group in range(GROUPS):
-            name = f"levels.{level}.groups.{group}"
-            norm(f"{name}.priorNorm")
-            convolution(f"{name}.priorOutput", CHANNELS, 2 * LATENT, 1)
-            convolution(f"{name}.posteriorStem", CHANNELS, CHANNELS, 1)
-            convolution(f"{name}.posteriorFeatures", CHANNELS, CHANNELS, 3)
-            norm(f"{name}.posteriorNorm")
-            convolution(f"{name}.posteriorOutput", CHANNELS, 2 * LATENT, 1)
-            convolution(f"{name}.input", LATENT, CHANNELS, 1)
-            block(f"{name}.cell")
+    norm("encoder.norm")
+    spread = GRIDS[0] ** 2 * CHANNELS
+    for name, inputs, outputs in [("encoder.output", spread, 2 * CODE), ("code", CODE, spread)]:
+        w[f"{name}.weight"] = random(outputs, inputs, scale=1 / math.sqrt(inputs))
+        w[f"{name}.bias"] = random(outputs, scale=0.1)
+    convolution("grids.1.upsampling", CHANNELS, 4 * CHANNELS, 1)
+    w["grids.1.bias"] = random(GRIDS[1] ** 2, CHANNELS, scale=0.5)
+    for grid in range(len(GRIDS)):
+        name = f"grids.{grid}"
+        block(f"{name}.cell")
+        norm(f"{name}.priorNorm")
+        convolution(f"{name}.priorOutput", CHANNELS, 2 * LATENT, 1)
+        convolution(f"{name}.posteriorStem", CHANNELS, CHANNELS, 1)
+        convolution(f"{name}.posteriorFeatures", CHANNELS, CHANNELS, 1)
+        norm(f"{name}.posteriorNorm")
+        convolution(f"{name}.posteriorOutput", CHANNELS, 2 * LATENT, 1)
+        convolution(f"{name}.input", LATENT, CHANNELS, 1)
+    block("cell")
     norm("norm")
     convolution("output", CHANNELS, PATCH * PATCH * 3 * 3 * COMPONENTS, 3)
     return w
@@ -153,16 +158,19 @@ def ladder_weights():
 
 def make_hierarchical():
     w = ladder_weights()
-    B, levels = 3, len(GRIDS)
+    B = 3
     x = torch.rand(B, SIDE, SIDE, 3, generator=models.generator).double()
     x[0, :, :3] = 255.5 / 256
-    epsilon = [random(B, side, side, LATENT) for side in GRIDS for _ in range(GROUPS)]
+    epsilon = [random(B, CODE)] + [random(B, side, side, LATENT) for side in GRIDS]
     for tensor in w.values():
         tensor.requires_grad_()
 
     def convolved(x, name):
         kernel = w[f"{name}.weight"].shape[1]
         return models.convolution(x, w[f"{name}.weight"], w[f"{name}.bias"], 1, kernel // 2)
+
+    def linear(x, name):
+        return F.linear(x, w[f"{name}.weight"], w[f"{name}.bias"])
 
     def norm(x, name):
         return F.silu(models.group_norm(x, w[f"{name}.weight"], w[f"{name}.bias"], 1))
@@ -176,27 +184,32 @@ def make_hierarchical():
 
     fine = block(convolved(models.space_to_depth(2 * x - 1, PATCH), "encoder.stem"), "encoder.cells.0")
     coarse = block(convolved(models.space_to_depth(fine, 2), "encoder.downsampling.0"), "encoder.cells.1")
-    h = torch.zeros(B, GRIDS[0], GRIDS[0], CHANNELS).double()
-    kl = []
-    for level, features in enumerate([coarse, fine]):
-        if level > 0:
-            h = models.depth_to_space(convolved(h, f"levels.{level}.upsampling"), 2)
-        h = h + w[f"levels.{level}.bias"].reshape(1, GRIDS[level], GRIDS[level], CHANNELS)
-        kl.append(0)
-        for group in range(GROUPS):
-            name = f"levels.{level}.groups.{group}"
-            mean, log_deviation = convolved(norm(h, f"{name}.priorNorm"), f"{name}.priorOutput").chunk(2, -1)
-            p = torch.distributions.Normal(mean, torch.exp(bounded(log_deviation)))
-            joined = convolved(h, f"{name}.posteriorStem") + convolved(features, f"{name}.posteriorFeatures")
-            shift, log_scale = convolved(norm(joined, f"{name}.posteriorNorm"), f"{name}.posteriorOutput").chunk(2, -1)
-            q = torch.distributions.Normal(mean + p.scale * shift, p.scale * torch.exp(bounded(log_scale)))
-            kl[level] = kl[level] + torch.distributions.kl_divergence(q, p).sum((1, 2, 3))
-            z = q.mean + q.scale * epsilon[level * GROUPS + group]
-            h = block(h + convolved(z, f"{name}.input"), f"{name}.cell")
+
+    def divergence(q, p):
+        return torch.distributions.kl_divergence(q, p).sum()
+
+    mean, log_deviation = linear(norm(coarse, "encoder.norm").reshape(B, -1), "encoder.output").chunk(2, -1)
+    q = torch.distributions.Normal(mean, torch.exp(bounded(log_deviation)))
+    kl = divergence(q, torch.distributions.Normal(0.0, 1.0))
+    h = linear(q.mean + q.scale * epsilon[0], "code").reshape(B, GRIDS[0], GRIDS[0], CHANNELS)
+    for grid, features in enumerate([coarse, fine]):
+        name = f"grids.{grid}"
+        if grid > 0:
+            h = models.depth_to_space(convolved(h, f"{name}.upsampling"), 2)
+            h = h + w[f"{name}.bias"].reshape(1, GRIDS[grid], GRIDS[grid], CHANNELS)
+        h = block(h, f"{name}.cell")
+        mean, log_deviation = convolved(norm(h, f"{name}.priorNorm"), f"{name}.priorOutput").chunk(2, -1)
+        p = torch.distributions.Normal(mean, torch.exp(bounded(log_deviation)))
+        joined = convolved(h, f"{name}.posteriorStem") + convolved(features, f"{name}.posteriorFeatures")
+        shift, log_scale = convolved(norm(joined, f"{name}.posteriorNorm"), f"{name}.posteriorOutput").chunk(2, -1)
+        q = torch.distributions.Normal(mean + p.scale * shift, p.scale * torch.exp(bounded(log_scale)))
+        kl = kl + divergence(q, p)
+        h = h + convolved(q.mean + q.scale * epsilon[grid + 1], f"{name}.input")
+    h = block(h, "cell")
     decoded = models.depth_to_space(convolved(norm(h, "norm"), "output"), PATCH)
     parameters = decoded.reshape(B, SIDE, SIDE, 3, 3 * COMPONENTS)
     log_p = models.discretized_logistic(torch.floor(256 * x), parameters) + math.log(256)
-    loss = (BETA * sum(kl).sum() - log_p.sum()) / x.numel()
+    loss = (BETA * kl - log_p.sum()) / x.numel()
     tensors = {"x": x.reshape(B, -1)} | {f"epsilon/{i}": value for i, value in enumerate(epsilon)}
     store("hierarchical-vae.safetensors", w, loss, tensors)
 

@@ -1,3 +1,4 @@
+import ArrayFiles
 import Foundation
 import ModelTestSupport
 import NN
@@ -12,10 +13,10 @@ import Testing
 struct HierarchicalVAETests {
   private func configuration() -> HierarchicalVAE.Configuration {
     var c = HierarchicalVAE.Configuration(dimensions: 8 * 8 * 3)
-    c.levels = 2
-    c.groupsPerLevel = 2
-    c.latentChannels = 2
-    c.channels = 4
+    c.patchSize = 2
+    c.codeDimensions = 3
+    c.latentChannels = [2, 2]
+    c.channels = [4, 4]
     c.components = 2
     return c
   }
@@ -59,10 +60,10 @@ struct HierarchicalVAETests {
   /// While the price of the code rises, each level pays by what it says, and its gradient with it.
   @Test func aLevelThatSaysLittlePaysLittle() throws {
     let model = try HierarchicalVAE(configuration(), seed: 1)
-    // 8 nats from 2×2 cells are two a cell, 16 from 4×4 are one: 4/3 and 2/3 of the mean.
-    let weights = model.balance([8, 16])
-    #expect(abs(weights[0] - 4 / 3) < 1e-6 && abs(weights[1] - 2 / 3) < 1e-6)
-    #expect(model.balance([0, 0]).filter { !$0.isFinite }.isEmpty)
+    // 3 latent variables, 2×2×2 and 4×4×2: one nat each, two and none.
+    let weights = model.balance([3, 16, 0])
+    #expect(abs(weights[0] - 1) < 1e-6 && abs(weights[1] - 2) < 1e-6 && weights[2] < 1e-6)
+    #expect(model.balance([0, 0, 0]).filter { !$0.isFinite }.isEmpty)
     let x = Tensor(squares(3, stream: 4).elements.map { Float($0) }, shape: [3, 192])
     let epsilon = model.latentShapes(3).map { Tensor.normal($0, seed: 2, stream: 3) }
     func loss(_ klWeight: Float, isBalanced: Bool) -> Float {
@@ -73,9 +74,10 @@ struct HierarchicalVAETests {
     #expect(loss(1, isBalanced: true) > free && loss(1, isBalanced: true) != loss(1, isBalanced: false))
   }
 
-  @Test func learnsAndUsesItsLevels() throws {
+  @Test func learnsAndUsesItsCodeAndItsGrids() throws {
     var c = configuration()
-    c.channels = 16
+    c.channels = [16, 16]
+    c.warmUp = 0.2
     let model = try HierarchicalVAE(c, seed: 1)
     let (rows, heldOut) = (squares(256, stream: 1), squares(64, stream: 2))
     let before = mean(try model.logLikelihood(heldOut, seed: 1))
@@ -90,7 +92,9 @@ struct HierarchicalVAETests {
     let bounds = try model.bounds(heldOut, seed: 1)
     let after = mean(bounds.map(\.total))
     #expect(after > before + 100)
-    for level in 0..<2 { #expect(mean(bounds.map { $0.divergences[level] }) > 0.1) }
+    // The code of the whole picture, and the grids together: what one square needs can be said on either.
+    #expect(mean(bounds.map { $0.divergences[0] }) > 0.1)
+    #expect(mean(bounds.map { $0.divergences[1] + $0.divergences[2] }) > 0.1)
     #expect(bounds.allSatisfy { $0.divergences.allSatisfy { $0 >= 0 } })
     #expect(try model.logLikelihood(heldOut, seed: 1) == bounds.map(\.total))
     // Far more than what knows of no latent variable: as much ink in each place as there is on average.
@@ -117,8 +121,7 @@ struct HierarchicalVAETests {
     let model = try HierarchicalVAE(configuration(), seed: 1)
     let x = squares(35, stream: 1)
     let all = try model.latentArrays(x)
-    // Two grids of 2 groups of 2 channels.
-    #expect(all.map(\.name) == ["mean_2x2", "mean_4x4"] && all.map(\.values.columns) == [16, 64])
+    #expect(all.map(\.name) == ["mean_1x1", "mean_2x2", "mean_4x4"] && all.map(\.values.columns) == [3, 8, 32])
     for row in [0, 31, 32, 34] {
       for (array, alone) in zip(all, try model.latentArrays(x.rows(row..<row + 1))) {
         #expect(relativeError(Array(array.values.row(row)), alone.values.elements) < 1e-5)
@@ -129,14 +132,17 @@ struct HierarchicalVAETests {
 
   @Test func temperaturesNarrowTheirLevel() throws {
     let model = try HierarchicalVAE(configuration(), seed: 1)
-    let cold = try model.sample(2, seed: 1, temperatures: [0, 0], showsMeans: true)
+    let cold = try model.sample(2, seed: 1, temperatures: [0, 0, 0], showsMeans: true)
     #expect(relativeError(Array(cold.row(0)), Array(cold.row(1))) < 1e-5)
-    let coarse = try model.sample(2, seed: 1, temperatures: [1, 0], showsMeans: true)
-    let fine = try model.sample(2, seed: 1, temperatures: [0, 1], showsMeans: true)
-    #expect(!coarse.row(0).elementsEqual(coarse.row(1)) && !fine.row(0).elementsEqual(fine.row(1)))
-    #expect(coarse != fine)
-    #expect(throws: PipelineError.self) { try model.sample(1, seed: 1, temperatures: [1]) }
-    #expect(throws: PipelineError.self) { try model.sample(1, seed: 1, temperatures: [1, -1]) }
+    let warm = try (0..<3).map { level in
+      try model.sample(2, seed: 1, temperatures: (0..<3).map { $0 == level ? 1 : 0 }, showsMeans: true)
+    }
+    for (i, rows) in warm.enumerated() {
+      #expect(!rows.row(0).elementsEqual(rows.row(1)) && rows != cold)
+      #expect(rows != warm[(i + 1) % 3])
+    }
+    #expect(throws: PipelineError.self) { try model.sample(1, seed: 1, temperatures: [1, 1]) }
+    #expect(throws: PipelineError.self) { try model.sample(1, seed: 1, temperatures: [1, 1, -1]) }
   }
 
   @Test func savingAndLoadingGivesTheSameBits() throws {
@@ -153,14 +159,36 @@ struct HierarchicalVAETests {
     }
   }
 
+  /// Before it had a code for the whole picture the model was another one, whose numbers would mean nothing here.
+  @Test func aModelOfTheFormerShapeIsRefused() throws {
+    try withTemporaryFolder { folder in
+      let url = folder.appending(path: "former.safetensors")
+      try SafeTensors.write(
+        [], matrices: [],
+        metadata: [
+          "model": "hierarchical-vae",
+          "configuration": """
+          {"channels":64,"components":3,"dimensions":3072,"groups_per_level":1,"latent_channels":8,"levels":4,\
+          "patch_size":2,"warm_up":0.2}
+          """,
+        ], to: url)
+      let error = #expect(throws: PipelineError.self) { try HierarchicalVAE(contentsOf: url) }
+      #expect(error?.kind == .badData && error?.message.contains("as this version does") == true)
+    }
+  }
+
   @Test func whatDoesNotFitIsAnError() throws {
     let model = try HierarchicalVAE(configuration(), seed: 1)
     #expect(throws: PipelineError.self) { try model.logLikelihood(Matrix(rows: 1, columns: 7), seed: 1) }
     #expect(throws: PipelineError.self) { try model.reconstruct(Matrix(rows: 1, columns: 7)) }
     var c = configuration()
-    c.levels = 4
+    c.channels = [4, 4, 4, 4]
+    c.latentChannels = [2, 2, 2, 2]
     #expect(throws: PipelineError.self) { try HierarchicalVAE(c, seed: 1) }
-    c.levels = 2
+    c = configuration()
+    c.latentChannels = [2]
+    #expect(throws: PipelineError.self) { try HierarchicalVAE(c, seed: 1) }
+    c = configuration()
     c.dimensions = 100
     #expect(throws: PipelineError.self) { try HierarchicalVAE(c, seed: 1) }
   }

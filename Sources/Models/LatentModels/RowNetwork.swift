@@ -174,3 +174,43 @@ func sampledRows(_ count: Int, dimensions: Int, batch: Int = 16, _ make: (Range<
   }
   return Matrix(elements, rows: count, columns: dimensions)
 }
+
+/// The way up of ``HierarchicalVAE``: features of a picture on every grid, and what the posterior of its code is made of.
+struct LadderEncoder: Module, Sendable {
+  let stem: Conv2d
+  /// One cell a grid, the finest first.
+  let cells: [ResidualBlock]
+  /// From each grid to the next coarser one: four cells become the channels of one.
+  let downsampling: [Conv2d]
+  let norm: GroupNorm
+  let output: Linear
+  private let side: Int
+  private let patchSize: Int
+
+  init(_ c: HierarchicalVAE.Configuration, _ initializer: inout Initializer) {
+    (side, patchSize) = (c.pictureSide, c.patchSize)
+    let widths = Array(c.channels.reversed())
+    stem = Conv2d(3 * patchSize * patchSize, widths[0], kernel: 3, padding: 1, &initializer)
+    cells = widths.map { ResidualBlock($0, groups: groupCount($0), &initializer) }
+    downsampling = zip(widths, widths.dropFirst()).map { Conv2d(4 * $0, $1, kernel: 1, &initializer) }
+    norm = GroupNorm(c.channels[0], groups: groupCount(c.channels[0]), silu: true)
+    output = Linear(c.gridSides[0] * c.gridSides[0] * c.channels[0], 2 * c.codeDimensions, &initializer)
+  }
+
+  /// q(z_0 | x), and [B, side, side, C] of each grid, the coarsest first.
+  typealias Features = (code: ResidualNormal, grids: [Tensor])
+
+  /// - Parameter rows: [B, D].
+  func callAsFunction(_ rows: Tensor, precision: ElementType) -> Features {
+    let pictures = rows.reshaped([-1, side, side, 3]).centred()
+    var x = stem(pictures.spaceToDepth(patchSize).cast(to: precision), as: .float32)
+    var features: [Tensor] = []
+    for (i, cell) in cells.enumerated() {
+      if i > 0 { x = downsampling[i - 1](x.spaceToDepth(2).cast(to: precision), as: .float32) }
+      x = cell(x, precision: precision)
+      features.append(x)
+    }
+    let code = output(norm(x, as: precision).reshaped([rows.shape[0], -1]), as: .float32)
+    return (ResidualNormal(code), features.reversed())
+  }
+}

@@ -77,19 +77,18 @@ extension HierarchicalVAE: IllustratedModel {
   func figures(_ context: LadderFigure.Context) throws(PipelineError) -> [LadderFigure] {
     let side = context.side ?? 0
     var figures = [context.fitted.lossFigure(warmUp: configuration.warmUp)].compactMap(\.self)
-    let levels = configuration.levels
+    let sides = configuration.levelSides
     let pictures = try sample(
-      24, seed: context.options.seed &+ 1, temperatures: Array(repeating: 0.7, count: levels), showsMeans: true)
+      24, seed: context.options.seed &+ 1, temperatures: Array(repeating: 0.7, count: sides.count), showsMeans: true)
     figures.append(
       .picture(
         Picture.grid(pictures.pictures(side: side), columns: 12, spacing: 2), scale: max(1, 64 / side),
         caption: "Draws at temperature 0.7, without the noise of single pixels: likelier and less varied"))
     let bounds = try self.bounds(context.train.spread(over: 64), seed: context.options.seed)
-    let bits = (0..<levels).map { level in
+    let bits = sides.indices.map { level in
       bounds.map { $0.divergences[level] }.mean / log(2) / Double(dimensions)
     }
-    let coarsest = (side / configuration.patchSize) >> (levels - 1)
-    let names = (0..<levels).map { "\(coarsest << $0)×\(coarsest << $0) cells" }
+    let names = sides.map { "\($0)×\($0) cells" }
     figures.append(
       .drawing(
         BarChart(

@@ -14,16 +14,26 @@ package enum HierarchicalVAERung: LadderRung {
   }
 
   package static func fit(_ x: Matrix, side: Int?, options: LadderOptions) throws(PipelineError) -> FittedRung {
-    let side = side ?? 0
-    var c = HierarchicalVAE.Configuration(dimensions: x.columns)
-    c.patchSize = side % 2 == 0 ? 2 : 1
-    // As many halvings as the finest grid has, at most three.
-    c.levels = min(4, 1 + (side / c.patchSize).trailingZeroBitCount)
-    let model = try HierarchicalVAE(c, seed: options.seed)
+    let model = try HierarchicalVAE(configuration(x, side: side ?? 0, options), seed: options.seed)
     let curve = try GradientRung.train(model, x, options, arePictures: true, what: name)
-    let first = (side / c.patchSize) >> (c.levels - 1)
-    let grids = (0..<c.levels).map { "\(first << $0)×\(first << $0)" }.joined(separator: ", ")
-    return FittedRung(model: model, lossCurve: curve, notes: ["\(c.levels) levels, of \(grids) cells."])
+    let c = model.configuration
+    let grids = c.levelSides.dropFirst().map { "\($0)×\($0)" }.joined(separator: ", ")
+    return FittedRung(
+      model: model, lossCurve: curve,
+      notes: ["\(c.levelSides.count) levels: a code of \(c.codeDimensions) dimensions, and grids of \(grids) cells."])
+  }
+
+  /// The finest grid has the cells that the plain VAE's networks have.
+  package static func configuration(
+    _ x: Matrix, side: Int, _ options: LadderOptions
+  ) -> HierarchicalVAE.Configuration {
+    var c = HierarchicalVAE.Configuration(dimensions: x.columns)
+    c.patchSize = CodeShape(x, options, arePictures: true).patchSize ?? 1
+    if let latentDimensions = options.latentDimensions { c.codeDimensions = latentDimensions }
+    let side = side / c.patchSize
+    // The coarser grid has to have at least two cells a side.
+    if side % 2 != 0 || side < 4 { (c.channels, c.latentChannels) = ([c.channels[1]], [c.latentChannels[1]]) }
+    return c
   }
 
   package static let text =
@@ -34,8 +44,8 @@ package enum HierarchicalVAERung: LadderRung {
         split into levels, and each level is drawn knowing the ones above it.
         """,
       how: """
-        The top level is a few numbers for the whole picture; each further level is a finer grid that adds what the ones \
-        above have left open, down to the pixels. The same top-down network is used for drawing and for encoding; in \
+        The top level is one code for the whole picture, as the VAE has; each further level is a finer grid that adds what \
+        the ones above have left open. The same top-down network is used for drawing and for encoding; in \
         encoding it also looks at the picture. It is a VAE many times over, trained as one with the same bound.
         """,
       weakness: """
