@@ -45,6 +45,8 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel, ImportanceWeigh
     /// S
     var pictureSide: Int { wholeRoot(dimensions / 3) }
     var grids: Int { channels.count }
+    /// The code of the whole picture and the grids.
+    public var levels: Int { grids + 1 }
     /// Cells a side of the grids, the coarsest first.
     var gridSides: [Int] { (0..<grids).map { (pictureSide / patchSize) >> (grids - 1 - $0) } }
     /// The same of all levels, of which the first is the code of the whole picture.
@@ -227,7 +229,7 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel, ImportanceWeigh
   }
 
   public func sample(_ count: Int, seed: UInt64) throws(PipelineError) -> Matrix {
-    try sample(count, seed: seed, temperatures: Array(repeating: 1, count: configuration.levelSides.count))
+    try sample(count, seed: seed, temperatures: Array(repeating: 1, count: configuration.levels))
   }
 
   /// Draws with narrower priors, which gives likelier and less varied pictures (NVAE, section 4.2).
@@ -241,7 +243,7 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel, ImportanceWeigh
   public func sample(
     _ count: Int, seed: UInt64, temperatures: [Float], showsMeans: Bool = false
   ) throws(PipelineError) -> Matrix {
-    let levels = configuration.levelSides.count
+    let levels = configuration.levels
     guard temperatures.count == levels, temperatures.allSatisfy({ $0 >= 0 && $0.isFinite }) else {
       throw PipelineError(.usage, "give \(levels) temperatures, one for each level, none negative")
     }
@@ -275,7 +277,7 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel, ImportanceWeigh
   /// The means of q(z_l | z_{<l}, x), each at the means above it: for each level [N, side·side·channels].
   public func latentArrays(_ x: Matrix) throws(PipelineError) -> [LatentArray] {
     try x.checkData(dimensions: dimensions)
-    var elements = [[Double]](repeating: [], count: configuration.levelSides.count)
+    var elements = [[Double]](repeating: [], count: configuration.levels)
     x.forEachBatch(of: 32) { x, _ in
       for (level, z) in descendAlongMeans(x).latents.enumerated() { elements[level] += z.scalars.map { Double($0) } }
     }

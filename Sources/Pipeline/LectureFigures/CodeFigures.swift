@@ -123,7 +123,7 @@ extension LectureFigure {
     for drawn in 1...levels {
       let draws = try model.sample(
         32, seed: context.options.seed, temperatures: (0..<levels).map { $0 < drawn ? 1 : 0 }, showsMeans: true)
-      let title = drawn == 1 ? "the coarsest level drawn" : "\(drawn) of \(levels) levels drawn"
+      let title = drawn == 1 ? "the code of the whole picture drawn" : "\(drawn) of \(levels) levels drawn"
       panels.append((title, draws.sheet(side: side, columns: 8)))
       values.append(.init(name: "spread_of_draws_\(drawn)", value: draws.spread))
     }
