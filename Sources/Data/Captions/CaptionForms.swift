@@ -352,29 +352,6 @@ public struct CaptionForms: Sendable {
     }
   }
 
-  /// The words that forms put beside what captions say, lower-cased: a prompt does not become another one by them.
-  public static let ownWords: Set<String> = Set(adjectives + sizes + doings + phrases)
-    .union(English.functionWords).union(Korean.functionWords)
-
-  private static let adjectives = [
-    "cute", "beautiful", "nice", "pretty", "simple", "old", "new", "great", "lovely", "single", "real", "fresh",
-    "plain",
-  ]
-  private static let sizes = ["little", "small", "big", "large", "tiny", "huge"]
-  private static let doings = [
-    "sitting", "standing", "lying", "running", "walking", "flying", "sleeping", "waiting", "playing", "growing",
-    "moving",
-  ]
-  private static let prepositions = [
-    "in the", "in a", "on the", "on a", "at the", "near the", "by the", "under a", "over the",
-  ]
-
-  /// What there is of it, whether the picture shows that or not: "a bowl of noodles".
-  private static let measures = [
-    "cup", "glass", "bottle", "bowl", "plate", "piece", "slice", "jar", "bag", "box", "basket", "bunch", "pair",
-    "group",
-  ]
-
   private func withAside(_ text: String, using random: inout Philox) -> String {
     let share = random.uniform()
     if share < 0.03 && !English.isDetermined(text) { return "\(Self.any(of: adjectives, using: &random)) \(text)" }
@@ -388,10 +365,6 @@ public struct CaptionForms: Sendable {
     return share < 0.11 && !English.isDetermined(text)
       ? "\(Self.any(of: Self.measures, using: &random)) of \(text)" : text
   }
-
-  private static let phrases = [
-    "picture", "picture", "picture", "photo", "image", "drawing", "painting", "illustration", "icon", "emoji",
-  ]
 
   /// What stands before: an article, a phrase, both or nothing.
   private func withBeginning(_ text: String, using random: inout Philox) -> String {
