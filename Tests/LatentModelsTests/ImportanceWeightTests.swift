@@ -99,7 +99,7 @@ struct ImportanceWeightTests {
   /// A decoder that does not look at the latent variables knows p(x), whatever the posterior draws.
   @Test func aHierarchysBoundsCloseInOnTheExactLikelihood() throws {
     var c = HierarchicalVAE.Configuration(dimensions: 4 * 4 * 3)
-    (c.levels, c.patchSize, c.groupsPerLevel, c.latentChannels, c.channels, c.components) = (2, 2, 1, 1, 4, 2)
+    (c.patchSize, c.codeDimensions, c.channels, c.latentChannels, c.components) = (2, 2, [4, 4], [1, 1], 2)
     let model = try HierarchicalVAE(c, seed: 5)
     for (name, tensor) in model.namedTensors() where name == "output.weight" {
       tensor.overwrite(with: .zeros(tensor.shape))
