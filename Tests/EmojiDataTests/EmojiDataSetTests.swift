@@ -203,7 +203,7 @@ import Testing
     try EmojiDataSet.prepare(
       to: target, emojiTest: folder.path("emoji-test.txt"), cldr: folder.path("cldr"), languages: languages,
       keywords: keywords, report: report)
-    return try PictureDataSet(contentsOf: target, pictureSize: 32, strict: true).entries
+    return try Array(PictureDataSet(contentsOf: target, pictureSize: 32, strict: true).entries)
   }
 
   @Test func namesInSeveralLanguages() throws {
