@@ -279,8 +279,8 @@ import Testing
       }
       #expect(model["frechet_distance"] is Double && (model["parameters"] as? Int ?? 0) > 0, "\(name): \(model)")
     }
-    // The VAE, that with kinds, and a level a grid.
-    #expect(bounded == [2, 3, 5] && html.contains("less KL(q(z | x) ‖ p(z))"))
+    // The VAE, that with kinds, and the code and two grids.
+    #expect(bounded == [2, 3, 4] && html.contains("less KL(q(z | x) ‖ p(z))"))
     #expect(!html.contains("It could not be fitted"))
     #expect(models.count { $0["importance_weighted"] != nil } == 3 && html.contains("<th>by K = 100</th>"))
     #expect(html.contains("<th>Precision</th><th>Recall</th>") && html.contains("Loss: codebook ‖sg(z) − e‖²"))
