@@ -36,7 +36,7 @@ import Testing
     ]) func severalLearnWhatOneDoes(command: String, flags: [String]) throws {
       let layouts = [
         Layout(processes: 2, threads: 2), Layout(processes: 2, threads: 2, perHost: 1),
-        Layout(processes: 4, threads: 1, perHost: 3),
+        Layout(processes: 4, threads: 1, perHost: 3), Layout(processes: 4, threads: 1, perHost: 2),
       ]
       let alone = try Trained.copy()
       try Program.run([command] + Self.command + flags + ["--threads", "4"], in: alone).expectSuccess()
@@ -104,7 +104,33 @@ import Testing
       if flags.contains("bfloat16") { #expect(abs(spared.last - exact.last) < 0.1 * exact.last) }
     }
 
-    @Test(arguments: [nil, 1]) func ifOneIsKilledAllEndAndOneSaysWhy(perHost: Int?) throws {
+    /// The momentum of what hosts do together goes on where it was.
+    @Test func aRunInLocalStepsGoesOnWithItsMomentum() throws {
+      let folder = try Trained.copy()
+      let command = ["train-prior"] + Self.command + ["--threads", "1", "--local-steps", "2"]
+      let layout = Layout(processes: 2, threads: 1, perHost: 1)
+      try Program.run(command, in: folder, launcher: layout.launcher).expectSuccess()
+      let url = Checkpoint(folder.path("checkpoints/local")).trainingStateFile
+      let saved = try Data(contentsOf: url)
+      let file = try SafeTensors(contentsOf: url)
+      let momenta = file.names.filter { $0.hasPrefix("outer_momentum.") }
+      #expect(try momenta.contains { try file.tensor($0).scalars.contains { $0 != 0 } })
+      func goOn() throws -> [String: [Float]] {
+        let more = command.map { $0 == "6" ? "8" : $0 } + ["--resume"]
+        try Program.run(more, in: folder, launcher: layout.launcher).expectSuccess()
+        return try Self.weights(folder)
+      }
+      let first = try goOn()
+      try saved.write(to: url)
+      #expect(try goOn() == first)
+      let kept = try file.names.filter { !momenta.contains($0) }.map { ($0, try file.tensor($0)) }
+      try SafeTensors.write(kept, metadata: file.metadata, to: url)
+      #expect(try goOn() != first)
+    }
+
+    /// A process that stands still is told by its silence, which takes 20 seconds to be believed.
+    @Test(arguments: [(SIGKILL, nil), (SIGKILL, 1), (SIGSTOP, nil)] as [(Int32, Int?)])
+    func ifOneIsNoMoreAllEndAndOneSaysWhy(signal: Int32, perHost: Int?) throws {
       let folder = try Trained.copy()
       let long = [
         "train-prior", "data", "--preset", "tiny", "--batch-size", "4", "--threads", "1", "--save-every", "1",
@@ -112,12 +138,14 @@ import Testing
       let layout = Layout(processes: 2, threads: 1, perHost: perHost)
       let program = try Program.start(long + ["--steps", "100000"], in: folder, launcher: layout.launcher)
       try program.wait { program.errorsSoFar.contains("step ") }
-      kill(try #require(Self.rank(1, in: folder)), SIGKILL)
+      kill(try #require(Self.rank(1, in: folder)), signal)
+      let start = ContinuousClock.now
       let outcome = try program.outcome()
+      #expect(start.duration(to: .now) < .seconds(30))
       #expect(outcome.status > 0, "\(outcome)")
       let errors = outcome.errorLines.filter { $0.hasPrefix("error: ") }
       #expect(errors.count == 1 && errors[0].contains("rank 1 (process"), "\(outcome)")
-      #expect(Self.rank(0, in: folder) == nil, "a process is left")
+      #expect(Self.rank(0, in: folder) == nil && Self.rank(1, in: folder) == nil, "a process is left")
       let step = try #require(
         try Checkpoint(folder.path("checkpoints/local")).readConfiguration().priorTraining?.steps)
       try Program.run(long + ["--steps", "\(step + 2)", "--resume"], in: folder).expectSuccess()

@@ -88,6 +88,24 @@ struct OperationTests {
     }
   }
 
+  /// Every operation names all that it adds to: of an input that is used again later, nothing comes after it is said to be final.
+  @Test(arguments: OperationCase.all)
+  func nothingIsAddedToAFinalGradient(_ operation: OperationCase) throws {
+    let n = try Numbers(operation.name)
+    let parameters = n.inputs.map { Parameter($0) }
+    let memory = parameters.map { Tensor(repeating: .nan, shape: $0.shape) }
+    var told: [(number: Int, gradient: [Float])] = []
+    let (_, gradients) = valueAndGradient(
+      parameters: parameters, gradientMemory: { parameter in memory[parameters.firstIndex { $0 === parameter } ?? 0] },
+      whenFinal: { told.append(($0, memory[$0].scalars)) }
+    ) {
+      let first = (operation(parameters.map { $0() }, n.integers, .float32) * n.cotangent).sum()
+      return parameters.reduce(first) { $0 + $1().sum() }
+    }
+    #expect(told.map(\.number).sorted() == Array(parameters.indices))
+    for (number, gradient) in told { #expect(gradient == gradients[number].scalars) }
+  }
+
   /// The reference has the same rounded inputs, so that only what the operation itself rounds is seen: bfloat16 has
   /// eight bits of precision, and what is summed of a few rounded terms has little less.
   @Test(arguments: OperationCase.all)

@@ -38,48 +38,117 @@
     private var isFirst: Bool { processes.host == 0 }
     private var isLast: Bool { processes.host == processes.hostCount - 1 }
 
+    // MARK: - Summing
+
+    /// A sum on its way.
+    private struct Passage {
+      /// The pieces of what the lane has, in the order in which all hosts send them: from the end, where the gradients are final
+      /// first, because a model lists what is used first before what is used last.
+      let messages: [Range<Int>]
+      /// Those that are sent on, so far.
+      var count = 0
+      var received, totals, sent: MPIProcesses.Requests
+    }
+
+    private var passage: Passage?
+
+    /// Begins a sum.
+    /// - Parameter range: the elements that the lane has.
+    func begin(_ range: Range<Int>) {
+      let messages = Array(Self.messages(range).reversed())
+      let none = MPIProcesses.Requests(processes)
+      var passage = Passage(messages: messages, received: none, totals: none, sent: none)
+      if !isFirst {
+        for message in messages {
+          passage.received.begin { receive(message, into: partial, from: processes.host - 1, $0) }
+        }
+      }
+      if !isLast {
+        for message in ownMessages(of: range, messages) {
+          passage.totals.begin { receive(message, into: total, from: processes.hostCount - 1, $0) }
+        }
+      }
+      self.passage = passage
+    }
+
+    /// What this host gets of the sum.
+    private func ownMessages(of range: Range<Int>, _ messages: [Range<Int>]) -> [Range<Int>] {
+      let own = processes.part(ofLane: range, host: processes.host)
+      return messages.map { $0.clamped(to: own) }.filter { !$0.isEmpty }
+    }
+
+    /// Adds a message and sends it on, if that needs no waiting: where the one from the host before is there.
     /// - Parameters:
     ///   - arrays: of this host, in their order.
-    ///   - range: the elements that the lane has.
+    ///   - range: that was begun with.
+    ///   - isFinal: whether all arrays have the elements of a message, by its number in the range.
+    /// - Returns: false where there was none to be added.
+    func addNext(_ arrays: [Tensor], _ range: Range<Int>, ifFinal isFinal: (Int) -> Bool) -> Bool {
+      guard var passage else { preconditionFailure("no sum is on its way") }
+      self.passage = nil
+      defer { self.passage = passage }
+      // What is on its way goes on only while somebody asks.
+      _ = passage.sent.areDone()
+      guard passage.count < passage.messages.count, isFirst || passage.received.areDone(passage.count),
+        isFinal(passage.messages.count - 1 - passage.count)
+      else { return false }
+      add(arrays, range, &passage) { message, body in
+        for start in stride(from: message.lowerBound, to: message.upperBound, by: MPIExchange.blockSize) {
+          body(start..<min(start + MPIExchange.blockSize, message.upperBound))
+        }
+      }
+      return true
+    }
+
+    /// Adds all that is left, and waits for the sum.
     /// - Returns: the sum, in this host's part of the range.
-    func sum(_ arrays: [Tensor], _ range: Range<Int>, team: ThreadTeam) -> Tensor {
-      let messages = Self.messages(range)
-      let (addends, sum) = isFirst ? (arrays, arrays[0]) : ([partial] + arrays, partial)
-      var received = MPIProcesses.Requests(processes)
-      var totals = MPIProcesses.Requests(processes)
-      var sent = MPIProcesses.Requests(processes)
-      let own = processes.part(ofLane: range, host: processes.host)
-      if !isFirst {
-        for message in messages { received.begin { receive(message, into: partial, from: processes.host - 1, $0) } }
+    func finish(_ arrays: [Tensor], _ range: Range<Int>, team: ThreadTeam) -> Tensor {
+      guard var passage else { preconditionFailure("no sum is on its way") }
+      self.passage = nil
+      while passage.count < passage.messages.count {
+        if !isFirst { passage.received.wait(for: passage.count) }
+        add(arrays, range, &passage) { team.forEachBlock(of: $0, size: MPIExchange.blockSize, $1) }
       }
-      let ownMessages = messages.map { $0.clamped(to: own) }.filter { !$0.isEmpty }
-      if !isLast {
-        for message in ownMessages { totals.begin { receive(message, into: total, from: processes.hostCount - 1, $0) } }
-      }
-      for (i, message) in messages.enumerated() {
-        if !isFirst {
-          received.wait(for: i)
-          if let incoming { partial.overwrite(with: incoming, range: message) }
-        }
-        team.forEachBlock(of: message, size: MPIExchange.blockSize) { block in
-          FlatMemory.sum(addends, into: sum, range: block)
-          if let outgoing, let error { FlatMemory.round(sum, into: outgoing, error: error, range: block) }
-        }
-        if !isLast {
-          sent.begin { send(message, of: sum, to: processes.host + 1, $0) }
-        } else {
-          for host in 0..<processes.hostCount - 1 {
-            let part = message.clamped(to: processes.part(ofLane: range, host: host))
-            if !part.isEmpty { sent.begin { send(part, of: partial, to: host, $0) } }
-          }
-        }
-      }
-      totals.wait()
-      sent.wait()
+      passage.totals.wait()
+      passage.sent.wait()
       guard !isLast else { return partial }
-      if let incoming { for message in ownMessages { total.overwrite(with: incoming, range: message) } }
+      if let incoming {
+        for message in ownMessages(of: range, passage.messages) { total.overwrite(with: incoming, range: message) }
+      }
       return total
     }
+
+    /// A sum from its beginning to its end; see ``finish(_:_:team:)``.
+    func sum(_ arrays: [Tensor], _ range: Range<Int>, team: ThreadTeam) -> Tensor {
+      begin(range)
+      return finish(arrays, range, team: team)
+    }
+
+    /// Adds the message that is next and sends it on.
+    /// - Parameter forEachBlock: of a message.
+    private func add(
+      _ arrays: [Tensor], _ range: Range<Int>, _ passage: inout Passage,
+      forEachBlock: (_ message: Range<Int>, _ body: (Range<Int>) -> Void) -> Void
+    ) {
+      let message = passage.messages[passage.count]
+      let (addends, sum) = isFirst ? (arrays, arrays[0]) : ([partial] + arrays, partial)
+      if !isFirst, let incoming { partial.overwrite(with: incoming, range: message) }
+      forEachBlock(message) { block in
+        FlatMemory.sum(addends, into: sum, range: block)
+        if let outgoing, let error { FlatMemory.round(sum, into: outgoing, error: error, range: block) }
+      }
+      if !isLast {
+        passage.sent.begin { send(message, of: sum, to: processes.host + 1, $0) }
+      } else {
+        for host in 0..<processes.hostCount - 1 {
+          let part = message.clamped(to: processes.part(ofLane: range, host: host))
+          if !part.isEmpty { passage.sent.begin { send(part, of: partial, to: host, $0) } }
+        }
+      }
+      passage.count += 1
+    }
+
+    // MARK: - Weights, and what the optimizer keeps
 
     /// Gives all hosts the weights that each has updated.
     func spread(_ store: ParameterStore, _ range: Range<Int>) {
@@ -118,7 +187,7 @@
     // MARK: - Messages
 
     /// A range in pieces, each of which is one message.
-    private static func messages(_ range: Range<Int>) -> [Range<Int>] {
+    static func messages(_ range: Range<Int>) -> [Range<Int>] {
       stride(from: range.lowerBound, to: range.upperBound, by: messageSize).map {
         $0..<min($0 + messageSize, range.upperBound)
       }

@@ -12,6 +12,9 @@
   /// order, so that it is that of one process with as many threads, bit for bit. The last host gives each a part of the sum, which
   /// it updates the weights of; then all give each other the weights.
   ///
+  /// The chain begins while the replicas still go back: a thread adds and sends each message as soon as it is final in all
+  /// replicas of the host (see ``FinalPieces``), and what is left when they are through the team adds.
+  ///
   /// With local steps a host goes on its own in between, and what is summed, in the same way, is how far its weights have come
   /// since; an outer optimizer with Nesterov's momentum makes a step of that (DiLoCo, Douillard et al. 2023, algorithm 1).
   final class MPIExchange: GradientExchange, @unchecked Sendable {
@@ -20,7 +23,12 @@
     /// Those of all replicas of the host, in their order.
     private var hostGradients: [Tensor] = []
     private var chain: HostChain?
+    /// Which messages are final, those of all lanes, and which of them is the first of this lane; where any are sent.
+    private var pieces: FinalPieces?
+    private var firstPiece = 0
+    private var sender: BesideThread?
     private var outer: OuterOptimizer?
+    private(set) var momentum: Tensor?
     /// Steps that hosts have made on their own.
     private var stepsApart = 0
 
@@ -47,9 +55,10 @@
       let replicas = processes.hostSize * threads
       let all = zeros(replicas * count, .float32)
       hostGradients = (0..<replicas).map { all.view($0 * count..<($0 + 1) * count, shape: [count]) }
+      momentum = hasLocalSteps ? zeros(count, .float32) : nil
       if processes.hostCount > 1 && processes.lane != nil {
         chain = HostChain(processes, count: count)
-        if hasLocalSteps { outer = OuterOptimizer(processes, count: count) }
+        outer = momentum.map { OuterOptimizer(processes, velocity: $0) }
       }
       return Array(hostGradients[processes.hostRank * threads..<(processes.hostRank + 1) * threads])
     }
@@ -62,13 +71,42 @@
 
     /// What this process's lane has of arrays of this length; nothing where it has no lane.
     private func laneRange(of count: Int) -> Range<Int> {
-      guard processes.lane != nil else { return count..<count }
-      return MPIProcesses.blocks(0..<count, part: processes.hostRank, of: processes.lanes)
+      processes.lane == nil ? count..<count : laneRange(of: count, lane: processes.hostRank)
+    }
+
+    private func laneRange(of count: Int, lane: Int) -> Range<Int> {
+      MPIProcesses.blocks(0..<count, part: lane, of: processes.lanes)
     }
 
     // MARK: - A step
 
-    func begin(_ store: ParameterStore) { outer?.begin(store, laneRange(of: store.values.count)) }
+    func begin(_ store: ParameterStore) -> ((_ replica: Int, _ parameter: Int) -> Void)? {
+      let lane = laneRange(of: store.values.count)
+      outer?.begin(store, lane)
+      guard !staysOnHost else { return nil }
+      let pieces = self.pieces ?? makePieces(store)
+      self.pieces = pieces
+      pieces.begin()
+      if let chain {
+        chain.begin(lane)
+        let sender = self.sender ?? BesideThread()
+        self.sender = sender
+        sender.begin { [hostGradients, firstPiece] in
+          chain.addNext(hostGradients, lane) { pieces.isFinal(firstPiece + $0) }
+        }
+      }
+      return { pieces.finish($1, of: $0) }
+    }
+
+    /// Those of all lanes, because a replica's gradients are in all of them.
+    private func makePieces(_ store: ParameterStore) -> FinalPieces {
+      let lanes = (0..<processes.lanes).map { HostChain.messages(laneRange(of: store.values.count, lane: $0)) }
+      firstPiece = lanes.prefix(processes.hostRank).reduce(0) { $0 + $1.count }
+      let messages = lanes.flatMap(\.self)
+      return FinalPieces(
+        messages, parameters: store.ranges, replicas: threads, replicaCount: processes.hostSize * threads,
+        memory: processes.sharedMemory(FinalPieces.byteCount(pieces: messages.count)))
+    }
 
     func sum(
       _ gradients: [Tensor], team: ThreadTeam, visit: (_ sum: Tensor, _ block: Range<Int>) -> Void
@@ -86,7 +124,8 @@
         return sum
       }
       guard let chain else { return hostGradients[0] }
-      let sum = chain.sum(hostGradients, laneRange(of: count), team: team)
+      sender?.end()
+      let sum = chain.finish(hostGradients, laneRange(of: count), team: team)
       team.forEachBlock(of: part, size: Self.blockSize) { visit(sum, $0) }
       return sum
     }
@@ -124,8 +163,9 @@
     }
 
     func collect(_ arrays: [Tensor]) {
-      // With local steps each host has its own, and those of rank 0's are saved.
-      if !hasLocalSteps, let chain { for array in arrays { chain.collect(array, laneRange(of: array.count)) } }
+      // With local steps each host has its own, and those of rank 0's are saved, but for the momentum of what they do together.
+      let parts = hasLocalSteps ? momentum.map { [$0] } ?? [] : arrays
+      if let chain { for array in parts { chain.collect(array, laneRange(of: array.count)) } }
       processes.barrier(processes.onHost)
     }
 

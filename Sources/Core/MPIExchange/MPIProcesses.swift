@@ -157,16 +157,21 @@
         requests.append(request)
       }
 
+      /// Whether all of them are done, or that of a number. Asking gets on with all that is on its way.
+      mutating func areDone(_ number: Int? = nil) -> Bool {
+        let range = number.map { $0..<$0 + 1 } ?? 0..<requests.count
+        var done: Int32 = 0
+        let code = requests.withUnsafeMutableBufferPointer {
+          dalle_mpi_test_all(Int32(range.count), $0.baseAddress.map { $0 + range.lowerBound }, &done)
+        }
+        processes.check(code)
+        return done != 0
+      }
+
       /// Waits for all of them, or for that of a number.
       mutating func wait(for number: Int? = nil) {
-        let range = number.map { $0..<$0 + 1 } ?? 0..<requests.count
-        var (done, polls): (Int32, Int) = (0, 0)
-        while true {
-          let code = requests.withUnsafeMutableBufferPointer {
-            dalle_mpi_test_all(Int32(range.count), $0.baseAddress.map { $0 + range.lowerBound }, &done)
-          }
-          processes.check(code)
-          if done != 0 { return }
+        var polls = 0
+        while !areDone(number) {
           polls += 1
           if polls > 20_000 { usleep(50) } else if polls > 200 { sched_yield() }
         }

@@ -11,14 +11,16 @@
     private static let (learningRate, momentum): (Float, Float) = (0.7, 0.9)
 
     private let processes: MPIProcesses
-    /// The weights when hosts were last together, in this process's lane, and the momentum in its part.
-    private let start, velocity: Tensor
+    /// The weights when hosts were last together, in this process's lane.
+    private let start: Tensor
+    /// The momentum, in this process's part.
+    private let velocity: Tensor
     private var isBegun = false
 
-    init(_ processes: MPIProcesses, count: Int) {
-      self.processes = processes
-      func memory() -> Tensor { Tensor(permanent: processes.ownMemory(4 * count), shape: [count]) }
-      (start, velocity) = (memory(), memory())
+    /// - Parameter velocity: zeros that the processes of the host share.
+    init(_ processes: MPIProcesses, velocity: Tensor) {
+      (self.processes, self.velocity) = (processes, velocity)
+      start = Tensor(permanent: processes.ownMemory(4 * velocity.count), shape: velocity.shape)
     }
 
     /// - Parameter isNew: whether the weights are those of all hosts.

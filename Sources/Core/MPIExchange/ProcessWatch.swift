@@ -7,9 +7,9 @@
   /// Sees to it that processes that train together end together, and that one of them says why.
   ///
   /// That a process was killed its ``Guardian`` says. Beyond that, a thread of its own looks after the other processes of the
-  /// host, which it knows by their numbers, and the first process of each host tells rank 0, and is told by it, every second
-  /// that there still is one. So a process that waits for long, as all do while rank 0 measures and saves, is not taken for
-  /// dead.
+  /// host, which it knows by their numbers and by what their threads count, and the first process of each host tells rank 0, and
+  /// is told by it, every second that there still is one. So a process that waits for long, as all do while rank 0 measures and
+  /// saves, is not taken for dead, and one that was stopped is.
   final class ProcessWatch: @unchecked Sendable {
     /// Where this process is among all.
     struct Place {
@@ -35,8 +35,10 @@
     /// Whether a thread of this process is at the ending of it.
     private let isEndingHere = Atomic(false)
     private let hasEnded = DispatchSemaphore(value: 0)
-    /// When each host was heard last, touched by the watching thread alone.
+    /// When each host was heard last, and what each process of this one had counted when it was seen to count last; touched by
+    /// the watching thread alone.
     private var heard: [ContinuousClock.Instant]
+    private var seen: [(looks: Int, at: ContinuousClock.Instant)]
 
     /// How often is looked, how often a sign of life is sent, and how long none may come.
     private static let (interval, beat) = (Duration.milliseconds(100), Duration.seconds(1))
@@ -60,6 +62,7 @@
       (self.place, self.say) = (place, say)
       board = Board(memory, processes: place.processes)
       heard = place.hostSizes.map { _ in .now }
+      seen = (0..<place.processes).map { _ in (0, .now) }
       board[place.hostRank].guardian.store(Int(guardian), ordering: .releasing)
       board[place.hostRank].process.store(Int(getpid()), ordering: .releasing)
     }
@@ -71,8 +74,12 @@
         var (lastSign, lastLook) = (ContinuousClock.now - Self.beat, ContinuousClock.now)
         while !isDone.load(ordering: .acquiring) {
           // A process that was stopped itself has not listened.
-          if lastLook.duration(to: .now) > Self.deafness { heard = heard.map { _ in .now } }
+          if lastLook.duration(to: .now) > Self.deafness {
+            heard = heard.map { _ in .now }
+            seen = seen.map { ($0.looks, .now) }
+          }
           lastLook = .now
+          board[place.hostRank].looks.wrappingAdd(1, ordering: .relaxed)
           if isEndingHere.load(ordering: .acquiring) { break }
           lookAround()
           if place.hostCount > 1 && place.hostRank == 0 {
@@ -107,14 +114,38 @@
       }
       for other in 0..<place.processes where other != place.hostRank {
         let process = board[other].process.load(ordering: .acquiring)
-        guard process > 0, !Self.exists(process) else { continue }
+        guard process > 0 else { continue }
+        if Self.exists(process) {
+          listen(to: other, process)
+          continue
+        }
         // It may have come to its end, or said why all end, while it was looked for.
         if board[other].state.load(ordering: .acquiring) == State.finished.rawValue { continue }
         if board.isEnding || Self.exists(board[other].guardian.load(ordering: .acquiring)) { endProcess(nil) }
-        let rank = place.rank - place.hostRank + other
-        end("rank \(rank) (process \(process) on \(place.hostNames[place.host])) has died", culprit: rank)
+        end("\(name(other, process)) has died", culprit: rank(other))
       }
     }
+
+    /// Ends all where a process of this host does not count.
+    private func listen(to other: Int, _ process: Int) {
+      let looks = board[other].looks.load(ordering: .relaxed)
+      if looks != seen[other].looks || board[other].state.load(ordering: .acquiring) == State.finished.rawValue {
+        seen[other] = (looks, .now)
+      }
+      let silence = seen[other].at.duration(to: .now)
+      guard silence > Self.longestSilence else { return }
+      end(
+        "\(name(other, process)) stands still: nothing has been heard of it for \(Self.seconds(silence)) s",
+        culprit: rank(other))
+    }
+
+    private func rank(_ other: Int) -> Int { place.rank - place.hostRank + other }
+
+    private func name(_ other: Int, _ process: Int) -> String {
+      "rank \(rank(other)) (process \(process) on \(place.hostNames[place.host]))"
+    }
+
+    private static func seconds(_ duration: Duration) -> String { String(format: "%.1f", duration / .seconds(1)) }
 
     private static func exists(_ process: Int) -> Bool { kill(pid_t(process), 0) == 0 || errno != ESRCH }
 
@@ -169,7 +200,7 @@
     private func listenForSilence() {
       for host in place.host == 0 ? Array(1..<place.hostCount) : [0]
       where heard[host].duration(to: .now) > Self.longestSilence {
-        let seconds = String(format: "%.1f", heard[host].duration(to: .now) / .seconds(1))
+        let seconds = Self.seconds(heard[host].duration(to: .now))
         let leader = place.leader(of: host)
         end("nothing has been heard of rank \(leader) (\(place.hostNames[host])) for \(seconds) s", culprit: leader)
       }
@@ -180,7 +211,13 @@
     /// - Returns: false where another process of this host, or another thread, is at it.
     private func beginEnding() -> Bool {
       isEndingHere.store(true, ordering: .releasing)
-      return board.beginEnding()
+      guard board.beginEnding() else { return false }
+      // Those that were stopped wake, and see it.
+      for other in 0..<place.processes where other != place.hostRank {
+        let process = board[other].process.load(ordering: .acquiring)
+        if process > 0 { kill(pid_t(process), SIGCONT) }
+      }
+      return true
     }
 
     /// Ends this process because of something that other processes will meet, too. Where one of them is gone, that is said.
@@ -237,6 +274,8 @@
         let process = Atomic(0)
         let guardian = Atomic(0)
         let state = Atomic(0)
+        /// How often its watch has looked around.
+        let looks = Atomic(0)
       }
 
       private let slots: UnsafeMutablePointer<Slot>

@@ -27,6 +27,9 @@ public final class AdamW {
   public let secondMoment: Tensor
   /// The moving average of the weights, where one is kept.
   public let average: Tensor?
+  /// Of an outer optimizer around this one, which the exchange of gradients has (see ``GradientExchange``); nil where there is
+  /// none.
+  package internal(set) var outerMomentum: Tensor?
 
   public init(_ store: ParameterStore, options: Options = .init()) {
     self.store = store

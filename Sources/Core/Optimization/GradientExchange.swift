@@ -64,7 +64,9 @@ package protocol GradientExchange: Sendable {
   func part(of count: Int) -> Range<Int>
 
   /// Told of the weights before each step.
-  func begin(_ store: ParameterStore)
+  /// - Returns: what is to be told, by this process's replica, from 0, that its gradient of a parameter of the store is final, on
+  ///   its thread and for each parameter once in the step; nil where nothing is.
+  func begin(_ store: ParameterStore) -> ((_ replica: Int, _ parameter: Int) -> Void)?
 
   /// Sums the gradients of all replicas, the elements of ``part(of:)``.
   /// - Parameters:
@@ -83,8 +85,11 @@ package protocol GradientExchange: Sendable {
   /// Brings processes together that have gone on their own since they were last together.
   func join(_ store: ParameterStore, team: ThreadTeam)
 
-  /// Brings the elements of each process's part to the first process.
+  /// Brings the elements of each process's part to the first process, and those of ``momentum``.
   func collect(_ arrays: [Tensor])
+
+  /// What an outer optimizer keeps from one ``join(_:team:)`` to the next, laid out like the weights; nil where there is none.
+  var momentum: Tensor? { get }
 
   /// What all replicas have, in their order.
   /// - Parameter tensors: of each of this process's replicas.
@@ -96,7 +101,8 @@ extension GradientExchange {
   package static var blockSize: Int { 1 << 14 }
 
   package var scale: Float { 1 }
-  package func begin(_ store: ParameterStore) {}
+  package var momentum: Tensor? { nil }
+  package func begin(_ store: ParameterStore) -> ((_ replica: Int, _ parameter: Int) -> Void)? { nil }
   package func join(_ store: ParameterStore, team: ThreadTeam) {}
   package func zeros(_ count: Int, _ type: ElementType) -> Tensor { .zeros([count], type: type) }
   package func makeGradients(_ count: Int) -> [Tensor] { replicas.map { _ in zeros(count, .float32) } }

@@ -44,6 +44,7 @@ public final class ReplicaTrainer {
     self.exchange = exchange
     precondition(exchange.replicas.count == team.count, "a replica a thread")
     gradients = exchange.makeGradients(optimizer.store.values.count)
+    optimizer.outerMomentum = exchange.momentum
     brought = Slots(count: team.count)
     gathered = Slots(count: 1)
   }
@@ -103,12 +104,13 @@ public final class ReplicaTrainer {
   ) -> (result: StepResult, left: [Left]) {
     let losses = Slots<(value: Float, left: Left)>(count: team.count)
     let store = optimizer.store
-    exchange.begin(store)
+    let whenFinal = exchange.begin(store)
     team.run { thread in
       var left: Left?
       let result = valueAndGradient(
         parameters: store.parameters,
-        gradientMemory: { [memory = gradients[thread]] in store.slice(of: memory, for: $0) }
+        gradientMemory: { [memory = gradients[thread]] in store.slice(of: memory, for: $0) },
+        whenFinal: whenFinal.map { tell in { tell(thread, $0) } }
       ) {
         let shard = shard(Replica(thread: thread, self))
         left = shard.left

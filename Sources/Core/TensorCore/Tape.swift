@@ -6,8 +6,10 @@ final class Variable {
   private(set) var gradient: Tensor?
   /// Where a parameter's gradient is written: memory of the replica, shared with nobody. Nil for an activation.
   private let destination: Tensor?
+  /// The number of a parameter that somebody wants to be told of, until its first use is on the tape.
+  fileprivate var unusedNumber: Int?
 
-  init(destination: Tensor? = nil) { self.destination = destination }
+  init(destination: Tensor? = nil, number: Int? = nil) { (self.destination, unusedNumber) = (destination, number) }
 
   /// Adds a contribution that is there already, in whatever type.
   func add(_ contribution: Tensor) {
@@ -61,10 +63,20 @@ public final class Tape {
   private let gradientMemory: ((Parameter) -> Tensor?)?
   /// The parameters that are variables, the others being constants; nil where all are.
   private let differentiable: Set<ObjectIdentifier>?
+  /// The numbers of the parameters whose gradients somebody wants to know final; nil where nobody does.
+  private let numbers: [ObjectIdentifier: Int]?
+  /// The steps that were the first to use one of them, in the order of the steps.
+  private var firstUses: [(step: Int, number: Int)] = []
 
-  init(differentiating parameters: [Parameter]? = nil, gradientMemory: ((Parameter) -> Tensor?)? = nil) {
+  init(
+    differentiating parameters: [Parameter]? = nil, gradientMemory: ((Parameter) -> Tensor?)? = nil,
+    numbering numbered: [Parameter]? = nil
+  ) {
     differentiable = parameters.map { Set($0.map { ObjectIdentifier($0) }) }
     self.gradientMemory = gradientMemory
+    numbers = numbered.map {
+      Dictionary($0.enumerated().map { (ObjectIdentifier($1), $0) }, uniquingKeysWith: { first, _ in first })
+    }
   }
 
   /// The tape that the calling thread records on, if any.
@@ -93,18 +105,25 @@ public final class Tape {
   func variable(of parameter: Parameter) -> Variable? {
     if let variable = parameterVariables[ObjectIdentifier(parameter)] { return variable }
     if let differentiable, !differentiable.contains(ObjectIdentifier(parameter)) { return nil }
-    let variable = Variable(destination: gradientMemory?(parameter))
+    let variable = Variable(
+      destination: gradientMemory?(parameter), number: numbers.flatMap { $0[ObjectIdentifier(parameter)] })
     parameterVariables[ObjectIdentifier(parameter)] = variable
     return variable
   }
 
   /// Goes through the tape from its end and sums the gradients of `loss`, a scalar.
-  func backward(from loss: Tensor) {
+  /// - Parameter whenFinal: told of each numbered parameter that was used, as soon as its first use has been gone back through:
+  ///   nothing is added to its gradient any more.
+  func backward(from loss: Tensor, whenFinal: (_ number: Int) -> Void = { _ in }) {
     precondition(loss.count == 1, "only a scalar has a gradient, not a tensor of shape \(loss.shape)")
     loss.variable?.add(Tensor(repeating: 1, shape: loss.shape))
     Tape.paused {
       while let step = steps.popLast() {
         if let gradient = step.output.takeGradient() { step.backward(gradient) }
+        while let use = firstUses.last, use.step == steps.count {
+          firstUses.removeLast()
+          whenFinal(use.number)
+        }
       }
     }
   }
@@ -116,16 +135,33 @@ public final class Tape {
 
   /// Puts an operation on the current tape and returns its result with its place there. Where nothing records or no
   /// input is a variable, the result is a constant.
-  /// - Parameter backward: takes the gradient of `result` and adds to those of `inputs`.
+  /// - Parameter backward: takes the gradient of `result` and adds to those of `inputs`, and to no others.
   static func record(
     _ result: Tensor, from inputs: Variable?..., backward: @escaping (_ gradient: Tensor) -> Void
   ) -> Tensor {
+    record(result, from: inputs, backward: backward)
+  }
+
+  /// The same for an operation of any number of inputs.
+  static func record(
+    _ result: Tensor, from inputs: [Variable?], backward: @escaping (_ gradient: Tensor) -> Void
+  ) -> Tensor {
     guard let tape = current, inputs.contains(where: { $0 != nil }) else { return result }
+    if tape.numbers != nil { tape.noteFirstUses(inputs) }
     var result = result
     let output = Variable()
     result.variable = output
     tape.steps.append(Step(output: output, backward: backward))
     return result
+  }
+
+  /// Notes which parameters the step that comes next is the first to use.
+  private func noteFirstUses(_ inputs: [Variable?]) {
+    for case let variable? in inputs {
+      guard let number = variable.unusedNumber else { continue }
+      variable.unusedNumber = nil
+      firstUses.append((steps.count, number))
+    }
   }
 }
 
@@ -158,21 +194,33 @@ public func valueAndGradient(
 /// - Parameters:
 ///   - parameters: that the function is differentiated by.
 ///   - gradientMemory: where each parameter's gradient is to be written, as float32; nil gives it its own
-///   - function: gives a scalar.
 ///   memory. What a parameter that had no part finds there is set to zero.
+///   - whenFinal: told once of each parameter, by its number among `parameters`, when its gradient is final: in the midst of the
+///   backward pass where its last contribution is there, those that had no part at its end. Each thread is told of its own.
+///   - function: gives a scalar.
 public func valueAndGradient(
-  parameters: [Parameter], gradientMemory: ((Parameter) -> Tensor?)? = nil, _ function: () throws -> Tensor
+  parameters: [Parameter], gradientMemory: ((Parameter) -> Tensor?)? = nil, whenFinal: ((_ number: Int) -> Void)? = nil,
+  _ function: () throws -> Tensor
 ) rethrows -> (value: Tensor, gradients: [Tensor]) {
-  let tape = Tape(gradientMemory: gradientMemory)
+  let tape = Tape(gradientMemory: gradientMemory, numbering: whenFinal == nil ? nil : parameters)
   let value = try tape.recording(function)
-  tape.backward(from: value)
-  let gradients = parameters.map { parameter in
-    if let gradient = tape.gradient(of: parameter) { return gradient }
-    guard let memory = gradientMemory?(parameter) else { return Tensor.zeros(parameter.shape) }
-    ck_fill(memory.kernelType, memory.pointer, 0, memory.count)
-    return memory
+  var gradients = [Tensor?](repeating: nil, count: parameters.count)
+  func finish(_ number: Int) -> Tensor {
+    let gradient = finalGradient(of: parameters[number], on: tape, gradientMemory)
+    gradients[number] = gradient
+    whenFinal?(number)
+    return gradient
   }
-  return (value.detached(), gradients)
+  tape.backward(from: value) { _ = finish($0) }
+  return (value.detached(), parameters.indices.map { gradients[$0] ?? finish($0) })
+}
+
+/// What a parameter got on a tape that was gone back through; zeros if it had no part in the loss.
+private func finalGradient(of parameter: Parameter, on tape: Tape, _ memory: ((Parameter) -> Tensor?)?) -> Tensor {
+  if let gradient = tape.gradient(of: parameter) { return gradient }
+  guard let memory = memory?(parameter) else { return Tensor.zeros(parameter.shape) }
+  ck_fill(memory.kernelType, memory.pointer, 0, memory.count)
+  return memory
 }
 
 /// Runs `body` while no tape records on this thread: what it computes are constants.

@@ -64,9 +64,14 @@ package struct TrainingState {
         ("second_moment", optimizer.secondMoment),
       ]
       let all = memories + (optimizer.average.map { [("average", $0)] } ?? [])
-      return all.flatMap { kind, memory in
-        optimizer.store.named(memory).map { ("\(prefix)\(kind).\($0.name)", $0.tensor) }
-      } + buffers.map { ("\(prefix)buffers.\($0.name)", $0.buffer.value) }
+      return all.flatMap(named) + buffers.map { ("\(prefix)buffers.\($0.name)", $0.buffer.value) }
+    }
+
+    /// What a state may lack: the run that saved it may have had no outer optimizer.
+    fileprivate var outerTensors: [NamedTensor] { optimizer.outerMomentum.map { named("outer_momentum", $0) } ?? [] }
+
+    private func named(_ kind: String, _ memory: Tensor) -> [NamedTensor] {
+      optimizer.store.named(memory).map { ("\(prefix)\(kind).\($0.name)", $0.tensor) }
     }
   }
 
@@ -81,7 +86,8 @@ package struct TrainingState {
       "precision": precision.rawValue, "settings": try settings.json(),
       "configuration": configuration,
     ]
-    try SafeTensors.write(trained.flatMap(\.tensors), metadata: place.merging(steps) { own, _ in own }, to: url)
+    try SafeTensors.write(
+      trained.flatMap { $0.tensors + $0.outerTensors }, metadata: place.merging(steps) { own, _ in own }, to: url)
   }
 
   /// Reads where a run stood; its tensors follow by ``restore(_:from:)``.
@@ -118,7 +124,10 @@ package struct TrainingState {
     guard let step = file.metadata[trained.stepKey].flatMap(Int.init) else {
       throw PipelineError(.badData, "the training state does not say at which step \(trained.stepKey) stood")
     }
-    for (name, tensor) in trained.tensors { try file.read(name, into: tensor) }
+    let stored = Set(file.names)
+    for (name, tensor) in trained.tensors + trained.outerTensors.filter({ stored.contains($0.name) }) {
+      try file.read(name, into: tensor)
+    }
     trained.optimizer.resume(at: step)
   }
 }

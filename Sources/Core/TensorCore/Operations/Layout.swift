@@ -81,7 +81,6 @@ extension Tensor {
     precondition(parts.allSatisfy { $0.shape[0] == B && $0.shape[2] == C && $0.type == type })
     let y = Tensor(uninitialized: [B, T, C], type)
     var start = 0
-    var result = y
     for part in parts {
       let width = part.shape[1] * C
       ck_copy_rows(
@@ -89,15 +88,13 @@ extension Tensor {
       start += part.shape[1]
     }
     let places = parts.map { ($0.variable, $0.shape[1]) }
-    // The result hangs on the first variable among the parts; the others are served by the same step.
-    result = Tape.record(y, from: places.lazy.compactMap(\.0).first) { gradient in
+    return Tape.record(y, from: places.map(\.0)) { gradient in
       var start = 0
       for (variable, length) in places {
         variable?.add(gradient.positions(start..<start + length))
         start += length
       }
     }
-    return result
   }
 }
 
