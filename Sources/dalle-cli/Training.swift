@@ -26,6 +26,9 @@ extension JointCommand {
       Console.line("error: \(FlagNames.spelled($0.message))")
     }
     if !processes.isFirst { Console.leaveTalking() }
+    if processes.count == 1, try exchangeOptions != ExchangeOptions() {
+      Console.note("--exchange and --local-steps are for several processes, which mpirun starts; alone they do nothing")
+    }
     do {
       if processes.count > 1 { try processes.agree(on: [("the program", Self.programFingerprint)]) }
       try run(with: processes)
