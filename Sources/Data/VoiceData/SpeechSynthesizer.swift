@@ -24,7 +24,7 @@ public struct SpeechSynthesizer: Sendable {
   ///   - voice: a voice and its variant as espeak-ng calls them, such as `en-us+m3`.
   ///   - pitch: 0 ... 99; 50 is the voice's own.
   ///   - rate: words a minute.
-  /// - Throws: `PipelineError` of kind `.inputOutput` where the program fails, as with a voice that it does not have.
+  /// - Throws: `PipelineError` of kind `.inputOutput` where the program fails, as with a language that it does not have.
   public func say(_ text: String, voice: String, pitch: Int, rate: Int) throws(PipelineError) -> [Double] {
     let process = Process()
     let output = Pipe()
