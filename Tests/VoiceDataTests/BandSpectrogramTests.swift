@@ -22,6 +22,23 @@ import Testing
     #expect(found.elements.count == expected.joined().count && difference < 1e-6, "\(difference)")
   }
 
+  /// The sawtooth of the script, which swells between silences.
+  @Test func featuresAgreeWithNumPy() throws {
+    let expected = try JSONDecoder().decode(
+      [[Double]].self, from: Data(contentsOf: Fixtures.url("voices/utterance-features.json")))
+    let samples = (0..<20_000).map { i in
+      let n = Double(i)
+      let swell = max(0, sin(0.0003 * n - 1)) * (1 + 0.9 * sin(0.002 * n))
+      let cycles = 0.0073 * n + 0.0000002 * n * n
+      return swell * (cycles - cycles.rounded(.down) - 0.5)
+    }
+    let features = UtteranceFeatures(sampleRate: 22_050)
+    let found = try #require(features(samples))
+    #expect(found.count == 96 && features.frequencies.count == 96)
+    let difference = zip(found, expected.joined()).map { abs($0 - $1) }.max() ?? .infinity
+    #expect(expected.joined().count == 96 && difference < 1e-6, "\(difference)")
+  }
+
   @Test func aToneIsLoudestInItsBand() throws {
     let spectrogram = BandSpectrogram([.init(range: 100...8000, count: 40)], sampleRate: 22_050)
     for band in [3, 17, 36] {
@@ -36,5 +53,7 @@ import Testing
     #expect(spectrogram(Array(repeating: 0.1, count: 1023)).rows == 0)
     #expect(UtteranceFeatures(sampleRate: 22_050)(Array(repeating: 0.1, count: 1023)) == nil)
     #expect(UtteranceFeatures(sampleRate: 22_050)(Array(repeating: 0, count: 9000)) == nil)
+    // Frames there are here, but not as many as the longer change needs.
+    #expect(UtteranceFeatures(sampleRate: 22_050)((0..<4000).map { sin(0.3 * Double($0)) }) == nil)
   }
 }

@@ -7,11 +7,14 @@ import LinearAlgebra
 ///   the throat that all of them went through.
 /// - The same of 16 wider bands from 20 to 220 Hz, where the fundamental of a low voice lies. Its hump is wider than the
 ///   step between bands, so that the logarithms rise and fall nearly in proportion to where it is.
-/// - Of 20 pairs of mel bands, the logarithm of the mean square of the change from a frame to the next, 12 ms later: the faster the
-///   speech, the more of it.
+/// - Of each mel band by how much more the logarithm changes over 186 ms, longer than a sound of speech lasts, than over 23 ms,
+///   log(D₂/D₁₆) with D_k = E_t[(s_{t+k} - s_t)²]: the faster the speech, the smaller the difference. How loud and how
+///   lively a voice is multiplies both alike, and stays out.
 struct UtteranceFeatures: Sendable {
   private static let lowBands = 16
   private static let melBands = 40
+  /// The frames that changes are taken over.
+  private static let (shortStep, longStep) = (2, 16)
   /// A frame counts as loud, or as part of the utterance, down to so much below the loudest one, in nats of power.
   private static let (loudness, silence) = (6.0, 9.0)
 
@@ -27,8 +30,7 @@ struct UtteranceFeatures: Sendable {
   /// The frequency that each number is of, in hertz.
   var frequencies: [Double] {
     let (low, mel) = (spectrogram.frequencies.prefix(Self.lowBands), spectrogram.frequencies.dropFirst(Self.lowBands))
-    let pairs = stride(from: mel.startIndex, to: mel.endIndex, by: 2).map { (mel[$0] + mel[$0 + 1]) / 2 }
-    return mel + low + pairs
+    return Array(mel + low + mel)
   }
 
   /// Nil where the sound is too short or silent.
@@ -37,22 +39,18 @@ struct UtteranceFeatures: Sendable {
     let (low, bands) = (Self.lowBands, s.columns)
     let levels = (0..<s.rows).map { t in s.row(t).dropFirst(low).reduce(0, +) / Double(Self.melBands) }
     guard let loudest = levels.max(), let first = levels.firstIndex(where: { $0 > loudest - Self.silence }),
-      let last = levels.lastIndex(where: { $0 > loudest - Self.silence }), last > first,
+      let last = levels.lastIndex(where: { $0 > loudest - Self.silence }), last - first > Self.longStep,
       loudest > log(1e-3)
     else { return nil }
     let loud = (first...last).filter { levels[$0] > loudest - Self.loudness }
     var means = [Double](repeating: 0, count: bands)
     for t in loud { for b in 0..<bands { means[b] += s[t, b] / Double(loud.count) } }
-    let changes = stride(from: low, to: bands, by: 2).map { b in
-      var sum = 0.0
-      for t in first..<last {
-        for band in [b, b + 1] {
-          let change = s[t + 1, band] - s[t, band]
-          sum += change * change
-        }
-      }
-      return log(sum / Double(2 * (last - first)) + 1e-6)
+    func change(_ band: Int, over step: Int) -> Double {
+      let starts = first...last - step
+      let sum = starts.reduce(0) { $0 + pow(s[$1 + step, band] - s[$1, band], 2) }
+      return log(sum / Double(starts.count) + 1e-6)
     }
+    let changes = (low..<bands).map { change($0, over: Self.shortStep) - change($0, over: Self.longStep) }
     return means[low...] + means[..<low] + changes
   }
 }
