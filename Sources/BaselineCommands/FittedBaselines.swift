@@ -32,6 +32,12 @@ struct BaselinesSample: ParsableCommand {
   @Option(parsing: .unconditional, help: "How many rows or pictures.") var count = 64
   @Option(parsing: .unconditional, help: "Of a mixture or a Gaussian-mixture VAE: draw from this component, from 0.")
   var component: Int?
+  @Option(
+    parsing: .unconditional,
+    help: """
+      Of a hierarchical VAE: the deviations of its priors times this; below 1, draws are likelier and less varied. Means are shown,       without the noise of single pixels.
+      """)
+  var temperature: Float?
   @Option(parsing: .unconditional, help: "Names the random numbers; row i of a seed is always the same.")
   var seed: UInt64 = 0
   @Option(help: "What to write; its ending, .png or .npy, says which. samples.npy unless given.") var output: String?
@@ -59,6 +65,15 @@ struct BaselinesSample: ParsableCommand {
     let output = output ?? "samples.npy"
     let file = try OutputFile.url(output)
     func draw() throws(PipelineError) -> Matrix {
+      if let temperature {
+        guard let model = stored.model as? HierarchicalVAE, component == nil else {
+          throw PipelineError(
+            .usage, "--temperature is for a hierarchical VAE, and \(modelFile) is a \(stored.rung.rawValue)")
+        }
+        return try model.sample(
+          count, seed: seed, temperatures: Array(repeating: temperature, count: model.configuration.levels),
+          showsMeans: true)
+      }
       guard let component else { return try stored.model.sample(count, seed: seed) }
       return try stored.clusteringModel().sample(count, component: component, seed: seed)
     }

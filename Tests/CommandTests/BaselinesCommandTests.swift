@@ -148,6 +148,30 @@ import Testing
     #expect(try Picture(contentsOf: folder.path("s.png")).height == 16)
   }
 
+  @Test func aHierarchyIsDrawnFromAtATemperature() throws {
+    let folder = try TemporaryFolder()
+    try folder.writeSquares()
+    for model in ["vae", "hierarchical-vae"] {
+      try Program.run(["baselines", "fit", model, "data", "--size", "8", "--steps", "2"], in: folder).expectSuccess()
+    }
+    func draw(_ temperature: String, from model: String = "hierarchical-vae") throws -> Program.Outcome {
+      try Program.run(
+        [
+          "baselines", "sample", "\(model).safetensors", "--temperature", temperature, "--count", "4", "--output",
+          "s.npy",
+        ],
+        in: folder)
+    }
+    func spread(_ temperature: String) throws -> Double {
+      try draw(temperature).expectSuccess()
+      let x = try NumPyFile.matrix(contentsOf: folder.path("s.npy"))
+      return (0..<x.columns).reduce(0) { $0 + abs(x[0, $1] - x[1, $1]) }
+    }
+    #expect(try spread("0") == 0 && spread("0.5") > 0)
+    try draw("0.5", from: "vae").expectFailure(64, "--temperature is for a hierarchical VAE")
+    try draw("-1").expectFailure(64, "none negative")
+  }
+
   @Test func aMixtureBeatsOneGaussianOnTwoClouds() throws {
     let folder = try TemporaryFolder()
     try writeMatrix(folder)
