@@ -154,7 +154,7 @@ import Testing
     for model in ["vae", "hierarchical-vae"] {
       try Program.run(["baselines", "fit", model, "data", "--size", "8", "--steps", "2"], in: folder).expectSuccess()
     }
-    func draw(_ temperature: String, from model: String = "hierarchical-vae") throws -> Program.Outcome {
+    func draw(_ temperature: String, from model: String = "hierarchical-vae") throws -> Outcome {
       try Program.run(
         [
           "baselines", "sample", "\(model).safetensors", "--temperature", temperature, "--count", "4", "--output",
