@@ -35,7 +35,8 @@ struct BaselinesSample: ParsableCommand {
   @Option(
     parsing: .unconditional,
     help: """
-      Of a hierarchical VAE: the deviations of its priors times this; below 1, draws are likelier and less varied. Means are shown,       without the noise of single pixels.
+      Of a hierarchical VAE: the deviations of its priors times this; below 1, draws are likelier and less varied. Means are \
+      shown, without the noise of single pixels.
       """)
   var temperature: Float?
   @Option(parsing: .unconditional, help: "Names the random numbers; row i of a seed is always the same.")
@@ -66,9 +67,13 @@ struct BaselinesSample: ParsableCommand {
     let file = try OutputFile.url(output)
     func draw() throws(PipelineError) -> Matrix {
       if let temperature {
-        guard let model = stored.model as? HierarchicalVAE, component == nil else {
+        guard let model = stored.model as? HierarchicalVAE else {
           throw PipelineError(
             .usage, "--temperature is for a hierarchical VAE, and \(modelFile) is a \(stored.rung.rawValue)")
+        }
+        guard component == nil else { throw PipelineError(.usage, "a hierarchical VAE has no components") }
+        guard temperature >= 0 && temperature.isFinite else {
+          throw PipelineError(.usage, "--temperature must be 0 or above, not \(temperature)")
         }
         return try model.sample(
           count, seed: seed, temperatures: Array(repeating: temperature, count: model.configuration.levels),
@@ -160,7 +165,7 @@ struct BaselinesScore: ParsableCommand {
 
   /// The attributes' correlations with each number of the rows' codes.
   private func correlations(
-    _ stored: LadderFile, _ x: Matrix, _ indices: [Int]
+    _ stored: LadderFile, _ x: Matrix, _ indices: [Int], rowCount: Int
   ) throws(PipelineError) -> [(name: String, values: [Double])]? {
     guard let attributes else { return nil }
     guard let model = stored.model as? any CodedModel else {
@@ -170,8 +175,8 @@ struct BaselinesScore: ParsableCommand {
     var found: [(String, [Double])] = []
     for name in attributes.split(separator: ",").map(String.init) {
       let values = try NumPyFile.column(contentsOf: URL(fileURLWithPath: data.data), array: name)
-      guard let last = indices.last, last < values.count else {
-        throw PipelineError(.badData, "\(name) has \(values.count) numbers, fewer than the rows of \(data.data)")
+      guard values.count == rowCount else {
+        throw PipelineError(.badData, "\(name) has \(values.count) numbers for the \(rowCount) rows of \(data.data)")
       }
       found.append((name, try attributeCorrelations(codes: codes, attribute: indices.map { values[$0] })))
     }
@@ -193,7 +198,8 @@ struct BaselinesScore: ParsableCommand {
       accuracy = try clusteringAccuracy(
         clusters: stored.clusteringModel().cluster(x), labels: rows.indices(of: part).map { classes[$0] })
     }
-    let correlations = try correlations(stored, x, rows.indices(of: part))
+    let correlations = try correlations(
+      stored, x, rows.indices(of: part), rowCount: rows.rows.rows)
     let likelihood =
       stored.model.likelihood == .none ? nil : try stored.model.logLikelihood(x, seed: seed).mean
     let report = Report(
@@ -311,7 +317,7 @@ struct BaselinesVary: ParsableCommand {
     }
     let file = try OutputFile.url(output)
     try PictureSize.check(
-      count: model.components * numbers.count, side: max(model.dimensions, steps), scale: scale)
+      count: model.components * numbers.count, width: model.dimensions, height: steps, scale: scale)
     let blocks = try (0..<model.components).flatMap { component in
       try numbers.map { latent in
         let rows = try model.varied(component: component, latent: latent, count: steps)

@@ -48,7 +48,11 @@ package enum OutputFile {
 package enum PictureSize {
   /// - Throws: `PipelineError` of kind `.usage` where `count` pictures, enlarged, have more pixels than can be read again.
   package static func check(count: Int, side: Int, scale: Int) throws(PipelineError) {
-    let pixels = count * side * scale * side * scale
+    try check(count: count, width: side, height: side, scale: scale)
+  }
+
+  package static func check(count: Int, width: Int, height: Int, scale: Int) throws(PipelineError) {
+    let pixels = count * width * scale * height * scale
     guard pixels <= Picture.maximumPixelCount else {
       throw PipelineError(
         .usage,

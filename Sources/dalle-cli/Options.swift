@@ -13,6 +13,7 @@ import MPIExchange
 import NN
 import Optimization
 import Priors
+import Synchronization
 import TensorCore
 import TextTokenizer
 import Training
@@ -84,9 +85,14 @@ struct DataOptions: ParsableArguments {
       Console.note("preparing \(Self.standardFolder), the default data set")
       _ = try EmojiDataSet.prepare(to: url, report: { Console.note($0) })
     }
-    return try PictureDataSet(
+    // What is found on opening, all processes find; a picture that turns out to be damaged later may be known to one alone.
+    let isOpen = Atomic(false)
+    let dataSet = try PictureDataSet(
       contentsOf: url, pictureSize: pictureSize, fit: fit ?? standardFit, captionColumn: captionColumn.name,
-      strict: strict, report: { Console.note($0) })
+      strict: strict,
+      report: { if isOpen.load(ordering: .relaxed) { Console.line("note: \($0)") } else { Console.note($0) } })
+    isOpen.store(true, ordering: .relaxed)
+    return dataSet
   }
 }
 

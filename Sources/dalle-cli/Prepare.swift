@@ -67,7 +67,8 @@ struct PrepareVoices: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "voices", abstract: "Has espeak-ng speak in several voices, for the Gaussian-mixture VAE.",
     discussion: """
-      What is made is a .npz file for baselines fit: spectra of utterances, and their voices, pitches and rates. Validation and       test are of sentences that are not trained on.
+      What is made is a .npz file for baselines fit: spectra of utterances, and their voices, pitches and rates. Validation and test \
+      are of sentences that are not trained on.
       """)
 
   @Option(help: "The file to make.") var output = "voices.npz"

@@ -60,7 +60,7 @@ struct Encode: JointCommand {
     abstract: "Keeps the tokens of a data set's pictures, for train-prior to take in their place.",
     discussion: """
       What is written takes a few kilobytes a picture, and training on it never reads or encodes a picture again. It \
-      belongs to the image tokenizer that made it.
+      belongs to the image tokenizer that made it. Under mpirun the processes share out blocks of \(EncodedPictures.shardLength) pictures.
       """)
 
   @Option(help: "The folder to make.") var output: String
@@ -84,7 +84,11 @@ struct Encode: JointCommand {
       checkpoint.forReading(needing: \.hasImageTokenizer), isUpsampled: false, pictureSize: pictureSize,
       threads: try threads.count())
     let dataSet = try data.open(pictureSize: tokenizer.pictureSize, fit: tokenizer.fit)
-    try processes.agree(on: [("the data set's fingerprint", dataSet.fingerprint)])
+    try processes.agree(on: [
+      ("the data set's fingerprint", dataSet.fingerprint), ("the image tokenizer", tokenizer.fingerprint),
+      ("the picture size", "\(tokenizer.pictureSize)"), ("how pictures become square", "\(dataSet.fit)"),
+      ("the folder to make", target.path),
+    ])
     let summary = try tokenizer.encode(
       dataSet, to: target, with: .init(rank: processes.rank, count: processes.count) { processes.sum($0) },
       progress: { Console.progress("\($0) of \($1) pictures", isLast: $0 == $1) })

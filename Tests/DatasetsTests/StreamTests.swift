@@ -185,6 +185,43 @@ import Testing
     }
   }
 
+  /// Nobody sees pictures more often than another one does: where shards cannot be dealt out so, all read all.
+  @Test func shardsAreDealtOutByTheirPictures() {
+    func dealt(_ counts: [Int], among processes: Int) -> [[Int]]? {
+      var shards: [Range<Int>] = []
+      for count in counts { shards.append((shards.last?.upperBound ?? 0)..<(shards.last?.upperBound ?? 0) + count) }
+      let hands = (0..<processes).map {
+        BatchLoader.dealt(shards, to: .init(positions: 0..<1, process: $0, of: processes))
+      }
+      let all = hands.compactMap(\.self)
+      #expect(all.isEmpty || Set(all.joined()) == Set(shards) && all.joined().count == shards.count)
+      return all.isEmpty ? nil : all.map { $0.map(\.count) }
+    }
+    #expect(dealt([100, 50, 50], among: 2) == [[100], [50, 50]])
+    #expect(dealt([10, 90, 40, 60, 50, 50], among: 3) == [[10, 90], [40, 60], [50, 50]])
+    #expect(dealt([100, 100, 100, 100, 100], among: 4) == nil)
+    #expect(dealt([100, 94], among: 2) == nil && dealt([100, 96], among: 2) != nil)
+    #expect(dealt([100], among: 2) == nil && dealt([100, 100], among: 1) == nil)
+  }
+
+  /// "./b.png" and "b.png" are one name, and tokens keep the order of their pictures.
+  @Test func namesOfMembersHaveNoDots() throws {
+    try withFolder { folder in
+      var tar = Tar()
+      for (name, gray) in [("a", 1), ("./b", 2), ("x/../c", 3), ("./d/e", 4)] as [(String, UInt8)] {
+        let color = Picture.Color(red: gray, green: gray, blue: gray)
+        tar.add("\(name).png", try Picture(width: 4, height: 4, color: color).pngData())
+        tar.add("\(name).txt", Data("a \(gray)".utf8))
+      }
+      try folder.write(tar.data, to: "set/0.tar")
+      let (set, reports) = try open(folder)
+      #expect(reports.isEmpty)
+      #expect(set.entries.map(\.fileName) == ["a", "b", "c", "d/e"].map { "0.tar/\($0).png" })
+      #expect(set.entries.map { $0.captions[0] } == ["a 1", "a 2", "a 3", "a 4"])
+      #expect(try set.entries.indices.map { try set.picture(at: $0).pixels[0] } == [1, 2, 3, 4])
+    }
+  }
+
   @Test func manyThreadsPrepareTheSameBatches() throws {
     try withFolder { folder in
       try writeShards([64, 64], to: folder)

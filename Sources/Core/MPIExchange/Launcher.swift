@@ -37,7 +37,7 @@ package enum Launcher {
     #else
       throw PipelineError(
         .usage,
-        "\(count) processes were started together, and this program was built without MPI: each would train on its own, into "
+        "\(count) processes were started together, and this program was built without MPI: each would work on its own, into "
           + "one folder; build it with: swift build -c release --traits MPI,OneDNN")
     #endif
   }

@@ -44,7 +44,7 @@
     private static let (interval, beat) = (Duration.milliseconds(100), Duration.seconds(1))
     private static let longestSilence = Duration.seconds(20)
     /// What to do then.
-    static let advice = "The last save stands, and `resume` goes on from it"
+    static let advice = "What was saved stands, and training goes on from it by `resume`"
     /// Between two looks: whoever looks so seldom was stopped, or its machine was asleep.
     private static let deafness = Duration.seconds(5)
     /// How long a process that fails waits for another one to say why.

@@ -92,6 +92,16 @@ public struct CaptionedPictures: RandomAccessCollection, Sendable {
   /// The picture's ``CaptionedPicture/split``, without its texts.
   package func split(at position: Int) -> Split { withRow(position) { Self.splits[Int($0.split)] } }
 
+  /// The picture's ``CaptionedPicture/fileName``, without its captions.
+  package func fileName(at position: Int) -> String {
+    withRow(position) { row in
+      texts.withUnsafeBytes { texts in
+        var reader = TextReader(texts, at: Int(row.text))
+        return reader.string()
+      }
+    }
+  }
+
   /// Whether the picture has a ``CaptionedPicture/relation``.
   package func isComposed(at position: Int) -> Bool { withRow(position) { $0.flags & Row.isComposed != 0 } }
 

@@ -20,6 +20,8 @@ package struct TarArchive {
 
   private static let blockByteCount = 512
   private static let windowByteCount = 1 << 16
+  /// Members that are so close are read together.
+  private static let nearby = 1 << 13
   /// Of a long name, or of a pax header.
   private static let maximumHeaderByteCount = 1 << 20
 
@@ -49,13 +51,15 @@ package struct TarArchive {
     // Headers of small members lie close together; between large ones, what is read besides is of no use.
     var window = Data()
     var windowStart = 0
+    var last = 0
     func read(_ byteCount: Int, at offset: Int) throws(PipelineError) -> [UInt8] {
       if offset < windowStart || offset + byteCount > windowStart + window.count {
-        let isNear = offset >= windowStart && offset - windowStart < 2 * Self.windowByteCount
+        let isNear = offset - last < Self.nearby
         windowStart = offset
         let wanted = isNear ? Self.windowByteCount : Self.blockByteCount
         window = try file.contents(at: offset, byteCount: max(byteCount, min(wanted, fileByteCount - offset)))
       }
+      last = offset
       let start = window.startIndex + offset - windowStart
       return Array(window[start..<start + byteCount])
     }
@@ -144,7 +148,7 @@ package struct TarArchive {
   }
 
   /// A path without its dots.
-  private static func resolved(_ path: String) -> String {
+  package static func resolved(_ path: String) -> String {
     var parts: [Substring] = []
     for part in path.split(separator: "/") where part != "." {
       if part == "..", !parts.isEmpty { parts.removeLast() } else { parts.append(part) }

@@ -25,7 +25,7 @@ public protocol PictureMaker: Sendable {
 
 /// Puts together the batches of a training run, each picture once an epoch in an order that changes every epoch.
 ///
-/// ``batch(at:)`` is a function of the seed and the step alone, so that a resumed run sees what the unbroken one would
+/// ``batch(at:)`` is a function of the seed, the step and the process's ``Part`` alone, so that a resumed run sees what the unbroken one would
 /// have seen, in whatever order steps are asked for.
 public final class BatchLoader: Sendable {
   public let dataSet: PictureDataSet
@@ -135,11 +135,10 @@ public final class BatchLoader: Sendable {
       guard isStreamed else { return ShuffledOrder(indices, seed: seed, list: list) }
       var indices = indices.sorted()
       var shards = dataSet.divided(indices)
-      // A process reads some of the shards only, where there are enough of them.
-      if part.processCount > 1 && shards.count >= part.processCount && compositions == nil {
+      // A process reads some of the shards only, where they can be dealt out evenly.
+      if compositions == nil, let own = Self.dealt(shards, to: part) {
         ownShards = true
-        indices = shards.enumerated().filter { $0.offset % part.processCount == part.process }
-          .flatMap { indices[$0.element] }
+        indices = own.flatMap { indices[$0] }
         shards = dataSet.divided(indices)
       }
       return StreamOrder(
@@ -155,6 +154,22 @@ public final class BatchLoader: Sendable {
     case nil: compositionOrder = nil
     }
     hasOwnShards = ownShards
+  }
+
+  /// The shards that a process of several reads: the largest ones are dealt first, each to who has the fewest pictures.
+  /// - Returns: in their order; nil where one process would see its pictures more often than another by more than a twentieth, so
+  ///   that all read all, or where there is one.
+  static func dealt(_ shards: [Range<Int>], to part: Part) -> [Range<Int>]? {
+    guard part.processCount > 1 else { return nil }
+    var hands = [[Range<Int>]](repeating: [], count: part.processCount)
+    var counts = [Int](repeating: 0, count: part.processCount)
+    for shard in shards.sorted(by: { ($1.count, $0.lowerBound) < ($0.count, $1.lowerBound) }) {
+      let fewest = counts.indices.min { counts[$0] < counts[$1] } ?? 0
+      hands[fewest].append(shard)
+      counts[fewest] += shard.count
+    }
+    guard let least = counts.min(), let most = counts.max(), least > 0, 20 * (most - least) <= most else { return nil }
+    return hands[part.process].sorted { $0.lowerBound < $1.lowerBound }
   }
 
   /// The pictures of a batch that come in the epoch's order.

@@ -4,7 +4,7 @@ import DataFiles
 import Foundation
 import Imaging
 
-/// Reads the list of pictures and captions of a data set's folder, in any of its three forms.
+/// Reads the list of pictures and captions of a data set's folder, in any of its forms.
 struct DataSetFolder {
   /// A picture that has a caption.
   struct Item {
@@ -68,7 +68,7 @@ struct DataSetFolder {
     }
   }
 
-  /// What an image tokenizer made of the pictures, in the order of ``items()``; nil where the folder holds the pictures.
+  /// What an image tokenizer made of the pictures, in the order of ``pictures()``; nil where the folder holds the pictures.
   /// - Throws: `PipelineError` of kind `.badData` where it is damaged.
   func encodedPictures() throws(PipelineError) -> EncodedPictures? {
     encodedShards.isEmpty ? nil : try EncodedPictures(encodedShards.map { url.appendingPathComponent($0) })

@@ -52,7 +52,8 @@ public final class PictureDataSet: Sendable {
   private let shards: [URL]
   /// All pictures, or nil where they are decoded when asked for.
   private let decoded: [Picture]?
-  private let maximumBytesInMemory: Int
+  /// See ``isStreamed``.
+  private let firstOfShards: [Int]?
   private let reported = Mutex<Set<Int>>([])
 
   /// Opens a data set.
@@ -128,7 +129,10 @@ public final class PictureDataSet: Sendable {
     self.isStrict = strict
     self.report = report
     self.shards = shards
-    self.maximumBytesInMemory = maximumBytesInMemory
+    let side = encoded?.origin.pictureSize ?? pictureSize
+    firstOfShards =
+      pictures == nil && entries.count * side * side * 3 > maximumBytesInMemory
+      ? Self.firstOfShards(entries, areEncoded: encoded != nil) : nil
     self.decoded = pictures
   }
 
@@ -229,32 +233,50 @@ public final class PictureDataSet: Sendable {
   /// Whether the pictures lie in shards and are too many to be kept in memory, so that they are shown in an order in which shards
   /// are read through; see ``StreamOrder``. Of tokens it is said as of the pictures that they were made of, which is how the same
   /// run comes of both.
-  package var isStreamed: Bool {
-    decoded == nil && entries.count * pictureSize * pictureSize * 3 > maximumBytesInMemory
-      && entries.indices.allSatisfy { shardName(at: $0) != nil }
+  package var isStreamed: Bool { firstOfShards != nil }
+
+  /// The positions at which another shard begins, ascending; nil where not all pictures lie in shards, or did when they were encoded.
+  private static func firstOfShards(_ entries: CaptionedPictures, areEncoded: Bool) -> [Int]? {
+    var firsts: [Int] = []
+    var last: (number: Int, name: [UInt8]) = (-1, [])
+    for index in entries.indices {
+      if let part = entries.part(at: index) {
+        if part.shard != last.number { firsts.append(index) }
+        last.number = part.shard
+      } else {
+        guard areEncoded, let name = shardName(in: entries.fileName(at: index)) else { return nil }
+        if name != last.name { firsts.append(index) }
+        last.name = name
+      }
+    }
+    return firsts
   }
 
-  /// The shard in which a picture lies, or lay when it was encoded; nil for a file of its own.
-  private func shardName(at index: Int) -> Substring? {
-    if let part = entries.part(at: index) { return entries.shards[part.shard][...] }
-    guard encoded != nil else { return nil }
-    let name = entries[index].fileName
-    return name.range(of: ".tar/", options: .caseInsensitive).map { name[..<$0.lowerBound] }
+  /// What stands before a shard's ending in the path of a picture; nil where there is none.
+  private static func shardName(in path: String) -> [UInt8]? {
+    let bytes = Array(path.utf8)
+    let ending = Array(".tar/".utf8)
+    guard bytes.count > ending.count else { return nil }
+    let start = (0...bytes.count - ending.count).first { start in
+      zip(bytes[start...], ending).allSatisfy { $0 == $1 || $0 | 0x20 == $1 && $0 >= UInt8(ascii: "A") }
+    }
+    return start.map { Array(bytes[..<$0]) }
   }
 
   /// Some positions, ascending, divided by the shards in which the pictures lie.
   package func divided(_ indices: [Int]) -> [Range<Int>] {
     var ranges: [Range<Int>] = []
-    var (start, last): (Int, Substring?) = (0, nil)
+    var start = 0
+    // The shard that the last picture lies in.
+    var shard = 0
+    let firsts = firstOfShards ?? []
     for (place, index) in indices.enumerated() {
-      let shard = shardName(at: index)
-      if place > 0 && shard != last {
-        ranges.append(start..<place)
-        start = place
-      }
-      last = shard
+      guard shard + 1 < firsts.count, index >= firsts[shard + 1] else { continue }
+      while shard + 1 < firsts.count, index >= firsts[shard + 1] { shard += 1 }
+      if place > start { ranges.append(start..<place) }
+      start = place
     }
-    if !indices.isEmpty { ranges.append(start..<indices.count) }
+    if start < indices.count { ranges.append(start..<indices.count) }
     return ranges
   }
 

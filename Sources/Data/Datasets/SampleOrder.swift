@@ -17,8 +17,9 @@ final class ShuffledOrder: SampleOrder {
   private let indices: [Int]
   private let seed: UInt64
   private let list: UInt64
-  /// That of the epoch asked for last, because shuffling a large data set at each step would take its time.
-  private let last = Mutex<(epoch: Int, order: [Int])?>(nil)
+  /// Those of the epochs asked for last, because shuffling a large data set at each step would take its time; batches that are
+  /// prepared at the same time may lie in two.
+  private let last = Mutex<[(epoch: Int, order: [Int])]>([])
 
   /// - Parameter list: 0 or 1, tells the orders of two lists apart.
   init(_ indices: [Int], seed: UInt64, list: UInt64) { (self.indices, self.seed, self.list) = (indices, seed, list) }
@@ -32,10 +33,10 @@ final class ShuffledOrder: SampleOrder {
 
   private func order(ofEpoch epoch: Int) -> [Int] {
     last.withLock { last in
-      if let last, last.epoch == epoch { return last.order }
+      if let known = last.first(where: { $0.epoch == epoch }) { return known.order }
       var random = Philox(epochOrder: epoch, of: list, seed: seed)
       let order = random.permutation(indices.count)
-      last = (epoch, order)
+      last = [(epoch, order)] + last.prefix(1)
       return order
     }
   }
@@ -90,11 +91,12 @@ final class StreamOrder: SampleOrder {
     }
   }
 
-  /// What was made last: batches that are prepared at the same time may lie in two windows.
+  /// What was asked for last, the latest first: batches that are prepared at the same time may lie in several windows.
   private struct Last {
     var epochs: [Epoch] = []
     var windows: [(epoch: Int, window: Int, order: [Int])] = []
-    static let most = 2
+    static let mostEpochs = 2
+    static let mostWindows = 8
   }
 
   func indices(ofSample sample: Int) -> (Int) -> Int {
@@ -104,20 +106,25 @@ final class StreamOrder: SampleOrder {
 
   /// Where in `indices` the picture of a sample of an epoch stands.
   private func place(ofSample sample: Int, in number: Int) -> Int {
-    last.withLock { last in
+    let (place, ahead) = last.withLock { last -> (Int, [Range<Int>]) in
       let epoch = last.epochs.first { $0.number == number } ?? epoch(number)
       if last.epochs.first?.number != number {
-        last.epochs = [epoch] + last.epochs.filter { $0.number != number }.prefix(Last.most - 1)
+        last.epochs = [epoch] + last.epochs.filter { $0.number != number }.prefix(Last.mostEpochs - 1)
       }
       let window = epoch.window(of: sample)
-      if let known = last.windows.first(where: { $0.epoch == number && $0.window == window }) {
-        return known.order[sample - epoch.starts[window]]
+      if let at = last.windows.firstIndex(where: { $0.epoch == number && $0.window == window }) {
+        let known = last.windows[at]
+        if at > 0 { last.windows.insert(last.windows.remove(at: at), at: 0) }
+        return (known.order[sample - epoch.starts[window]], [])
       }
       let order = order(ofWindow: window, in: epoch)
-      last.windows = [(number, window, order)] + last.windows.prefix(Last.most - 1)
-      if window + 1 < epoch.windows.count { epoch.windows[window + 1].forEach { willRead(indices[$0]) } }
-      return order[sample - epoch.starts[window]]
+      last.windows = [(number, window, order)] + last.windows.prefix(Last.mostWindows - 1)
+      return (
+        order[sample - epoch.starts[window]], window + 1 < epoch.windows.count ? epoch.windows[window + 1] : []
+      )
     }
+    for part in ahead { willRead(indices[part]) }
+    return place
   }
 
   private func epoch(_ number: Int) -> Epoch {

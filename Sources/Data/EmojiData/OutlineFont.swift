@@ -138,6 +138,6 @@ final class OutlineFont {
         ink += Int(covered)
       }
     }
-    return ink >= 255 * side / 2 ? picture : nil
+    return ink >= 255 * side * side / 56 ? picture : nil
   }
 }

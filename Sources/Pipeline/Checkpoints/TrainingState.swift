@@ -33,7 +33,10 @@ package struct TrainingState {
   /// Time spent training so far, over all parts of the run.
   package var seconds = 0.0
   package var settings: TrainingSettings
+  /// Of all processes.
   package var threads: Int
+  /// That train together.
+  package var processes = 1
   package var precision: ElementType
 
   package init(
@@ -83,6 +86,7 @@ package struct TrainingState {
     let steps = Dictionary(trained.map { ($0.stepKey, "\($0.optimizer.step)") }, uniquingKeysWith: { $1 })
     let place = [
       "stage": stage.rawValue, "step": "\(step)", "seconds": "\(seconds)", "threads": "\(threads)",
+      "processes": "\(processes)",
       "precision": precision.rawValue, "settings": try settings.json(),
       "configuration": configuration,
     ]
@@ -112,9 +116,10 @@ package struct TrainingState {
         "there is nothing to resume: \(url.path) is the \(stored.name)'s state, not the \(stage.name)'s; "
           + "leave `resume` out to begin")
     }
-    let state = TrainingState(
+    var state = TrainingState(
       stage: stage, configuration: try CheckpointConfiguration(json: Data(configuration.utf8), of: url.path),
       step: step, seconds: seconds, settings: settings, threads: threads, precision: precision)
+    state.processes = metadata["processes"].flatMap(Int.init) ?? 1
     return (state, file)
   }
 

@@ -5,7 +5,7 @@ import LinearAlgebra
 /// How probable a rung with a bound holds held-out rows, by the importance-weighted bound (Burda et al. 2016): the figure that papers
 /// compare such models by.
 public struct ImportanceWeightedFigure: Encodable, Sendable, Equatable {
-  /// K of a figure: 1 is the evidence lower bound itself, and the others as in the paper's tables, as far as time allows.
+  /// K of a figure: 1 is the evidence lower bound by one draw, and the others as in the paper's tables, as far as time allows.
   public static let standardSamples = [1, 10, 100]
   /// Rows that it is measured on, evenly spread where there are more: each of them is decoded a hundred times.
   public static let mostRows = 256

@@ -224,6 +224,8 @@ private final class TokenCache: Sendable {
   /// As few bytes as they take; of what is met after there is no more room, they are made each time.
   private let known = Mutex<[Int: [UInt16]]>([:])
   private static let maximumBytes = 64 << 20
+  /// Of an array and its place in the dictionary.
+  private static let bytesBeside = 64
 
   init(_ imageTokenizer: any ImageTokenizer, _ encoded: EncodedPictures?, isCaching: Bool) {
     self.imageTokenizer = imageTokenizer
@@ -245,7 +247,7 @@ private final class TokenCache: Sendable {
     let tokens = withoutRecording { imageTokenizer.encode(Tensor(pictureBytes: bytes, side: side)) }
     if isCaching && imageTokenizer.codeCount <= 1 << 16 {
       known.withLock {
-        if ($0.count + 1) * tokens.count * MemoryLayout<UInt16>.size <= Self.maximumBytes {
+        if ($0.count + 1) * (tokens.count * MemoryLayout<UInt16>.size + Self.bytesBeside) <= Self.maximumBytes {
           $0[index] = tokens.map(UInt16.init)
         }
       }

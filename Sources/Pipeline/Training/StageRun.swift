@@ -113,13 +113,15 @@ final class StageRun {
       (lock, log) = (nil, nil)
     }
     batches = PrefetchingLoader(
-      loader, startingAt: start.step, depth: 4, threads: Self.spareThreads(beside: team.count))
+      loader, startingAt: start.step, depth: 4,
+      threads: Self.spareThreads(beside: team.count, processes: processes.count))
     isFirstSave = saved == nil
   }
 
-  /// Cores that train nothing prepare batches; there is always one thread that does.
-  private static func spareThreads(beside replicas: Int) -> Int {
-    max(1, min(4, ProcessInfo.processInfo.activeProcessorCount - replicas))
+  /// Cores that train nothing prepare batches; there is always one thread that does. Where there are other processes, they may
+  /// have the cores.
+  private static func spareThreads(beside replicas: Int, processes: Int) -> Int {
+    processes > 1 ? 1 : max(1, min(4, ProcessInfo.processInfo.activeProcessorCount - replicas))
   }
 
   /// Has a further model saved with the stage's own, and puts back what was saved of it.

@@ -144,6 +144,7 @@ extension StageTrainer {
       let configuration = if let configuration { try configuration() } else { try checkpoint.readConfiguration() }
       var state = TrainingState(
         stage: stage, configuration: configuration, settings: settings, threads: allThreads, precision: precision)
+      state.processes = resources.processes.count
       state.settings.preset =
         settings.preset ?? configuration.tokenizerTraining?.settings.preset ?? settings.chosenPreset
       if stage != .imageTokenizer { reportUnfinished(configuration.tokenizerTraining, "the image tokenizer") }
@@ -162,6 +163,10 @@ extension StageTrainer {
         "the run began with synonyms of WordNet, and there is no WordNet in \(resources.wordNetFolder.path): install "
           + "Debian's wordnet-base to resume it")
     }
+    if state.processes != resources.processes.count && dataSet.isStreamed {
+      observer.report(.note("the run began with other processes: what each of them reads of the shards changes"))
+    }
+    state.processes = resources.processes.count
     state.resume(settings, threads: allThreads, precision: precision, dataSet: dataSet, observer: observer)
     return (state, file)
   }
