@@ -16,7 +16,7 @@ public struct StandaloneImageTokenizer {
   /// How pictures become square.
   public let fit: Picture.Fit
   package let reconstructor: Reconstructor
-  let fingerprint: String
+  package let fingerprint: String
 
   /// - Parameters:
   ///   - checkpoint: whose stage 1 it is.
