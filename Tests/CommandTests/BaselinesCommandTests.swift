@@ -169,7 +169,7 @@ import Testing
     }
     #expect(try spread("0") == 0 && spread("0.5") > 0)
     try draw("0.5", from: "vae").expectFailure(64, "--temperature is for a hierarchical VAE")
-    try draw("-1").expectFailure(64, "none negative")
+    try draw("-1").expectFailure(64, "0 or above")
   }
 
   @Test func aMixtureBeatsOneGaussianOnTwoClouds() throws {
