@@ -155,7 +155,7 @@ public final class PictureDataSet: Sendable {
   }
 
   /// The texts of the train split that a vocabulary is learnt from and text lengths are judged by: all captions, and with
-  /// `forms` for each picture three that these make of them. Of more than ``maximumTexts`` pictures, those of so many, evenly
+  /// `forms` for each picture three that these make of them. Of more than 100,000 pictures, those of so many, evenly
   /// spread.
   public func trainingTexts(_ forms: CaptionForms? = nil) -> [String] {
     let indices = indices(of: .train).spread(over: Self.maximumTexts)
