@@ -17,7 +17,7 @@ public struct NeighbourManifold: Sendable {
 
   /// - Parameters:
   ///   - points: [N, D].
-  ///   - neighbours: k.
+  ///   - k: which neighbour a ball reaches to.
   /// - Precondition: N > k > 0.
   public init(_ points: Matrix, neighbours k: Int = standardNeighbours) {
     precondition(k > 0 && points.rows > k, "\(points.rows) points have no \(k) neighbours each")

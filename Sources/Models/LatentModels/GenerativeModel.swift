@@ -150,7 +150,7 @@ extension ImportanceWeightedModel {
 /// same weights it never falls where k grows to a multiple of itself, as the logarithm of a mean is no less than the mean of logarithms.
 /// - Parameters:
 ///   - logWeights: [N, K], see ``ImportanceWeightedModel/logImportanceWeights(_:samples:seed:threads:)``.
-///   - samples: k.
+///   - k: samples.
 /// - Precondition: K is a multiple of k.
 public func importanceWeightedBounds(_ logWeights: Matrix, samples k: Int) -> [Double] {
   precondition(k > 0 && logWeights.columns % k == 0, "\(logWeights.columns) weights, \(k) at a time")
