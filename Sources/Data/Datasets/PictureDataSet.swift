@@ -21,7 +21,7 @@ import Synchronization
 /// Links to folders are followed, and a folder that is reached twice is read once.
 ///
 /// Where no split is given, the folders in which pictures lie name it where they are called so (`train`, `val`, `test`);
-/// otherwise ``Split/standard(forFileName:)`` decides, which in a small folder can leave `validation` empty. It never leaves
+/// otherwise `Split.standard(forFileName:)` decides, which in a small folder can leave `validation` empty. It never leaves
 /// `train` empty: then all pictures are `train`.
 ///
 /// What cannot be used (a picture that is damaged or has no caption, a caption without a picture) is named through

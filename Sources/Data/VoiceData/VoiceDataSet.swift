@@ -34,7 +34,7 @@ public struct VoiceDataSet: Sendable {
   /// One utterance.
   struct Utterance: Sendable, Equatable {
     var voice, pitch, rate: Int
-    /// Two, as numbers of ``Sentences/all``.
+    /// Two, as numbers of `Sentences.all`.
     var sentences: [Int]
     /// 0 for training, 1 for validation, 2 for test.
     var split: Int
@@ -46,7 +46,7 @@ public struct VoiceDataSet: Sendable {
   public let rows: Matrix
   /// What the columns were before, over the training rows.
   public let mean, deviation: [Double]
-  /// What each column is of, in hertz; see ``UtteranceFeatures``.
+  /// What each column is of, in hertz; see `UtteranceFeatures`.
   public let frequencies: [Double]
 
   /// Speaks and measures.
