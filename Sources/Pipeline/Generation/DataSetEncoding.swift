@@ -5,7 +5,7 @@ import Imaging
 import TensorCore
 
 extension StandaloneImageTokenizer {
-  /// What ``encode(_:to:progress:)`` wrote.
+  /// What ``StandaloneImageTokenizer/encode(_:to:with:picturesPerShard:progress:)`` wrote.
   public struct EncodingSummary: Sendable, Equatable, Codable {
     public var pictures = 0
     public var tokensPerPicture = 0
