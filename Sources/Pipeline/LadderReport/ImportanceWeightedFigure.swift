@@ -20,6 +20,7 @@ public struct ImportanceWeightedFigure: Encodable, Sendable, Equatable {
 
   /// The figure for each K. The same draws serve all of them, so it never falls with K.
   /// - Parameters:
+  ///   - model: fitted.
   ///   - x: [N, D].
   ///   - arePictures: whether bits a dimension mean something.
   ///   - seed: names the random numbers.

@@ -71,7 +71,7 @@ public struct LadderData: Sendable {
   /// - Parameters:
   ///   - matrix: [N, D].
   ///   - name: what messages and the page call it.
-  ///   - splits: of each row 0 for training, 1 for validation, 2 for test.
+  ///   - given: of each row 0 for training, 1 for validation, 2 for test.
   ///   - allowsMissingValues: whether NaN may stand for a value that is missing.
   /// - Throws: `PipelineError` of kind `.badData` where it is empty, an element is not finite or a split is none.
   public init(

@@ -68,7 +68,9 @@ public struct LossTerm: Encodable, Sendable, Equatable {
   public var name: String
   public var mean: Double
 
-  /// - Parameter x: rows, of which some hundreds are looked at where there are more.
+  /// - Parameters:
+  ///   - model: fitted.
+  ///   - x: rows, of which some hundreds are looked at where there are more.
   /// - Returns: nil of a model with another loss.
   /// - Throws: `PipelineError` of kind `.badData` where rows do not fit the model.
   public static func terms(of model: any GenerativeModel, _ x: Matrix) throws(PipelineError) -> [LossTerm]? {
