@@ -68,8 +68,15 @@ struct LadderDataOptions: ParsableArguments {
     return names.count > 1 && names.contains(name)
   }
 
-  /// The captioned pictures themselves, nil where the data are a matrix.
+  /// The captioned pictures of a folder.
   func pictures(_ url: URL, size: Int) throws(PipelineError) -> PictureDataSet {
+    try Self.pictures(url, size: size, fit: fit, captionColumn: captionColumn, strict: strict)
+  }
+
+  /// The same for a command that has not all of these options.
+  static func pictures(
+    _ url: URL, size: Int, fit: Picture.Fit = .pad, captionColumn: CaptionColumnOptions, strict: Bool = false
+  ) throws(PipelineError) -> PictureDataSet {
     guard (4...256).contains(size) else {
       throw PipelineError(.usage, "--size must be 4 to 256, not \(size)")
     }

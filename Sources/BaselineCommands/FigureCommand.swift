@@ -3,7 +3,6 @@ import ArrayFiles
 import Basics
 import Checkpoints
 import CommandSupport
-import Datasets
 import EmojiData
 import Foundation
 import Generation
@@ -133,11 +132,6 @@ struct BaselinesFigure: ParsableCommand {
     guard isFolder.boolValue else {
       return try LadderData(NumPyFile.matrix(contentsOf: url, array: array), name: url.lastPathComponent)
     }
-    guard (4...256).contains(fitting.size) else {
-      throw PipelineError(.usage, "--size must be 4 to 256, not \(fitting.size)")
-    }
-    return try LadderData(
-      PictureDataSet(
-        contentsOf: url, pictureSize: fitting.size, captionColumn: captionColumn.name, report: { Console.note($0) }))
+    return try LadderData(LadderDataOptions.pictures(url, size: fitting.size, captionColumn: captionColumn))
   }
 }

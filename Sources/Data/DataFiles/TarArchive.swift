@@ -5,6 +5,7 @@ import Foundation
 package struct TarArchive {
   /// A regular file in the archive, or a link to one.
   package struct Member {
+    /// Its path without dots: `./a.png` is `a.png`.
     package let name: String
     /// Of the first byte of content, from the start of the archive.
     package let offset: Int
@@ -112,7 +113,8 @@ package struct TarArchive {
         }
       default:
         if isRegularFile {
-          members.append(Member(name: longName ?? Self.name(header), offset: start, byteCount: byteCount))
+          members.append(
+            Member(name: Self.resolved(longName ?? Self.name(header)), offset: start, byteCount: byteCount))
         } else if kind == UInt8(ascii: "1") || kind == UInt8(ascii: "2") {
           let name = longName ?? Self.name(header)
           let target = longTarget ?? Self.text(header[157..<257])
@@ -132,15 +134,15 @@ package struct TarArchive {
   private mutating func follow(_ links: [(name: String, target: String)]) {
     guard !links.isEmpty else { return }
     var found: [String: Member] = [:]
-    for member in members { found[Self.resolved(member.name)] = member }
+    for member in members { found[member.name] = member }
     var left = links
     // As a rule, a link comes after what it leads to, and once is enough.
     for _ in 0..<4 {
       left = left.filter { name, target in
         guard let member = found[Self.resolved(target)] else { return true }
-        let link = Member(name: name, offset: member.offset, byteCount: member.byteCount)
+        let link = Member(name: Self.resolved(name), offset: member.offset, byteCount: member.byteCount)
         members.append(link)
-        found[Self.resolved(name)] = link
+        found[link.name] = link
         return false
       }
     }
@@ -148,7 +150,7 @@ package struct TarArchive {
   }
 
   /// A path without its dots.
-  package static func resolved(_ path: String) -> String {
+  private static func resolved(_ path: String) -> String {
     var parts: [Substring] = []
     for part in path.split(separator: "/") where part != "." {
       if part == "..", !parts.isEmpty { parts.removeLast() } else { parts.append(part) }

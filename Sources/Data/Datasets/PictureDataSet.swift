@@ -93,10 +93,10 @@ public final class PictureDataSet: Sendable {
     if encoded == nil && entries.count * pictureSize * pictureSize * 3 <= maximumBytesInMemory {
       let all = entries
       let results: [Result<Picture, PipelineError>] = ConcurrentMap.results(all.count) { i in
-        let source = PictureSource(all.part(at: i), of: shards, orFile: all[i].fileName, in: url)
+        let name = all.fileName(at: i)
+        let source = PictureSource(all.part(at: i), of: shards, orFile: name, in: url)
         do throws(PipelineError) {
-          return .success(
-            try source.picture(name: all[i].fileName, for: pictureSize).squared(side: pictureSize, fit: fit))
+          return .success(try source.picture(name: name, for: pictureSize).squared(side: pictureSize, fit: fit))
         } catch { return .failure(error) }
       }
       var good: [Int] = []
@@ -129,9 +129,8 @@ public final class PictureDataSet: Sendable {
     self.isStrict = strict
     self.report = report
     self.shards = shards
-    let side = encoded?.origin.pictureSize ?? pictureSize
     firstOfShards =
-      pictures == nil && entries.count * side * side * 3 > maximumBytesInMemory
+      pictures == nil && entries.count * self.pictureSize * self.pictureSize * 3 > maximumBytesInMemory
       ? Self.firstOfShards(entries, areEncoded: encoded != nil) : nil
     self.decoded = pictures
   }
@@ -179,13 +178,13 @@ public final class PictureDataSet: Sendable {
   ///   decoded on opening.
   public func picture(at index: Int) throws(PipelineError) -> Picture {
     if let decoded { return decoded[index] }
-    return try source(at: index).picture(name: entries[index].fileName, for: pictureSize).squared(
+    return try source(at: index).picture(name: entries.fileName(at: index), for: pictureSize).squared(
       side: pictureSize, fit: fit)
   }
 
   private func source(at index: Int) throws(PipelineError) -> PictureSource {
     try requirePictures()
-    return PictureSource(entries.part(at: index), of: shards, orFile: entries[index].fileName, in: url)
+    return PictureSource(entries.part(at: index), of: shards, orFile: entries.fileName(at: index), in: url)
   }
 
   /// - Throws: `PipelineError` of kind `.badData` where there are tokens only.
@@ -200,7 +199,7 @@ public final class PictureDataSet: Sendable {
   /// The picture at a position of `entries` as its file has it, with its transparency and in its own shape.
   /// - Throws: `PipelineError` where the file is damaged or gone.
   package func transparentPicture(at index: Int) throws(PipelineError) -> TransparentPicture {
-    try source(at: index).transparentPicture(name: entries[index].fileName, for: pictureSize)
+    try source(at: index).transparentPicture(name: entries.fileName(at: index), for: pictureSize)
   }
 
   /// The picture, or nil where it is damaged, which is reported once.

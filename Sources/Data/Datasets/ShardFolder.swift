@@ -79,7 +79,7 @@ private struct ShardReader: Sendable {
           if !sample.hasUnread { contents.skip("\(shard)/\(key)", "the shard has no picture for it") }
           continue
         }
-        let path = "\(shard)/\(TarArchive.resolved(picture.name))"
+        let path = "\(shard)/\(picture.name)"
         guard let captions = captions(of: sample, path, in: file, reader, &contents) else { continue }
         let part = CaptionedPictures.Part(
           shard: number, range: picture.offset..<(picture.offset + picture.byteCount))
@@ -98,12 +98,10 @@ private struct ShardReader: Sendable {
   private func samples(of archive: TarArchive, _ shard: String, _ contents: inout Contents) -> [String: Sample] {
     var samples: [String: Sample] = [:]
     for member in archive.members {
-      // As metadata name it: `./a.png` is `a.png`.
-      let path = TarArchive.resolved(member.name)
-      let name = PathParts(path).name
+      let name = PathParts(member.name).name
       if name.hasPrefix(".") { continue }
       let dot = name.firstIndex(of: ".") ?? name.endIndex
-      let key = String(path.dropLast(name[dot...].count))
+      let key = String(member.name[..<dot])
       switch name[dot...].dropFirst().lowercased() {
       case let kind where PictureFormat.readFileExtensions.contains(kind):
         samples[key, default: Sample()].picture = member
@@ -112,11 +110,11 @@ private struct ShardReader: Sendable {
       case "json": samples[key, default: Sample()].metadata = member
       case let kind:
         if let format = PictureFormat(fileExtension: kind) {
-          contents.unread.add(format, path: "\(shard)/\(path)")
+          contents.unread.add(format, path: "\(shard)/\(member.name)")
           contents.unread.haveCaptions = true
           samples[key, default: Sample()].hasUnread = true
         } else {
-          contents.unused[kind, default: (0, "\(shard)/\(path)")].count += 1
+          contents.unused[kind, default: (0, "\(shard)/\(member.name)")].count += 1
         }
       }
     }
