@@ -35,8 +35,8 @@ struct Evaluate: ParsableCommand {
   @Option(
     parsing: .unconditional,
     help: """
-      Also draw this many pairs that are held out of compositions of the data's things, and look them up among 10000 \
-      compositions.
+      Also draw this many pairs that are held out of compositions of the data's things, and a fifth as many in three relations at \
+      once, and look them up among 10000 compositions.
       """)
   var compositions: Int?
   @Option(

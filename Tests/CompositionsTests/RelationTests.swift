@@ -33,6 +33,25 @@ struct RelationTests {
     }
   }
 
+  /// They are asked for by name, each shows what its caption says, and no index of a composition leads to one.
+  @Test func threeRelationsAtOnceAreOnlyAskedFor() throws {
+    let pairs = maker.pairs(of: .test, count: 9, threeAtOnce: true)
+    let names = Set(Relation.threeAtOnce.map(\.name))
+    #expect(pairs.count == 9 && pairs.allSatisfy { names.contains($0.relation) && maker.split(of: $0) == .test })
+    #expect(!(0..<2000).contains { names.contains(maker.pair(at: $0).relation) })
+    for name in names {
+      let composition = try #require(
+        try maker.composition(of: .init(relation: name, first: "box", second: "plate")), "\(name)")
+      #expect(composition.picture.box() != nil && composition.caption.contains("plate"), "\(composition.caption)")
+      let captions = ([composition.caption] + composition.furtherCaptions).joined(separator: "\n")
+      // The plain pair holds out what the three do.
+      let held = Relation.named(name)?.heldOutAs ?? ""
+      #expect(composition.split == CompositionMaker.split(relation: held, first: "box", second: "plate"))
+      #expect(!captions.contains("{"))
+    }
+    #expect(throws: PipelineError.self) { try folder.maker(["sized-colored-next-to"]) }
+  }
+
   @Test func theFirstOfTwoIsOnTheLeft() throws {
     for relation in ["next-to", "sized-next-to"] {
       let picture = try picture(relation, "ball", "box")

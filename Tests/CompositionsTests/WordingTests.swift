@@ -70,7 +70,7 @@ struct WordingTests {
 
   @Test func everyRelationHasWordingsInEveryLanguage() throws {
     for (language, wordings) in Wordings.all {
-      for relation in Relation.all {
+      for relation in Relation.all + Relation.threeAtOnce {
         #expect(wordings.templates[relation.name]?.isEmpty == false, "\(relation.name) in \(language)")
         let captions = wordings.captions(
           of: .init(relation: relation, x: 0, y: 1, colors: [.red, .blue], count: 2, size: .small),

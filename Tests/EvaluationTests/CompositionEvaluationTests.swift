@@ -70,10 +70,15 @@ import Testing
     let evaluator = try Evaluator(model, folder.dataSet())
     let evaluation = try #require(
       try evaluator.evaluate(maker(folder), count: 30, poolSize: 500, options: .init(seed: 3)))
-    #expect(evaluation.pool == 500 && evaluation.all.retrieval.captions == 30 && evaluation.drawings.count == 30)
-    let right = evaluation.drawings.count(where: \.drawn.isRight)
-    #expect(evaluation.all.retrieval.at1 == Double(right) / 30)
-    #expect(evaluation.relations.reduce(0) { $0 + $1.retrieval.captions } == 30)
+    #expect(evaluation.pool == 500 && evaluation.all.retrieval.captions == 30 && evaluation.drawings.count == 36)
+    let right = evaluation.drawings.map(\.drawn.isRight)
+    #expect(evaluation.all.retrieval.at1 == Double(right.prefix(30).count(where: \.self)) / 30)
+    let threes = Set(Relation.threeAtOnce.map(\.name))
+    #expect(evaluation.drawings.map { threes.contains($0.pair.relation) } == (0..<36).map { $0 >= 30 })
+    let three = try #require(evaluation.threeAtOnce)
+    #expect(three.retrieval.captions == 6)
+    #expect(three.retrieval.at1 == Double(right.suffix(6).count(where: \.self)) / 6)
+    #expect(evaluation.relations.reduce(0) { $0 + $1.retrieval.captions } == 36)
     for part in evaluation.relations {
       let drawings = evaluation.drawings.filter { $0.pair.relation == part.relation }
       #expect(part.retrieval.captions == drawings.count)
@@ -84,6 +89,7 @@ import Testing
     #expect(try first.drawn.picture == model.generate(first.caption, options: .init(seed: 3))[0])
     let halves = evaluation.relations.filter { $0.relation.hasSuffix("sketch-below") }
     #expect(evaluation.sketchesBelow?.captions ?? 0 == halves.reduce(0) { $0 + $1.retrieval.captions })
+    #expect(evaluation.sketchesBelowCeiling?.captions == evaluation.sketchesBelow?.captions)
     let page = try EvaluationPage(
       checkpoint: "c", data: "d", options: .init(), evaluations: [], wording: .init(compositions: evaluation)
     ).html()

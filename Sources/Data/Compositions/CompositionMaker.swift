@@ -66,6 +66,8 @@ public final class CompositionMaker: Sendable {
   let places: [String: Int]
   /// What can be X and Y in each relation.
   let candidates: [Candidates]
+  /// The same for ``Relation/threeAtOnce``.
+  let threeAtOnce: [Candidates]
   /// The cutouts made last.
   private let cache = Mutex(Kept())
 
@@ -117,6 +119,8 @@ public final class CompositionMaker: Sendable {
     }
     self.candidates = candidates
     relations = candidates.map(\.relation)
+    let all = things
+    threeAtOnce = Relation.threeAtOnce.compactMap { Self.candidates(for: $0, among: all) }
   }
 
   /// The names of all things that compositions are made of, sorted as the data set's files are.
@@ -138,7 +142,7 @@ public final class CompositionMaker: Sendable {
   /// What the composition of an index consists of, and its captions, without its picture.
   func described(at index: Int) -> (parts: Relation.Parts, captions: [String]) {
     var random = Philox(seed: settings.seed, stream: RandomStream.compositions(), counter: UInt64(index) << 8)
-    let parts = parts(using: &random)
+    let parts = parts(among: candidates, using: &random)
     var captions = wordings[0].captions(of: parts, things: things)
     let caption = Self.draw(from: &captions, using: &random)
     // A few others, drawn too, so that no wording is always a further one.
@@ -200,7 +204,7 @@ public final class CompositionMaker: Sendable {
   }
 
   /// Draws a relation, and things that can carry it.
-  func parts(using random: inout Philox) -> Relation.Parts {
+  func parts(among candidates: [Candidates], using random: inout Philox) -> Relation.Parts {
     var left = random.index(below: candidates.reduce(0) { $0 + $1.relation.weight })
     var found = candidates[0]
     for candidate in candidates {

@@ -19,28 +19,33 @@ public struct CompositionPair: Sendable, Hashable, Codable {
 extension CompositionMaker {
   /// What ``composition(at:)`` shows, without drawing it.
   /// - Parameter index: 0 or above.
-  public func pair(at index: Int) -> CompositionPair {
+  public func pair(at index: Int) -> CompositionPair { pair(at: index, among: candidates) }
+
+  private func pair(at index: Int, among candidates: [Candidates]) -> CompositionPair {
     var random = Philox(seed: settings.seed, stream: RandomStream.compositions(), counter: UInt64(index) << 8)
-    return pair(of: parts(using: &random))
+    return pair(of: parts(among: candidates, using: &random))
   }
 
   /// The split of a pair, by the name under which its relation's pairs are held out.
   public func split(of pair: CompositionPair) -> Split {
-    let relation = Relation.all.first { $0.name == pair.relation }
-    return Self.split(relation: relation?.heldOutAs ?? pair.relation, first: pair.first, second: pair.second)
+    Self.split(
+      relation: Relation.named(pair.relation)?.heldOutAs ?? pair.relation, first: pair.first, second: pair.second)
   }
 
   /// The first pairs of a split in the order of the indices, each once.
   /// - Parameters:
   ///   - split: theirs.
   ///   - count: how many are wanted; there are fewer where many indices in a row bring no further one.
-  public func pairs(of split: Split, count: Int) -> [CompositionPair] {
+  ///   - threeAtOnce: in those of ``Relation/threeAtOnce``, which no index of a composition has, and not in the others.
+  public func pairs(of split: Split, count: Int, threeAtOnce: Bool = false) -> [CompositionPair] {
+    let candidates = threeAtOnce ? self.threeAtOnce : candidates
+    if candidates.isEmpty { return [] }
     var pairs: [CompositionPair] = []
     var known: Set<CompositionPair> = []
     var index = 0
     var lastIndex = 0
     while pairs.count < count && index - lastIndex < 100_000 {
-      let pair = pair(at: index)
+      let pair = pair(at: index, among: candidates)
       if self.split(of: pair) == split && known.insert(pair).inserted {
         pairs.append(pair)
         lastIndex = index
@@ -57,7 +62,7 @@ extension CompositionMaker {
   ///   - random: draws them.
   /// - Returns: nothing for a pair that cannot carry the relation.
   public func neighbours(of pair: CompositionPair, count: Int, using random: inout Philox) -> [CompositionPair] {
-    guard let found = candidates.first(where: { $0.relation.name == pair.relation }) else { return [] }
+    guard let found = candidates(of: pair) else { return [] }
     let seconds = pair.second == nil ? [] : seconds(of: pair, in: found)
     let firsts = found.x.map { things[$0].name }.filter { $0 != pair.first && $0 != pair.second }
     let others =
@@ -69,6 +74,11 @@ extension CompositionMaker {
         CompositionPair(relation: pair.relation, first: firsts[$0], second: pair.second)
       }.filter { self.parts(of: $0, seed: 0) != nil }.prefix(count)
     return Array(others) + Array(further)
+  }
+
+  /// What can stand in the pair's relation; nil where these things cannot carry it.
+  private func candidates(of pair: CompositionPair) -> Candidates? {
+    (candidates + threeAtOnce).first { $0.relation.name == pair.relation }
   }
 
   /// What else may stand in the place of the pair's second.
@@ -97,9 +107,7 @@ extension CompositionMaker {
   /// - Parameter seed: names what the pair leaves open.
   /// - Returns: nil where the pair cannot carry the relation, or a name is none of a thing.
   func parts(of pair: CompositionPair, seed: UInt64) -> Relation.Parts? {
-    guard let found = candidates.first(where: { $0.relation.name == pair.relation }), let x = places[pair.first],
-      found.x.contains(x)
-    else { return nil }
+    guard let found = candidates(of: pair), let x = places[pair.first], found.x.contains(x) else { return nil }
     var random = Philox(seed: seed, stream: RandomStream.compositions(1))
     var parts = Relation.Parts(relation: found.relation, x: x)
     if !found.y.isEmpty {

@@ -69,6 +69,11 @@ extension Wordings {
         "위에는 {y 으로} 만든 {x}, 아래에는 똑같은 {x}의 스케치", "위에는 {y 으로} 만든 {x}, 아래에는 그 스케치",
         "위에는 {y} 질감의 {x}, 아래에는 그 스케치",
       ],
+      "sized-colored-next-to": ["{size2 color2 y} 옆에 있는 {size color x}", "{size2 color2 y} 옆의 {size color x}"],
+      "sketch-counted-made-of": [
+        "{y 으로} 만든 {x} {count} {counter}의 스케치", "{y} 질감의 {x} {count} {counter}의 스케치",
+      ],
+      "made-of-sized-next-to": ["{size2 y} 옆에 있는 {y 으로} 만든 {size x}", "{size2 y} 옆의 {y 으로} 만든 {size x}"],
     ],
     // The last one is the color's own name, a noun.
     colors: [

@@ -40,7 +40,7 @@ public struct Relation: Sendable {
     self.heldOutAs = heldOutAs ?? name
   }
 
-  /// All of them.
+  /// All that compositions are made of.
   public static let all: [Relation] = [
     Relation("made-of", weight: 12, takes: [.material]) { $0.centred($0.made) },
     Relation("colored", weight: 5, takes: [.color]) { $0.centred($0.colored) },
@@ -72,6 +72,22 @@ public struct Relation: Sendable {
       $0.halves($0.made, $0.made.sketched)
     },
   ]
+
+  /// Three relations at once: what a model is asked, and no composition that it learns from shows.
+  public static let threeAtOnce: [Relation] = [
+    Relation(
+      "sized-colored-next-to", weight: 1, takes: [.thing, .size, .color, .secondColor], heldOutAs: "next-to"
+    ) { $0.besideInSizes($0.colored, $0.secondColored) },
+    Relation("sketch-counted-made-of", weight: 1, takes: [.count, .linedMaterial], heldOutAs: "made-of") {
+      $0.several($0.made.sketched)
+    },
+    Relation("made-of-sized-next-to", weight: 1, takes: [.material, .size], heldOutAs: "made-of") {
+      $0.besideInSizes($0.made, $0.y)
+    },
+  ]
+
+  /// - Returns: nil where no relation has this name.
+  static func named(_ name: String) -> Relation? { (all + threeAtOnce).first { $0.name == name } }
 
   /// What a composition of this relation consists of.
   struct Parts: Sendable {

@@ -85,6 +85,15 @@ struct Wordings: Sendable {
         "the exact same {x} made of {y} on the top as a sketch on the bottom",
         "{a x} made of {y} on the top and its sketch on the bottom",
       ],
+      "sized-colored-next-to": [
+        "{a size color x} next to {a size2 color2 y}", "{a size color x} beside {a size2 color2 y}",
+      ],
+      "sketch-counted-made-of": [
+        "a sketch of {count xs} made of {y}", "a line drawing of {count xs} made of {y}",
+      ],
+      "made-of-sized-next-to": [
+        "{a size x} made of {y} next to {a size2 y}", "{a size x} made of {y} beside {a size2 y}",
+      ],
     ],
     colors: Dictionary(
       uniqueKeysWithValues: NamedColor.allCases.map { ($0, $0 == .grey ? ["grey", "gray"] : [$0.rawValue]) }),

@@ -34,29 +34,41 @@ public struct CompositionEvaluation: Encodable, Sendable {
   /// Pictures that are looked up.
   public var pool: Int
   public var all: Part
-  /// In the order of `Relation.all`.
+  /// Three relations at once, which no training picture shows; not among `all`. Nil where none was asked for.
+  public var threeAtOnce: Part?
+  /// In the order of `Relation.all`, and of `Relation.threeAtOnce`.
   public var relations: [Part]
   /// Pictures drawn for each pair, of which the ranker chose one; nil where it was not asked.
   public var candidates: Int?
   /// Pictures of a thing above its sketch, of which only the upper half was given: among the lower halves of all such pictures in
   /// the pool; nil where there are none.
   public var sketchesBelow: Evaluation.Retrieval?
+  /// The same with the true picture's reconstruction.
+  public var sketchesBelowCeiling: Evaluation.Retrieval?
   public var drawings: [Drawing] = []
 
-  enum CodingKeys: String, CodingKey { case pool, all, relations, candidates, sketchesBelow }
+  enum CodingKeys: String, CodingKey {
+    case pool, all, threeAtOnce, relations, candidates, sketchesBelow, sketchesBelowCeiling
+  }
 
   /// For each figure a row: what it is of, how many were drawn, and the share that is right.
   var figures: [[String]] {
-    var rows = ([all] + relations).map { part in
-      ["pairs never seen, \(part.relation)", "\(part.retrieval.captions)", percent(part.retrieval.at1)]
+    func row(_ name: String, _ retrieval: Evaluation.Retrieval) -> [String] {
+      [name, "\(retrieval.captions)", percent(retrieval.at1)]
     }
+    var rows = [row("pairs never seen, all", all.retrieval)]
     if let candidates, let ranked = all.rankedRetrieval {
-      rows.insert(
-        ["pairs never seen, all, best of \(candidates)", "\(ranked.captions)", percent(ranked.at1)], at: 1)
+      rows.append(row("pairs never seen, all, best of \(candidates)", ranked))
     }
-    if let sketchesBelow {
-      rows.append(["the sketch below a picture that is given", "\(sketchesBelow.captions)", percent(sketchesBelow.at1)])
+    rows.append(row("pairs never seen, all, reconstructed by stage 1", all.retrievalCeiling))
+    if let threeAtOnce { rows.append(row("three relations at once, all", threeAtOnce.retrieval)) }
+    let threes = Set(Relation.threeAtOnce.map(\.name))
+    rows += relations.map { part in
+      let kind = threes.contains(part.relation) ? "three relations at once" : "pairs never seen"
+      return row("\(kind), \(part.relation)", part.retrieval)
     }
+    if let sketchesBelow { rows.append(row("the sketch below a picture that is given", sketchesBelow)) }
+    if let sketchesBelowCeiling { rows.append(row("the same, reconstructed by stage 1", sketchesBelowCeiling)) }
     return rows
   }
 }
@@ -77,11 +89,18 @@ package struct CompositionPool {
   package let truths: [Picture]
 
   /// Held-out pairs, for each of them five with the same X and five with the same Y, and others up to `size`.
+  /// - Parameters:
+  ///   - maker: of the compositions.
+  ///   - count: pairs that are asked for.
+  ///   - threes: as many more in three relations at once.
+  ///   - split: of both.
+  ///   - size: members, of which there are more where so many are asked for.
+  ///   - team: the threads to work on.
   /// - Throws: `PipelineError` where a thing's picture cannot be read.
   package init(
-    _ maker: CompositionMaker, asking count: Int, of split: Split = .test, size: Int, team: ThreadTeam
+    _ maker: CompositionMaker, asking count: Int, threes: Int = 0, of split: Split = .test, size: Int, team: ThreadTeam
   ) throws(PipelineError) {
-    let asked = maker.pairs(of: split, count: count)
+    let asked = maker.pairs(of: split, count: count) + maker.pairs(of: split, count: threes, threeAtOnce: true)
     var random = Philox(seed: maker.settings.seed, stream: RandomStream.compositions(2))
     var pairs = asked
     var known = Set(asked)
@@ -123,6 +142,54 @@ extension CompositionPool {
   package func ranks(of pictures: [Picture]) -> [Int] {
     pictures.enumerated().map { library.distances(from: $1).place(of: $0).rank }
   }
+
+  /// Those asked for that show a thing above its sketch.
+  fileprivate var sketchesBelow: [Int] { truths.indices.filter { members[$0].lowerHalf != nil } }
+
+  /// - Parameter pictures: for each of ``sketchesBelow`` one.
+  fileprivate func retrieval(ofSketchesBelow pictures: [Picture]) -> Evaluation.Retrieval {
+    // Those asked for come first, as among the members.
+    let library = PictureLibrary(thumbnails: members.compactMap(\.lowerHalf))
+    return .init(
+      ranks: pictures.enumerated().map { library.distances(from: $1.lowerHalf).place(of: $0).rank })
+  }
+}
+
+/// Where in the pool it stands what was drawn for the pairs that are asked for.
+private struct CompositionAnswers {
+  let asked: [CompositionPool.Member]
+  /// To each picture.
+  let nearest: [CompositionPool.Member]
+  let ranks: [Int]
+  /// Of the ranker's choice, where it was asked.
+  let rankedRanks: [Int]?
+  /// Of the true pictures' reconstructions.
+  let ceilings: [Int]
+
+  init(_ pool: CompositionPool, drawn: [Picture], ranked: [Picture]?, _ reconstructions: [Picture]) {
+    asked = Array(pool.members.prefix(drawn.count))
+    let distances = drawn.map(pool.library.distances)
+    let all = Array(pool.members.indices)
+    nearest = distances.map { pool.members[$0.nearest(of: all) ?? 0] }
+    ranks = distances.enumerated().map { $1.place(of: $0).rank }
+    rankedRanks = ranked.map(pool.ranks)
+    ceilings = pool.ranks(of: reconstructions)
+  }
+
+  /// - Parameter chosen: positions among what is asked for.
+  func part(_ name: String, _ chosen: [Int]) -> CompositionEvaluation.Part {
+    func share(_ isRight: (CompositionPair, CompositionPair) -> Bool) -> Double {
+      let right = chosen.count {
+        nearest[$0].pair.relation == asked[$0].pair.relation && isRight(nearest[$0].pair, asked[$0].pair)
+      }
+      return Double(right) / Double(max(1, chosen.count))
+    }
+    func retrieval(_ ranks: [Int]) -> Evaluation.Retrieval { .init(ranks: chosen.map { ranks[$0] }) }
+    return CompositionEvaluation.Part(
+      relation: name, retrieval: retrieval(ranks), firstIsRight: share { $0.first == $1.first },
+      secondIsRight: share { $0.second == $1.second }, rankedRetrieval: rankedRanks.map(retrieval),
+      retrievalCeiling: retrieval(ceilings))
+  }
 }
 
 extension Picture {
@@ -138,7 +205,7 @@ extension Evaluator {
   /// several differ from it in one part only.
   /// - Parameters:
   ///   - maker: of the data set's compositions, whose test split is asked for.
-  ///   - count: pairs that are drawn.
+  ///   - count: pairs that are drawn, and a fifth as many in three relations at once.
   ///   - poolSize: compositions that are looked up, those pairs among them.
   ///   - candidates: draw so many pictures for each pair, and measure the ranker's choice among them, too.
   ///   - options: of drawing.
@@ -152,66 +219,58 @@ extension Evaluator {
   ) throws(PipelineError) -> CompositionEvaluation? {
     guard let model else { return nil }
     progress("composing", 0)
-    let pool = try CompositionPool(maker, asking: count, size: poolSize, team: model.threadTeam)
+    let pool = try CompositionPool(maker, asking: count, threes: count / 5, size: poolSize, team: model.threadTeam)
     guard !pool.truths.isEmpty else {
       throw PipelineError(
         .badData, "no pair of the \(maker.thingNames.count) things in \(dataSet.url.path) is held out")
     }
-    let asked = pool.members.prefix(pool.truths.count)
+    let asked = Array(pool.members.prefix(pool.truths.count))
     let drawn = try model.draw(asked.map(\.caption), candidates: candidates, options: options) {
       progress("drawing pairs never seen", $0)
     }
-    let firsts = drawn.map { pool.library.distances(from: $0.first) }
-    let nearest = firsts.map { pool.members[$0.nearest(of: Array(pool.members.indices)) ?? 0] }
-    let ranks = firsts.enumerated().map { $1.place(of: $0).rank }
-    let rankedRanks = candidates.map { _ in pool.ranks(of: drawn.map(\.best)) }
-    let ceilings = pool.ranks(of: model.reconstruct(pool.truths))
-
-    func part(_ name: String, _ chosen: [Int]) -> CompositionEvaluation.Part {
-      func share(_ isRight: (CompositionPair, CompositionPair) -> Bool) -> Double {
-        Double(
-          chosen.count {
-            nearest[$0].pair.relation == asked[$0].pair.relation && isRight(nearest[$0].pair, asked[$0].pair)
-          })
-          / Double(max(1, chosen.count))
-      }
-      return CompositionEvaluation.Part(
-        relation: name, retrieval: .init(ranks: chosen.map { ranks[$0] }),
-        firstIsRight: share { $0.first == $1.first }, secondIsRight: share { $0.second == $1.second },
-        rankedRetrieval: rankedRanks.map { ranks in .init(ranks: chosen.map { ranks[$0] }) },
-        retrievalCeiling: .init(ranks: chosen.map { ceilings[$0] }))
-    }
+    let reconstructions = model.reconstruct(pool.truths)
+    let answers = CompositionAnswers(
+      pool, drawn: drawn.map(\.first), ranked: candidates.map { _ in drawn.map(\.best) }, reconstructions)
     let places = Dictionary(grouping: asked.indices) { asked[$0].pair.relation }
+    func pairs(in relations: [Relation]) -> [Int] { relations.flatMap { places[$0.name] ?? [] }.sorted() }
+    let threes = pairs(in: Relation.threeAtOnce)
     var evaluation = CompositionEvaluation(
-      pool: pool.members.count, all: part("all", Array(asked.indices)),
-      relations: Relation.all.compactMap { relation in places[relation.name].map { part(relation.name, $0) } },
+      pool: pool.members.count, all: answers.part("all", pairs(in: Relation.all)),
+      threeAtOnce: threes.isEmpty ? nil : answers.part("three at once", threes),
+      relations: (Relation.all + Relation.threeAtOnce).compactMap { relation in
+        places[relation.name].map { answers.part(relation.name, $0) }
+      },
       candidates: candidates)
     evaluation.drawings = asked.indices.map { i in
       .init(
         pair: asked[i].pair, caption: asked[i].caption, truth: pool.truths[i],
         drawn: PromptDrawing(
-          prompt: asked[i].caption, picture: drawn[i].first, isRight: ranks[i] == 0, nearest: nearest[i].caption))
+          prompt: asked[i].caption, picture: drawn[i].first, isRight: answers.ranks[i] == 0,
+          nearest: answers.nearest[i].caption))
     }
-    evaluation.sketchesBelow = try sketchesBelow(pool, model, options) { progress("drawing sketches below", $0) }
+    let halves = pool.sketchesBelow
+    if !halves.isEmpty {
+      evaluation.sketchesBelowCeiling = pool.retrieval(ofSketchesBelow: halves.map { reconstructions[$0] })
+      evaluation.sketchesBelow = pool.retrieval(
+        ofSketchesBelow: try sketches(below: halves, of: pool, model, options) {
+          progress("drawing sketches below", $0)
+        })
+    }
     return evaluation
   }
 
-  /// Gives the upper half of a picture and has the lower one drawn.
-  private func sketchesBelow(
-    _ pool: CompositionPool, _ model: TextToImageModel, _ options: GenerationOptions, progress: (Double) -> Void
-  ) throws(PipelineError) -> Evaluation.Retrieval? {
-    let halves = pool.members.indices.filter { pool.members[$0].lowerHalf != nil }
-    let asked = halves.prefix { $0 < pool.truths.count }
-    if asked.isEmpty { return nil }
-    let library = PictureLibrary(thumbnails: halves.compactMap { pool.members[$0].lowerHalf })
+  /// Gives the upper halves of pictures and has the lower ones drawn.
+  private func sketches(
+    below halves: [Int], of pool: CompositionPool, _ model: TextToImageModel, _ options: GenerationOptions,
+    progress: (Double) -> Void
+  ) throws(PipelineError) -> [Picture] {
     var options = options
-    var ranks: [Int] = []
-    for (place, index) in asked.enumerated() {
+    var pictures: [Picture] = []
+    for index in halves {
       options.imagePrompt = ImagePrompt(pool.truths[index])
-      let picture = try model.generate(pool.members[index].caption, options: options)[0]
-      ranks.append(library.distances(from: picture.lowerHalf).place(of: place).rank)
-      progress(Double(place + 1) / Double(asked.count))
+      pictures.append(try model.generate(pool.members[index].caption, options: options)[0])
+      progress(Double(pictures.count) / Double(halves.count))
     }
-    return .init(ranks: ranks)
+    return pictures
   }
 }
