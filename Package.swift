@@ -252,7 +252,7 @@ let package = Package(
       ],
       path: "Tests/FuzzedReaders"),
     .executableTarget(name: "fuzz-reader", dependencies: ["FuzzedReaders"], path: "Tests/fuzz-reader"),
-    .testTarget(name: "FuzzedReadersTests", dependencies: ["FuzzedReaders", "fuzz-reader", "TestSupport"]),
+    .testTarget(name: "FuzzedReadersTests", dependencies: ["Datasets", "FuzzedReaders", "fuzz-reader", "TestSupport"]),
     .target(
       name: "PipelineTestSupport",
       dependencies: [

@@ -12,7 +12,7 @@ import TextTokenizer
 ///
 /// The readers are called as the program calls them, from files.
 public enum FuzzedReader: String, CaseIterable, Sendable {
-  case safetensors, tokenizer, pretrained, configuration, npy, npz, tar, metadata, captions, png, jpeg, webp
+  case safetensors, tokenizer, pretrained, configuration, npy, npz, tar, index, metadata, captions, png, jpeg, webp
 
   /// The folder with the reader's seeds and all that ever broke it, below `Tests/Fixtures/fuzz`.
   public var corpus: URL {
@@ -45,6 +45,7 @@ public enum FuzzedReader: String, CaseIterable, Sendable {
     case .npy: "x.npy"
     case .npz: "x.npz"
     case .tar: "x.tar"
+    case .index: ".dalle-index.safetensors"
     case .metadata: "metadata.jsonl"
     case .captions: "a.txt"
     case .png, .jpeg, .webp: "x"
@@ -79,7 +80,26 @@ public enum FuzzedReader: String, CaseIterable, Sendable {
       }
       let dataSet = try PictureDataSet(contentsOf: folder, pictureSize: 4)
       _ = dataSet.trainingTexts(CaptionForms(of: dataSet.entries, indices: dataSet.indices(of: .train)))
+    case .index:
+      try writeShard(to: folder)
+      // With nothing in memory, pictures are read from where the index says.
+      let dataSet = try PictureDataSet(contentsOf: folder, pictureSize: 4, maximumBytesInMemory: 0)
+      for index in dataSet.entries.indices.prefix(8) { _ = try dataSet.picture(at: index) }
     case .png, .jpeg, .webp: _ = try Picture(contentsOf: file)
+    }
+  }
+
+  /// What the seeds of indices are of: an index is read where the files beside it have the sizes and the times that it names.
+  private func writeShard(to folder: URL) throws(PipelineError) {
+    let shard = folder.appending(path: "x.tar")
+    if FileManager.default.fileExists(atPath: shard.path) { return }
+    do {
+      try Data("?".utf8).write(to: folder.appending(path: "photo.heic"))
+      try FileManager.default.copyItem(at: FuzzedReader.tar.corpus.appending(path: "seed-text"), to: shard)
+      try FileManager.default.setAttributes(
+        [.modificationDate: Date(timeIntervalSince1970: 0)], ofItemAtPath: shard.path)
+    } catch {
+      throw PipelineError(.inputOutput, error.localizedDescription)
     }
   }
 }

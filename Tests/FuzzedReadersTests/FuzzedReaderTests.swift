@@ -1,3 +1,4 @@
+import Datasets
 import Foundation
 import FuzzedReaders
 import TestSupport
@@ -36,6 +37,15 @@ struct FuzzedReaderTests {
           try FileManager.default.removeItem(at: place)
         }
       }
+    }
+  }
+
+  /// The seed is of the shard that is written beside it: were it not, what is tried would be the shard alone, which has one picture.
+  @Test func theSeedOfAnIndexIsTaken() throws {
+    try withTemporaryFolder { folder in
+      let reader = FuzzedReader.index
+      #expect(try reader.read(Data(contentsOf: reader.corpus.appending(path: "seed-three")), in: folder))
+      #expect(try PictureDataSet(contentsOf: folder, pictureSize: 4).entries.count == 3)
     }
   }
 }

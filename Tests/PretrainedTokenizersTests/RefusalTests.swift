@@ -62,6 +62,12 @@ import Testing
     }
     #expect(
       try refusal(TokenizerFixture.text(preTokenizer: #"{"type": "BertPreTokenizer"}"#)).contains("BertPreTokenizer"))
+    // Each doubles what the one before has made of a space.
+    let level = #"{"type": "ByteLevel", "add_prefix_space": false}"#
+    let levels = Array(repeating: level, count: 40).joined(separator: ", ")
+    #expect(
+      try refusal(TokenizerFixture.text(preTokenizer: "{\"type\": \"Sequence\", \"pretokenizers\": [\(levels)]}"))
+        .contains("ByteLevel"))
     #expect(
       try refusal(TokenizerFixture.text(postProcessor: #"{"type": "BertProcessing"}"#)).contains("BertProcessing"))
     #expect(try refusal(TokenizerFixture.text(more: #""truncation": {"max_length": 4},"#)).contains("truncates"))

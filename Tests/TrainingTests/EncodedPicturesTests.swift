@@ -144,6 +144,26 @@ import Testing
     #expect(message { try Tiny.trainPrior(folder, settings, dataSet: dataSet) }.contains("another tokenizer"))
   }
 
+  @Test func tokensThatAreNoCodesAreRefused() throws {
+    let folder = try Tiny.trained(steps: 2)
+    let url = try encoded(folder).url
+    let shard = url.appendingPathComponent("tokens-00000.safetensors")
+    let file = try SafeTensors(contentsOf: shard)
+    let (tokens, thumbnails) = (try file.table("tokens"), try file.table("thumbnails"))
+    var rows = (0..<tokens.rowCount).map { tokens[$0] }
+    rows[3][2] = 60_000
+    try SafeTensors.write(
+      [],
+      tables: [
+        ("tokens", IntegerTable(rows, columns: tokens.columns, width: .twoBytes)), ("thumbnails", thumbnails),
+      ], metadata: file.metadata, to: shard)
+    let error = #expect(throws: PipelineError.self) {
+      try Tiny.trainPrior(
+        folder, Tiny.settings(steps: 1), dataSet: PictureDataSet(contentsOf: url, pictureSize: 16))
+    }
+    #expect(error?.kind == .badData && error?.message.contains("the token 60000") == true)
+  }
+
   @Test func damagedShardsAreNamed() throws {
     let folder = try Tiny.trained(steps: 2)
     let url = try encoded(folder).url

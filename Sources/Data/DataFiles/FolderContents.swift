@@ -11,6 +11,8 @@ package struct FolderContents {
   package private(set) var shards: [String] = []
   /// Archives that cannot be read without being unpacked.
   package private(set) var compressed: [String] = []
+  /// Tables that may hold pictures and captions, and are not read.
+  package private(set) var tables: [String] = []
   /// Those that are read.
   package private(set) var pictures: [String] = []
   package private(set) var unread = UnreadPictures()
@@ -34,6 +36,8 @@ package struct FolderContents {
         if tree.original(of: path) == nil { shards.append(path) }
       } else if TarArchive.isCompressed(path) {
         compressed.append(path)
+      } else if parts.fileExtension == "parquet" {
+        tables.append(path)
       } else if parts.name.lowercased() == MetadataFile.jsonLines {
         metadata.append(path)
         foldersOfLines.insert(parts.folder)
@@ -75,6 +79,15 @@ package struct UnreadPictures {
   package var haveCaptions = false
 
   package init() {}
+
+  /// - Parameter countsByFormat: of pictures in shards, which have captions, by the names of their formats.
+  package init(inShards countsByFormat: [String: Int]) {
+    for format in PictureFormat.all { counts[format] = countsByFormat[format.name] }
+    haveCaptions = !counts.isEmpty
+  }
+
+  /// By the formats' names.
+  package var countsByFormat: [String: Int] { Dictionary(uniqueKeysWithValues: counts.map { ($0.key.name, $0.value) }) }
 
   package mutating func add(_ format: PictureFormat, path: String) {
     paths.insert(path)

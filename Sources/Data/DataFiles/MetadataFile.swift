@@ -30,6 +30,8 @@ package struct MetadataRow: Sendable {
   package var relation: String?
   /// The column that has the texts; nil where there is none.
   package var captionColumn: String?
+  /// Whether it has a column that may have captions, empty or not.
+  package var hasCaptionColumn = false
   /// Why nothing of the row can be used.
   package var problem: String?
   /// What of it is not used, with the reason.
@@ -47,11 +49,14 @@ package struct MetadataRow: Sendable {
     case let other: problem = "file_name is \(other), not a string"
     }
     for column in captionColumns where columns.contains(column) {
+      hasCaptionColumn = true
       switch value(MetadataColumn(column)) {
       case .none: continue
       case .object(let kind):
         problem = problem ?? "\(column) is \(kind), not a string or an array of strings"
-      case let found: texts = found.strings
+      case let found:
+        guard found.strings.contains(where: { !$0.allSatisfy(\.isWhitespace) }) else { continue }
+        texts = found.strings
       }
       captionColumn = column
       break
@@ -219,6 +224,8 @@ package struct CaptionColumns {
   private var counts: [String: Int] = [:]
   /// Of the first row that has none of them.
   private var otherColumns: [String]?
+  /// Whether any row has one of them, empty or not.
+  private var isThere = false
 
   /// - Parameters:
   ///   - name: the only column to take.
@@ -229,9 +236,10 @@ package struct CaptionColumns {
   }
 
   package mutating func note(_ row: MetadataRow) {
+    isThere = isThere || row.hasCaptionColumn
     if let column = row.captionColumn {
       counts[column, default: 0] += 1
-    } else if row.problem == nil {
+    } else if row.problem == nil && !row.hasCaptionColumn {
       otherColumns = otherColumns ?? row.columns
     }
   }
@@ -239,6 +247,7 @@ package struct CaptionColumns {
   /// Adds what was noted of rows that come after these.
   package mutating func note(_ others: CaptionColumns) {
     counts.merge(others.counts, uniquingKeysWith: +)
+    isThere = isThere || others.isThere
     otherColumns = otherColumns ?? others.otherColumns
   }
 
@@ -246,10 +255,13 @@ package struct CaptionColumns {
   package var reasonOfNone: String { isAskedFor ? "it has no caption in \"\(names[0])\"" : "it has no caption" }
 
   /// What is to be said once all rows are read.
-  /// - Throws: `PipelineError` of kind `.usage` where no row has the column asked for.
+  /// - Throws: `PipelineError` of kind `.usage` where no row has the column asked for, and `.badData` where it is empty in all.
   package func finish(in url: URL) throws(PipelineError) -> String? {
     if isAskedFor {
       guard counts.isEmpty else { return nil }
+      guard !isThere else {
+        throw PipelineError(.badData, "\(url.path) has no caption in any row of its column \"\(names[0])\"")
+      }
       let others = otherColumns.map { "; there are \($0.joined(separator: ", "))" } ?? ""
       throw PipelineError(.usage, "`captionColumn` is \"\(names[0])\", and \(url.path) has no such column\(others)")
     }

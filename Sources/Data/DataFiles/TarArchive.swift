@@ -27,10 +27,17 @@ package struct TarArchive {
   private static let maximumHeaderByteCount = 1 << 20
 
   /// The endings of compressed archives, which are not read: pictures are read from the middle of a shard.
-  package static func isCompressed(_ name: String) -> Bool {
+  package static func isCompressed(_ name: String) -> Bool { unpacker(of: name) != nil }
+
+  /// A program that unpacks a compressed archive; nil for what is none by its name.
+  package static func unpacker(of name: String) -> String? {
     let name = name.lowercased()
-    return [".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".tar.lz4"]
-      .contains(where: name.hasSuffix)
+    let endings = [
+      ".tar.gz": "gunzip", ".tgz": "gunzip", ".tar.bz2": "bunzip2", ".tbz2": "bunzip2", ".tar.xz": "unxz",
+      ".txz": "unxz",
+      ".tar.zst": "unzstd", ".tzst": "unzstd", ".tar.lz4": "unlz4", ".zip": "unzip",
+    ]
+    return endings.first { name.hasSuffix($0.key) }?.value
   }
 
   /// What a file is compressed with that begins so.

@@ -82,17 +82,24 @@ struct DataSetFolder {
   func pictures() throws(PipelineError) -> CaptionedPictures {
     for (path, reason) in tree.leftOut { try skip(path, reason) }
     for file in contents.otherMetadata { report("\(file) is not read, because the captions stand elsewhere, too") }
+    try skipOtherForms()
     let index = indexedFiles.map { DataSetIndex(of: $0, in: url, captionColumn: captionColumn) }
-    if let (pictures, findings) = index?.read() {
-      try say(findings)
-      try refuse(contents.unread, isAll: false)
-      return pictures
-    }
     var unread = contents.unread
+    if let found = index?.read() {
+      try say(found.findings)
+      unread.add(found.unread)
+      try refuse(unread, isAll: false)
+      return found.pictures
+    }
     var pictures: CaptionedPictures.Builder
     var findings: [Finding] = []
+    var unreadInShards = UnreadPictures()
+    var isWhole = true
     if contents.metadata.isEmpty && !contents.shards.isEmpty {
-      (pictures, findings) = try shardPictures(&unread)
+      let found = try shardPictures()
+      (pictures, findings, unreadInShards) = (found.pictures, found.findings, found.unread)
+      isWhole = found.isReadable
+      unread.add(unreadInShards)
       try say(findings)
     } else {
       let items = try contents.metadata.isEmpty ? textFileItems(&unread) : metadataItems(&unread)
@@ -109,12 +116,27 @@ struct DataSetFolder {
       try say([finding])
       findings.append(finding)
     }
-    let found = pictures.finish()
-    // What is said of unread pictures in shards, and of metadata, is not kept.
-    if contents.metadata.isEmpty ? unread.paths.count == contents.unread.paths.count : reports.count == 0 {
-      index?.write(found, findings)
+    let found = DataSetIndex.Contents(pictures: pictures.finish(), findings: findings, unread: unreadInShards)
+    // What is said of metadata is not kept, and what cannot be read now may be the next time.
+    if isWhole && (contents.metadata.isEmpty || reports.count == 0) { index?.write(found) }
+    return found.pictures
+  }
+
+  /// Names the pictures that stand in another form than the one that is read.
+  private func skipOtherForms() throws(PipelineError) {
+    if contents.metadata.isEmpty, !contents.shards.isEmpty, let first = contents.pictures.first {
+      let count = contents.pictures.count
+      try skip(
+        count == 1 ? first : "\(count) pictures that are files of their own, \(first) first",
+        "there are shards, and only what is in them is read; move the one or the other to a folder of its own")
     }
-    return found
+    if !contents.metadata.isEmpty, encodedShards.isEmpty, let first = contents.shards.first {
+      let count = contents.shards.count
+      try skip(
+        count == 1 ? first : "\(count) shards, \(first) first",
+        "\(contents.metadata[0]) has the captions, and only files that it names are read; move the one or the other to a folder of its own"
+      )
+    }
   }
 
   /// The files that the pictures and captions stand in, where these are few files.
@@ -138,7 +160,13 @@ struct DataSetFolder {
       let count = contents.compressed.count
       reasons.append(
         "\(count == 1 ? first : "\(count) compressed archives, \(first) first,") cannot be read, for pictures are read from "
-          + "the middle of a shard; unpack \(count == 1 ? "it" : "them"), for example with gunzip")
+          + "the middle of a shard; unpack \(count == 1 ? "it" : "them"), for example with "
+          + (TarArchive.unpacker(of: first) ?? "another program"))
+    }
+    // Beside what is read, it is a list of what the shards hold.
+    if isAll, let first = contents.tables.first {
+      reasons.append(
+        "\(first) is a table that is not read; save its pictures as files, and its captions in a metadata.jsonl")
     }
     if !reasons.isEmpty && (isAll || isStrict && unread.haveCaptions) {
       throw PipelineError(.badData, "\(url.path): \(reasons.joined(separator: "; "))")
@@ -192,8 +220,10 @@ struct DataSetFolder {
       let folder = PathParts(file).folder
       try reader.forEachRow(of: url.appendingPathComponent(file), name: file) { (line, row) throws(PipelineError) in
         let place = "\(file) line \(line)"
-        guard let name = row.fileName else { return try skip(place, row.problem ?? "it has no file_name") }
-        guard let path = Self.path(name, below: folder) else {
+        guard let name = row.fileName, !name.isEmpty else {
+          return try skip(place, row.problem ?? "it has no file_name")
+        }
+        guard let path = path(name, below: folder) else {
           return try skip(place, "file_name \"\(name)\" leads out of the data set")
         }
         if let problem = row.problem {
@@ -211,7 +241,7 @@ struct DataSetFolder {
         columns.note(row)
         captions[path, default: []] += row.texts.compactMap(Self.caption)
         let words = row.keywords.compactMap(Self.caption)
-        if !words.isEmpty { keywords[path] = words }
+        keywords[path, default: []] += words.filter { !(keywords[path] ?? []).contains($0) }
         relations[path] = relations[path] ?? row.relation
       }
     }
@@ -251,9 +281,14 @@ struct DataSetFolder {
     return items
   }
 
-  /// `name` below `folder` with its dots resolved, or nil where it is absolute, empty, or leads out of the data set.
-  private static func path(_ name: String, below folder: Substring) -> String? {
-    guard !name.hasPrefix("/"), !name.utf8.contains(0) else { return nil }
+  /// `name` below `folder` with its dots resolved, or nil where it leads out of the data set.
+  private func path(_ name: String, below folder: Substring) -> String? {
+    if name.hasPrefix("/") {
+      // Many programs write where a file lay, and here it may lie still.
+      let root = url.path + "/"
+      return name.hasPrefix(root) ? path(String(name.dropFirst(root.count)), below: "") : nil
+    }
+    guard !name.utf8.contains(0) else { return nil }
     var parts = folder.split(separator: "/")
     for part in name.split(separator: "/") where part != "." {
       if part == ".." {
@@ -262,7 +297,11 @@ struct DataSetFolder {
         parts.append(part)
       }
     }
-    return name.isEmpty || parts.isEmpty ? nil : parts.joined(separator: "/")
+    if parts.isEmpty { return nil }
+    let path = parts.joined(separator: "/")
+    // As Windows writes it.
+    guard name.contains("\\"), tree.spelling(of: path) == nil else { return path }
+    return self.path(name.replacing("\\", with: "/"), below: folder)
   }
 
   // MARK: A text file beside each picture

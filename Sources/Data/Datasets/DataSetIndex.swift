@@ -1,6 +1,7 @@
 import ArrayFiles
 import Basics
 import Captions
+import DataFiles
 import Foundation
 
 /// What was found in the files of a data set, kept in a file beside them: a million pictures in shards are then open in a second, and
@@ -15,12 +16,21 @@ struct DataSetIndex {
   /// What it is the index of.
   private let origin: String
 
+  /// What it keeps.
+  struct Contents {
+    var pictures: CaptionedPictures
+    var findings: [DataSetFolder.Finding]
+    /// Of shards.
+    var unread: UnreadPictures
+  }
+
   private enum Name {
     static let rows = "rows"
     static let texts = "texts"
     static let origin = "origin"
     static let shards = "shards"
     static let findings = "findings"
+    static let unread = "unread"
     static let fingerprint = "fingerprint"
   }
 
@@ -32,7 +42,7 @@ struct DataSetIndex {
     var hash = FNV1a()
     func combine(_ text: String) { hash.combine(Array(text.utf8) + [0]) }
     // The number is that of the format, and of what is made of a file.
-    combine("1")
+    combine("2")
     combine(captionColumn.map { "=\($0)" } ?? "")
     for file in files {
       var status = stat()
@@ -48,22 +58,25 @@ struct DataSetIndex {
   }
 
   /// Nil where there is none, or one of other files.
-  func read() -> (CaptionedPictures, [DataSetFolder.Finding])? {
+  func read() -> Contents? {
     guard let file = try? SafeTensors(contentsOf: url), file.metadata[Name.origin] == origin,
       let rows = try? file.mapped(Name.rows), let texts = try? file.mapped(Name.texts),
       let shards: [String] = Self.decoded(file.metadata[Name.shards]),
       let findings: [DataSetFolder.Finding] = Self.decoded(file.metadata[Name.findings]),
+      let unread: [String: Int] = Self.decoded(file.metadata[Name.unread]),
+      unread.values.allSatisfy({ (1...Int(Int32.max)).contains($0) }),
       let fingerprint = file.metadata[Name.fingerprint],
       let pictures = CaptionedPictures(stored: rows, texts: texts, shards: shards, fingerprint: fingerprint),
       !pictures.isEmpty
     else { return nil }
-    return (pictures, findings)
+    return Contents(pictures: pictures, findings: findings, unread: UnreadPictures(inShards: unread))
   }
 
   /// Keeps what was found. Where the folder takes no file, it is found again the next time.
-  func write(_ pictures: CaptionedPictures, _ findings: [DataSetFolder.Finding]) {
+  func write(_ contents: Contents) {
+    let pictures = contents.pictures
     guard pictures.count >= Self.leastCount, let shards = Self.encoded(pictures.shards),
-      let found = Self.encoded(findings)
+      let findings = Self.encoded(contents.findings), let unread = Self.encoded(contents.unread.countsByFormat)
     else { return }
     AtomicFile.removeLeftovers(of: url)
     try? SafeTensors.write(
@@ -73,7 +86,8 @@ struct DataSetIndex {
         (Name.texts, IntegerTable(bytes: pictures.texts.data, columns: 1)),
       ],
       metadata: [
-        Name.origin: origin, Name.shards: shards, Name.findings: found, Name.fingerprint: pictures.fingerprint,
+        Name.origin: origin, Name.shards: shards, Name.findings: findings, Name.unread: unread,
+        Name.fingerprint: pictures.fingerprint,
       ], to: url)
   }
 

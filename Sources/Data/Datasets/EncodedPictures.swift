@@ -35,7 +35,7 @@ public struct EncodedPictures: Sendable {
 
     init?(metadata: [String: String]) {
       guard let imageTokenizer = metadata[Key.imageTokenizer],
-        let size = metadata[Key.pictureSize].flatMap({ Int($0) }),
+        let size = metadata[Key.pictureSize].flatMap({ Int($0) }), PictureDataSet.pictureSizes.contains(size),
         let fit = metadata[Key.fit].flatMap(Picture.Fit.init)
       else { return nil }
       self.init(imageTokenizer: imageTokenizer, pictureSize: size, fit: fit)
@@ -53,6 +53,7 @@ public struct EncodedPictures: Sendable {
     /// The file's bytes behind `tokens`.
     var tokenBytes: MappedBytes
     var thumbnails: IntegerTable
+    var url: URL
   }
 
   /// Tokens read since the last pages were given back, so that memory does not grow with the data set.
@@ -80,10 +81,10 @@ public struct EncodedPictures: Sendable {
       let file = try SafeTensors(contentsOf: url)
       let shard = Shard(
         tokens: try file.table(Name.tokens), tokenBytes: try file.mapped(Name.tokens),
-        thumbnails: try file.table(Name.thumbnails))
+        thumbnails: try file.table(Name.thumbnails), url: url)
       guard let origin = Origin(metadata: file.metadata), shard.tokens.rowCount > 0,
         shard.tokens.rowCount == shard.thumbnails.rowCount,
-        shard.thumbnails.columns == Self.thumbnailSide * Self.thumbnailSide * 3
+        shard.thumbnails.columns == Self.thumbnailSide * Self.thumbnailSide * 3, shard.thumbnails.width == .oneByte
       else { throw PipelineError(.badData, "\(url.path) is no shard of tokens") }
       if let found, found != (origin, shard.tokens.columns) {
         throw PipelineError(.badData, "\(url.path) was made by another tokenizer than the shards before it")
@@ -98,6 +99,25 @@ public struct EncodedPictures: Sendable {
   }
 
   public var count: Int { firstRows[firstRows.count - 1] }
+
+  /// Looks all tokens through: a damaged one would end training hours later.
+  /// - Parameters:
+  ///   - codes: of each codebook.
+  ///   - codesPerPlace: tokens of a place, each of a codebook of its own.
+  /// - Throws: `PipelineError` of kind `.badData` where a token is none of its codebook.
+  package func check(codes: Int, codesPerPlace: Int) throws(PipelineError) {
+    for shard in shards {
+      for row in 0..<shard.tokens.rowCount {
+        for (position, token) in shard.tokens[row].enumerated() where Int(token) / codes != position % codesPerPlace {
+          throw PipelineError(
+            .badData,
+            "\(shard.url.path) is damaged: it has the token \(token) where there can be none; encode the pictures again"
+          )
+        }
+      }
+      shard.tokenBytes.release()
+    }
+  }
 
   /// The tokens of the picture at a position of the data set's `entries`.
   public func tokens(at index: Int) -> [Int32] {

@@ -56,6 +56,9 @@ public final class PictureDataSet: Sendable {
   private let firstOfShards: [Int]?
   private let reported = Mutex<Set<Int>>([])
 
+  /// Sides that pictures may be asked for in, in pixels.
+  static let pictureSizes = 1...8192
+
   /// Opens a data set.
   ///
   /// Where all pictures together take at most `maximumBytesInMemory` at `pictureSize`, they are decoded now, on all
@@ -74,8 +77,9 @@ public final class PictureDataSet: Sendable {
     contentsOf url: URL, pictureSize: Int, fit: Picture.Fit = .pad, captionColumn: String? = nil, strict: Bool = false,
     maximumBytesInMemory: Int = 512 << 20, report: @escaping @Sendable (String) -> Void = { _ in }
   ) throws(PipelineError) {
-    guard (1...8192).contains(pictureSize) else {
-      throw PipelineError(.usage, "a picture size of \(pictureSize) makes no sense; 1 to 8192 pixels are possible")
+    guard Self.pictureSizes.contains(pictureSize) else {
+      let most = Self.pictureSizes.upperBound
+      throw PipelineError(.usage, "a picture size of \(pictureSize) makes no sense; 1 to \(most) pixels are possible")
     }
     let folder = try DataSetFolder(url, captionColumn: captionColumn, isStrict: strict, report: report)
     let encoded = try folder.encodedPictures()

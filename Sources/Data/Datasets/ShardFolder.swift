@@ -5,27 +5,42 @@ import Foundation
 import Imaging
 
 extension DataSetFolder {
-  /// The pictures of all shards, sorted by file name.
-  /// - Parameter unread: receives the pictures of formats that are not read.
-  func shardPictures(
-    _ unread: inout UnreadPictures
-  ) throws(PipelineError) -> (pictures: CaptionedPictures.Builder, findings: [Finding]) {
+  /// What all shards hold.
+  struct ShardPictures {
+    /// Sorted by file name.
+    var pictures: CaptionedPictures.Builder
+    var findings: [Finding] = []
+    var unread = UnreadPictures()
+    /// Whether all shards could be opened.
+    var isReadable = true
+  }
+
+  func shardPictures() throws(PipelineError) -> ShardPictures {
     // A file name begins with the shard's.
     let shards = contents.shards.sorted { $0 + "/" < $1 + "/" }
     var columns = CaptionColumns(captionColumn, inOrder: [.caption, .text, .prompt])
     let reader = ShardReader(folder: url, captionColumn: captionColumn, columns: columns)
-    var all = (pictures: CaptionedPictures.Builder(shards: shards), findings: [Finding]())
+    var all = ShardPictures(pictures: CaptionedPictures.Builder(shards: shards))
     var unused: ShardReader.UnusedMembers = [:]
+    var repeated: ShardReader.UnusedMembers = [:]
     for result in ConcurrentMap.results(shards.count, { reader.contents(of: shards[$0], number: $0) }) {
-      let contents = try result.get()
+      let contents: ShardReader.Contents
+      switch result {
+      case .success(let found): contents = found
+      case .failure(let error):
+        all.isReadable = false
+        all.findings.append(Finding(subject: "a shard", words: error.message))
+        continue
+      }
       all.pictures.append(contents.pictures)
       all.findings += contents.findings
       unused.merge(contents.unused) { ($0.count + $1.count, $0.first) }
-      unread.add(contents.unread)
+      repeated.merge(contents.repeated) { ($0.count + $1.count, $0.first) }
+      all.unread.add(contents.unread)
       columns.note(contents.columns)
     }
     if let note = try columns.finish(in: url) { all.findings.append(Finding(words: note)) }
-    all.findings += ShardReader.findings(of: unused)
+    all.findings += ShardReader.findings(of: unused, repeated)
     return all
   }
 }
@@ -39,8 +54,9 @@ private struct ShardReader: Sendable {
   let columns: CaptionColumns
 
   private struct Sample {
-    var picture: TarArchive.Member?
-    var text: TarArchive.Member?
+    /// With what follows the key.
+    var picture: (member: TarArchive.Member, kind: String)?
+    var text: (member: TarArchive.Member, kind: String)?
     var metadata: TarArchive.Member?
     /// Whether it has a picture that is not read.
     var hasUnread = false
@@ -54,6 +70,8 @@ private struct ShardReader: Sendable {
     var pictures = CaptionedPictures.Builder()
     var findings: [DataSetFolder.Finding] = []
     var unused: UnusedMembers = [:]
+    /// Pictures and texts beside others of the same key.
+    var repeated: UnusedMembers = [:]
     var unread = UnreadPictures()
     /// Those that its captions were taken from.
     var columns: CaptionColumns
@@ -75,7 +93,7 @@ private struct ShardReader: Sendable {
       let reader = MetadataFile(captionColumns: columns.names)
       var found: [(entry: CaptionedPicture, part: CaptionedPictures.Part)] = []
       for (key, sample) in samples(of: archive, shard, &contents).sorted(by: { $0.key < $1.key }) {
-        guard let picture = sample.picture else {
+        guard let picture = sample.picture?.member else {
           if !sample.hasUnread { contents.skip("\(shard)/\(key)", "the shard has no picture for it") }
           continue
         }
@@ -102,11 +120,25 @@ private struct ShardReader: Sendable {
       if name.hasPrefix(".") { continue }
       let dot = name.firstIndex(of: ".") ?? name.endIndex
       let key = String(member.name[..<dot])
+      /// - Parameter goesBefore: whether it is taken in place of one of another kind.
+      func keep(
+        _ member: TarArchive.Member, _ kind: String,
+        as part: WritableKeyPath<Sample, (member: TarArchive.Member, kind: String)?>,
+        goesBefore: (_ kind: String) -> Bool
+      ) {
+        let other = samples[key]?[keyPath: part]
+        var left: (member: TarArchive.Member, kind: String)?
+        // What stands twice under one name is in an archive what comes last.
+        if let other, other.kind != kind { left = goesBefore(other.kind) ? other : (member, kind) }
+        if left?.kind != kind || left == nil { samples[key, default: Sample()][keyPath: part] = (member, kind) }
+        if let left { contents.repeated[left.kind, default: (0, "\(shard)/\(left.member.name)")].count += 1 }
+      }
       switch name[dot...].dropFirst().lowercased() {
       case let kind where PictureFormat.readFileExtensions.contains(kind):
-        samples[key, default: Sample()].picture = member
+        keep(member, kind, as: \.picture) { _ in false }
       case let kind where FolderContents.captionExtensions.contains(kind):
-        samples[key, default: Sample()].text = member
+        let order = FolderContents.captionExtensions
+        keep(member, kind, as: \.text) { order.firstIndex(of: kind) ?? 0 < order.firstIndex(of: $0) ?? 0 }
       case "json": samples[key, default: Sample()].metadata = member
       case let kind:
         if let format = PictureFormat(fileExtension: kind) {
@@ -132,7 +164,7 @@ private struct ShardReader: Sendable {
       return try file.contents(at: member.offset, byteCount: member.byteCount)
     }
     do throws(PipelineError) {
-      if let text = sample.text, captionColumn == nil {
+      if let text = sample.text?.member, captionColumn == nil {
         let (captions, problem) = DataSetFolder.captions(in: try content(text), file: text.name)
         if let problem { contents.skip(path, problem) }
         return captions
@@ -153,7 +185,7 @@ private struct ShardReader: Sendable {
   }
 
   /// Which members were not used: a picture or a text among them is one that somebody misses.
-  static func findings(of unused: UnusedMembers) -> [DataSetFolder.Finding] {
+  static func findings(of unused: UnusedMembers, _ repeated: UnusedMembers) -> [DataSetFolder.Finding] {
     let captionKinds = FolderContents.captionExtensions + ["json"]
     func list(_ members: UnusedMembers) -> String {
       let all = members.sorted { $0.key < $1.key }
@@ -171,6 +203,12 @@ private struct ShardReader: Sendable {
         .init(
           subject: "members of shards: \(list(missed))",
           words: "a key ends at its first dot, and what follows is no kind that is read, such as .jpg or .txt"))
+    }
+    if !repeated.isEmpty {
+      findings.append(
+        .init(
+          subject: "members of shards: \(list(repeated))",
+          words: "there is another picture, or another text, of the same key, and one is read"))
     }
     if !others.isEmpty { findings.append(.init(words: "members of shards that are not used: \(list(others))")) }
     return findings

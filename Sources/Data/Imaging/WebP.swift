@@ -31,6 +31,10 @@ enum WebP {
     guard x >= 0, y >= 0, frameWidth > 0, frameHeight > 0, x + frameWidth <= width, y + frameHeight <= height else {
       throw damaged(name, "a part lies outside of the picture")
     }
+    // What is not drawn takes memory and no bytes of the file.
+    guard width * height <= 64 * frameWidth * frameHeight + 1 << 20 else {
+      throw damaged(name, "it has \(width)×\(height) pixels, all but \(frameWidth)×\(frameHeight) of them empty")
+    }
     var picture = try pixels(
       of: frame.fragment, hasAlpha: frame.has_alpha != 0 || frameWidth < width || frameHeight < height, width: width,
       height: height, part: (x, y, frameWidth, frameHeight), name: name)

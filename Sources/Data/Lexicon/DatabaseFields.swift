@@ -17,7 +17,8 @@ struct DatabaseFields {
     return bytes[start..<position]
   }
 
-  mutating func skip(_ count: Int) { for _ in 0..<count { _ = next() } }
+  /// Goes on to the end of the line at most, whatever a damaged file counts.
+  mutating func skip(_ count: Int) { for _ in 0..<count where next().isEmpty { return } }
 
   /// Nil where the next field is none.
   mutating func number(radix: Int = 10) -> Int? {

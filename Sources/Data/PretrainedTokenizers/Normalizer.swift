@@ -94,8 +94,18 @@ extension [Normalizer] {
 struct ComponentCount {
   private static let most = 128
   private static let mostPatternBytes = 1 << 16
+  private static let mostByteLevels = 2
   private var count = 0
   private var patternBytes = 0
+  private var byteLevels = 0
+
+  /// Each makes a text of some bytes one of twice as many.
+  mutating func addByteLevel() throws(FileFault) {
+    byteLevels += 1
+    guard byteLevels <= Self.mostByteLevels else {
+      throw FileFault("it has more than \(Self.mostByteLevels) pre-tokenizers of type ByteLevel")
+    }
+  }
 
   mutating func addPattern(of byteCount: Int) throws(FileFault) {
     patternBytes += byteCount

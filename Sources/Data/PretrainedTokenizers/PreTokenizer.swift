@@ -96,6 +96,7 @@ enum PreTokenizer: Sendable {
     case "Whitespace": return [.whitespace]
     case "WhitespaceSplit": return [.whitespaceSplit]
     case "ByteLevel":
+      try count.addByteLevel()
       let usesPattern = try fields["use_regex"]?.bool() ?? true
       return [.byteLevel(addsPrefixSpace: try field("add_prefix_space").bool(), usesPattern: usesPattern)]
     case "Metaspace": return [try metaspace(fields, name: json.name)]
