@@ -27,6 +27,7 @@ struct StageRunTests {
     var validated = 0
     var saved = 0
     var saveMicroseconds: UInt32 = 0
+    var failsToValidate = false
     private unowned let run: StageRun
 
     init(_ net: Net, _ run: StageRun, result: @escaping (StageRun.Place) -> DescentLoop.Result) {
@@ -38,7 +39,8 @@ struct StageRunTests {
       return result(place)
     }
 
-    func validate(_ progress: TrainingProgress) -> [(name: String, value: Double)] {
+    func validate(_ progress: TrainingProgress) throws(PipelineError) -> [(name: String, value: Double)] {
+      if failsToValidate { throw PipelineError(.cannotCreate, "there is no place for samples") }
       validated = progress.step
       return [("validation_image_loss", 2)]
     }
@@ -57,6 +59,7 @@ struct StageRunTests {
   /// Runs with eight pictures in batches of two: four steps an epoch.
   private func run(
     bound: TrainingBound, saveEvery: Int?, recorder: Recorder = Recorder(), saveMicroseconds: UInt32 = 0,
+    failsToValidate: Bool = false,
     result: @escaping (StageRun.Place) -> DescentLoop.Result = { _ in .init(loss: 1, gradientNorm: 1) }
   ) throws -> (task: Task, failure: PipelineError?) {
     let folder = try TemporaryFolder()
@@ -74,7 +77,7 @@ struct StageRunTests {
     let net = Net(0, seed: 1)
     let run = try StageRun(resources, state, from: nil, net, .init(), plan, loader)
     let task = Task(net, run, result: result)
-    task.saveMicroseconds = saveMicroseconds
+    (task.saveMicroseconds, task.failsToValidate) = (saveMicroseconds, failsToValidate)
     do throws(PipelineError) { try run.run(task) } catch { return (task, error) }
     return (task, nil)
   }
@@ -84,6 +87,14 @@ struct StageRunTests {
     let (task, failure) = try run(bound: .minutes(0.15 / 60), saveEvery: 1, saveMicroseconds: 20_000)
     let steps = task.places.count
     #expect(failure == nil && steps > 0 && task.validated == steps && task.saved == steps)
+  }
+
+  /// What was learnt is worth more than a picture of it.
+  @Test func aRunThatCannotBeMeasuredIsSaved() throws {
+    let recorder = Recorder()
+    let (task, failure) = try run(bound: .steps(3), saveEvery: nil, recorder: recorder, failsToValidate: true)
+    #expect(failure == nil && task.saved == 3 && task.validated == 0)
+    #expect(recorder.notes == ["there is no place for samples"])
   }
 
   @Test func epochsAreCountedInPictures() throws {

@@ -121,6 +121,38 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: folder.checkpoint.previousFolder.path))
   }
 
+  /// The stage that builds on a stopped one keeps what that needs to go on.
+  @Test func aStoppedRunCanBeResumedAfterTheNextStageHasBegun() throws {
+    let folder = try TemporaryFolder()
+    try folder.writeData()
+    try Tiny.trainTokenizer(folder, Tiny.settings(steps: 5), observer: Recorder(stopAfter: 2).observer)
+    let state = try folder.contents(folder.checkpoint.trainingStateFile)
+    let recorder = Recorder()
+    try Tiny.trainPrior(folder, Tiny.settings(steps: 1), observer: recorder.observer)
+    #expect(recorder.notes.contains { $0.hasPrefix("what was here, the state of a run that can be resumed among it") })
+    let previous = Checkpoint(folder.checkpoint.previousFolder)
+    #expect(try folder.contents(previous.trainingStateFile) == state)
+    // One that has come to its end is not kept for that.
+    let complete = try TemporaryFolder()
+    try complete.writeData()
+    try Tiny.trainTokenizer(complete, Tiny.settings(steps: 1))
+    try Tiny.trainPrior(complete, Tiny.settings(steps: 1))
+    #expect(!FileManager.default.fileExists(atPath: complete.checkpoint.previousFolder.path))
+  }
+
+  /// Replicas are what the weights depend on, and a batch of four has no more than four.
+  @Test func threadsThatTrainNothingAreNotCounted() throws {
+    let folder = try TemporaryFolder()
+    try folder.writeData()
+    try Tiny.trainTokenizer(folder, Tiny.settings(steps: 1), threads: 8)
+    let recorder = Recorder()
+    try Tiny.trainTokenizer(folder, Tiny.settings(steps: 2), resume: true, threads: 4, observer: recorder.observer)
+    #expect(try folder.checkpoint.readConfiguration().tokenizerTraining?.threads == 4)
+    #expect(!recorder.notes.contains { $0.contains("replicas") })
+    try Tiny.trainTokenizer(folder, Tiny.settings(steps: 3), resume: true, threads: 3, observer: recorder.observer)
+    #expect(recorder.notes.contains { $0.contains("began with 4 replicas of the model and goes on with 3") })
+  }
+
   @Test func smallDataAndManyThreads() throws {
     let folder = try TemporaryFolder()
     try folder.writeData(count: 1, splits: [.train])

@@ -49,6 +49,26 @@ import Testing
     #expect(try Data(contentsOf: file) == first)
   }
 
+  /// A run that is killed before its first save has changed nothing, and the one before can be resumed with its curves.
+  @Test func aNewRunReplacesRowsWhenItIsSaved() throws {
+    let folder = try TemporaryFolder()
+    let file = folder.path("metrics.jsonl")
+    let old = TrainingLog(folder: folder.url, stage: .prior, resumingAt: nil)
+    try old.append(step: 1, seconds: 1, [("image_loss", 3)])
+    try old.write()
+    let before = try Data(contentsOf: file)
+    let new = TrainingLog(folder: folder.url, stage: .prior, resumingAt: nil, flushInterval: .zero)
+    try new.append(step: 1, seconds: 1, [("image_loss", 4)])
+    #expect(try Data(contentsOf: file) == before)
+    try new.write()
+    try new.append(step: 2, seconds: 2, [("image_loss", 5)])
+    #expect(String(decoding: try Data(contentsOf: file), as: UTF8.self).split(separator: "\n").count == 2)
+    // Where there is nothing to lose, it can be followed from the beginning.
+    let first = TrainingLog(folder: folder.path("other"), stage: .prior, resumingAt: nil, flushInterval: .zero)
+    try first.append(step: 1, seconds: 1, [("image_loss", 4)])
+    #expect(try !Data(contentsOf: folder.path("other/metrics.jsonl")).isEmpty)
+  }
+
   /// A long run's charts show its whole course by no more points than a short one's.
   @Test func longCurvesAreThinned() throws {
     let folder = try TemporaryFolder()

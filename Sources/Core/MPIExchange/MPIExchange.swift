@@ -149,6 +149,8 @@
       }
     }
 
+    var isTogether: Bool { stepsApart == 0 }
+
     func join(_ store: ParameterStore, team: ThreadTeam) {
       guard hasLocalSteps, stepsApart > 0 else { return }
       stepsApart = 0

@@ -25,6 +25,10 @@
     let lane: MPI_Comm?
     private let watch: ProcessWatch
 
+    package var resumeExactly: Bool {
+      hostCount == 1 || (options.type == .float32 && options.localSteps == 1)
+    }
+
     /// Starts MPI.
     /// - Parameters:
     ///   - options: how they exchange what they learn.

@@ -7,6 +7,9 @@ package protocol TrainingProcesses: Sendable {
   /// Of this process, from 0.
   var rank: Int { get }
   var count: Int { get }
+  /// Whether what the first process saves is all that a run needs to go on as if it had not been interrupted: not so where each
+  /// machine keeps something of its own.
+  var resumeExactly: Bool { get }
 
   /// Where replicas bring gradients together.
   /// - Parameter threads: replicas of this process; the others have as many.
@@ -22,6 +25,8 @@ package protocol TrainingProcesses: Sendable {
 }
 
 extension TrainingProcesses {
+  package var resumeExactly: Bool { true }
+
   /// Whether this process writes, reports and measures.
   package var isFirst: Bool { rank == 0 }
 
@@ -82,6 +87,9 @@ package protocol GradientExchange: Sendable {
   /// Brings the weights that each process has updated to all processes, after each step.
   func spread(_ store: ParameterStore, team: ThreadTeam)
 
+  /// Whether no process has gone on its own since they were last together.
+  var isTogether: Bool { get }
+
   /// Brings processes together that have gone on their own since they were last together.
   func join(_ store: ParameterStore, team: ThreadTeam)
 
@@ -102,6 +110,7 @@ extension GradientExchange {
 
   package var scale: Float { 1 }
   package var momentum: Tensor? { nil }
+  package var isTogether: Bool { true }
   package func begin(_ store: ParameterStore) -> ((_ replica: Int, _ parameter: Int) -> Void)? { nil }
   package func join(_ store: ParameterStore, team: ThreadTeam) {}
   package func zeros(_ count: Int, _ type: ElementType) -> Tensor { .zeros([count], type: type) }

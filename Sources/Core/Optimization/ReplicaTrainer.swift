@@ -134,6 +134,9 @@ public final class ReplicaTrainer {
   /// - Parameter tensors: of each of this process's replicas.
   public func gather(_ tensors: [[NamedTensor]]) -> [[NamedTensor]] { exchange.gather(tensors) }
 
+  /// Whether the weights are those of all processes: not so while they go on their own between two exchanges.
+  package var isTogether: Bool { exchange.isTogether }
+
   /// Brings processes together that go on their own between two exchanges.
   package func join() { exchange.join(optimizer.store, team: team) }
 

@@ -53,7 +53,9 @@ extension Checkpoint {
         let isSame = hasImageTokenizer && configuration.imageTokenizer == AnyConfiguration(description)
         if isSame, try imageTokenizerFingerprint() == source.imageTokenizerFingerprint() { return }
         // One that was taken over before, perhaps for another size, is no loss.
-        guard configuration.prior == nil, configuration.tokenizerTraining == nil, configuration.prompt == nil else {
+        guard configuration.prior == nil, configuration.upsampler == nil, configuration.tokenizerTraining == nil,
+          configuration.prompt == nil
+        else {
           throw PipelineError(
             .cannotCreate,
             "\(url.path) has another image tokenizer already; name another `checkpoint`, or leave `imageTokenizer` out")

@@ -33,7 +33,7 @@ package struct TrainingState {
   /// Time spent training so far, over all parts of the run.
   package var seconds = 0.0
   package var settings: TrainingSettings
-  /// Of all processes.
+  /// Replicas of the model that share out each batch, one a thread, of all processes.
   package var threads: Int
   /// That train together.
   package var processes = 1
@@ -151,11 +151,15 @@ extension TrainingSettings {
 
 extension TrainingState {
   /// What `config.json` tells of the run.
+  /// - Parameters:
+  ///   - epochs: that it has come through.
+  ///   - validation: the loss or the like of held-out pictures.
+  ///   - retrieval: of drawings, in the course of it.
   package func summary(
-    batchSize: Int, pictures: Int, validation: Double?, retrieval: CheckpointConfiguration.RetrievalProgress? = nil
+    epochs: Double, validation: Double?, retrieval: CheckpointConfiguration.RetrievalProgress? = nil
   ) -> CheckpointConfiguration.TrainingSummary {
     CheckpointConfiguration.TrainingSummary(
-      steps: step, epochs: (100 * Double(step * batchSize) / Double(pictures)).rounded() / 100,
+      steps: step, epochs: (100 * epochs).rounded() / 100,
       minutes: (seconds / 6).rounded() / 10, threads: threads, precision: precision, engine: Engine.name,
       settings: settings, validation: validation, retrieval: retrieval)
   }

@@ -201,17 +201,22 @@ public struct Evaluator {
   ///   - captionLimit: draw for at most this many captions of the split, chosen by the options' seed; nil draws all.
   ///   - candidates: draw so many pictures for each caption, and measure the ranker's choice among them, too.
   ///   - progress: told what is being done, and the share of it that is.
-  /// - Returns: nil where the split has no pictures.
-  /// - Throws: `PipelineError` where a picture cannot be read, the options make no sense, or there is no ranker to choose.
+  /// - Returns: nil where the split has no pictures that can be read.
+  /// - Throws: `PipelineError` where the options make no sense, or there is no ranker to choose, and for the first picture that
+  ///   cannot be read of a data set that was opened with `strict`; of others it is left out.
   public func evaluate(
     _ split: Split, options: GenerationOptions = .init(), captionLimit: Int? = nil,
     candidates: Int? = nil, progress: (String, Double) -> Void = { _, _ in }
   ) throws(PipelineError) -> Evaluation? {
-    let indices = dataSet.indices(of: split)
+    var indices: [Int] = []
+    var pictures: [Picture] = []
+    for index in dataSet.indices(of: split) {
+      guard let picture = try dataSet.pictureIfReadable(at: index) else { continue }
+      indices.append(index)
+      pictures.append(picture)
+    }
     guard !indices.isEmpty else { return nil }
     let drawn = Self.choose(indices, limit: captionLimit, seed: options.seed)
-    var pictures: [Picture] = []
-    for index in indices { pictures.append(try dataSet.picture(at: index)) }
     progress("reconstructing \(split.rawValue)", 0)
     let reconstructions = reconstructor.reconstruct(pictures)
     let error = reconstructions.map(\.meanSquaredError).reduce(0, +) / Double(indices.count)

@@ -11,17 +11,12 @@ extension TrainablePrior {
   ///   - texts: each caption's tokens; not empty.
   ///   - images: as many pictures' tokens.
   package func meanImageLoss(texts: [[Int32]], images: [[Int32]], precision: ElementType, team: ThreadTeam) -> Double {
-    var sums = [Double](repeating: 0, count: team.count)
-    sums.withUnsafeMutableBufferPointer { sums in
-      nonisolated(unsafe) let sums = sums
-      team.run { thread in
-        let mine = team.range(of: thread, total: texts.count)
-        for start in stride(from: mine.lowerBound, to: mine.upperBound, by: Self.picturesAtOnce) {
-          let range = start..<min(start + Self.picturesAtOnce, mine.upperBound)
-          let batch = PriorBatch(texts: Array(texts[range]), images: images[range].flatMap(\.self))
-          sums[thread] += Double(loss(batch, precision: precision).image) * Double(range.count)
-        }
-      }
+    // The same groups for any number of threads, so that the last digits do not depend on it.
+    let starts = Array(stride(from: 0, to: texts.count, by: Self.picturesAtOnce))
+    let sums = team.map(starts.count) { i -> Double in
+      let range = starts[i]..<min(starts[i] + Self.picturesAtOnce, texts.count)
+      let batch = PriorBatch(texts: Array(texts[range]), images: images[range].flatMap(\.self))
+      return Double(loss(batch, precision: precision).image) * Double(range.count)
     }
     return sums.reduce(0, +) / Double(texts.count)
   }

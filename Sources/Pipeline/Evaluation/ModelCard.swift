@@ -32,6 +32,14 @@ public struct ModelCard {
     try AtomicFile.write(Data(markdown.utf8), to: file ?? checkpoint.modelCardFile)
   }
 
+  private static let figuresHeading = "## Figures"
+
+  /// Whether a card says what was measured.
+  package static func hasFigures(_ file: URL) -> Bool {
+    guard let card = try? String(contentsOf: file, encoding: .utf8) else { return false }
+    return card.split(separator: "\n").contains { $0 == figuresHeading }
+  }
+
   var markdown: String {
     let name = checkpoint.url.lastPathComponent
     var parts = ["# \(name)", "A text-to-image model. Draw with it: `dalle-cli generate \"…\" --checkpoint \(name)`."]
@@ -39,7 +47,7 @@ public struct ModelCard {
       parts.append("![Pictures drawn by this model](\(checkpoint.galleryFile.lastPathComponent))")
     }
     parts += ["## Models", models, "## Data", data, "## Training", training]
-    if !evaluations.isEmpty { parts += ["## Figures", figures] }
+    if !evaluations.isEmpty { parts += [Self.figuresHeading, figures] }
     return parts.joined(separator: "\n\n") + "\n"
   }
 
@@ -186,12 +194,14 @@ public struct ModelCard {
     let table = Self.table([""] + evaluations.map(\.split.rawValue), Evaluation.figures(evaluations))
     let candidates = evaluations.candidates.map { " --candidates \($0)" } ?? ""
     let prompts = wording.prompts == nil ? "" : " --prompts FILE"
+    let pairs = wording.compositions.map { " --compositions \($0.all.retrieval.captions)" } ?? ""
+    let nouns = wording.unseenNouns.map { " --unseen-nouns \($0.all.nouns)" } ?? ""
     let words =
       wording.figures.isEmpty
       ? [] : [Self.table(["as people write", "captions", "right"], wording.figures), Wording.explanation]
     let end =
       "\(Evaluation.retrievalExplanation(evaluations, settings: "the default settings")) "
-      + "`dalle-cli evaluate --card\(candidates)\(prompts)` measures all this anew."
+      + "`dalle-cli evaluate --card\(candidates)\(prompts)\(pairs)\(nouns)` measures all this anew, and writes the card anew."
     return ([table] + words + [end]).joined(separator: "\n\n")
   }
 }

@@ -46,70 +46,108 @@ public struct PriorTrainer: StageTrainer {
     let imageTokenizer = try checkpoint.readImageTokenizer(state.configuration)
     try checkPictureSize(imageTokenizer)
     try checkTokens(imageTokenizer)
-    let compositions = try compositions(state.settings)
-    let composed = compositions?.captions(ofFirst: Self.compositionTexts).flatMap(\.self) ?? []
-    let captions = dataSet.trainingTexts() + composed
-    let wordNet = try wordNet()
-    let forms = captionForms(state.settings, wordNet)
-    var nouns: Data?
-    let vocabulary: BytePairEncoding
-    var replacesVocabulary = false
-    var initial: PriorTask.InitialWeights?
-    if resume {
-      vocabulary = try checkpoint.readVocabulary()
-      guard givenVocabulary == nil || givenVocabulary == vocabulary else {
-        throw PipelineError(.usage, "a run goes on with the vocabulary that it began with, and another one is named")
-      }
-    } else {
-      let earlier = checkpoint.hasVocabulary ? try checkpoint.readVocabulary() : nil
-      var description = try shape(state.settings, trained: state.configuration.prior, imageTokenizer)
-      let texts = dataSet.trainingTexts(forms) + composed
-      vocabulary = try self.vocabulary(texts, earlier: earlier, vocabularySize: settings.vocabularySize)
-      replacesVocabulary = earlier != nil && earlier != vocabulary
-      if settings.isWarmStart { initial = try initialWeights(state.configuration, vocabulary, earlier ?? vocabulary) }
-      if !settings.isWarmStart || replacesVocabulary {
-        description.textVocabulary = vocabulary.vocabularySize
-        description.textLength =
-          settings.textLength ?? Self.suitableTextLength(texts.map { vocabulary.encode($0).count })
-      }
-      describe(
-        description, in: &state.configuration, state.settings, composed + (forms?.otherNames ?? []),
-        replacesVocabulary: replacesVocabulary)
-      nouns = wordNet.map {
-        KnownNouns(of: dataSet, $0).map(beside: KnownWords(state.configuration.captionWords ?? ""))
-      }
-    }
+    let texts = try texts(state.settings)
+    let beginning =
+      try resume ? goOn() : begin(&state.configuration, state.settings, imageTokenizer, texts)
+    let vocabulary = beginning.vocabulary
     guard let description = try state.configuration.prior?.trainable() else {
       throw PipelineError(.badData, "\(checkpoint.trainingStateFile.path) describes no prior")
     }
     try state.configuration.validate(of: "the architecture")
     try checkpoint.checkBelongTogether(description, imageTokenizer, vocabulary)
     if saved != nil { try checkpoint.check(description.leastParameterCount, fits: checkpoint.trainingStateFile) }
-    reportTruncation(captions, vocabulary, textLength: description.textLength)
+    reportTruncation(texts.asTheyStand, vocabulary, textLength: description.textLength)
 
     let train = dataSet.indices(of: .train)
     let plan = state.settings.fill(
       state.settings.chosenPreset.priorDefaults(pictures: train.count), learningRate: 1e-3,
       augmentation: TrainingSettings.standardAugmentation(of: .prior))
-    let shown = forms?.epoch ?? train
-    let mixed = try mixed(shown, made: compositions, share: state.settings.compositions)
+    let shown = texts.forms?.epoch ?? train
+    let mixed = try mixed(shown, made: texts.compositions, share: state.settings.compositions)
     let loader = try BatchLoader(
       dataSet: dataSet, indices: mixed?.plain ?? shown, batchSize: plan.batchSize, seed: state.settings.seed,
-      augmentation: plan.augmentation, forms: forms, compositions: mixed?.compositions,
+      augmentation: plan.augmentation, forms: texts.forms, compositions: mixed?.compositions,
       part: resources.part(ofBatch: plan.batchSize))
     if saved == nil && description.codesPerPlace > 1 && state.settings.refinementCorruption == nil {
       state.settings.refinementCorruption = TrainingSettings.standardRefinementCorruption
     }
     let model = description.makeModel(seed: state.settings.seed)
-    if let initial { model.adopt(initial.prior, pieces: initial.pieces) }
+    if let initial = beginning.initial { model.adopt(initial.prior, pieces: initial.pieces) }
     var options = AdamW.Options()
     options.weightDecay = 0.05
     options.averageDecay = state.settings.averageDecay > 0 ? state.settings.averageDecay : nil
     let run = try StageRun(resources, state, from: saved, model, options, plan, loader)
     try run.run(
       PriorTask(
-        model, description, vocabulary, replacesVocabulary: replacesVocabulary, nouns: nouns, imageTokenizer,
-        compositions, run))
+        model, description, vocabulary, replacesVocabulary: beginning.replacesVocabulary, nouns: beginning.nouns,
+        imageTokenizer, texts.compositions, run))
+  }
+
+  /// What is said of the pictures.
+  private struct Texts {
+    /// What makes further pictures in training; nil where none are made.
+    let compositions: TrainingCompositions?
+    /// What some of those say.
+    let composed: [String]
+    let wordNet: WordNet?
+    /// Nil where captions are read as they stand.
+    let forms: CaptionForms?
+    /// The training captions and `composed`.
+    let asTheyStand: [String]
+  }
+
+  private func texts(_ settings: TrainingSettings) throws(PipelineError) -> Texts {
+    let compositions = try compositions(settings)
+    let composed = compositions?.captions(ofFirst: Self.compositionTexts).flatMap(\.self) ?? []
+    let wordNet = try wordNet()
+    return Texts(
+      compositions: compositions, composed: composed, wordNet: wordNet, forms: captionForms(settings, wordNet),
+      asTheyStand: dataSet.trainingTexts() + composed)
+  }
+
+  /// What a run begins with beside the shape of its model.
+  private struct Beginning {
+    var vocabulary: BytePairEncoding
+    /// Whether the checkpoint has another one.
+    var replacesVocabulary = false
+    /// Of a warm start.
+    var initial: PriorTask.InitialWeights?
+    /// What the checkpoint's file of nouns is to hold; nil leaves it as it is.
+    var nouns: Data?
+  }
+
+  private func goOn() throws(PipelineError) -> Beginning {
+    let vocabulary = try checkpoint.readVocabulary()
+    guard givenVocabulary == nil || givenVocabulary == vocabulary else {
+      throw PipelineError(.usage, "a run goes on with the vocabulary that it began with, and another one is named")
+    }
+    return Beginning(vocabulary: vocabulary)
+  }
+
+  /// Makes the configuration say what a new run's model is, and what it is trained on.
+  private func begin(
+    _ configuration: inout CheckpointConfiguration, _ settings: TrainingSettings, _ imageTokenizer: any ImageTokenizer,
+    _ texts: Texts
+  ) throws(PipelineError) -> Beginning {
+    let earlier = checkpoint.hasVocabulary ? try checkpoint.readVocabulary() : nil
+    var description = try shape(settings, trained: configuration.prior, imageTokenizer)
+    let learnt = dataSet.trainingTexts(texts.forms) + texts.composed
+    let vocabulary = try vocabulary(learnt, earlier: earlier, vocabularySize: settings.vocabularySize)
+    var beginning = Beginning(vocabulary: vocabulary)
+    beginning.replacesVocabulary = earlier != nil && earlier != vocabulary
+    if settings.isWarmStart { beginning.initial = try initialWeights(configuration, vocabulary, earlier ?? vocabulary) }
+    if !settings.isWarmStart || beginning.replacesVocabulary {
+      description.textVocabulary = vocabulary.vocabularySize
+      description.textLength =
+        settings.textLength ?? Self.suitableTextLength(learnt.map { vocabulary.encode($0).count })
+    }
+    describe(
+      description, in: &configuration, settings, texts.composed + (texts.forms?.otherNames ?? []),
+      replacesVocabulary: beginning.replacesVocabulary)
+    beginning.nouns = texts.wordNet.map {
+      KnownNouns(of: dataSet, $0).map(beside: KnownWords(configuration.captionWords ?? ""))
+    }
+    return beginning
   }
 
   /// - Throws: `PipelineError` of kind `.badData` where the data set's tokens are not the checkpoint's tokenizer's.
@@ -123,6 +161,8 @@ public struct PriorTrainer: StageTrainer {
         "the tokens in \(dataSet.url.path) are those of another tokenizer than \(checkpoint.url.path) has; encode the pictures again"
       )
     }
+    let codesPerPlace = imageTokenizer.codesPerPlace
+    try encoded.check(codes: imageTokenizer.codeCount / codesPerPlace, codesPerPlace: codesPerPlace)
   }
 
   /// Compositions whose captions a vocabulary is learnt from.

@@ -118,11 +118,13 @@ public struct RankerTrainer: StageTrainer {
     _ configuration: CheckpointConfiguration, _ imageTokenizer: any ImageTokenizer, _ vocabulary: BytePairEncoding,
     _ settings: TrainingSettings, _ team: ThreadTeam
   ) throws(PipelineError) -> PriorDrawings {
-    guard checkpoint.hasPrior, let description = configuration.prior,
-      dataSet.isInMemory || dataSet.entries.count <= Self.maximumPicturesFromFiles
-    else {
-      observer.report(.note("there is no prior to draw: the ranker learns from real and reconstructed pictures alone"))
+    func none(_ reason: String) -> PriorDrawings {
+      observer.report(.note("\(reason): the ranker learns from real and reconstructed pictures alone"))
       return .none
+    }
+    guard checkpoint.hasPrior, let description = configuration.prior else { return none("there is no prior to draw") }
+    guard dataSet.isInMemory || dataSet.entries.count <= Self.maximumPicturesFromFiles else {
+      return none("\(dataSet.entries.count) pictures are too many to look drawings up among")
     }
     let prior = try checkpoint.readPrior(configuration)
     try checkpoint.checkBelongTogether(description.base, imageTokenizer, vocabulary)

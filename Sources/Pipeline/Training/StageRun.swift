@@ -58,6 +58,8 @@ final class StageRun {
   private var isFirstSave: Bool
   /// Whether the run has come to its end.
   private var isComplete = false
+  /// What failed, and was said.
+  private var failures: Set<String> = []
 
   /// Where a step stands in the run.
   struct Place {
@@ -67,11 +69,6 @@ final class StageRun {
     /// The share of the run that is done.
     var progress: Double
   }
-
-  /// Seconds until the first save and between the others where no number of steps is given, and between validations.
-  private static let firstSave = 10.0
-  private static let saveInterval = 90.0
-  private static let validationInterval = 60.0
 
   /// - Parameters:
   ///   - resources: what the run works with.
@@ -88,12 +85,20 @@ final class StageRun {
   ) throws(PipelineError) {
     (self.resources, state, self.plan, self.loader) = (resources, start, plan, loader)
     processes = resources.processes
+    let threads = resources.replicas(batchSize: plan.batchSize)
+    state.threads = threads * processes.count
     guard plan.batchSize >= processes.count else {
       throw PipelineError(
         .usage, "a batch of \(plan.batchSize) pictures is too small for \(processes.count) processes; raise `batchSize`"
       )
     }
-    team = try ThreadTeam(count: resources.replicas(batchSize: plan.batchSize))
+    team = try ThreadTeam(count: threads)
+    if saved != nil && state.threads != start.threads {
+      resources.observer.report(
+        .note(
+          "the run began with \(start.threads) replicas of the model and goes on with \(state.threads); its weights will differ in the last bits"
+        ))
+    }
     try processes.agree(on: [
       ("the stage", start.stage.rawValue), ("its settings", try start.settings.json()),
       ("the step to go on from", "\(start.step)"),
@@ -141,7 +146,7 @@ final class StageRun {
   var settings: TrainingSettings { state.settings }
   var observer: TrainingObserver { resources.observer }
 
-  /// - Throws: what the task throws, and `PipelineError` of kind `.usage` where the learning rate diverges.
+  /// - Throws: what the task's steps throw, and `PipelineError` of kind `.usage` where the learning rate diverges.
   func run(_ task: some StageTask) throws(PipelineError) {
     let start = (step: state.step, seconds: state.seconds)
     let descent = DescentLoop(
@@ -151,60 +156,120 @@ final class StageRun {
       observer.report(.note("the run is complete already; a larger `bound` goes on"))
       return
     }
-    let began = ContinuousClock.now
-    func seconds() -> Double { start.seconds + began.duration(to: .now).inSeconds }
-    var nextSave = start.seconds + (start.step == 0 ? Self.firstSave : Self.saveInterval)
-    var lastValidation = start.seconds
+    var timetable = Timetable(from: start)
     try descent.run(
       from: start, agree: processes.first, advice: "lower `learningRate`. The last save is untouched",
       step: { (step, learningRate, progress) throws(PipelineError) in
-        try task.step(batches.next(), Place(step: step, learningRate: learningRate, progress: progress))
+        let batch = try nextBatch(task, afterStep: step, seconds: timetable.seconds)
+        return try task.step(batch, Place(step: step, learningRate: learningRate, progress: progress))
       },
       after: { (descent, result) throws(PipelineError) in
-        let (step, now) = (descent.step, descent.seconds)
-        let progress = TrainingProgress(
-          step: step, seconds: now, fraction: min(1, descent.fraction), loss: result.loss,
-          learningRate: descent.learningRate,
-          picturesPerSecond: Double(plan.batchSize) / max(descent.stepSeconds, 1e-9),
-          secondsLeft: secondsLeft(step: step, from: start, now: now))
-        try log?.append(
-          step: step, seconds: now,
-          [
-            ("loss", Double(result.loss)), ("learning_rate", Double(descent.learningRate)),
-            ("gradient_norm", Double(result.gradientNorm)), ("pictures_per_second", progress.picturesPerSecond),
-          ] + result.metrics)
+        let progress = progress(descent, loss: result.loss, from: start)
+        record(progress, result)
         observer.report(.step(progress))
-        // Whoever stops a run may not wait for long: it is saved first, and not measured.
-        let next = agreed(
-          Next(
-            stops: !descent.isComplete && observer.shouldStop(),
-            measures: now - lastValidation >= Self.validationInterval,
-            saves: settings.saveEvery.map { step % $0 == 0 } ?? (now >= nextSave)))
-        let measures = descent.isComplete || (!next.stops && next.measures)
-        let saves = descent.isComplete || next.stops || next.saves
-        if measures || saves { bringTogether() }
-        if measures {
-          if processes.isFirst { try log?.append(step: step, seconds: now, task.validate(progress)) }
-          lastValidation = seconds()
+        let next = next(after: descent, timetable)
+        if next.measures || next.saves { bringTogether() }
+        if next.measures {
+          measure(task, progress)
+          timetable.lastValidation = timetable.seconds
         }
-        if saves {
-          (state.step, state.seconds) = (step, seconds())
+        if next.saves {
           isComplete = descent.isComplete
-          if processes.isFirst {
-            try save(task)
-            try log?.write()
-          }
-          nextSave = seconds() + Self.saveInterval
-          observer.report(.saved(step: step))
+          try save(task, step: descent.step, seconds: timetable.seconds)
+          timetable.nextSave = timetable.seconds + Timetable.saveInterval
+          observer.report(.saved(step: descent.step))
         }
-        if next.stops { observer.report(.note("stopped after a save at step \(step); `resume` goes on from here")) }
+        if next.stops {
+          observer.report(.note("stopped after a save at step \(descent.step); `resume` goes on from here"))
+        }
         return !next.stops
       })
+  }
+
+  /// When something is due by the clock, in seconds of the run.
+  private struct Timetable {
+    /// Seconds until the first save and between the others where no number of steps is given, and between validations.
+    static let firstSave = 10.0
+    static let saveInterval = 90.0
+    static let validationInterval = 60.0
+
+    private let start: Double
+    private let began = ContinuousClock.now
+    var nextSave: Double
+    var lastValidation: Double
+
+    init(from start: (step: Int, seconds: Double)) {
+      self.start = start.seconds
+      nextSave = start.seconds + (start.step == 0 ? Self.firstSave : Self.saveInterval)
+      lastValidation = start.seconds
+    }
+
+    var seconds: Double { start + began.duration(to: .now).inSeconds }
+  }
+
+  /// Where pictures cannot be read any more, what was learnt is saved before the run ends. Of several processes each may have come
+  /// to another place by then, and the last save stands.
+  private func nextBatch(
+    _ task: some StageTask, afterStep step: Int, seconds: Double
+  ) throws(PipelineError) -> Batch {
+    do { return try batches.next() } catch {
+      if processes.count == 1 && step > state.step { try? save(task, step: step, seconds: seconds) }
+      throw error
+    }
+  }
+
+  private func progress(
+    _ descent: DescentLoop.Progress, loss: Float, from start: (step: Int, seconds: Double)
+  ) -> TrainingProgress {
+    TrainingProgress(
+      step: descent.step, seconds: descent.seconds, fraction: min(1, descent.fraction), loss: loss,
+      learningRate: descent.learningRate, picturesPerSecond: Double(plan.batchSize) / max(descent.stepSeconds, 1e-9),
+      secondsLeft: secondsLeft(step: descent.step, from: start, now: descent.seconds))
+  }
+
+  private func record(_ progress: TrainingProgress, _ result: DescentLoop.Result) {
+    attempt { () throws(PipelineError) in
+      try log?.append(
+        step: progress.step, seconds: progress.seconds,
+        [
+          ("loss", Double(progress.loss)), ("learning_rate", Double(progress.learningRate)),
+          ("gradient_norm", Double(result.gradientNorm)), ("pictures_per_second", progress.picturesPerSecond),
+        ] + result.metrics)
+    }
+  }
+
+  private func measure(_ task: some StageTask, _ progress: TrainingProgress) {
+    guard processes.isFirst else { return }
+    attempt { () throws(PipelineError) in
+      try log?.append(step: progress.step, seconds: progress.seconds, task.validate(progress))
+    }
+  }
+
+  /// Does what can fail without anything being lost of what was learnt: the failure is said, each once.
+  private func attempt(_ body: () throws(PipelineError) -> Void) {
+    do { try body() } catch {
+      if failures.insert(error.message).inserted { observer.report(.note(error.message)) }
+    }
   }
 
   /// What follows a step.
   private struct Next {
     var stops, measures, saves: Bool
+  }
+
+  private func next(after descent: DescentLoop.Progress, _ timetable: Timetable) -> Next {
+    // Processes that go on their own in between are not brought together by the clock, so that a run repeats itself.
+    let isTogether = ([replicas] + companions).allSatisfy(\.isTogether)
+    var next = agreed(
+      Next(
+        stops: !descent.isComplete && observer.shouldStop(),
+        measures: isTogether && descent.seconds - timetable.lastValidation >= Timetable.validationInterval,
+        saves: settings.saveEvery.map { descent.step % $0 == 0 }
+          ?? (isTogether && descent.seconds >= timetable.nextSave)))
+    // Whoever stops a run may not wait for long: it is saved first, and not measured.
+    next.measures = descent.isComplete || (next.measures && !next.stops)
+    next.saves = descent.isComplete || next.stops || next.saves
+    return next
   }
 
   /// The first process decides for all, but for an end, which any may ask for.
@@ -244,15 +309,16 @@ final class StageRun {
   }
 
   /// Saves the run: all files together. What an earlier run has left moves to the folder `previous` at the first save.
-  private func save(_ task: some StageTask) throws(PipelineError) {
+  private func save(_ task: some StageTask, step: Int, seconds: Double) throws(PipelineError) {
+    (state.step, state.seconds) = (step, seconds)
+    guard processes.isFirst else { return }
     let checkpoint = resources.checkpoint
+    let replacedName = replacedName(task)
+    let losesFigures = isFirstSave && replacedName == nil && ModelCard.hasFigures(checkpoint.modelCardFile)
     var configuration = state.configuration
     task.describe(self, in: &configuration)
     state.configuration = configuration
-    let setsAside =
-      isFirstSave && checkpoint.exists(checkpoint.configurationFile)
-      && ([checkpoint[keyPath: task.file]] + task.replaced).contains(where: checkpoint.exists)
-    try checkpoint.save(settingAside: setsAside, removing: setsAside ? task.replaced : []) {
+    try checkpoint.save(settingAside: replacedName != nil, removing: replacedName == nil ? [] : task.replaced) {
       (save) throws(PipelineError) in
       try state.write(trained, to: save.trainingStateFile)
       try save.write(state.configuration)
@@ -260,8 +326,26 @@ final class StageRun {
       try ModelCard(checkpoint, state.configuration).write(to: save.modelCardFile)
       try task.writeRest(to: save, isFirst: isFirstSave)
     }
-    if setsAside { observer.report(.note("\(task.replacedName) is now in \(checkpoint.previousFolder.relativePath)")) }
+    if let replacedName {
+      observer.report(.note("\(replacedName) is now in \(checkpoint.previousFolder.relativePath)"))
+    }
+    if losesFigures {
+      observer.report(.note("the model card has no figures any more: `dalle-cli evaluate --card` measures them anew"))
+    }
     isFirstSave = false
+    attempt { () throws(PipelineError) in try log?.write() }
+  }
+
+  /// What the first save takes the place of, in words: a model, or the state of a run that has not come to its end and may be resumed.
+  private func replacedName(_ task: some StageTask) -> String? {
+    let checkpoint = resources.checkpoint
+    guard isFirstSave, checkpoint.exists(checkpoint.configurationFile) else { return nil }
+    let files = [checkpoint[keyPath: task.file]] + task.replaced
+    if files.contains(where: checkpoint.exists) { return task.replacedName }
+    let runs = [\CheckpointConfiguration.tokenizerTraining, \.upsamplerTraining, \.priorTraining, \.rankerTraining]
+    let isStopped = runs.contains { state.configuration[keyPath: $0]?.isComplete == false }
+    return isStopped && checkpoint.exists(checkpoint.trainingStateFile)
+      ? "what was here, the state of a run that can be resumed among it," : nil
   }
 
   /// What `config.json` tells of the run, in the course of it.
@@ -269,7 +353,7 @@ final class StageRun {
     validation: Double?, retrieval: CheckpointConfiguration.RetrievalProgress? = nil
   ) -> CheckpointConfiguration.TrainingSummary {
     var summary = state.summary(
-      batchSize: plan.batchSize, pictures: loader.indices.count, validation: validation, retrieval: retrieval)
+      epochs: Double(state.step) / stepsPerEpoch, validation: validation, retrieval: retrieval)
     summary.isComplete = isComplete
     return summary
   }

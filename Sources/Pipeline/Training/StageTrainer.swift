@@ -121,8 +121,6 @@ extension StageTrainer {
   var checkpoint: Checkpoint { resources.checkpoint }
   var dataSet: PictureDataSet { resources.dataSet }
   var threads: Int { resources.threads }
-  /// Of all processes, which sum as those of one would.
-  private var allThreads: Int { threads * resources.processes.count }
   var precision: ElementType { resources.precision }
   var observer: TrainingObserver { resources.observer }
 
@@ -143,7 +141,7 @@ extension StageTrainer {
     guard resume else {
       let configuration = if let configuration { try configuration() } else { try checkpoint.readConfiguration() }
       var state = TrainingState(
-        stage: stage, configuration: configuration, settings: settings, threads: allThreads, precision: precision)
+        stage: stage, configuration: configuration, settings: settings, threads: threads, precision: precision)
       state.processes = resources.processes.count
       state.settings.preset =
         settings.preset ?? configuration.tokenizerTraining?.settings.preset ?? settings.chosenPreset
@@ -166,8 +164,14 @@ extension StageTrainer {
     if state.processes != resources.processes.count && dataSet.isStreamed {
       observer.report(.note("the run began with other processes: what each of them reads of the shards changes"))
     }
+    if !resources.processes.resumeExactly {
+      observer.report(
+        .note(
+          "what each machine has kept for itself (roundings of a bfloat16 exchange, moments between local steps) is not saved: the weights will differ from an unbroken run's"
+        ))
+    }
     state.processes = resources.processes.count
-    state.resume(settings, threads: allThreads, precision: precision, dataSet: dataSet, observer: observer)
+    state.resume(settings, precision: precision, dataSet: dataSet, observer: observer)
     return (state, file)
   }
 
@@ -243,22 +247,17 @@ extension TrainingState {
   ///
   /// What keeps a resumed run from being the unbroken one is said, not forbidden.
   mutating func resume(
-    _ requested: TrainingSettings, threads: Int, precision: ElementType, dataSet: PictureDataSet,
-    observer: TrainingObserver
+    _ requested: TrainingSettings, precision: ElementType, dataSet: PictureDataSet, observer: TrainingObserver
   ) {
     if let bound = requested.bound { settings.bound = bound }
     if let saveEvery = requested.saveEvery { settings.saveEvery = saveEvery }
     observer.report(.note("resuming after step \(step) with the settings of the run's beginning: \(settings.flags)"))
-    if self.threads != threads {
-      observer.report(
-        .note("the run began with `threads` \(self.threads); its weights will differ in the last bits"))
-    }
     if self.precision != precision {
       observer.report(.note("the run began with `precision` \(self.precision.rawValue); its weights will differ"))
     }
     if let data = configuration.data, data.fingerprint != dataSet.fingerprint {
       observer.report(.note("the data set is not the one that the run began with"))
     }
-    (self.threads, self.precision) = (threads, precision)
+    self.precision = precision
   }
 }

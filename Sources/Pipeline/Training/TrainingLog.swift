@@ -17,11 +17,16 @@ final class TrainingLog {
   /// Whether the file holds what an earlier part of this run, or another one, has left and this one goes on after.
   private var isOpen = false
   private let resumedStep: Int?
+  private let flushInterval: Duration
 
   /// Goes on with the rows of the earlier part of a run.
-  /// - Parameter step: rows after this step are dropped: they were made after the save that is resumed.
-  init(folder: URL, stage: Stage, resumingAt step: Int?) {
-    (self.folder, self.stage, resumedStep) = (folder, stage, step)
+  /// - Parameters:
+  ///   - folder: of the log.
+  ///   - stage: whose run it is.
+  ///   - step: rows after this step are dropped: they were made after the save that is resumed. Nil for a new run.
+  ///   - flushInterval: until a row is in the file.
+  init(folder: URL, stage: Stage, resumingAt step: Int?, flushInterval: Duration = .seconds(5)) {
+    (self.folder, self.stage, resumedStep, self.flushInterval) = (folder, stage, step, flushInterval)
     for line in keptLines where line.isOwn {
       for (name, value) in line.values { curves[name, default: Curve()].append(x: Double(line.step), y: value) }
     }
@@ -58,10 +63,13 @@ final class TrainingLog {
     fields += values.sorted { $0.key < $1.key }.map { "\"\($0.key)\":\($0.value)" }
     pending += "{\(fields.joined(separator: ","))}\n"
     for (name, value) in values { curves[name, default: Curve()].append(x: Double(step), y: value) }
-    if lastFlush.duration(to: .now) > Self.flushInterval { try flush() }
+    if !waitsForSave && lastFlush.duration(to: .now) > flushInterval { try flush() }
   }
 
-  private static let flushInterval = Duration.seconds(5)
+  /// A new run that is killed before its first save has changed nothing: until then the rows stay that it takes the place of.
+  private var waitsForSave: Bool {
+    !isOpen && resumedStep == nil && FileManager.default.fileExists(atPath: file.path)
+  }
 
   private func flush() throws(PipelineError) {
     if !isOpen {
