@@ -23,7 +23,11 @@ package struct ThreadOptions: ParsableArguments {
 /// Which checkpoint a command works on.
 package struct CheckpointOptions: ParsableArguments {
   @Option(
-    name: .customLong("checkpoint"), help: "The model: a folder under checkpoints/, or a path.",
+    name: .customLong("checkpoint"),
+    help: """
+      The model: a folder under checkpoints/, or a path. Unless given, training writes checkpoints/local, and all else takes \
+      that where it is complete, or else the bundled checkpoints/emoji.
+      """,
     completion: .shellCommand("ls checkpoints 2>/dev/null"))
   package var name: String?
 

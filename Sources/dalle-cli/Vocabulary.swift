@@ -13,8 +13,15 @@ struct TrainVocabulary: ParsableCommand {
 
   @OptionGroup var data: DataOptions
   @OptionGroup var forms: CaptionFormOptions
-  @Option(parsing: .unconditional, help: "Pieces, the 256 bytes included.")
-  var vocabularySize = TrainingSettings().vocabularySize
+  /// More pieces than a vocabulary that is extended has.
+  private static let furtherPieces = 4096
+  @Option(
+    parsing: .unconditional,
+    help: """
+      Pieces, the 256 bytes included; \(TrainingSettings().vocabularySize) unless given, or with --extend \(Self.furtherPieces) \
+      more than there are.
+      """)
+  var vocabularySize: Int?
   @Option(
     help: """
       The vocabulary to go on from: the name of one in vocab/, or a file. Its pieces keep their ids, so that a warm start with \
@@ -41,7 +48,9 @@ struct TrainVocabulary: ParsableCommand {
 
   func run() throws {
     var settings = TrainingSettings()
-    settings.vocabularySize = vocabularySize
+    let earlier = try extend.map { name throws(PipelineError) in try VocabularyOptions.read(name) }
+    if let earlier { settings.vocabularySize = earlier.vocabularySize + Self.furtherPieces }
+    if let vocabularySize { settings.vocabularySize = vocabularySize }
     try settings.validate()
     let target = checkpoint.forTraining()
     let isForCheckpoint = output == nil && name == nil
@@ -51,12 +60,13 @@ struct TrainVocabulary: ParsableCommand {
         "\(target.url.path) has a \(part) that was trained with its vocabulary; name another --checkpoint or --output")
     }
     let file = try output.map(OutputFile.url) ?? name.map(VocabularyOptions.file) ?? target.vocabularyFile
-    let earlier = try extend.map { name throws(PipelineError) in try VocabularyOptions.read(name) }
     let captions = try text.map { try Self.lines(of: $0) } ?? captionsOfData()
     let vocabulary = try BytePairEncoding.train(
-      onCaptions: captions, vocabularySize: vocabularySize, extending: earlier)
-    if vocabulary.vocabularySize < vocabularySize {
-      Console.note("the captions give \(vocabulary.vocabularySize) pieces, fewer than the \(vocabularySize) asked for")
+      onCaptions: captions, vocabularySize: settings.vocabularySize, extending: earlier)
+    if vocabulary.vocabularySize < settings.vocabularySize {
+      Console.note(
+        "the captions give \(vocabulary.vocabularySize) pieces, fewer than the \(settings.vocabularySize) "
+          + (vocabularySize == nil ? "that there is room for" : "asked for"))
     }
     if output == nil { try AtomicFile.createDirectory(file.deletingLastPathComponent()) }
     try vocabulary.write(to: file)

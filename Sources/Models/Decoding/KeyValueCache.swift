@@ -65,14 +65,16 @@ package final class KeyValueCache: @unchecked Sendable {
       keyRange.lowerBound - queryWidth, valueRange.lowerBound - queryWidth - keyWidth
     )
     if keys.type == .float32 {
-      for channel in firstChannel..<firstChannel + keyRange.count {
-        let (head, d) = channel.quotientAndRemainder(dividingBy: headWidth)
-        keys.floats[firstKey(layer, head: head) + position * headWidth + d] = k[channel]
+      func copy(
+        _ row: UnsafeMutablePointer<Float>, _ first: Int, _ count: Int, to target: Tensor, start: (Int, Int) -> Int
+      ) {
+        for channel in first..<first + count {
+          let (head, d) = channel.quotientAndRemainder(dividingBy: headWidth)
+          target.floats[start(layer, head) + position * headWidth + d] = row[channel]
+        }
       }
-      for channel in firstValueChannel..<firstValueChannel + valueRange.count {
-        let (head, d) = channel.quotientAndRemainder(dividingBy: headWidth)
-        values.floats[firstValue(layer, head: head) + position * headWidth + d] = v[channel]
-      }
+      copy(k, firstChannel, keyRange.count, to: keys, start: firstKey)
+      copy(v, firstValueChannel, valueRange.count, to: values, start: firstValue)
       return
     }
     let slot = masks[layer].withKernelMask { ck_attention_slot($0, position) }
