@@ -1,5 +1,6 @@
 import DrawingService
 import Foundation
+import Logging
 import NIOCore
 import TestSupport
 import Testing
@@ -25,6 +26,21 @@ struct BoundsTests {
     #expect(answer.headers["connection"] == "close")
     let prompt = String(repeating: "é", count: 2001)
     try await server.generate(#"{"prompt": "\#(prompt)"}"#).expectError(400, "prompt", words: "4002 bytes")
+  }
+
+  /// Chunks that are none are the client's fault, and nothing to log as the server's.
+  @Test func aBodyThatIsNotWholeIsRefused() async throws {
+    let reports = Reports()
+    let server = try await TestServer(logger: Logger(label: "tests") { _ in ReportingLogHandler(reports: reports) })
+    let connection = try Connection(port: server.port)
+    // The answer to Expect tells that the head has been read.
+    try await connection.send(
+      "POST /v1/images/generations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        + "Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n")
+    _ = try await connection.read { $0.suffix(4) == Data("\r\n\r\n".utf8) }
+    try await connection.send("no chunk\r\n")
+    try Answer(try await connection.readToEnd()).expectError(400, words: "not whole")
+    #expect(!reports.lines.isEmpty && !reports.lines.contains { $0.hasPrefix("error") })
   }
 
   @Test func headersAreBounded() async throws {

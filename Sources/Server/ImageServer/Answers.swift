@@ -23,18 +23,29 @@ extension Response {
 
 extension Request {
   /// The whole body, as `use` is given it.
-  /// - Throws: `APIError` where it is larger than `limit`, before it is read where its length is told, and where too much is
-  ///   being sent by all together; and what `use` throws.
+  /// - Throws: `APIError` where it is larger than `limit`, before it is read where its length is told, where it is not what HTTP
+  ///   allows, and where too much is being sent by all together; `CancellationError` where the client goes while it sends; and
+  ///   what `use` throws.
   func withWholeBody<Result>(
     limit: Int, of allowance: BodyAllowance, _ use: (Data) async throws -> Result
   ) async throws -> Result {
     if let length = headers[.contentLength].flatMap({ Int($0) }), length > limit { throw APIError.tooLarge(limit) }
     var whole = Data()
     defer { allowance.give(whole.count) }
-    for try await part in body {
-      guard whole.count + part.readableBytes <= limit else { throw APIError.tooLarge(limit) }
-      guard allowance.take(part.readableBytes) else { throw APIError.tooMuchIsSent }
-      whole.append(contentsOf: part.readableBytesView)
+    do {
+      for try await part in body {
+        guard whole.count + part.readableBytes <= limit else { throw APIError.tooLarge(limit) }
+        guard allowance.take(part.readableBytes) else { throw APIError.tooMuchIsSent }
+        whole.append(contentsOf: part.readableBytesView)
+      }
+    } catch let error as APIError {
+      throw error
+    } catch where error is IOError || error is ChannelError || error is CancellationError {
+      // Nobody reads an answer.
+      throw CancellationError()
+    } catch {
+      // All else is the parser's: chunks without a length, an end before the end. The client has sent them, and not we.
+      throw APIError.badRequest("the body is not whole, or not what HTTP allows")
     }
     return try await use(whole)
   }

@@ -16,7 +16,10 @@ struct ServerContext: RequestContext {
   /// Tells when the client goes before its request is answered.
   func watchClient() -> ClientWatch {
     let watch = ClientWatch()
-    channel.triggerUserOutboundEvent(watch, promise: nil)
+    let promise = channel.eventLoop.makePromise(of: Void.self)
+    // Where the connection is closed already there is no handler any more that would take the watch.
+    promise.futureResult.whenFailure { _ in watch.isGone() }
+    channel.triggerUserOutboundEvent(watch, promise: promise)
     return watch
   }
 }
