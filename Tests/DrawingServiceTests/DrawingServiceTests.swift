@@ -112,32 +112,37 @@ struct DrawingServiceTests {
     endless.cancel()
   }
 
-  @Test func aQueueHasAnEnd() async throws {
-    let service = try await Shared.service(queueLength: 3)
-    // As many as there are places, and of those each as much as it may take.
+  /// As many orders as there are places, for many pictures each, let others in between.
+  @Test(.timeLimit(.minutes(5))) func nobodyWaitsForAllThatIsUnderWay() async throws {
+    let service = try await Shared.service()
     let endless = try await (0..<8).asyncMap { _ in try await service.beginEndless() }
-    let waiting = try (0..<3).map { _ in try service.draw(DrawingOrder("a blue bar", count: 2)) }
-    let refusal = #expect(throws: DrawingRefusal.self) { try service.draw(DrawingOrder("a blue bar")) }
+    let one = try await service.outcome(DrawingOrder("a blue bar"))
+    #expect(one.positions.last == 0 && one.completed.count == 1)
+    #expect(service.statistics.finished == 1 && service.statistics.unfinished == 8)
+    for ticket in endless { ticket.cancel() }
+  }
+
+  @Test func aQueueHasAnEnd() async throws {
+    let reception = Reception(queueLength: 3)
+    let catalogue = CheckpointCatalogue(standard: try Shared.withRanker.get().checkpoint.url)
+    let room = DrawingRoom(reception: reception, catalogue: catalogue, threads: 1, checkpointLimit: 1) { _ in }
+    try await room.loadStandard()
+    reception.open()
+    // Nothing is drawn until it is said, and so all of them wait.
+    let waiting = try (0..<3).map { _ in try reception.take(DrawingOrder("a blue bar", count: 2)) }
+    let refusal = #expect(throws: DrawingRefusal.self) { try reception.take(DrawingOrder("a blue bar")) }
     guard case .queueIsFull(let seconds)? = refusal else {
       Issue.record("\(String(describing: refusal))")
       return
     }
-    #expect((1...60).contains(seconds) && service.statistics.waiting == 3 && service.statistics.refused == 1)
-    // Whoever waits is told where.
-    var positions: [Int] = []
-    for ticket in waiting {
-      for try await event in ticket.events {
-        if case .queued(let position) = event {
-          positions.append(position)
-          break
-        }
-      }
-    }
-    #expect(positions == [1, 2, 3])
-    for ticket in endless + waiting { ticket.cancel() }
-    try await eventually { service.statistics.unfinished == 0 }
-    #expect(service.statistics.abandoned == 11)
-    #expect(try await service.outcome(DrawingOrder("a blue bar")).completed.count == 1)
+    #expect((1...60).contains(seconds) && reception.statistics.waiting == 3 && reception.statistics.refused == 1)
+    // Whoever goes before the turn comes makes room, too.
+    waiting[1].abandon()
+    await room.draw()
+    let statistics = reception.statistics
+    #expect(statistics.waiting == 0 && statistics.unfinished == 0 && statistics.failed == 0)
+    #expect(statistics.finished == 2 && statistics.abandoned == 1 && statistics.pictures == 4)
+    _ = try reception.take(DrawingOrder("a blue bar"))
   }
 
   @Test func whoHasGoneIsNoLongerDrawnFor() async throws {

@@ -23,6 +23,8 @@ final class Drawing {
   /// The first picture that is not begun.
   private var next = 0
   private(set) var completed = 0
+  /// When its last picture was begun, as a number that grows; 0 before the first.
+  private(set) var lastTurn = 0
   private var ranked: [RankedPicture] = []
   private var shown = 0
   private var position: Int?
@@ -70,8 +72,9 @@ final class Drawing {
   var hasMoreToBegin: Bool { next < total }
 
   /// Has its next picture drawn.
-  func begin() {
+  func begin(turn: Int) {
     if !isBegun { start = .now }
+    lastTurn = turn
     var request = request
     request.number = next
     let id = checkpoint.session.join(request)

@@ -5,9 +5,10 @@ import Imaging
 
 /// Draws all orders, place by place, on one thread.
 ///
-/// A session has a few places, which orders get in turn: whoever has the fewest pictures under way is the next, and of several
-/// whoever came first. So an order for one is begun before the tenth picture of an order for sixty-four. No order alone takes all
-/// places, so that whoever comes next need not wait for a picture to be finished.
+/// A session has a few places, which orders get in turn: whoever has the fewest pictures under way is the next, of several whoever
+/// got a place the longest ago, and of those that have got none whoever came first. So an order for one is begun before the tenth
+/// picture of an order for sixty-four, and however many orders there are, each gets its turn. No order alone takes all places, so
+/// that whoever comes next need not wait for a picture to be finished.
 actor DrawingRoom {
   private let executor = ThreadExecutor(name: "drawing")
   nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
@@ -25,6 +26,8 @@ actor DrawingRoom {
   private var drawings: [Drawing] = []
   private var isDrawing = false
   private var uses = 0
+  /// Pictures that were begun.
+  private var turns = 0
   /// When the last picture was completed, or drawing was begun.
   private var lastCompletion = ContinuousClock.now
   /// What of a checkpoint could not be loaded in the place of the one that is, and is not tried again.
@@ -128,10 +131,12 @@ actor DrawingRoom {
         let candidates = drawings.filter {
           $0.checkpoint === checkpoint && $0.hasMoreToBegin && $0.activeCount < most
         }
-        // The first of the least.
-        guard let next = candidates.min(by: { $0.activeCount < $1.activeCount }) else { break }
+        guard let next = candidates.min(by: { ($0.activeCount, $0.lastTurn) < ($1.activeCount, $1.lastTurn) }) else {
+          break
+        }
         if !next.isBegun { reception.hasBegun() }
-        next.begin()
+        turns += 1
+        next.begin(turn: turns)
       }
     }
   }
