@@ -149,6 +149,25 @@ struct TransformerDecoderTests {
     #expect(decoder.draw([], options: options).isEmpty)
   }
 
+  /// Many rows of few sequences, and few rows of many, in turn: memory grows with both, and is not made anew.
+  @Test func memoryForCompanyOfAllKindsIsMadeOnce() throws {
+    let decoder = TransformerDecoder(largerModel(), team: try ThreadTeam(count: 1))
+    let long = DrawingRequest(text: [1], prefix: Array(repeating: 0, count: 15), seed: 1, number: 0)
+    decoder.advance([decoder.begin(long)])
+    let several = (0..<4).map { decoder.begin(DrawingRequest(text: [1], seed: 1, number: $0)) }
+    // One by one, so that their captions are few rows at a time.
+    for drawing in several { decoder.advance([drawing]) }
+    decoder.advance(several)
+    // Both parts, with and without the caption: 6 places of text and 15 that are given; and four pictures.
+    let scratch = decoder.scratch
+    #expect(scratch.rowCount == 64 && scratch.sequenceCount == 8)
+    decoder.advance([decoder.begin(long)])
+    decoder.advance(several)
+    #expect(decoder.scratch === scratch)
+    #expect([1, 2, 3, 64, 65].map { DecodingStep.rowsToMake(for: $0, having: 1) } == [1, 2, 4, 64, 128])
+    #expect(DecodingStep.rowsToMake(for: 3, having: 16) == 16)
+  }
+
   // MARK: - Given tokens
 
   /// Given the first tokens of what it draws, it draws the others: the same bits, though they went through the model

@@ -143,7 +143,9 @@ public final class JanusDecoder: ImageTokenDecoder {
       }
     }
     if inputs.count > scratch.rowCount || sequences.count > scratch.sequenceCount {
-      scratch = Scratch(configuration, rows: inputs.count, sequences: sequences.count, threads: team.count)
+      scratch = Scratch(
+        configuration, rows: DecodingStep.rowsToMake(for: inputs.count, having: scratch.rowCount),
+        sequences: DecodingStep.rowsToMake(for: sequences.count, having: scratch.sequenceCount), threads: team.count)
     }
     for (row, input) in inputs.enumerated() {
       DecodingStep.copyRow(input.table, Int(input.token), into: scratch.x, row)

@@ -46,7 +46,7 @@ public final class TransformerDecoder: ImageTokenDecoder {
   /// [placeCount, width]
   private let imagePositions: Tensor
   private let team: ThreadTeam
-  private var scratch: Scratch
+  private(set) var scratch: Scratch
 
   public init(_ prior: TransformerPrior, team: ThreadTeam) {
     self.prior = prior
@@ -132,7 +132,9 @@ public final class TransformerDecoder: ImageTokenDecoder {
     let rowCount = drawings.reduce(0) { $0 + $1.caches.count * ($1.hasBegun ? 1 : T + $1.place) }
     let sequenceCount = drawings.reduce(0) { $0 + $1.caches.count }
     if rowCount > scratch.rowCount || sequenceCount > scratch.sequenceCount {
-      scratch = Scratch(configuration, rows: rowCount, sequences: sequenceCount, threads: team.count)
+      scratch = Scratch(
+        configuration, rows: DecodingStep.rowsToMake(for: rowCount, having: scratch.rowCount),
+        sequences: DecodingStep.rowsToMake(for: sequenceCount, having: scratch.sequenceCount), threads: team.count)
     }
     let pass = Pass(drawings, scratch)
     // All at once, because the table of text tokens is put together for it.
@@ -172,7 +174,7 @@ public final class TransformerDecoder: ImageTokenDecoder {
   }
 
   /// What the threads share while drawing, and each one's own memory.
-  private final class Scratch: @unchecked Sendable {
+  final class Scratch: @unchecked Sendable {
     let rowCount, sequenceCount: Int
     let x, queryKeyValue, attended, hidden, last, logits: Tensor
     /// Of each thread.
