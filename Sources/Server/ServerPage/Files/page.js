@@ -18,6 +18,8 @@ const mostPartialImages = 64;
 const history = await History.open();
 const beginning = new Beginning(showProblem);
 let models = [];
+/** What is under way to ask for them; null where nothing is. */
+let loading = null;
 /** Calls off what is being drawn or waited for. */
 let underWay = null;
 /** What "Try again" does. */
@@ -152,6 +154,7 @@ async function insist(action, signal) {
 
 /** @param fields and @param image what the form says, or what an earlier drawing was made with. */
 async function draw(fields, image) {
+  if (!models.length) return showProblem("The server has not said yet which models it has.", load);
   if (underWay) return showStatus("One at a time: wait for the drawing that is under way, or cancel it.");
   if (!fields.prompt && !image) {
     showProblem("There is no caption that says what to draw.");
@@ -277,7 +280,7 @@ function showHistory() {
 
 element("form").addEventListener("submit", (event) => {
   event.preventDefault();
-  if (models.length) draw(settings(), beginning.value);
+  draw(models.length ? settings() : {}, beginning.value);
 });
 element("caption").addEventListener("keydown", (event) => {
   // While a character is being composed, Enter belongs to the input method.
@@ -324,8 +327,13 @@ for (const drawing of await history.all()) {
 showHistory();
 await load();
 
-/** Asks which models there are, which also tells whether the server is there. */
-async function load() {
+/** Asks which models there are, which also tells whether the server is there; one asking at a time. */
+function load() {
+  loading ??= askForModels().finally(() => { loading = null; });
+  return loading;
+}
+
+async function askForModels() {
   showProblem(null);
   try {
     models = await insist(server.models, new AbortController().signal);
@@ -334,6 +342,8 @@ async function load() {
     return showProblem(words(error), load);
   }
   showStatus("");
+  // Somebody may have wanted to draw meanwhile.
+  showProblem(null);
   element("model").replaceChildren(...models.map(({ id }) => new Option(id, id)));
   element("model").value = (models.find((model) => model.is_default) ?? models[0]).id;
   element("model-field").hidden = models.length < 2;
