@@ -74,7 +74,7 @@ import Testing
       #expect(labelled.contains(match.1), "\(match.1)")
     }
     for match in page.matches(of: /aria-(?:describedby|labelledby)="([^"]+)"/) {
-      #expect(page.contains(" id=\"\(match.1)\""), "\(match.1)")
+      for id in match.1.split(separator: " ") { #expect(page.contains(" id=\"\(id)\""), "\(id)") }
     }
   }
 

@@ -19,8 +19,21 @@ export class Refusal extends Error {
   }
 }
 
+let key = null;
+try {
+  key = sessionStorage.getItem(keyName);
+} catch { /* This browser keeps nothing for pages: the key is there as long as the page. */ }
+
 /** Keeps a key until the window is closed. */
-export function setKey(key) { sessionStorage.setItem(keyName, key); }
+export function setKey(value) {
+  key = value;
+  try {
+    sessionStorage.setItem(keyName, value);
+  } catch { /* It is not kept over a reload. */ }
+}
+
+/** Whether there is a key, be it right or wrong. */
+export function hasKey() { return Boolean(key); }
 
 /** The models that can draw. */
 export async function models() {
@@ -58,7 +71,10 @@ export async function* draw(settings, beginning, signal) {
 
 async function request(path, options) {
   const headers = new Headers(options.headers);
-  const key = sessionStorage.getItem(keyName);
+  // No header can carry another one, and no server has it.
+  if (key && !/^[\x21-\x7e]+$/.test(key)) {
+    throw new Refusal("A key is letters, digits and signs without spaces, and none of other alphabets.", 401);
+  }
   if (key) headers.set("Authorization", `Bearer ${key}`);
   let response;
   try {

@@ -126,11 +126,12 @@ async function wait(seconds, words, signal) {
 async function askForKey() {
   const dialog = element("key-dialog");
   element("key").value = "";
+  element("key-wrong").hidden = !server.hasKey();
   dialog.returnValue = "";
   dialog.showModal();
   await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
   if (dialog.returnValue !== "use") return false;
-  server.setKey(element("key").value);
+  server.setKey(element("key").value.trim());
   return true;
 }
 
