@@ -89,6 +89,26 @@ extension BrowserTests {
       try await server.stop()
     }
 
+    /// What another version of the page may have left.
+    @Test func aDrawingThatCannotBeShownKeepsNobodyFromDrawing() async throws {
+      let server = try await LocalServer()
+      try await Browser.visit(server) { browser in
+        let isAdded = try await browser.promise(
+          """
+          (async () => {
+            const { History } = await import("/history.js");
+            await (await History.open()).add({ pictures: "none" });
+            return true;
+          })()
+          """)
+        #expect(isAdded as? Bool == true)
+        try await browser.reload()
+        try await browser.type("a castle" + Browser.Key.enter, into: "#caption")
+        try await browser.wait(for: "\(Browser.completeDrawings) === 1")
+      }
+      try await server.stop()
+    }
+
     @Test func aDrawingIsDrawnAgainChangedAndAllAreDeleted() async throws {
       let server = try await LocalServer()
       try await Browser.visit(server) { browser in

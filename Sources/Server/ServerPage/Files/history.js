@@ -30,7 +30,13 @@ export class History {
   /** All of them, the newest first. */
   async all() {
     if (!this.#database) return [];
-    return (await result(this.#drawings("readonly").getAll())).reverse();
+    try {
+      return (await result(this.#drawings("readonly").getAll())).reverse();
+    } catch {
+      // It is damaged, or the browser has closed it.
+      this.#forget();
+      return [];
+    }
   }
 
   /**

@@ -320,13 +320,17 @@ for (const caption of exampleCaptions) {
   element("examples").append(button);
 }
 
+// Whatever is kept, or cannot be read, there can be drawn.
+const loaded = load();
 for (const drawing of await history.all()) {
-  const card = Card.of(drawing, standard, (...action) => act(...action));
-  const act = actions(drawing, card);
-  element("drawings").append(card.root);
+  try {
+    const card = Card.of(drawing, standard, (...action) => act(...action));
+    const act = actions(drawing, card);
+    element("drawings").append(card.root);
+  } catch { /* A page of another version has kept it, with other fields: it is not shown, and stays. */ }
 }
 showHistory();
-await load();
+await loaded;
 
 /** Asks which models there are, which also tells whether the server is there; one asking at a time. */
 function load() {
