@@ -1,3 +1,4 @@
+import Basics
 import Checkpoints
 import Decoding
 import Foundation
@@ -129,5 +130,19 @@ struct CheckpointChangeTests {
     await #expect(throws: (any Error).self) { try await draw("a") }
     await #expect(throws: DrawingRefusal.noCheckpoint("e")) { try await draw("e") }
     #expect(try await draw(nil).completed.count == 1)
+  }
+
+  /// What lies there later is another checkpoint's, and what is damaged is not drawn with.
+  @Test func allOfACheckpointIsReadAtOnce() async throws {
+    let folder = try Tiny.trainedWithRanker(steps: 1)
+    let catalogue = CheckpointCatalogue(standard: folder.checkpoint.url)
+    let service = DrawingService(catalogue, threads: 1)
+    try await service.load()
+    try Data("nothing".utf8).write(to: folder.checkpoint.rankerFile)
+    try Data("nothing".utf8).write(to: folder.checkpoint.captionsFile)
+    #expect(try await service.outcome(DrawingOrder("a red square", candidates: 2)).completed.count == 1)
+    let other = DrawingService(catalogue, threads: 1)
+    await #expect(throws: PipelineError.self) { try await other.load() }
+    #expect(!other.isReady)
   }
 }

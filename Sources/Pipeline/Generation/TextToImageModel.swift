@@ -217,6 +217,15 @@ public final class TextToImageModel {
     return captions.familiarity(of: caption, neutral: hasForms ? CaptionForms.ownWords : [])
   }
 
+  /// Reads what is otherwise read when it is asked for first: the ranker, the captions and the list of nouns, where the checkpoint
+  /// has them. So all that draws is of the same time, and what is damaged is known before anything is drawn.
+  /// - Throws: `PipelineError` where one of them is damaged, or does not fit the other parts.
+  package func readAll() throws(PipelineError) {
+    if configuration.ranker != nil, checkpoint.hasRanker { _ = try ranker() }
+    _ = try readCaptions()
+    _ = try readUnseenNouns()
+  }
+
   /// The captions that the checkpoint holds, read when they are asked for first.
   private func readCaptions() throws(PipelineError) -> KnownCaptions? {
     if knownCaptions == nil, checkpoint.exists(checkpoint.captionsFile) {
@@ -247,17 +256,18 @@ public final class TextToImageModel {
   /// - Returns: the caption as it is where nothing is near, and for a checkpoint whose prior was trained without WordNet.
   /// - Throws: `PipelineError` where the file of nouns is damaged.
   public func replacingUnseenNouns(in caption: String) throws(PipelineError) -> ReplacedPrompt {
-    guard let knownWords, !knownWords.missing(in: caption).isEmpty, checkpoint.exists(checkpoint.nounsFile) else {
+    guard let knownWords, !knownWords.missing(in: caption).isEmpty, let nouns = try readUnseenNouns() else {
       return ReplacedPrompt(text: caption)
     }
-    let nouns: UnseenNouns
-    if let unseenNouns {
-      nouns = unseenNouns
-    } else {
-      nouns = UnseenNouns(words: knownWords, map: try NounMap(contentsOf: checkpoint.nounsFile))
-    }
-    unseenNouns = nouns
     return try nouns.replaced(caption)
+  }
+
+  /// What finds nouns that were never seen, read when it is asked for first; nil for a checkpoint without a list of nouns.
+  private func readUnseenNouns() throws(PipelineError) -> UnseenNouns? {
+    if unseenNouns == nil, let knownWords, checkpoint.exists(checkpoint.nounsFile) {
+      unseenNouns = UnseenNouns(words: knownWords, map: try NounMap(contentsOf: checkpoint.nounsFile))
+    }
+    return unseenNouns
   }
 
   /// What the model is given of a caption.

@@ -18,6 +18,8 @@ final class LoadedCheckpoint {
   init(name: String, url: URL, threads: Int) throws(PipelineError) {
     fingerprint = CheckpointFingerprint(of: url)
     model = try TextToImageModel(contentsOf: url, threads: threads)
+    // Files of another checkpoint may lie there by the time of the first order.
+    try model.readAll()
     // Packs the weights for drawing, so that the drawing thread does not have to.
     session = model.makeSession()
     (self.name, self.url) = (name, url)
