@@ -45,6 +45,8 @@ public final class TransformerDecoder: ImageTokenDecoder {
   private let refinements: [PackedRefinement]
   /// [placeCount, width]
   private let imagePositions: Tensor
+  /// [textVocabulary + textLength, width]
+  private let textTable: Tensor
   private let team: ThreadTeam
   private(set) var scratch: Scratch
 
@@ -60,6 +62,7 @@ public final class TransformerDecoder: ImageTokenDecoder {
     imageHead = PackedWeight(prior.imageHead, in: memory)
     refinements = prior.refinements.map { PackedRefinement($0, in: memory) }
     imagePositions = gridEmbedding(rows: prior.rowPosition.weight(), columns: prior.columnPosition.weight())
+    textTable = prior.textTable
     scratch = Scratch(prior.configuration, rows: 1, sequences: 1, threads: team.count)
   }
 
@@ -137,9 +140,8 @@ public final class TransformerDecoder: ImageTokenDecoder {
         sequences: DecodingStep.rowsToMake(for: sequenceCount, having: scratch.sequenceCount), threads: team.count)
     }
     let pass = Pass(drawings, scratch)
-    // All at once, because the table of text tokens is put together for it.
     let beginningTexts = drawings.filter { !$0.hasBegun }.flatMap(\.texts)
-    let embeddedTexts = beginningTexts.isEmpty ? nil : prior.embedded(texts: beginningTexts)
+    let embeddedTexts = beginningTexts.isEmpty ? nil : prior.embedded(texts: beginningTexts, from: textTable)
     var text = 0
     for drawing in drawings {
       pass.firstSequences.append(pass.owners.count)

@@ -111,12 +111,15 @@ public struct TransformerPrior: TrainablePrior {
 
   public func makeDecoder(team: ThreadTeam) -> any ImageTokenDecoder { TransformerDecoder(self, team: team) }
 
+  /// What may stand in a text position, in one table: the vocabulary's rows, then the padding rows.
+  var textTable: Tensor { Tensor.stacked(textEmbedding.weight(), padding.weight()) }
+
   /// The text part of the input, [B, textLength, width]: embeddings with padding vectors in the empty places, plus
   /// positions.
-  func embedded(texts: [[Int32]]) -> Tensor {
+  /// - Parameter table: ``textTable``, where it is there already: to make it is to copy it.
+  func embedded(texts: [[Int32]], from table: Tensor? = nil) -> Tensor {
     let c = configuration
-    // One table: the vocabulary's rows, then the padding rows.
-    let table = Tensor.stacked(textEmbedding.weight(), padding.weight())
+    let table = table ?? textTable
     let tokens = texts.flatMap { text in
       text.prefix(c.textLength) + (min(text.count, c.textLength)..<c.textLength).map { Int32(c.textVocabulary + $0) }
     }

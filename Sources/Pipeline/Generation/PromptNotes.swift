@@ -12,6 +12,13 @@ public struct PromptNotes: Sendable, Equatable {
   public var lines: [String]
 }
 
+/// A caption as a model is given it, with what there is to tell of it.
+package struct PreparedPrompt: Sendable {
+  /// The caption's tokens, with near nouns in the place of those that were never seen where that is wanted.
+  package var tokens: [Int32]
+  package var notes: PromptNotes
+}
+
 extension TextToImageModel {
   /// What to tell a person of a caption before it is drawn.
   /// - Parameters:
@@ -19,11 +26,21 @@ extension TextToImageModel {
   ///   - options: tell whether nouns are replaced.
   /// - Throws: `PipelineError` where the checkpoint's captions or nouns are damaged.
   public func notes(on caption: String, options: GenerationOptions) throws(PipelineError) -> PromptNotes {
+    try preparedPrompt(caption, options).notes
+  }
+
+  /// All of a caption that drawing it needs: what takes a while, such as the search for like captions, is done once.
+  /// - Throws: `PipelineError` where the checkpoint's captions or nouns are damaged.
+  package func preparedPrompt(
+    _ caption: String, _ options: GenerationOptions
+  ) throws(PipelineError) -> PreparedPrompt {
     let prompt = options.replacesUnseenNouns ? try replacingUnseenNouns(in: caption) : ReplacedPrompt(text: caption)
+    let unseen = unseenWords(in: prompt.text)
     var notes = PromptNotes(
-      replacements: prompt.replacements, unseenWords: unseenWords(in: caption), nearestCaptions: [],
+      replacements: prompt.replacements,
+      unseenWords: prompt.replacements.isEmpty ? unseen : unseenWords(in: caption), nearestCaptions: [],
       lines: prompt.replacements.map(\.description))
-    notes.lines += unseenWords(in: prompt.text).map { "\"\($0)\" never occurs in the training captions" }
+    notes.lines += unseen.map { "\"\($0)\" never occurs in the training captions" }
     if let familiarity = try familiarity(of: prompt.text), !familiarity.isFamiliar {
       notes.nearestCaptions = familiarity.nearest
       let list = familiarity.nearest.map { "\"\($0)\"" }.joined(separator: ", ")
@@ -37,6 +54,6 @@ extension TextToImageModel {
     if tokens.used < tokens.ids.count {
       notes.lines.append("the prompt has \(tokens.ids.count) tokens; the model sees the first \(tokens.used)")
     }
-    return notes
+    return PreparedPrompt(tokens: tokens.ids, notes: notes)
   }
 }

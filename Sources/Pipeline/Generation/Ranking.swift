@@ -46,16 +46,16 @@ extension TextToImageModel {
 
   /// All pictures with their scores, the best first.
   func ranked(_ pictures: [Picture], for caption: String, by ranker: Ranker) -> [RankedPicture] {
-    let scores = scores(for: caption, by: ranker)(pictures)
+    let scores = scores(for: textEncoder.encode(caption), by: ranker)(pictures)
     return zip(pictures, scores).enumerated()
       .map { RankedPicture(picture: $1.0, number: $0, score: $1.1) }
       .sorted(by: RankedPicture.isBetter)
   }
 
-  /// What gives pictures their scores for a caption, as the model is given it.
-  package func scores(for caption: String, by ranker: Ranker) -> ([Picture]) -> [Float] {
+  /// What gives pictures their scores for the tokens of a caption, as the model is given it.
+  package func scores(for tokens: [Int32], by ranker: Ranker) -> ([Picture]) -> [Float] {
     let scorer = Scorer(ranker: ranker, team: threadTeam)
-    let text = scorer.embeddings(ofTexts: [textEncoder.encode(caption)])[0]
+    let text = scorer.embeddings(ofTexts: [tokens])[0]
     return { pictures in scorer.embeddings(of: pictures).map { Scorer.cosine(text, $0) } }
   }
 }

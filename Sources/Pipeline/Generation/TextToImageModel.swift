@@ -154,12 +154,17 @@ public final class TextToImageModel {
   package func request(
     _ caption: String, number: Int, _ options: GenerationOptions, prefix: [Int32]? = nil
   ) throws(PipelineError) -> DrawingRequest {
+    try request(textEncoder.encode(try text(of: caption, options)), number: number, options, prefix: prefix)
+  }
+
+  /// The same for a caption's tokens, as the model is given it.
+  package func request(
+    _ text: [Int32], number: Int, _ options: GenerationOptions, prefix: [Int32]? = nil
+  ) throws(PipelineError) -> DrawingRequest {
     let sampling = options.sampling ?? prior.sampling
     try sampling.validate()
     let kept = prefix == nil ? try options.imagePrompt.map(keptTokens) : prefix
-    return DrawingRequest(
-      text: textEncoder.encode(try text(of: caption, options)), prefix: kept ?? [], sampling: sampling,
-      seed: options.seed, number: number)
+    return DrawingRequest(text: text, prefix: kept ?? [], sampling: sampling, seed: options.seed, number: number)
   }
 
   /// The rows of an image prompt that are kept.

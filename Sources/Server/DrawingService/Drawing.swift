@@ -35,16 +35,14 @@ final class Drawing {
   init(_ order: DrawingOrder, _ mailbox: Mailbox, with checkpoint: LoadedCheckpoint) throws(PipelineError) {
     (self.checkpoint, self.mailbox) = (checkpoint, mailbox)
     let model = checkpoint.model
-    request = try model.request(order.caption, number: 0, order.options)
-    (count, total) = (order.count, order.candidates ?? order.count)
+    (count, total) = (order.count, order.pictureCount)
     guard count > 0 else { throw PipelineError(.usage, "`count` must be 1 or more, not \(count)") }
     guard total >= count else {
       throw PipelineError(.usage, "`candidates` must be `count` or more, not \(total) where \(count) are kept")
     }
-    scores =
-      if order.candidates == nil { nil } else {
-        model.scores(for: try model.text(of: order.caption, order.options), by: try model.ranker())
-      }
+    let prompt = try model.preparedPrompt(order.caption, order.options)
+    request = try model.request(prompt.tokens, number: 0, order.options)
+    scores = if order.candidates == nil { nil } else { model.scores(for: prompt.tokens, by: try model.ranker()) }
     let codes = model.prior.codesPerPlace
     let places = model.prior.imageLength / codes
     keptPlaces = request.prefix.count / codes
@@ -52,7 +50,7 @@ final class Drawing {
     mailbox.send(
       .accepted(
         AcceptedOrder(
-          checkpoint: checkpoint.name, notes: try model.notes(on: order.caption, options: order.options).lines,
+          checkpoint: checkpoint.name, notes: prompt.notes.lines,
           textTokens: min(request.text.count, model.prior.textLength), keptTokens: request.prefix.count,
           drawnTokens: total * (places - keptPlaces) * codes,
           keptRows: try order.options.imagePrompt.map(model.keptRows))))

@@ -14,6 +14,9 @@ package struct DrawingOrder: Sendable {
   /// How many unfinished pictures are shown of each picture; of candidates, of the first.
   package var partialCount: Int
 
+  /// How many pictures are drawn, candidates among them.
+  var pictureCount: Int { candidates ?? count }
+
   package init(
     _ caption: String, count: Int = 1, candidates: Int? = nil, options: GenerationOptions = .init(),
     checkpoint: String? = nil, partialCount: Int = 0

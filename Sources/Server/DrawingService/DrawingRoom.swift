@@ -58,9 +58,10 @@ actor DrawingRoom {
     isDrawing = true
     lastCompletion = .now
     while true {
-      for arrival in reception.takeArrivals() { receive(arrival) }
+      let arrivals = reception.takeArrivals(Self.arrivalsAtOnce)
+      for arrival in arrivals { receive(arrival) }
       dropAbandoned()
-      if drawings.isEmpty { break }
+      if drawings.isEmpty, arrivals.isEmpty { break }
       beginWhatThereIsRoomFor()
       tellPositions()
       drawNextPlaces()
@@ -72,7 +73,11 @@ actor DrawingRoom {
 
   // MARK: - Orders come and go
 
+  /// Orders that are prepared between two places: of many that come together, all who are drawn for would wait otherwise.
+  private static let arrivalsAtOnce = 2
+
   private func receive(_ arrival: Reception.Arrival) {
+    if hasGone(arrival) { return }
     guard let (name, url) = catalogue.folder(named: arrival.order.checkpoint) else {
       return fail(arrival, DrawingRefusal.noCheckpoint(arrival.order.checkpoint ?? ""))
     }
@@ -100,8 +105,15 @@ actor DrawingRoom {
     }
   }
 
+  /// Whether the giver of an order has gone before it was looked at; then it has ended, and nothing is prepared for it.
+  private func hasGone(_ arrival: Reception.Arrival) -> Bool {
+    guard arrival.mailbox.isAbandoned else { return false }
+    reception.hasEnded(.abandoned, wasBegun: false, undrawn: arrival.order.pictureCount)
+    return true
+  }
+
   private func fail(_ arrival: Reception.Arrival, _ error: any Error) {
-    reception.hasEnded(.failed, wasBegun: false, undrawn: arrival.order.candidates ?? arrival.order.count)
+    reception.hasEnded(.failed, wasBegun: false, undrawn: arrival.order.pictureCount)
     arrival.mailbox.finish(.failure(error))
   }
 
@@ -208,7 +220,7 @@ actor DrawingRoom {
       result = .failure(error)
     }
     let arrivals = awaited.removeValue(forKey: name) ?? []
-    for arrival in arrivals {
+    for arrival in arrivals where !hasGone(arrival) {
       switch result {
       case .success: if let checkpoint = loaded[name] { add(arrival, with: checkpoint) }
       case .failure(let error): fail(arrival, error)

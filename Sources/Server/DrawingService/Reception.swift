@@ -77,16 +77,19 @@ final class Reception: Sendable {
       state.arrivals.append(Arrival(order: order, mailbox: mailbox))
       state.statistics.waiting += 1
       state.statistics.unfinished += 1
-      state.picturesAhead += order.candidates ?? order.count
+      state.picturesAhead += order.pictureCount
       return .success(mailbox)
     }
     return try result.get()
   }
 
-  func takeArrivals() -> [Arrival] {
+  /// The next orders, in the order in which they came.
+  /// - Parameter most: how many of them.
+  func takeArrivals(_ most: Int) -> [Arrival] {
     state.withLock { state in
-      defer { state.arrivals = [] }
-      return state.arrivals
+      let first = Array(state.arrivals.prefix(most))
+      state.arrivals.removeFirst(first.count)
+      return first
     }
   }
 
