@@ -51,8 +51,9 @@ struct AccessTests {
   @Test func otherOriginsMayUseItWhereTheyAreAllowed() async throws {
     let preflight = ["Origin": "https://example.org", "Access-Control-Request-Method": "POST"]
     let closed = try await TestServer()
-    try await closed.send("OPTIONS", "/v1/images/generations", preflight, Data()).expectError(405)
+    try await closed.send("OPTIONS", "/v1/images/generations", preflight, Data()).expectError(403)
     #expect(try await closed.get("/v1/models", preflight).headers["access-control-allow-origin"] == nil)
+    try await closed.send("OPTIONS", "/v1/images/generations", [:], Data()).expectError(405)
     let open = try await TestServer { ($0.allowedOrigin, $0.keys) = ("https://example.org", APIKeys(["sk-a"])) }
     let asked = try await open.send("OPTIONS", "/v1/images/generations", preflight, Data())
     #expect(asked.status == 204 && asked.headers["access-control-allow-origin"] == "https://example.org")
@@ -61,6 +62,33 @@ struct AccessTests {
     let refused = try await open.get("/v1/models", preflight)
     #expect(refused.status == 401 && refused.headers["access-control-allow-origin"] == "https://example.org")
     #expect(refused.headers["vary"] == "Origin")
+  }
+
+  /// A browser sends another server's form without asking, and draws for it, if it is let.
+  @Test func pagesOfOtherServersDoNotDraw() async throws {
+    let server = try await TestServer()
+    func draw(_ server: TestServer, _ origin: String) async throws -> Answer {
+      try await server.post("/v1/images/generations", json: #"{"prompt": "x"}"#, ["Origin": origin])
+    }
+    // The tests' requests are to "localhost".
+    for origin in [
+      "https://example.org", "http://localhost:3000", "http://localhost.example.org", "null", "", "http://", "localhost",
+    ] {
+      try await draw(server, origin).expectError(403, code: "other_origin")
+    }
+    #expect(server.service.statistics.pictures == 0)
+    for origin in ["http://localhost", "https://localhost", "HTTP://LocalHost"] {
+      #expect(try await draw(server, origin).status == 200)
+    }
+    // Its own page draws also where another one may, and where all may.
+    let open = try await TestServer { $0.allowedOrigin = "https://example.org" }
+    for (origin, status) in [
+      ("https://example.org", 200), ("http://localhost", 200), ("https://example.com", 403), ("null", 403),
+    ] {
+      #expect(try await draw(open, origin).status == status)
+    }
+    let all = try await TestServer { $0.allowedOrigin = "*" }
+    #expect(try await draw(all, "https://example.com").status == 200)
   }
 
   @Test func thePageLoadsNothingFromElsewhere() async throws {

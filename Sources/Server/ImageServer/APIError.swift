@@ -33,6 +33,14 @@ struct APIError: Error, Equatable {
     status: .unauthorized,
     message: "this server wants its key: send the header Authorization: Bearer KEY", code: "invalid_api_key")
 
+  /// - Parameter host: what the request names as the server.
+  static func otherOrigin(_ origin: String, host: String) -> APIError {
+    APIError(
+      status: .forbidden,
+      message: "pages of \(origin.prefix(100)) may not use the server at \(host.prefix(100)): it is started with "
+        + "--allow-origin for that, and a proxy must hand on the Host of its clients, port and all", code: "other_origin")
+  }
+
   static let internalError = APIError(
     status: .internalServerError, message: "the server has failed at this; its log says more", type: "server_error")
 

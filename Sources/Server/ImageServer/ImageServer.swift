@@ -17,7 +17,7 @@ package struct ImageServer: Service {
     package var port = 8080
     /// Of which clients must have one; nil where anybody may draw.
     package var keys: APIKeys?
-    /// The origin whose pages may use the interface, or * for all; nil for the server's own alone.
+    /// The origin whose pages may use the interface beside the server's own, or * for all; nil for the server's own alone.
     package var allowedOrigin: String?
     package var requests = RequestLimits()
     package var connections = ConnectionLimits()

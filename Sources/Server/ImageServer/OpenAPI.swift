@@ -63,6 +63,9 @@ enum OpenAPI {
         "description": .text(HTTPResponse.Status(code: status).reasonPhrase), "content": content,
       ]
     }
+    responses["403"] = [
+      "description": "a page of another server asks, and its origin is not allowed", "content": json("Error"),
+    ]
     if key { responses["401"] = ["description": "the key is missing or wrong", "content": json("Error")] }
     var fields: [String: JSONNode] = [
       "operationId": .text(name), "summary": .text(summary), "responses": .object(responses),

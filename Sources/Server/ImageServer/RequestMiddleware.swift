@@ -34,6 +34,7 @@ struct RequestMiddleware: RouterMiddleware {
     }
     var response: Response
     do {
+      try checkOrigin(request)
       response = if let answer = preflight(request) { answer } else { try await authorized(request, context, next) }
     } catch let error as CancellationError {
       // Nobody reads an answer.
@@ -69,6 +70,17 @@ struct RequestMiddleware: RouterMiddleware {
     let isOpen = routes.contains { $0.path == request.uri.path && !$0.needsKey }
     if let keys, !isOpen, !keys.accept(request.headers[.authorization]) { throw APIError.wrongKey }
     return try await next(request, context)
+  }
+
+  /// Browsers tell the origin of a page with what it sends elsewhere. They send a form to any server without asking it, and show the
+  /// page no answer: what has been drawn by then has taken its time all the same.
+  /// - Throws: where a page of another server asks, and its origin is not the one that may.
+  private func checkOrigin(_ request: Request) throws(APIError) {
+    guard let origin = request.headers[.origin]?.lowercased(), allowedOrigin != "*",
+      origin != allowedOrigin?.lowercased()
+    else { return }
+    let own = request.head.authority?.lowercased() ?? ""
+    if origin != "http://\(own)", origin != "https://\(own)" { throw .otherOrigin(origin, host: own) }
   }
 
   /// What a browser asks before it sends a page's request to another origin; nil for anything else.
