@@ -153,6 +153,9 @@ struct GenerationTests {
     #expect(
       model["picture_size"] as? Int == 16 && model["grid_side"] as? Int == 4 && model["codes_per_place"] as? Int == 1)
     #expect(model["has_ranker"] as? Bool == true && model["is_default"] as? Bool == true)
+    // As a person would write them: the page shows them.
+    let sampling = try #require(model["sampling"] as? [String: Double])
+    #expect(sampling == ["temperature": 0.7, "guidance": 2, "top_k": 64, "top_p": 1])
     for name in ["gpt-image-1", "../checkpoint", "/etc/passwd", "", "."] {
       try await server.generate(#"{"prompt": "x", "model": "\#(name)"}"#)
         .expectError(404, "model", code: "model_not_found", words: "/v1/models")

@@ -1,3 +1,4 @@
+import Decoding
 import DrawingService
 import Foundation
 
@@ -19,6 +20,8 @@ struct ModelList: Encodable, Sendable {
     var codesPerPlace: Int
     var hasRanker: Bool
     var isDefault: Bool
+    /// What is drawn with where a request says nothing else.
+    var sampling: Sampling
 
     init(_ description: CheckpointDescription) {
       id = description.name
@@ -26,6 +29,20 @@ struct ModelList: Encodable, Sendable {
       (pictureSize, gridSide) = (description.pictureSize, description.gridSide)
       (codesPerPlace, hasRanker) = (description.codesPerPlace, description.hasRanker)
       isDefault = description.isDefault
+      sampling = Sampling(description.sampling)
+    }
+  }
+
+  /// By the names of the fields of requests.
+  struct Sampling: Encodable, Sendable {
+    var temperature: Float
+    var guidance: Float
+    var topK: Int
+    var topP: Float
+
+    init(_ options: SamplingOptions) {
+      (temperature, guidance) = (options.temperature, options.guidance)
+      (topK, topP) = (options.topK, options.topP)
     }
   }
 }

@@ -149,6 +149,7 @@ enum OpenAPI {
 
   private static let string: JSONNode = ["type": "string"]
   private static let integer: JSONNode = ["type": "integer"]
+  private static let real: JSONNode = ["type": "number"]
   private static let boolean: JSONNode = ["type": "boolean"]
   private static let score: JSONNode = [
     "type": "number", "description": "The ranker's, in -1 ... 1, where there were candidates.",
@@ -176,7 +177,9 @@ enum OpenAPI {
     "Model": object([
       "id": string, "object": string, "created": integer, "owned_by": string, "picture_size": integer,
       "grid_side": integer, "codes_per_place": integer, "has_ranker": boolean, "is_default": boolean,
+      "sampling": reference("Sampling"),
     ]),
+    "Sampling": object(["temperature": real, "guidance": real, "top_k": integer, "top_p": real]),
     "ModelList": object(["object": string, "data": ["type": "array", "items": reference("Model")]]),
     "Usage": object([
       "input_tokens": integer, "output_tokens": integer, "total_tokens": integer,

@@ -32,7 +32,9 @@ const numbers = {
   n: "count", seed: "seed", guidance: "guidance", temperature: "temperature", candidates: "candidates", top_k: "top-k",
   top_p: "top-p",
 };
-const standard = { top_k: element("top-k").valueAsNumber, top_p: element("top-p").valueAsNumber };
+/** What the model draws with where nobody says otherwise; until the models are known, what the page came with. */
+let standard = Object.fromEntries(
+  ["guidance", "temperature", "top_k", "top_p"].map((name) => [name, element(numbers[name]).valueAsNumber]));
 
 /** What the form says, as the interface's fields; null for what is left to the server. */
 function settings() {
@@ -80,6 +82,12 @@ function showModel() {
   element("size").value = chosen;
   if (element("size").selectedIndex < 0) element("size").value = "auto";
   beginning.setSide(grid);
+  for (const [name, value] of Object.entries(model.sampling)) {
+    const field = element(numbers[name]);
+    // What somebody has changed stays as it is.
+    if (field.valueAsNumber === standard[name]) field.value = value;
+  }
+  standard = model.sampling;
   element("model-facts").textContent =
     `Model ${model.id}: ${side}×${side} pixels, drawn as ${grid}×${grid} places of ${codes === 1 ? "one code" : `${codes} codes`}.`;
 }
