@@ -90,6 +90,25 @@ struct CheckpointChangeTests {
     #expect(service.statistics.reloads == 4)
   }
 
+  @Test func everyFileThatIsDrawnWithIsWatched() throws {
+    let folder = try TemporaryFolder()
+    let checkpoint = folder.checkpoint
+    try FileManager.default.createDirectory(at: checkpoint.url, withIntermediateDirectories: true)
+    for file in [
+      checkpoint.configurationFile, checkpoint.imageTokenizerFile, checkpoint.upsamplerFile, checkpoint.priorFile,
+      checkpoint.rankerFile, checkpoint.vocabularyFile, checkpoint.captionsFile, checkpoint.nounsFile,
+    ] {
+      for content in ["new", "changed"] {
+        let before = CheckpointFingerprint(of: checkpoint.url)
+        try Data(content.utf8).write(to: file)
+        #expect(CheckpointFingerprint(of: checkpoint.url) != before, "\(file.lastPathComponent), \(content)")
+      }
+    }
+    let before = CheckpointFingerprint(of: checkpoint.url)
+    try Data("changed".utf8).write(to: checkpoint.modelCardFile)
+    #expect(CheckpointFingerprint(of: checkpoint.url) == before)
+  }
+
   @Test func severalCheckpointsDraw() async throws {
     let folder = try folder(["a": 1, "b": 2, "c": 3])
     try folder.write("no checkpoint", to: "checkpoints/d/config.json")

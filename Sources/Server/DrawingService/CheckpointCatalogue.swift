@@ -117,8 +117,8 @@ struct CheckpointFingerprint: Sendable, Equatable {
   init(of url: URL) {
     let checkpoint = Checkpoint(url)
     let files = [
-      checkpoint.configurationFile, checkpoint.imageTokenizerFile, checkpoint.priorFile, checkpoint.rankerFile,
-      checkpoint.vocabularyFile, checkpoint.captionsFile, checkpoint.nounsFile,
+      checkpoint.configurationFile, checkpoint.imageTokenizerFile, checkpoint.upsamplerFile, checkpoint.priorFile,
+      checkpoint.rankerFile, checkpoint.vocabularyFile, checkpoint.captionsFile, checkpoint.nounsFile,
     ]
     self.files = files.map { file in
       var status = stat()
