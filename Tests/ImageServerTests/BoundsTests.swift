@@ -24,8 +24,10 @@ struct BoundsTests {
     let answer = try Answer(try await server.exchange(Data((chunked + chunk + chunk).utf8)))
     try answer.expectError(413)
     #expect(answer.headers["connection"] == "close")
-    let prompt = String(repeating: "é", count: 2001)
-    try await server.generate(#"{"prompt": "\#(prompt)"}"#).expectError(400, "prompt", words: "4002 bytes")
+    // Of characters, as the document says, and not of bytes.
+    let prompt = String(repeating: "é", count: 4000)
+    #expect(try await server.generate(#"{"prompt": "\#(prompt)"}"#).status == 200)
+    try await server.generate(#"{"prompt": "\#(prompt)e"}"#).expectError(400, "prompt", words: "4001 characters")
   }
 
   /// Chunks that are none are the client's fault, and nothing to log as the server's.

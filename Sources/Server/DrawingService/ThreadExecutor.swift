@@ -5,12 +5,7 @@ import Synchronization
 /// A thread on which all of an actor's work is done, for models, which belong to one, and for work that takes long, which would
 /// keep the tasks of others waiting.
 final class ThreadExecutor: SerialExecutor {
-  private struct State {
-    var jobs: [UnownedJob] = []
-    var hasEnded = false
-  }
-
-  private let state = Mutex(State())
+  private let jobs = Mutex<[UnownedJob]>([])
   /// Raised once for each job, and once for the end.
   private let arrivals = DispatchSemaphore(value: 0)
 
@@ -26,18 +21,15 @@ final class ThreadExecutor: SerialExecutor {
 
   func enqueue(_ job: consuming ExecutorJob) {
     let job = UnownedJob(job)
-    state.withLock { $0.jobs.append(job) }
+    jobs.withLock { $0.append(job) }
     arrivals.signal()
   }
 
   /// Ends the thread when all jobs are done. Said by the actor when it goes, so that there will be no others.
-  func end() {
-    state.withLock { $0.hasEnded = true }
-    arrivals.signal()
-  }
+  func end() { arrivals.signal() }
 
   private func nextJob() -> UnownedJob? {
     arrivals.wait()
-    return state.withLock { $0.jobs.isEmpty ? nil : $0.jobs.removeFirst() }
+    return jobs.withLock { $0.isEmpty ? nil : $0.removeFirst() }
   }
 }

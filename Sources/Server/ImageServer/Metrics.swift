@@ -54,7 +54,7 @@ final class Metrics: Sendable {
         "dalle_http_requests_total", [("path", key.path), ("method", key.method), ("status", "\(key.status)")], count)
     }
     let name = "dalle_http_request_duration_seconds"
-    text.family(name, "histogram", "Seconds from a request's head to the end of its answer.")
+    text.family(name, "histogram", "Seconds from a request's head until its answer is ready or, with a stream, sent.")
     for (path, histogram) in state.seconds.sorted(by: { $0.key < $1.key }) {
       for (bound, count) in zip(Self.bounds, histogram.counts) {
         text.sample("\(name)_bucket", [("path", path), ("le", "\(bound)")], count)

@@ -51,7 +51,7 @@ struct RequestField: Sendable {
         endpoints: withPicture, required: withPicture),
       .init(
         name: "mask", kind: .picture,
-        meaning: "A PNG of the image's size whose transparent part, whole rows at the bottom, is drawn.",
+        meaning: "A square PNG of any size whose transparent part, whole rows at its bottom, is drawn.",
         endpoints: [.edits]),
       .init(
         name: "keep_rows", kind: .integer(0...1024),
@@ -120,7 +120,7 @@ package struct RequestLimits: Sendable {
   package var formBytes = 16 << 20
   /// Bytes of all bodies together.
   package var allBytes = 256 << 20
-  /// UTF-8 bytes of a prompt; what a model sees of it is far less.
+  /// Unicode characters of a prompt; what a model sees of it is far less.
   package var promptLength = 4000
   /// Pictures of a request, and candidates for them.
   package var pictures = 16
@@ -210,9 +210,11 @@ struct RequestFields: Sendable {
     guard let value = values[name], let field = fields[name] else { return nil }
     guard case .text(let text) = value else { throw wrong(name, "a string") }
     switch field.kind {
-    case .text(let longest) where text.utf8.count > longest:
+    // What JSON Schema calls characters.
+    case .text(let longest) where text.unicodeScalars.count > longest:
       throw .badRequest(
-        "\(name) has \(text.utf8.count) bytes, and at most \(longest) are taken", name, code: "string_above_max_length")
+        "\(name) has \(text.unicodeScalars.count) characters, and at most \(longest) are taken", name,
+        code: "string_above_max_length")
     case .choice(let choices) where !choices.contains(text):
       throw wrong(name, choices.map { "\"\($0)\"" }.joined(separator: " or ") + ", not \"\(text.prefix(40))\"")
     default: return text
