@@ -3,8 +3,9 @@ import TensorCore
 
 /// In-place steps of decoding between the products.
 package enum DecodingStep {
-  /// How many rows of scratch memory to make for so many that are needed: a power of two, and no fewer than there are. Decoders that
-  /// are given now many rows of few sequences and now the other way around would make their memory anew for ever otherwise.
+  /// How many rows of scratch memory to make for so many that are needed: a power of two, and no fewer than there are.
+  /// Decoders that are given now many rows of few sequences and now few rows of many would make their memory anew for
+  /// ever otherwise.
   package static func rowsToMake(for needed: Int, having present: Int) -> Int {
     let most = max(needed, present, 1)
     return 1 << (Int.bitWidth - (most - 1).leadingZeroBitCount)

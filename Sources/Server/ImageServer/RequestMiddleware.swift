@@ -72,8 +72,8 @@ struct RequestMiddleware: RouterMiddleware {
     return try await next(request, context)
   }
 
-  /// Browsers tell the origin of a page with what it sends elsewhere. They send a form to any server without asking it, and show the
-  /// page no answer: what has been drawn by then has taken its time all the same.
+  /// Browsers tell the origin of a page with what it sends elsewhere. They send a form to any server without asking it,
+  /// and show the page no answer: what has been drawn by then has taken its time all the same.
   /// - Throws: where a page of another server asks, and its origin is not the one that may.
   private func checkOrigin(_ request: Request) throws(APIError) {
     guard let origin = request.headers[.origin]?.lowercased(), allowedOrigin != "*",

@@ -29,6 +29,9 @@ export class Beginning {
     this.#acceptDrops();
     document.addEventListener("paste", (event) => {
       if (!event.clipboardData?.files.length) return;
+      // Office programs put a picture of a text beside the text.
+      const isText = event.target.matches?.("textarea, input") && event.clipboardData.types.includes("text/plain");
+      if (isText) return;
       event.preventDefault();
       this.#take(event.clipboardData.files);
     });

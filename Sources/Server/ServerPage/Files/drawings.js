@@ -49,9 +49,16 @@ export class Card {
     Object.assign(this, { root, parts });
     this.title = caption || "Variations of a picture";
     parts.caption.textContent = this.title;
+    root.setAttribute("aria-label", this.#name);
     parts.actions.hidden = true;
     root.classList.add("is-under-way");
     for (let number = 0; number < count; number += 1) this.#addImage(side, number);
+  }
+
+  /** What tells it from others to whoever hears it: a caption may be as long as a page. */
+  get #name() {
+    const characters = [...this.title];
+    return characters.length > 80 ? `${characters.slice(0, 80).join("")}…` : this.title;
   }
 
   /** A drawing that is complete. */
@@ -110,13 +117,14 @@ export class Card {
       this.#setSource(place, address);
       own.download.href = address;
       own.download.download = `${fileName(this.title)}-${drawing.seed}-${picture.number}.png`;
-      own.download.setAttribute("aria-label", `Download picture ${place + 1}`);
+      own.download.setAttribute("aria-label", `Download picture ${place + 1}: ${this.#name}`);
       figure.querySelector("figcaption").hidden = false;
-      figure.querySelector("[data-action]").setAttribute("aria-label", `Begin with it: picture ${place + 1}`);
+      figure.querySelector("[data-action]").setAttribute("aria-label", `Begin with it: picture ${place + 1}: ${this.#name}`);
       figure.querySelector("[data-action]").addEventListener("click", () => act("begin", place));
     }
     parts.actions.hidden = false;
     for (const button of parts.actions.children) {
+      button.setAttribute("aria-label", `${button.textContent}: ${this.#name}`);
       button.addEventListener("click", () => act(button.dataset.action));
     }
   }

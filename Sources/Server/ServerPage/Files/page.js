@@ -120,13 +120,19 @@ function words({ message, field }) {
 
 /** Waits, and says how long yet. It ends early, by an error, when it is called off. */
 async function wait(seconds, words, signal) {
-  for (let left = Math.ceil(seconds); left > 0; left -= 1) {
-    showStatus(`${words} Trying again in ${left} s.`);
-    await new Promise((resolve) => {
-      const timer = setTimeout(resolve, 1000);
-      signal.addEventListener("abort", () => { clearTimeout(timer); resolve(); }, { once: true });
-    });
-    signal.throwIfAborted();
+  showStatus(`${words} Trying again by itself`);
+  try {
+    for (let left = Math.ceil(seconds); left > 0; left -= 1) {
+      // Beside the status, which is read aloud whenever it changes.
+      element("countdown").textContent = ` in ${left} s.`;
+      await new Promise((resolve) => {
+        const timer = setTimeout(resolve, 1000);
+        signal.addEventListener("abort", () => { clearTimeout(timer); resolve(); }, { once: true });
+      });
+      signal.throwIfAborted();
+    }
+  } finally {
+    element("countdown").textContent = "";
   }
 }
 
@@ -287,13 +293,15 @@ function showHistory() {
 
 // Begin.
 
+/** While a character is being composed, keys belong to the input method. Safari says so of the last one by its code alone. */
+function isComposing(event) { return event.isComposing || event.keyCode === 229; }
+
 element("form").addEventListener("submit", (event) => {
   event.preventDefault();
   draw(models.length ? settings() : {}, beginning.value);
 });
 element("caption").addEventListener("keydown", (event) => {
-  // While a character is being composed, Enter belongs to the input method.
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.repeat) return;
+  if (event.key !== "Enter" || event.shiftKey || isComposing(event) || event.repeat) return;
   event.preventDefault();
   element("form").requestSubmit();
 });
@@ -302,10 +310,14 @@ element("form").addEventListener("invalid", (event) => {
   if (element("more").contains(event.target)) element("more").open = true;
 }, true);
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !document.querySelector("dialog[open]")) underWay?.abort();
+  if (event.key === "Escape" && !isComposing(event) && !document.querySelector("dialog[open]")) underWay?.abort();
 });
 element("cancel").addEventListener("click", () => underWay?.abort());
-element("retry").addEventListener("click", () => retry?.());
+element("retry").addEventListener("click", () => {
+  retry?.();
+  // It goes with the problem, and whoever uses the keyboard would be nowhere.
+  if (element("retry").hidden) element(underWay ? "cancel" : "draw").focus();
+});
 element("model").addEventListener("change", showModel);
 element("clear").addEventListener("click", async () => {
   const dialog = element("clear-dialog");
