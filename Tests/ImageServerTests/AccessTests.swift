@@ -72,7 +72,8 @@ struct AccessTests {
     }
     // The tests' requests are to "localhost".
     for origin in [
-      "https://example.org", "http://localhost:3000", "http://localhost.example.org", "null", "", "http://", "localhost",
+      "https://example.org", "http://localhost:3000", "http://localhost.example.org", "null", "", "http://",
+      "localhost",
     ] {
       try await draw(server, origin).expectError(403, code: "other_origin")
     }

@@ -38,7 +38,8 @@ struct APIError: Error, Equatable {
     APIError(
       status: .forbidden,
       message: "pages of \(origin.prefix(100)) may not use the server at \(host.prefix(100)): it is started with "
-        + "--allow-origin for that, and a proxy must hand on the Host of its clients, port and all", code: "other_origin")
+        + "--allow-origin for that, and a proxy must hand on the Host of its clients, port and all",
+      code: "other_origin")
   }
 
   static let internalError = APIError(

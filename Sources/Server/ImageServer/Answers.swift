@@ -40,7 +40,7 @@ extension Request {
       }
     } catch let error as APIError {
       throw error
-    } catch where error is IOError || error is ChannelError || error is CancellationError {
+    } catch  where error is IOError || error is ChannelError || error is CancellationError {
       // Nobody reads an answer.
       throw CancellationError()
     } catch {
