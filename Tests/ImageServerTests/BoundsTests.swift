@@ -91,6 +91,23 @@ struct BoundsTests {
     #expect(try await server.get("/healthz").status == 200)
   }
 
+  /// What is more than the system keeps takes a while, and longer than any of the times that a connection has for something.
+  @Test func aLargeAnswerIsSentToItsEnd() async throws {
+    let server = try await TestServer {
+      $0.requests.pictures = 1000
+      ($0.connections.idle, $0.connections.reading) = (.milliseconds(100), .seconds(1))
+    }
+    let connection = try Connection(port: server.port)
+    try await connection.send(LargeAnswer.request(pictures: 600))
+    try await eventually { server.service.statistics.finished == 1 }
+    try await Task.sleep(for: .milliseconds(300))
+    let bytes = try await connection.read { _ in
+      Thread.sleep(forTimeInterval: 0.01)
+      return false
+    }
+    #expect(try Answer(bytes).pictures().count == 600)
+  }
+
   @Test func whoDoesNotStopIsEnded() async throws {
     let server = try await TestServer { $0.connections.lingering = .milliseconds(20) }
     let end = ContinuousClock.now + .seconds(300)

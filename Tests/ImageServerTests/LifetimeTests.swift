@@ -24,6 +24,18 @@ struct LifetimeTests {
     #expect(throws: (any Error).self) { try Connection(port: server.port) }
   }
 
+  /// What is drawn is also sent, to whoever takes it late.
+  @Test func whatIsNotSentYetIsSentAtTheEnd() async throws {
+    let server = try await TestServer { $0.requests.pictures = 1000 }
+    let connection = try Connection(port: server.port)
+    try await connection.send(LargeAnswer.request(pictures: 600))
+    try await eventually { server.service.statistics.finished == 1 }
+    await server.beginShutdown()
+    try await Task.sleep(for: .milliseconds(500))
+    #expect(try Answer(try await connection.readToEnd()).pictures().count == 600)
+    try await server.end()
+  }
+
   @Test func requestsAtTheEndAreRefused() async throws {
     let server = try await TestServer()
     let ticket = try server.service.draw(DrawingOrder("x", count: 1_000_000))

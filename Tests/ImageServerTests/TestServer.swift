@@ -125,6 +125,15 @@ struct FormPart {
   }
 }
 
+/// An answer of more bytes than the system keeps for a client: the caption stands in every picture, some 20 kB of it.
+enum LargeAnswer {
+  static func request(pictures count: Int) -> String {
+    let body = #"{"prompt": "\#(String(repeating: "🟥", count: 4000))", "n": \#(count)}"#
+    return "POST /v1/images/generations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+      + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
+  }
+}
+
 /// What the server answers.
 struct Answer {
   var status: Int

@@ -9,7 +9,7 @@ package struct ConnectionLimits: Sendable {
   package var connections = 1024
   /// For the first line and the headers of a request, from the connection's beginning on.
   package var head = TimeAmount.seconds(15)
-  /// Between an answer and the next request.
+  /// Between the sending of an answer and the next request.
   package var idle = TimeAmount.seconds(60)
   /// For the body of a request.
   package var body = TimeAmount.seconds(120)
@@ -51,6 +51,9 @@ final class ClientWatch: Sendable {
 
 /// Ends a connection whose client is too slow, and tells whoever answers it when the client goes.
 ///
+/// An answer is written at once, and sent as fast as its client takes it: what is to come after it, the wait for the next request or
+/// the end of the connection, comes when all of it is sent.
+///
 /// A ``ClientWatch`` is handed to it as an outbound event of the channel, and is told of this request alone.
 final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
   typealias InboundIn = HTTPRequestPart
@@ -70,6 +73,14 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
   private var isReadingBody = false
   /// Requests that were begun and are not answered; some clients send the next one before they have an answer.
   private var unanswered = 0
+  /// Answers that are written and not sent to their ends.
+  private var unsent = 0
+  /// Bytes that waited for the client when they were counted last, and what was written since.
+  private var waitingBytes = 0
+  /// What others want closed as soon as all answers are sent.
+  private var closings: [(mode: CloseMode, promise: EventLoopPromise<Void>?)] = []
+  /// Whether a deadline has passed: then nothing is waited for.
+  private var isTooLate = false
 
   /// - Parameter largestBody: bytes of the largest body that any path takes.
   init(_ limits: ConnectionLimits, largestBody: Int) { (self.limits, self.largestBody) = (limits, largestBody) }
@@ -113,7 +124,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     case .end:
       isReadingBody = false
       // Drawing takes as long as it takes.
-      if unanswered > 0 { expectNothing() } else { expect(within: limits.idle, context) }
+      if unanswered > 0 || unsent > 0 { expectNothing() } else { expect(within: limits.idle, context) }
     }
     context.fireChannelRead(data)
   }
@@ -140,19 +151,66 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
       // What was not waited for is not read as the next request.
       if isReadingBody, unanswered == 1 { head.headerFields[.connection] = "close" }
       context.write(wrapOutboundOut(.head(head)), promise: promise)
+    case .body(let part):
+      waitingBytes += part.readableBytes
+      context.write(data, promise: promise)
     case .end:
       watch = nil
       unanswered = max(0, unanswered - 1)
-      if unanswered == 0 { if isReadingBody { linger(context) } else { expect(within: limits.idle, context) } }
-      context.write(data, promise: promise)
+      unsent += 1
+      let sent = context.eventLoop.makePromise(of: Void.self)
+      sent.futureResult.cascade(to: promise)
+      sent.futureResult.assumeIsolated().whenComplete { _ in self.hasSent(context) }
+      expectReading(context)
+      context.write(data, promise: sent)
     default: context.write(data, promise: promise)
     }
   }
 
+  /// An answer is sent to its end, or the connection is closed.
+  private func hasSent(_ context: ChannelHandlerContext) {
+    unsent -= 1
+    guard unsent == 0 else { return }
+    if context.channel.isActive {
+      if context.channel.isWritable { expectNoReading() }
+      if unanswered == 0 { if isReadingBody { linger(context) } else { expect(within: limits.idle, context) } }
+    }
+    let closings = closings
+    self.closings = []
+    for (mode, promise) in closings { context.close(mode: mode, promise: promise) }
+  }
+
+  func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+    // What is not sent would be thrown away. A client that takes nothing of it has its own deadline.
+    if mode == .input || unsent == 0 || isTooLate { return context.close(mode: mode, promise: promise) }
+    closings.append((mode, promise))
+  }
+
   func channelWritabilityChanged(context: ChannelHandlerContext) {
-    readingDeadline?.cancel()
-    readingDeadline = context.channel.isWritable ? nil : close(in: limits.reading, context)
+    expectNoReading()
+    if unsent > 0 || !context.channel.isWritable { expectReading(context) }
     context.fireChannelWritabilityChanged()
+  }
+
+  /// Has the client take something of what waits for it within the time for that, again and again while it does.
+  private func expectReading(_ context: ChannelHandlerContext) {
+    if readingDeadline != nil { return }
+    waitingBytes = bytesThatWait(context)
+    readingDeadline = schedule(in: limits.reading, context) { [self] in
+      readingDeadline = nil
+      if unsent == 0 && context.channel.isWritable { return }
+      if bytesThatWait(context) < waitingBytes { expectReading(context) } else { end(context) }
+    }
+  }
+
+  private func expectNoReading() {
+    readingDeadline?.cancel()
+    readingDeadline = nil
+  }
+
+  private func bytesThatWait(_ context: ChannelHandlerContext) -> Int {
+    // A channel that is closed has none.
+    (try? context.channel.syncOptions?.getOption(ChannelOptions.bufferedWritableBytes)) ?? 0
   }
 
   /// Closes it soon, and not at once: many clients would not read the answer.
@@ -164,7 +222,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
   private func expect(within time: TimeAmount, _ context: ChannelHandlerContext) {
     if isClosing { return }
     deadline?.cancel()
-    deadline = close(in: time, context)
+    deadline = schedule(in: time, context) { [self] in end(context) }
   }
 
   private func expectNothing() {
@@ -173,16 +231,22 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     deadline = nil
   }
 
-  private func close(in time: TimeAmount, _ context: ChannelHandlerContext) -> Scheduled<Void> {
-    let channel = context.channel
-    return context.eventLoop.scheduleTask(in: time) { channel.close(promise: nil) }
+  /// Whatever is not sent.
+  private func end(_ context: ChannelHandlerContext) {
+    isTooLate = true
+    context.channel.close(promise: nil)
+  }
+
+  private func schedule(
+    in time: TimeAmount, _ context: ChannelHandlerContext, _ action: @escaping () -> Void
+  ) -> Scheduled<Void> {
+    context.eventLoop.assumeIsolated().scheduleTask(in: time, action)
   }
 
   private func stop() {
     deadline?.cancel()
     deadline = nil
-    readingDeadline?.cancel()
-    readingDeadline = nil
+    expectNoReading()
     watch?.isGone()
     watch = nil
   }
