@@ -14,8 +14,11 @@ final class Browser {
   static let isWanted = driver != nil || ProcessInfo.processInfo.environment["CI"] != nil
 
   static let absence: Comment = "Debian's chromium-driver is missing: .ci/install chromium chromium-driver"
-  /// Whether the page has heard from the server.
-  static let knowsModels = "document.getElementById('model-facts').textContent !== ''"
+  /// Whether the page has heard from the server, and shows what it has kept.
+  static let knowsModels = """
+    document.getElementById('model-facts').textContent !== ''
+      && document.querySelector('main').getAttribute('aria-busy') === 'false'
+    """
   /// How many drawings on the page are complete.
   static let completeDrawings = "document.querySelectorAll('.drawing:not(.is-under-way)').length"
 

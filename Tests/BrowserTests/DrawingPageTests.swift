@@ -47,7 +47,7 @@ extension BrowserTests {
         #expect(intermediate.allSatisfy { $0.width == final.width && $0.height == final.height })
 
         try await browser.reload()
-        try await browser.wait(for: "\(Browser.completeDrawings) === 1")
+        #expect(try await browser.number(Browser.completeDrawings) == 1)
         #expect(try await browser.text("document.querySelector('.drawing h3').textContent") == "a red heart")
         #expect(
           try await browser.text("document.querySelector('[data-part=settings]').textContent").hasPrefix("seed 7 · "))

@@ -148,9 +148,9 @@ import Testing
     let recorder = Recorder()
     try Tiny.trainTokenizer(folder, Tiny.settings(steps: 2), resume: true, threads: 4, observer: recorder.observer)
     #expect(try folder.checkpoint.readConfiguration().tokenizerTraining?.threads == 4)
-    #expect(!recorder.notes.contains { $0.contains("replicas") })
+    #expect(!recorder.notes.contains { $0.contains("`threads`") })
     try Tiny.trainTokenizer(folder, Tiny.settings(steps: 3), resume: true, threads: 3, observer: recorder.observer)
-    #expect(recorder.notes.contains { $0.contains("began with 4 replicas of the model and goes on with 3") })
+    #expect(recorder.notes.contains { $0.contains("began with `threads` 4 and goes on with 3") })
   }
 
   @Test func smallDataAndManyThreads() throws {

@@ -64,6 +64,7 @@ import Testing
     try new.append(step: 2, seconds: 2, [("image_loss", 5)])
     #expect(String(decoding: try Data(contentsOf: file), as: UTF8.self).split(separator: "\n").count == 2)
     // Where there is nothing to lose, it can be followed from the beginning.
+    try FileManager.default.createDirectory(at: folder.path("other"), withIntermediateDirectories: true)
     let first = TrainingLog(folder: folder.path("other"), stage: .prior, resumingAt: nil, flushInterval: .zero)
     try first.append(step: 1, seconds: 1, [("image_loss", 4)])
     #expect(try !Data(contentsOf: folder.path("other/metrics.jsonl")).isEmpty)

@@ -96,7 +96,7 @@ final class StageRun {
     if saved != nil && state.threads != start.threads {
       resources.observer.report(
         .note(
-          "the run began with \(start.threads) replicas of the model and goes on with \(state.threads); its weights will differ in the last bits"
+          "the run began with `threads` \(start.threads) and goes on with \(state.threads); its weights will differ in the last bits"
         ))
     }
     try processes.agree(on: [

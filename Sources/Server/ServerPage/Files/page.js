@@ -341,6 +341,7 @@ for (const caption of exampleCaptions) {
 }
 
 // Whatever is kept, or cannot be read, there can be drawn.
+document.querySelector("main").setAttribute("aria-busy", "true");
 const loaded = load();
 for (const drawing of await history.all()) {
   try {
@@ -350,6 +351,7 @@ for (const drawing of await history.all()) {
   } catch { /* A page of another version has kept it, with other fields: it is not shown, and stays. */ }
 }
 showHistory();
+document.querySelector("main").setAttribute("aria-busy", "false");
 await loaded;
 
 /** Asks which models there are, which also tells whether the server is there; one asking at a time. */
