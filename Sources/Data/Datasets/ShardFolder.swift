@@ -120,25 +120,27 @@ private struct ShardReader: Sendable {
       if name.hasPrefix(".") { continue }
       let dot = name.firstIndex(of: ".") ?? name.endIndex
       let key = String(member.name[..<dot])
-      /// - Parameter goesBefore: whether it is taken in place of one of another kind.
+      /// - Parameter goesBefore: whether it is taken in the place of one of another kind.
       func keep(
-        _ member: TarArchive.Member, _ kind: String,
+        _ kind: String,
         as part: WritableKeyPath<Sample, (member: TarArchive.Member, kind: String)?>,
         goesBefore: (_ kind: String) -> Bool
       ) {
-        let other = samples[key]?[keyPath: part]
-        var left: (member: TarArchive.Member, kind: String)?
-        // What stands twice under one name is in an archive what comes last.
-        if let other, other.kind != kind { left = goesBefore(other.kind) ? other : (member, kind) }
-        if left?.kind != kind || left == nil { samples[key, default: Sample()][keyPath: part] = (member, kind) }
-        if let left { contents.repeated[left.kind, default: (0, "\(shard)/\(left.member.name)")].count += 1 }
+        if let other = samples[key]?[keyPath: part], other.kind != kind {
+          let isTaken = goesBefore(other.kind)
+          let left = isTaken ? other : (member, kind)
+          contents.repeated[left.kind, default: (0, "\(shard)/\(left.member.name)")].count += 1
+          if !isTaken { return }
+        }
+        // Of two of one name, an archive means the last.
+        samples[key, default: Sample()][keyPath: part] = (member, kind)
       }
       switch name[dot...].dropFirst().lowercased() {
       case let kind where PictureFormat.readFileExtensions.contains(kind):
-        keep(member, kind, as: \.picture) { _ in false }
+        keep(kind, as: \.picture) { _ in false }
       case let kind where FolderContents.captionExtensions.contains(kind):
         let order = FolderContents.captionExtensions
-        keep(member, kind, as: \.text) { order.firstIndex(of: kind) ?? 0 < order.firstIndex(of: $0) ?? 0 }
+        keep(kind, as: \.text) { order.firstIndex(of: kind) ?? 0 < order.firstIndex(of: $0) ?? 0 }
       case "json": samples[key, default: Sample()].metadata = member
       case let kind:
         if let format = PictureFormat(fileExtension: kind) {

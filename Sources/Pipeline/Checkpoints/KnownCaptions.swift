@@ -15,8 +15,8 @@ package struct KnownCaptions {
   }
 
   let captions: [Caption]
-  /// How many captions have each word.
-  private let frequency: [String: Int]
+  /// Which captions have each word, in their order.
+  private let places: [String: [Int]]
 
   /// Of more pictures, so many are kept, evenly spread.
   private static let maximumCount = 20_000
@@ -28,8 +28,8 @@ package struct KnownCaptions {
 
   private init(_ captions: [Caption]) {
     self.captions = captions
-    frequency = captions.reduce(into: [:]) { frequency, caption in
-      for word in caption.words { frequency[word, default: 0] += 1 }
+    places = captions.enumerated().reduce(into: [:]) { places, caption in
+      for word in caption.element.words { places[word, default: []].append(caption.offset) }
     }
   }
 
@@ -79,7 +79,8 @@ package struct KnownCaptions {
     let words = ContentWords(of: [prompt]).words.subtracting(neutral)
     // The inverse document frequency (Spärck Jones 1972); a word that was never seen weighs most.
     let weights = Dictionary(
-      uniqueKeysWithValues: words.map { ($0, log(1 + Double(captions.count) / Double(max(1, frequency[$0] ?? 0)))) })
+      uniqueKeysWithValues: words.map { ($0, log(1 + Double(captions.count) / Double(max(1, places[$0]?.count ?? 0)))) }
+    )
     let total = weights.values.reduce(0, +)
     guard total > 0, !captions.isEmpty else { return nil }
     func weight(_ words: Set<String>) -> Double { words.reduce(0) { $0 + (weights[$1] ?? 0) } }
@@ -89,8 +90,9 @@ package struct KnownCaptions {
     // The caption that says most, then the ones that say most of what is still missing; of equal ones that with the fewest
     // words beside.
     while nearest.count < 3 {
-      let best = captions.lazy.map { (caption: $0, weight: weight($0.words.intersection(left))) }
-        .filter { $0.weight > 0 }.max { ($0.weight, $1.caption.words.count) < ($1.weight, $0.caption.words.count) }
+      let saying = Set(left.flatMap { places[$0] ?? [] }).sorted().map { captions[$0] }
+      let best = saying.map { (caption: $0, weight: weight($0.words.intersection(left))) }
+        .max { ($0.weight, $1.caption.words.count) < ($1.weight, $0.caption.words.count) }
       guard let best else { break }
       if nearest.isEmpty { share = best.weight / total }
       nearest.append(best.caption.text)
