@@ -128,7 +128,7 @@ private struct ShardReader: Sendable {
       ) {
         if let other = samples[key]?[keyPath: part], other.kind != kind {
           let isTaken = goesBefore(other.kind)
-          let left = isTaken ? other : (member, kind)
+          let left = isTaken ? other : (member: member, kind: kind)
           contents.repeated[left.kind, default: (0, "\(shard)/\(left.member.name)")].count += 1
           if !isTaken { return }
         }
