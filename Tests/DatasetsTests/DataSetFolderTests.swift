@@ -8,12 +8,12 @@ import Testing
 
 /// Folders as people have them.
 @Suite struct DataSetFolderTests {
-  private let folder: TemporaryFolder
-  private let reports = Reports()
+  let folder: TemporaryFolder
+  let reports = Reports()
 
   init() throws { folder = try TemporaryFolder() }
 
-  private func open(
+  func open(
     _ name: String = "set", captionColumn: String? = nil, strict: Bool = false
   ) throws(PipelineError) -> PictureDataSet {
     try PictureDataSet(
@@ -21,7 +21,7 @@ import Testing
       report: reports.append)
   }
 
-  private func message(captionColumn: String? = nil, strict: Bool = false) -> String {
+  func message(captionColumn: String? = nil, strict: Bool = false) -> String {
     do throws(PipelineError) {
       _ = try open(captionColumn: captionColumn, strict: strict)
       return ""

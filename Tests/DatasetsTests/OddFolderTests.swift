@@ -6,25 +6,7 @@ import TestSupport
 import Testing
 
 /// Folders whose makers had something else in mind.
-@Suite struct OddFolderTests {
-  private let folder: TemporaryFolder
-  private let reports = Reports()
-
-  init() throws { folder = try TemporaryFolder() }
-
-  private func open(captionColumn: String? = nil, strict: Bool = false) throws(PipelineError) -> PictureDataSet {
-    try PictureDataSet(
-      contentsOf: folder.path("set"), pictureSize: 4, captionColumn: captionColumn, strict: strict,
-      report: reports.append)
-  }
-
-  private func message(captionColumn: String? = nil, strict: Bool = false) -> String {
-    do throws(PipelineError) {
-      _ = try open(captionColumn: captionColumn, strict: strict)
-      return ""
-    } catch { return error.message }
-  }
-
+extension DataSetFolderTests {
   private func writeLines(_ lines: String...) throws {
     try folder.write(lines.joined(separator: "\n"), to: "set/metadata.jsonl")
   }

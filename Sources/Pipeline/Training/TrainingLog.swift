@@ -63,7 +63,7 @@ final class TrainingLog {
     fields += values.sorted { $0.key < $1.key }.map { "\"\($0.key)\":\($0.value)" }
     pending += "{\(fields.joined(separator: ","))}\n"
     for (name, value) in values { curves[name, default: Curve()].append(x: Double(step), y: value) }
-    if !waitsForSave && lastFlush.duration(to: .now) > flushInterval { try flush() }
+    if lastFlush.duration(to: .now) > flushInterval && !waitsForSave { try flush() }
   }
 
   /// A new run that is killed before its first save has changed nothing: until then the rows stay that it takes the place of.
