@@ -80,6 +80,50 @@ struct Evaluate: ParsableCommand {
   private static let drawingsOfAPrompt = 4
 
   func run() throws {
+    let promptOptions = try checkedOptions()
+    // Captions of the data are measured as they stand.
+    var options = promptOptions
+    options.replacesUnseenNouns = false
+    let sheet = try output.map(OutputFile.url)
+    let folder = Checkpoint(try checkpoint.forReading(needing: \.isComplete).url)
+    let configuration = try folder.readConfiguration()
+    try folder.checkIsOwn(configuration, for: "the pictures that it was trained on are not here to compare with")
+    let evaluator = try evaluator(of: folder, configuration)
+    // Read now, so that a mistake in it is told before the work.
+    let everyday = try promptFile.map { file throws(PipelineError) in
+      try EverydayPrompt.read(URL(fileURLWithPath: file), for: evaluator.dataSet)
+    }
+    let wordNet = try unseenNouns.map { _ throws(PipelineError) in try WordNet() }
+    let evaluations = try splits(evaluator, options)
+    let wording = try wording(evaluator, options, everyday, wordNet, promptOptions)
+    if !json { try print(wording) }
+    if card {
+      try ModelCard(folder, configuration, evaluations: evaluations, wording: wording).write()
+      Console.note("wrote \(folder.modelCardFile.relativePath)")
+    }
+    if let sheet {
+      let drawn = try evaluator.draw(
+        prompts.isEmpty ? Self.standardPrompts : prompts, count: Self.drawingsOfAPrompt, options: promptOptions
+      ) { Self.report("drawing other captions", $0) }
+      try EvaluationPage(
+        checkpoint: folder.url.lastPathComponent, data: evaluator.dataSet.url.lastPathComponent, options: options,
+        evaluations: evaluations, wording: wording, prompts: drawn
+      ).write(to: sheet)
+      if !json { try Console.result(sheet.relativePath) }
+    }
+    if json {
+      try Console.json(
+        Report(
+          checkpoint: folder.url.relativePath, data: evaluator.dataSet.url.relativePath, seed: seed,
+          sampling: options.sampling ?? SamplingOptions(), splits: evaluations, forms: wording.forms,
+          prompts: wording.prompts, compositions: wording.compositions, unseenNouns: wording.unseenNouns,
+          output: output))
+    }
+  }
+
+  /// - Returns: how what people type is drawn.
+  /// - Throws: where the command's options make no sense.
+  private func checkedOptions() throws(PipelineError) -> GenerationOptions {
     guard captions >= 0 else { throw PipelineError(.usage, "--captions must be 0 or more, not \(captions)") }
     guard output != nil || prompts.isEmpty else {
       throw PipelineError(.usage, "--caption is drawn for the contact sheet: name it with --output FILE")
@@ -90,92 +134,77 @@ struct Evaluate: ParsableCommand {
       guard let count, !(1...10_000).contains(count) else { continue }
       throw PipelineError(.usage, "\(flag) must be 1 to 10000, not \(count)")
     }
-    let promptOptions = try sampling.generationOptions(seed: seed)
-    // Captions of the data are measured as they stand.
-    var options = promptOptions
-    options.replacesUnseenNouns = false
+    let options = try sampling.generationOptions(seed: seed)
     guard !card || options.sampling == nil else {
       throw PipelineError(.usage, "--card is for what the default settings of drawing give")
     }
-    let sheet = try output.map(OutputFile.url)
-    let folder = try checkpoint.forReading(needing: \.isComplete).url
+    return options
+  }
+
+  /// Of both stages, or of stage 1 where there is no other.
+  private func evaluator(
+    of folder: Checkpoint, _ configuration: CheckpointConfiguration
+  ) throws(PipelineError) -> Evaluator {
     let threads = try threads.count()
-    let configuration = try Checkpoint(folder).readConfiguration()
-    try Checkpoint(folder).checkIsOwn(
-      configuration, for: "the pictures that it was trained on are not here to compare with")
-    let evaluator: Evaluator
-    if configuration.prior == nil {
+    guard configuration.prior != nil else {
       // There is nothing to choose from.
-      if candidates != nil { _ = try Checkpoint(folder).readPrior(configuration) }
-      Console.note("\(folder.relativePath) has no prior: what stage 1 gives is measured")
-      let tokenizer = try StandaloneImageTokenizer(Checkpoint(folder), threads: threads)
-      let dataSet = try openData(configuration, pictureSize: tokenizer.pictureSize)
-      evaluator = try Evaluator(tokenizer, dataSet)
-    } else {
-      let model = try TextToImageModel(contentsOf: folder, threads: threads)
-      if candidates != nil { _ = try model.ranker() }
-      let dataSet = try openData(configuration, pictureSize: model.imageTokenizer.pictureSize)
-      evaluator = try Evaluator(model, dataSet)
+      if candidates != nil { _ = try folder.readPrior(configuration) }
+      Console.note("\(folder.url.relativePath) has no prior: what stage 1 gives is measured")
+      let tokenizer = try StandaloneImageTokenizer(folder, threads: threads)
+      return try Evaluator(tokenizer, openData(configuration, pictureSize: tokenizer.pictureSize))
     }
-    // Read now, so that a mistake in it is told before the work.
-    let everyday = try promptFile.map { file throws(PipelineError) in
-      try EverydayPrompt.read(URL(fileURLWithPath: file), for: evaluator.dataSet)
-    }
-    let wordNet = try unseenNouns.map { _ throws(PipelineError) in try WordNet() }
-    func report(_ what: String, _ share: Double) { Console.progress(String(format: "%@ %3.0f%%", what, 100 * share)) }
-    var results: [Evaluation] = []
+    let model = try TextToImageModel(contentsOf: folder.url, threads: threads)
+    if candidates != nil { _ = try model.ranker() }
+    return try Evaluator(model, openData(configuration, pictureSize: model.imageTokenizer.pictureSize))
+  }
+
+  private func splits(_ evaluator: Evaluator, _ options: GenerationOptions) throws -> [Evaluation] {
+    var evaluations: [Evaluation] = []
     for split in split.map({ [$0] }) ?? Split.allCases {
-      let result = try evaluator.evaluate(
-        split, options: options, captionLimit: captions == 0 ? nil : captions, candidates: candidates, progress: report)
-      guard let result else {
+      let evaluation = try evaluator.evaluate(
+        split, options: options, captionLimit: captionLimit, candidates: candidates, progress: Self.report)
+      guard let evaluation else {
         Console.note("the split \(split.rawValue) has no pictures")
         continue
       }
-      results.append(result)
-      if !json { try print(result) }
+      evaluations.append(evaluation)
+      if !json { try print(evaluation) }
     }
-    guard !results.isEmpty else {
+    guard !evaluations.isEmpty else {
       throw PipelineError(.badData, "there is nothing to evaluate in \(evaluator.dataSet.url.relativePath)")
     }
+    return evaluations
+  }
+
+  /// - Parameters:
+  ///   - everyday: prompts that people may type; nil where none are asked for.
+  ///   - wordNet: has the nouns never seen; nil where none are asked for.
+  ///   - promptOptions: of both of these.
+  private func wording(
+    _ evaluator: Evaluator, _ options: GenerationOptions, _ everyday: [EverydayPrompt]?, _ wordNet: WordNet?,
+    _ promptOptions: GenerationOptions
+  ) throws(PipelineError) -> Wording {
     let forms =
       split ?? .train == .train
-      ? try evaluator.evaluateForms(options: options, captionLimit: captions == 0 ? nil : captions, progress: report)
-      : nil
+      ? try evaluator.evaluateForms(options: options, captionLimit: captionLimit, progress: Self.report) : nil
     let answers = try everyday.flatMap { prompts throws(PipelineError) in
-      try evaluator.evaluate(prompts, candidates: candidates, options: promptOptions, progress: report)
+      try evaluator.evaluate(prompts, candidates: candidates, options: promptOptions, progress: Self.report)
     }
     let composed = try compositions.flatMap { count throws(PipelineError) in
       try evaluator.evaluate(
-        maker(of: evaluator.dataSet), count: count, candidates: candidates, options: options, progress: report)
+        maker(of: evaluator.dataSet), count: count, candidates: candidates, options: options, progress: Self.report)
     }
     let unseen = try wordNet.flatMap { wordNet throws(PipelineError) in
       try evaluator.evaluateUnseenNouns(
-        count: unseenNouns ?? 0, wordNet: wordNet, options: promptOptions, progress: report)
+        count: unseenNouns ?? 0, wordNet: wordNet, options: promptOptions, progress: Self.report)
     }
-    let wording = Wording(forms: forms, prompts: answers, compositions: composed, unseenNouns: unseen)
-    if !json { try print(wording) }
-    if card {
-      try ModelCard(Checkpoint(folder), configuration, evaluations: results, wording: wording).write()
-      Console.note("wrote \(Checkpoint(folder).modelCardFile.relativePath)")
-    }
-    if let sheet {
-      let drawn = try evaluator.draw(
-        prompts.isEmpty ? Self.standardPrompts : prompts, count: Self.drawingsOfAPrompt, options: promptOptions
-      ) { Console.progress(String(format: "drawing other captions %3.0f%%", 100 * $0)) }
-      try EvaluationPage(
-        checkpoint: folder.lastPathComponent, data: evaluator.dataSet.url.lastPathComponent, options: options,
-        evaluations: results, wording: wording, prompts: drawn
-      ).write(to: sheet)
-      if !json { try Console.result(sheet.relativePath) }
-    }
-    if json {
-      try Console.json(
-        Report(
-          checkpoint: folder.relativePath, data: evaluator.dataSet.url.relativePath, seed: seed,
-          sampling: options.sampling ?? SamplingOptions(), splits: results, forms: forms, prompts: answers,
-          compositions: composed,
-          unseenNouns: unseen, output: output))
-    }
+    return Wording(forms: forms, prompts: answers, compositions: composed, unseenNouns: unseen)
+  }
+
+  private var captionLimit: Int? { captions == 0 ? nil : captions }
+
+  private static func report(_ what: String, _ share: Double) {
+    Console.progress(String(format: "%@ %3.0f%%", what, 100 * share))
   }
 
   private func openData(

@@ -9,6 +9,7 @@ import NN
 import Optimization
 import Priors
 import TensorCore
+import TextTokenizer
 import Training
 
 /// A command that runs alone or as one of several processes.
@@ -113,17 +114,11 @@ struct TrainPrior: TrainingCommand {
       """)
   var pictureSize: Int?
   @OptionGroup var training: TrainingOptions
-  @OptionGroup var forms: CaptionFormOptions
-  @OptionGroup var vocabulary: VocabularyOptions
+  @OptionGroup var text: CaptionReaderOptions
   @Option(
     parsing: .unconditional, help: "Pieces of the text vocabulary, where the checkpoint has none yet and none is named."
   )
   var vocabularySize = TrainingSettings().vocabularySize
-  @Option(
-    parsing: .unconditional,
-    help: "Text tokens that the model sees (context length); enough for nearly all captions unless given.")
-  var textLength: Int?
-  @Option(parsing: .unconditional, help: "The probability of dropping an activation in training.") var dropout: Float?
   @Option(
     parsing: .unconditional,
     help: "The share of captions left out in training (caption dropout), which classifier-free guidance needs.")
@@ -164,13 +159,10 @@ struct TrainPrior: TrainingCommand {
     var settings = try training.settings(augmentation: TrainingSettings.standardAugmentation(of: .prior))
     settings.priorKind = kind
     settings.vocabularySize = vocabularySize
-    settings.vocabulary = vocabulary.name
-    settings.textLength = textLength
-    settings.dropout = dropout
     settings.attention = try attention.map { list throws(PipelineError) in
       try [AttentionKind](list: list, setting: "--attention")
     }
-    settings.captionForms = try forms.kinds()
+    let vocabulary = try text.apply(to: &settings)
     settings.captionDropout = captionDropout
     settings.mergeDropout = mergeDropout
     settings.imageCorruption = imageCorruption
@@ -179,7 +171,6 @@ struct TrainPrior: TrainingCommand {
     settings.isWarmStart = warmStart
     settings.averageDecay = averageDecay
     try settings.validate()
-    let named = try vocabulary.read()
     let checkpoint = training.checkpoint.forTraining()
     if let imageTokenizer {
       try adopt(imageTokenizer, for: checkpoint, processes)
@@ -190,8 +181,26 @@ struct TrainPrior: TrainingCommand {
       var prior = try kind.preset(settings.chosenPreset)
       try prior.learn($0)
     }
-    try PriorTrainer(resources, vocabulary: named).train(settings: settings, resume: training.resume)
+    try PriorTrainer(resources, vocabulary: vocabulary).train(settings: settings, resume: training.resume)
     try training.printResult(processes, checkpoint, file: checkpoint.priorFile, \.priorTraining)
+  }
+}
+
+/// Of models that read captions.
+struct CaptionReaderOptions: ParsableArguments {
+  @OptionGroup var forms: CaptionFormOptions
+  @OptionGroup var vocabulary: VocabularyOptions
+  @Option(
+    parsing: .unconditional,
+    help: "Text tokens that the model sees (context length); enough for nearly all captions unless given.")
+  var textLength: Int?
+  @Option(parsing: .unconditional, help: "The probability of dropping an activation in training.") var dropout: Float?
+
+  /// - Returns: the vocabulary that is named.
+  func apply(to settings: inout TrainingSettings) throws(PipelineError) -> BytePairEncoding? {
+    settings.captionForms = try forms.kinds()
+    (settings.textLength, settings.dropout, settings.vocabulary) = (textLength, dropout, vocabulary.name)
+    return try vocabulary.read()
   }
 }
 
@@ -214,14 +223,7 @@ struct TrainRanker: TrainingCommand {
       "Learns how well a picture goes with a caption (CLIP), to choose among drawn ones; needs both tokenizers.")
 
   @OptionGroup var training: TrainingOptions
-  @OptionGroup var forms: CaptionFormOptions
-  @OptionGroup var vocabulary: VocabularyOptions
-  @Option(
-    parsing: .unconditional,
-    help: "Text tokens that the model sees (context length); enough for nearly all captions unless given.")
-  var textLength: Int?
-  @Option(parsing: .unconditional, help: "The probability of dropping an activation in training.") var dropout: Float?
-
+  @OptionGroup var text: CaptionReaderOptions
   @Option(
     parsing: .unconditional,
     help: "The share of pictures that are compositions, where the data has some; as many as it has unless given.")
@@ -229,15 +231,11 @@ struct TrainRanker: TrainingCommand {
 
   func run(with processes: any TrainingProcesses) throws {
     var settings = try training.settings(augmentation: TrainingSettings.standardAugmentation(of: .ranker))
-    settings.captionForms = try forms.kinds()
-    settings.textLength = textLength
-    settings.dropout = dropout
-    settings.vocabulary = vocabulary.name
+    let vocabulary = try text.apply(to: &settings)
     settings.compositions = compositions
     try settings.validate()
-    let named = try vocabulary.read()
     let checkpoint = training.checkpoint.forTraining()
-    try RankerTrainer(training.resources(processes, checkpoint), vocabulary: named).train(
+    try RankerTrainer(training.resources(processes, checkpoint), vocabulary: vocabulary).train(
       settings: settings, resume: training.resume)
     try training.printResult(processes, checkpoint, file: checkpoint.rankerFile, \.rankerTraining)
   }

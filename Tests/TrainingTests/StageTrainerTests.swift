@@ -70,6 +70,36 @@ import Testing
     #expect(try folder.contents(folder.checkpoint.priorFile) == before)
   }
 
+  /// Files of the right shape, whose ids mean other things.
+  @Test func aRunGoesOnOnlyWithWhatItIsBuiltOn() throws {
+    let (folder, other) = (try Tiny.trained(), try TemporaryFolder())
+    try other.writeData()
+    try Tiny.trainTokenizer(other, Tiny.settings(steps: 4, seed: 2))
+    let captions = try folder.dataSet().trainingTexts()
+    try BytePairEncoding.train(on: captions.map { String($0.reversed()) }, vocabularySize: 280)
+      .write(to: other.checkpoint.vocabularyFile)
+    let files: [(URL, KeyPath<Checkpoint, URL>)] = [
+      (folder.checkpoint.imageTokenizerFile, \.imageTokenizerFile),
+      (folder.checkpoint.vocabularyFile, \.vocabularyFile),
+    ]
+    for (stage, readsText) in zip(Tiny.stages.dropFirst(), [false, true, true]) {
+      try stage(folder, Tiny.settings(steps: 2), false, 2, .float32, .init())
+      for (file, name) in files {
+        let own = try folder.contents(file)
+        try other.contents(other.checkpoint[keyPath: name]).write(to: file)
+        let goOn = { try stage(folder, Tiny.settings(steps: 3), true, 2, .float32, .init()) }
+        if name == \.vocabularyFile && !readsText {
+          try goOn()
+        } else {
+          let error = #expect(throws: PipelineError.self) { try goOn() }
+          #expect(error?.message.contains("is not the one that the run began with") ?? false)
+        }
+        try own.write(to: file)
+      }
+      try stage(folder, Tiny.settings(steps: 4), true, 2, .float32, .init())
+    }
+  }
+
   @Test func configurationTellsWhatTheRunWas() throws {
     let folder = try Tiny.trained(steps: 4)
     let configuration = try folder.checkpoint.readConfiguration()

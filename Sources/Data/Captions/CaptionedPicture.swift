@@ -63,6 +63,9 @@ public struct CaptionedPicture: Sendable, Equatable {
       fileName: fileName, captions: captions, keywords: keywords, split: split, relation: relation)
   }
 
+  /// What the one thing that the picture shows is called, without article and full stop, in lower case.
+  package var thingName: String { CaptionForms.core(captions[0], dropsArticle: true).lowercased() }
+
   /// The captions, and the keywords as a further one, joined by ", ".
   public var allCaptions: [String] {
     let joined = keywords.joined(separator: ", ")

@@ -92,7 +92,16 @@ extension BytePairEncoding {
 
   /// Writes the vocabulary in Hugging Face's `tokenizer.json` format.
   /// - Throws: `PipelineError` of kind `.cannotCreate` or `.inputOutput`; the file is then as it was before.
-  public func write(to url: URL) throws(PipelineError) {
+  public func write(to url: URL) throws(PipelineError) { try AtomicFile.write(Data(json.utf8), to: url) }
+
+  /// Tells whether ids are those of this vocabulary: FNV-1a 64 over its file, in hexadecimal.
+  package var fingerprint: String {
+    var hash = FNV1a()
+    hash.combine(json.utf8)
+    return hash.hexadecimal
+  }
+
+  private var json: String {
     func quoted(_ piece: [UInt8]) -> String {
       // Of the alphabet only these two have a meaning inside a JSON string.
       let text = ByteAlphabet.text(of: piece)
@@ -103,7 +112,7 @@ extension BytePairEncoding {
     let vocabulary = pieces.enumerated().map { id, piece in "      \"\(quoted(piece))\": \(id)" }
     // Merges as strings: releases of the library before 0.20 do not read pairs.
     let merges = merges.map { "      \"\(quoted(pieces[Int($0.left)])) \(quoted(pieces[Int($0.right)]))\"" }
-    let json = """
+    return """
       {
         "version": "1.0",
         "truncation": null,
@@ -131,7 +140,6 @@ extension BytePairEncoding {
       }
 
       """
-    try AtomicFile.write(Data(json.utf8), to: url)
   }
 }
 

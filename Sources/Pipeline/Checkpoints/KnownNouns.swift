@@ -47,10 +47,7 @@ package struct KnownNouns {
       .map { dataSet.entries[$0] }
     let sharers = entries.flatMap { Set($0.keywords.map { $0.lowercased() }) }
       .reduce(into: [String: Int]()) { $0[$1, default: 0] += 1 }
-    let named = entries.map { entry in
-      let name = CaptionForms.core(entry.captions[0], dropsArticle: true).lowercased()
-      return (name: name, keywords: entry.keywords.map { $0.lowercased() })
-    }
+    let named = entries.map { (name: $0.thingName, keywords: $0.keywords.map { $0.lowercased() }) }
     let names = Set(named.map(\.name))
     for (name, keywords) in named {
       nouns.add(name, penalty: 0, amid: keywords)

@@ -38,6 +38,20 @@ package struct TrainingState {
   /// That train together.
   package var processes = 1
   package var precision: ElementType
+  /// Nil for a stage that is built on nothing, and in the states of versions that did not save it.
+  package var foundation: Foundation?
+
+  /// The fingerprints of what a stage's model is built on: the ids of another image tokenizer, or of another vocabulary, mean
+  /// other things.
+  package struct Foundation {
+    package var imageTokenizer: String
+    /// Nil for a stage that reads no text.
+    package var vocabulary: String?
+
+    package init(imageTokenizer: String, vocabulary: String?) {
+      (self.imageTokenizer, self.vocabulary) = (imageTokenizer, vocabulary)
+    }
+  }
 
   package init(
     stage: Stage, configuration: CheckpointConfiguration, step: Int = 0, seconds: Double = 0,
@@ -84,12 +98,13 @@ package struct TrainingState {
   package func write(_ trained: [Trained], to url: URL) throws(PipelineError) {
     let configuration = String(decoding: try configuration.json(), as: UTF8.self)
     let steps = Dictionary(trained.map { ($0.stepKey, "\($0.optimizer.step)") }, uniquingKeysWith: { $1 })
-    let place = [
+    var place = [
       "stage": stage.rawValue, "step": "\(step)", "seconds": "\(seconds)", "threads": "\(threads)",
       "processes": "\(processes)",
       "precision": precision.rawValue, "settings": try settings.json(),
       "configuration": configuration,
     ]
+    (place["image_tokenizer"], place["vocabulary"]) = (foundation?.imageTokenizer, foundation?.vocabulary)
     try SafeTensors.write(
       trained.flatMap { $0.tensors + $0.outerTensors }, metadata: place.merging(steps) { own, _ in own }, to: url)
   }
@@ -120,6 +135,9 @@ package struct TrainingState {
       stage: stage, configuration: try CheckpointConfiguration(json: Data(configuration.utf8), of: url.path),
       step: step, seconds: seconds, settings: settings, threads: threads, precision: precision)
     state.processes = metadata["processes"].flatMap(Int.init) ?? 1
+    state.foundation = metadata["image_tokenizer"].map {
+      Foundation(imageTokenizer: $0, vocabulary: metadata["vocabulary"])
+    }
     return (state, file)
   }
 

@@ -116,7 +116,7 @@ extension Evaluator {
   /// What a picture shows by its name, or by the last word of that; nil for a composition, and where that is no noun.
   private static func meaning(of entry: CaptionedPicture, _ wordNet: WordNet) -> WordNet.Meaning? {
     guard entry.relation == nil else { return nil }
-    let name = CaptionForms.core(entry.captions[0], dropsArticle: true).lowercased()
+    let name = entry.thingName
     let words = name.split(separator: " ").map(String.init)
     let keywords = entry.keywords.map { $0.lowercased() }
     if let meaning = wordNet.meaning(of: name, amid: keywords) { return meaning }

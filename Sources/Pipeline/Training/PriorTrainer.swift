@@ -50,6 +50,7 @@ public struct PriorTrainer: StageTrainer {
     let beginning =
       try resume ? goOn() : begin(&state.configuration, state.settings, imageTokenizer, texts)
     let vocabulary = beginning.vocabulary
+    try build(&state, resume: resume, on: vocabulary)
     guard let description = try state.configuration.prior?.trainable() else {
       throw PipelineError(.badData, "\(checkpoint.trainingStateFile.path) describes no prior")
     }

@@ -51,6 +51,7 @@ public struct RankerTrainer: StageTrainer {
     let imageTokenizer = try checkpoint.readImageTokenizer(state.configuration)
     try checkPictureSize(imageTokenizer)
     let vocabulary = try vocabulary(resume: resume)
+    try build(&state, resume: resume, on: vocabulary)
     let wordNet = state.settings.captionForms?.contains(.synonyms) == true ? try wordNet() : nil
     if !resume {
       var description = architecture ?? .preset(state.settings.chosenPreset)

@@ -11,6 +11,7 @@ import Lexicon
 import NN
 import Optimization
 import TensorCore
+import TextTokenizer
 
 /// What a training run of any stage works with.
 ///
@@ -173,6 +174,30 @@ extension StageTrainer {
     state.processes = resources.processes.count
     state.resume(settings, precision: precision, dataSet: dataSet, observer: observer)
     return (state, file)
+  }
+
+  /// Takes down what a new run's model is built on, and compares it with that where a run goes on.
+  /// - Parameter vocabulary: nil for a stage that reads no text.
+  /// - Throws: `PipelineError` of kind `.badData` where another image tokenizer or vocabulary has taken its place since.
+  func build(
+    _ state: inout TrainingState, resume: Bool, on vocabulary: BytePairEncoding? = nil
+  ) throws(PipelineError) {
+    let found = TrainingState.Foundation(
+      imageTokenizer: try checkpoint.imageTokenizerFingerprint(), vocabulary: vocabulary?.fingerprint)
+    guard resume else {
+      state.foundation = found
+      return
+    }
+    guard let foundation = state.foundation else { return }
+    func check(_ name: String, _ isTheSame: Bool) throws(PipelineError) {
+      guard !isTheSame else { return }
+      throw PipelineError(
+        .badData,
+        "the \(name) in \(checkpoint.url.path) is not the one that the run began with: put that back, or leave `resume` out to "
+          + "begin another")
+    }
+    try check("image tokenizer", foundation.imageTokenizer == found.imageTokenizer)
+    try check("vocabulary", foundation.vocabulary == found.vocabulary)
   }
 
   /// Says where an earlier stage, on which this one builds, was stopped before its end.

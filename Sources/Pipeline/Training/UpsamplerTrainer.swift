@@ -42,6 +42,7 @@ public struct UpsamplerTrainer: StageTrainer {
   public func train(settings: TrainingSettings, resume: Bool) throws(PipelineError) {
     var (state, saved) = try start(.upsampler, settings: settings, resume: resume)
     let imageTokenizer = try checkpoint.readImageTokenizer(state.configuration)
+    try build(&state, resume: resume)
     if !resume {
       state.configuration.upsampler =
         if let architecture { architecture } else {
