@@ -5,6 +5,7 @@ import PipelineTestSupport
 import Priors
 import TensorCore
 import TestSupport
+import TextTokenizer
 import Testing
 
 @testable import Basics
