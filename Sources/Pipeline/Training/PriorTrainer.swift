@@ -50,12 +50,12 @@ public struct PriorTrainer: StageTrainer {
     let beginning =
       try resume ? goOn() : begin(&state.configuration, state.settings, imageTokenizer, texts)
     let vocabulary = beginning.vocabulary
-    try build(&state, resume: resume, on: vocabulary)
     guard let description = try state.configuration.prior?.trainable() else {
       throw PipelineError(.badData, "\(checkpoint.trainingStateFile.path) describes no prior")
     }
     try state.configuration.validate(of: "the architecture")
     try checkpoint.checkBelongTogether(description, imageTokenizer, vocabulary)
+    try build(&state, resume: resume, on: vocabulary)
     if saved != nil { try checkpoint.check(description.leastParameterCount, fits: checkpoint.trainingStateFile) }
     reportTruncation(texts.asTheyStand, vocabulary, textLength: description.textLength)
 

@@ -51,7 +51,6 @@ public struct RankerTrainer: StageTrainer {
     let imageTokenizer = try checkpoint.readImageTokenizer(state.configuration)
     try checkPictureSize(imageTokenizer)
     let vocabulary = try vocabulary(resume: resume)
-    try build(&state, resume: resume, on: vocabulary)
     let wordNet = state.settings.captionForms?.contains(.synonyms) == true ? try wordNet() : nil
     if !resume {
       var description = architecture ?? .preset(state.settings.chosenPreset)
@@ -70,6 +69,7 @@ public struct RankerTrainer: StageTrainer {
     }
     try state.configuration.validate(of: "the architecture")
     try checkpoint.checkBelongTogether(description, imageTokenizer, vocabulary)
+    try build(&state, resume: resume, on: vocabulary)
     if saved != nil { try checkpoint.check(description.leastParameterCount, fits: checkpoint.trainingStateFile) }
     let plan = state.settings.fill(
       state.settings.chosenPreset.rankerDefaults, learningRate: 1e-3,
