@@ -92,6 +92,29 @@ struct AccessTests {
     #expect(try await draw(all, "https://example.com").status == 200)
   }
 
+  /// The name of a page that a browser takes for the server's own.
+  @Test func otherNamesAreRefusedOnThisMachine() async throws {
+    let server = try await Shared.server.value
+    for host in ["example.org", "example.org:8080", "localhost.example.org", "127.0.0.1.example.org", "1.2.3.4.nip.io"]
+    {
+      try await server.get("/v1/models", ["Host": host]).expectError(403, code: "other_host")
+    }
+    for host in [
+      "localhost", "LocalHost:8080", "dalle.localhost:80", "127.0.0.1", "127.0.0.1:8080", "[::1]:8080", "10.0.0.2",
+    ] {
+      #expect(try await server.get("/v1/models", ["Host": host]).status == 200)
+    }
+    // Where a proxy stands before it, or all the world, the name is anybody's.
+    let others: [(inout ImageServer.Settings) -> Void] = [
+      { $0.keys = APIKeys(["sk-a"]) }, { $0.allowedOrigin = "https://example.org" }, { $0.host = "0.0.0.0" },
+    ]
+    for change in others {
+      let open = try await TestServer(change)
+      let key = ["Host": "draw.example.org", "Authorization": "Bearer sk-a"]
+      #expect(try await open.get("/v1/models", key).status == 200)
+    }
+  }
+
   @Test func thePageLoadsNothingFromElsewhere() async throws {
     let server = try await Shared.server.value
     let page = try await server.get("/")

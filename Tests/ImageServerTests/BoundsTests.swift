@@ -9,18 +9,18 @@ import Testing
 
 struct BoundsTests {
   private func head(_ length: Int, _ type: String = "application/json") -> String {
-    "POST /v1/images/generations HTTP/1.1\r\nHost: x\r\nContent-Type: \(type)\r\nContent-Length: \(length)\r\n\r\n"
+    "POST /v1/images/generations HTTP/1.1\r\nHost: localhost\r\nContent-Type: \(type)\r\nContent-Length: \(length)\r\n\r\n"
   }
 
   /// A body that is too large is refused by its length, before it is sent, and in pieces as soon as it is too much.
   @Test func bodiesAreBounded() async throws {
     let server = try await TestServer { $0.connections.lingering = .milliseconds(20) }
     try Answer(try await server.exchange(Data(head(1 << 30).utf8))).expectError(413, code: "request_too_large")
-    let form = "POST /v1/images/edits HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+    let form = "POST /v1/images/edits HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
     try Answer(try await server.exchange(Data("\(form)Content-Length: 16777217\r\n\r\n".utf8))).expectError(413)
     let chunk = "10000\r\n\(String(repeating: "x", count: 0x10000))\r\n"
     let chunked =
-      "POST /v1/images/generations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "POST /v1/images/generations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     let answer = try Answer(try await server.exchange(Data((chunked + chunk + chunk).utf8)))
     try answer.expectError(413)
     #expect(answer.headers["connection"] == "close")
@@ -37,7 +37,7 @@ struct BoundsTests {
     let connection = try Connection(port: server.port)
     // The answer to Expect tells that the head has been read.
     try await connection.send(
-      "POST /v1/images/generations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+      "POST /v1/images/generations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         + "Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n")
     _ = try await connection.read { $0.suffix(4) == Data("\r\n\r\n".utf8) }
     try await connection.send("no chunk\r\n")
@@ -48,8 +48,8 @@ struct BoundsTests {
   @Test func headersAreBounded() async throws {
     let server = try await Shared.server.value
     for head in [
-      "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: \(String(repeating: "x", count: 20_000))\r\n\r\n",
-      "GET /healthz HTTP/1.1\r\nHost: x\r\n" + (0..<200).map { "X-\($0): x\r\n" }.joined() + "\r\n",
+      "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Long: \(String(repeating: "x", count: 20_000))\r\n\r\n",
+      "GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + (0..<200).map { "X-\($0): x\r\n" }.joined() + "\r\n",
       "nonsense\r\n\r\n", "GET /healthz HTTP/9.9\r\n\r\n", "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\r\n\r\n",
     ] {
       let bytes = try await server.exchange(Data(head.utf8))
@@ -66,7 +66,9 @@ struct BoundsTests {
         .milliseconds(200), .milliseconds(200), .milliseconds(200)
       )
     }
-    for sent in ["", "GET /heal", head(100), head(100) + "{\"prompt\"", "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"] {
+    for sent in [
+      "", "GET /heal", head(100), head(100) + "{\"prompt\"", "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ] {
       let connection = try Connection(port: server.port)
       if !sent.isEmpty { try await connection.send(sent) }
       // This ends, because the server closes.
@@ -84,7 +86,7 @@ struct BoundsTests {
   @Test func whoReadsNothingIsEnded() async throws {
     let server = try await TestServer { $0.connections.reading = .milliseconds(200) }
     let connection = try Connection(port: server.port)
-    let requests = Data(String(repeating: "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n", count: 1000).utf8)
+    let requests = Data(String(repeating: "GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n", count: 1000).utf8)
     let end = ContinuousClock.now + .seconds(120)
     while try await connection.send(requests), .now < end {}
     #expect(.now < end)

@@ -61,7 +61,7 @@ struct StreamTests {
     let body = #"{"prompt": "x", "n": 1000000, "stream": \#(stream)}"#
     let connection = try Connection(port: server.port)
     try await connection.send(
-      "POST /v1/images/generations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+      "POST /v1/images/generations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
     )
     try await eventually { server.service.statistics.pictures > 0 }
     connection.leave()

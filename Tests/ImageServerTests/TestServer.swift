@@ -86,8 +86,8 @@ final class TestServer: Sendable {
   }
 
   func send(_ method: String, _ path: String, _ headers: [String: String], _ body: Data) async throws -> Answer {
-    var head = "\(method) \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-    let all = ["Content-Length": "\(body.count)"].merging(headers) { $1 }
+    var head = "\(method) \(path) HTTP/1.1\r\nConnection: close\r\n"
+    let all = ["Host": "localhost", "Content-Length": "\(body.count)"].merging(headers) { $1 }
     for (name, value) in all { head += "\(name): \(value)\r\n" }
     return try Answer(try await exchange(Data("\(head)\r\n".utf8) + body))
   }
@@ -129,7 +129,7 @@ struct FormPart {
 enum LargeAnswer {
   static func request(pictures count: Int) -> String {
     let body = #"{"prompt": "\#(String(repeating: "🟥", count: 4000))", "n": \#(count)}"#
-    return "POST /v1/images/generations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    return "POST /v1/images/generations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
       + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
   }
 }

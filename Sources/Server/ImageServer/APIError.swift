@@ -34,6 +34,16 @@ struct APIError: Error, Equatable {
     message: "this server wants its key: send the header Authorization: Bearer KEY", code: "invalid_api_key")
 
   /// - Parameter host: what the request names as the server.
+  static func otherHost(_ host: String) -> APIError {
+    APIError(
+      status: .forbidden,
+      message:
+        "this server is for the machine that it runs on, which is not called \(host.prefix(100)): where a proxy hands "
+        + "that name on, start it with --api-key-file or --allow-origin",
+      code: "other_host")
+  }
+
+  /// - Parameter host: what the request names as the server.
   static func otherOrigin(_ origin: String, host: String) -> APIError {
     APIError(
       status: .forbidden,

@@ -25,6 +25,11 @@ package struct ImageServer: Service {
     package var software = "dalle-server"
 
     package init() {}
+
+    /// Nobody else can reach it, and it knows nobody: neither keys nor origins have been thought of.
+    var isForThisMachine: Bool {
+      (host == "localhost" || host == "::1" || host.hasPrefix("127.")) && keys == nil && allowedOrigin == nil
+    }
   }
 
   private let service: DrawingService
@@ -63,8 +68,8 @@ package struct ImageServer: Service {
     let router = Router(context: ServerContext.self, options: .autoGenerateHeadEndpoints)
     router.add(
       middleware: RequestMiddleware(
-        routes: routes, keys: settings.keys, allowedOrigin: settings.allowedOrigin, metrics: metrics,
-        logger: logger))
+        routes: routes, keys: settings.keys, allowedOrigin: settings.allowedOrigin,
+        isForThisMachine: settings.isForThisMachine, metrics: metrics, logger: logger))
     for route in routes { router.on(RouterPath(route.path), method: route.method, use: route.answer) }
     let limits = settings.connections
     // The library's own lines say nothing that those here do not.

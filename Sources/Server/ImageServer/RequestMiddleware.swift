@@ -13,6 +13,8 @@ struct RequestMiddleware: RouterMiddleware {
   let routes: [Route]
   let keys: APIKeys?
   let allowedOrigin: String?
+  /// Whether requests that call the server by a name are refused, but for that of the machine itself.
+  let isForThisMachine: Bool
   let metrics: Metrics
   let logger: Logger
 
@@ -34,6 +36,7 @@ struct RequestMiddleware: RouterMiddleware {
     }
     var response: Response
     do {
+      try checkHost(request)
       try checkOrigin(request)
       response = if let answer = preflight(request) { answer } else { try await authorized(request, context, next) }
     } catch let error as CancellationError {
@@ -70,6 +73,15 @@ struct RequestMiddleware: RouterMiddleware {
     let isOpen = routes.contains { $0.path == request.uri.path && !$0.needsKey }
     if let keys, !isOpen, !keys.accept(request.headers[.authorization]) { throw APIError.wrongKey }
     return try await next(request, context)
+  }
+
+  /// A page whose name is made to mean this machine by and by (DNS rebinding) is the server's own to a browser. What it sends
+  /// still bears that name.
+  private func checkHost(_ request: Request) throws(APIError) {
+    guard isForThisMachine, let host = request.head.authority?.lowercased() else { return }
+    let name = host.prefix { $0 != ":" }
+    let isAddress = host.hasPrefix("[") || name.allSatisfy { $0.isASCII && $0.isNumber || $0 == "." }
+    if !isAddress, name != "localhost", !name.hasSuffix(".localhost") { throw .otherHost(host) }
   }
 
   /// Browsers tell the origin of a page with what it sends elsewhere. They send a form to any server without asking it,
