@@ -55,6 +55,8 @@ struct PromiseTests {
       // The size of a member, in octal and in 256s.
       (.tar, try seed(.tar, "text", Array("77777777777".utf8), at: 124)),
       (.tar, try seed(.tar, "text", [0x80, 0, 0, 0] + huge, at: 124)),
+      // The size of a picture in a shard that is smaller, in the first row of an index: the fourth byte of it.
+      (.index, try seed(.index, "three", [0x3A], at: 467)),
       // Sizes of a member of an archive: of the first, before and after it is unpacked.
       (.npz, try seed(.npz, "stored", [UInt8](repeating: 0xFE, count: 8), at: 18)),
       (.npz, try seed(.npz, "deflated", [UInt8](repeating: 0xFE, count: 4), at: 22)),

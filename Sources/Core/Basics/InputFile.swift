@@ -17,9 +17,9 @@ public enum InputFile {
   /// - Throws: `PipelineError` of kind `.noInput` where it is missing, a folder, or not readable.
   public static func mapped(_ url: URL) throws(PipelineError) -> Data { try OpenFile(url).mapped().data }
 
-  /// `byteCount` bytes from `offset` on. The caller has compared both with the file's size.
-  /// - Throws: `PipelineError` of kind `.noInput` where the file cannot be opened, and `.inputOutput` where it ends
-  ///   early or reading fails.
+  /// `byteCount` bytes from `offset` on.
+  /// - Throws: `PipelineError` of kind `.noInput` where the file cannot be opened, and `.inputOutput` where it does not have
+  ///   them or reading fails.
   public static func contents(of url: URL, offset: Int, byteCount: Int) throws(PipelineError) -> Data {
     try OpenFile(url).contents(at: offset, byteCount: byteCount)
   }
@@ -93,9 +93,14 @@ public final class OpenFile: Sendable {
     }
   }
 
-  /// `byteCount` bytes from `offset` on. The caller has compared both with the file's size.
-  /// - Throws: `PipelineError` of kind `.inputOutput` where the file ends early or reading fails.
+  /// `byteCount` bytes from `offset` on.
+  /// - Throws: `PipelineError` of kind `.inputOutput` where the file does not have them or reading fails.
   public func contents(at offset: Int, byteCount: Int) throws(PipelineError) -> Data {
+    // What tells where something stands may be of another file, or damaged: no memory is taken on its word.
+    guard offset >= 0, byteCount >= 0, byteCount <= self.byteCount - offset else {
+      throw PipelineError(
+        .inputOutput, "\(path) has \(self.byteCount) bytes, and not \(byteCount) from byte \(offset) on")
+    }
     var data = Data(count: byteCount)
     // `withUnsafeMutableBytes` does not carry typed throws.
     let result: Result<Void, PipelineError> = data.withUnsafeMutableBytes { buffer in
