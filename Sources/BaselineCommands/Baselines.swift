@@ -77,10 +77,7 @@ struct LadderDataOptions: ParsableArguments {
   static func pictures(
     _ url: URL, size: Int, fit: Picture.Fit = .pad, captionColumn: CaptionColumnOptions, strict: Bool = false
   ) throws(PipelineError) -> PictureDataSet {
-    guard (4...256).contains(size) else {
-      throw PipelineError(.usage, "--size must be 4 to 256, not \(size)")
-    }
-    return try PictureDataSet(
+    try PictureDataSet(
       contentsOf: url, pictureSize: size, fit: fit, captionColumn: captionColumn.name, strict: strict,
       report: { Console.note($0) })
   }
@@ -102,6 +99,9 @@ struct LadderFitOptions: ParsableArguments {
   @OptionGroup var threads: ThreadOptions
 
   func options() throws(PipelineError) -> LadderOptions {
+    guard (4...256).contains(size) else {
+      throw PipelineError(.usage, "--size must be 4 to 256, not \(size)")
+    }
     var options = LadderOptions()
     options.components = components
     options.covariance = covariance
@@ -233,11 +233,19 @@ struct BaselinesCompare: ParsableCommand {
     if let rung = rungs.first(where: { rows.side == nil && !$0.takesMatrices }) {
       throw PipelineError(.usage, "\(rung.rawValue) works on pictures, and \(data.data) is a matrix")
     }
+    // Read now, so that a checkpoint that does not do costs none of the rungs' time.
+    let dalle = dalle && rows.side != nil ? try readCheckpoint(options) : nil
     for rung in rungs {
       comparison.add(rung)
       if let last = comparison.report.models.last { Console.line(Self.line(last)) }
     }
-    if dalle, rows.side != nil { try addCheckpoint(to: &comparison, options) }
+    if let dalle {
+      do throws(PipelineError) {
+        try comparison.add(dalle.model, name: dalle.name, pictures: dalle.pictures)
+      } catch {
+        doWithoutDalle(error)
+      }
+    }
     try AtomicFile.write(Data(comparison.report.html().utf8), to: file)
     for expectation in comparison.report.expectations where !expectation.isMet {
       Console.note(expectation.explanation)
@@ -274,18 +282,24 @@ struct BaselinesCompare: ParsableCommand {
     return rungs
   }
 
-  /// DALL·E's row. Without a checkpoint that was asked for, the page does without.
-  private func addCheckpoint(to comparison: inout LadderComparison, _ options: LadderOptions) throws(PipelineError) {
-    let folder: URL
+  /// What DALL·E's row is made with. Without a checkpoint that was asked for, the page does without.
+  private func readCheckpoint(
+    _ options: LadderOptions
+  ) throws(PipelineError) -> (name: String, model: TextToImageModel, pictures: PictureDataSet)? {
     do throws(PipelineError) {
-      folder = try checkpoint.forReading(needing: \.isComplete).url
+      let folder = try checkpoint.forReading(needing: \.isComplete).url
+      let model = try TextToImageModel(contentsOf: folder, threads: options.threads)
+      let pictures = try data.pictures(URL(fileURLWithPath: data.data), size: model.imageTokenizer.pictureSize)
+      return (folder.lastPathComponent, model, pictures)
     } catch {
       if checkpoint.name != nil { throw error }
-      return Console.note("the page ends without DALL·E: \(FlagNames.spelled(error.message))")
+      doWithoutDalle(error)
+      return nil
     }
-    let model = try TextToImageModel(contentsOf: folder, threads: options.threads)
-    let pictures = try data.pictures(URL(fileURLWithPath: data.data), size: model.imageTokenizer.pictureSize)
-    try comparison.add(model, name: folder.lastPathComponent, pictures: pictures)
+  }
+
+  private func doWithoutDalle(_ error: PipelineError) {
+    Console.note("the page ends without DALL·E: \(FlagNames.spelled(error.message))")
   }
 
   private static func line(_ rung: RungReport) -> String {

@@ -342,6 +342,16 @@ import Testing
     #expect(dalle["frechet_distance"] is Double && (dalle["training_seconds"] as? Double ?? -1) >= 0)
     let html = String(decoding: try folder.read("ladder.html"), as: UTF8.self)
     #expect(html.contains("id=\"dalle\"") && html.contains("a red bar"))
+
+    // One that is damaged costs no fits where it was asked for, and no page where it was not.
+    try FileManager.default.removeItem(at: folder.path("ladder.html"))
+    try folder.write(Data(count: 10), to: "checkpoints/local/prior.safetensors")
+    let arguments = ["baselines", "compare", "data", "--size", "8", "--models", "gaussian", "--draws", "12"]
+    let named = try Program.run(arguments + ["--checkpoint", "local"], in: folder)
+    #expect(named.status != 0 && !named.errors.contains("gaussian:") && !folder.exists("ladder.html"))
+    let unnamed = try Program.run(arguments, in: folder)
+    unnamed.expectSuccess()
+    #expect(unnamed.errors.contains("note: the page ends without DALL·E") && folder.exists("ladder.html"))
   }
 
   // MARK: Bad input

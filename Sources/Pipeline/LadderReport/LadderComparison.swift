@@ -51,7 +51,8 @@ public struct LadderComparison {
     features = try FeatureSpace(train, components: FeatureSpace.standardComponents, threads: options.threads)
     heldOutStatistics = GaussianStatistics(features.project(heldOut))
     trainStatistics = GaussianStatistics(features.project(train))
-    let yardstickRows = features.project(train.spread(over: draws))
+    // Half of them at most: all rows are at no distance from all rows.
+    let yardstickRows = features.project(train.spread(over: min(draws, train.rows / 2)))
     let yardstick = GaussianStatistics(yardstickRows)
     heldOutReal = RealRows(features: features.project(heldOut.spread(over: draws)))
     // Every other one of the rows is real, and those between them are their yardstick.
@@ -63,12 +64,14 @@ public struct LadderComparison {
       pictureSize: data.side, frechetComponents: features.count, frechetSamples: draws,
       frechetDistanceOfTrainingRows: try FrechetDistance.between(yardstick, heldOutStatistics),
       trainingFrechetDistanceOfTrainingRows: try FrechetDistance.between(yardstick, trainStatistics), models: [])
-    // Of a matrix rows are held out at random.
-    if data.side != nil {
+    // Otherwise rows are held out at random.
+    if data.areSplitsGiven {
       let distance = try FrechetDistance.between(heldOutStatistics, trainStatistics)
       report.isShifted = distance > 2 * (try largestDistanceByChance(features.project(train), heldOut.rows))
     }
-    report.precisionAndRecallOfTrainingRows = heldOutReal?.precisionAndRecall(ofDraws: yardstickRows)
+    report.precisionAndRecallOfTrainingRows = heldOutReal.flatMap {
+      $0.precisionAndRecall(ofDraws: yardstickRows.spread(over: $0.count))
+    }
     report.trainingPrecisionAndRecallOfTrainingRows = trainReal?.precisionAndRecall(
       ofDraws: shared.selecting((0..<half).map { 2 * $0 + 1 }))
     if let pictures = data.pictures {
@@ -87,15 +90,18 @@ public struct LadderComparison {
     return (0..<rows.rows).map { (projected[$0, 0], features.count > 1 ? projected[$0, 1] : 0) }
   }
 
-  /// Fits a rung and measures it. One that cannot be fitted to these data becomes a row that says why.
+  /// Fits a rung and measures it. What cannot be done with these data is said in its row, beside what could.
   public mutating func add(_ rung: Rung) {
     var row = RungReport(rung)
+    var failure = "It could not be fitted"
     do throws(PipelineError) {
       let fitted = try rung.fit(train, side: data.side, options: options)
       row.seconds = fitted.seconds
       row.notes = fitted.notes
       row.parameters = fitted.model.parameterCount
+      failure = "It could not be measured"
       try measure(fitted, &row)
+      failure = "Its figures could not be drawn"
       if let model = fitted.model as? any IllustratedModel {
         row.figures += try model.figures(
           .init(
@@ -103,7 +109,7 @@ public struct LadderComparison {
           ))
       }
     } catch {
-      row.notes.append("It could not be fitted: \(error.message).")
+      row.notes.append("\(failure): \(error.message).")
     }
     report.models.append(row)
   }
@@ -174,11 +180,12 @@ public struct LadderComparison {
     let heldOutIndices = pictures.entries.indices.filter { pictures.entries[$0].split != .train }
     guard !heldOutIndices.isEmpty else { return }
     let captions = heldOutIndices.map { pictures.entries[$0].captions[0] }
-    // As many draws as from the others: each caption in turn, several pictures of each where there are few captions.
-    let rounds = (report.frechetSamples + captions.count - 1) / captions.count
+    // As many draws as from the others: of captions evenly spread where there are more, and several of each where there are fewer.
+    let asked = captions.indices.spread(over: report.frechetSamples)
+    let rounds = (report.frechetSamples + asked.count - 1) / asked.count
     var drawn: [Picture] = []
     for round in 0..<rounds {
-      let wanted = Array(captions.prefix(report.frechetSamples - drawn.count))
+      let wanted = asked.prefix(report.frechetSamples - drawn.count).map { captions[$0] }
       drawn += try model.generate(captions: wanted, options: .init(seed: options.seed &+ UInt64(round))) {
         options.progress("drawing from DALL·E", (Double(round) + $0) / Double(rounds))
       }
@@ -192,7 +199,8 @@ public struct LadderComparison {
     let tokens = model.reconstructor.tokens(of: originals)
     let loss = (model.prior as? any TrainablePrior)?.meanImageLoss(
       texts: captions.map(model.textEncoder.encode), images: tokens, precision: .float32, team: model.threadTeam)
-    let shown = captions.indices.spread(over: Self.shownOriginals).filter { $0 < drawn.count }
+    let shown = asked.indices.spread(over: Self.shownOriginals).map { (caption: captions[asked[$0]], place: $0) }
+    let trained = Set(pictures.indices(of: .train).flatMap { pictures.entries[$0].allCaptions })
     report.dalle = DalleReport(
       checkpoint: name,
       frechetDistance: try FrechetDistance.between(statistics, heldOutStatistics),
@@ -201,8 +209,9 @@ public struct LadderComparison {
       parameters: model.imageTokenizer.parameterCount + model.prior.parameterCount,
       trainingSeconds: training.isEmpty ? nil : training.reduce(0, +) * 60, natsPerImageToken: loss,
       tokensPerPicture: tokens[0].count, heldOutCaptions: captions.count,
-      drawings: shown.map { (captions[$0], drawn[$0], originals[$0]) },
-      reconstructions: model.reconstruct(shown.map { originals[$0] }))
+      drawings: shown.map { ($0.caption, drawn[$0.place], originals[asked[$0.place]]) },
+      reconstructions: model.reconstruct(shown.map { originals[asked[$0.place]] }),
+      areCaptionsNew: shown.allSatisfy { !trained.contains($0.caption) })
   }
 }
 

@@ -120,14 +120,19 @@ extension PPCA: IllustratedModel {
     let (limit, start) = (context.options.bound.part(0.25), ContinuousClock.now)
     var points: [(x: Double, y: Double)] = []
     var hasArrived = false
-    _ = try PPCA(
-      expectationMaximization: context.train, latentDimensions: configuration.latentDimensions, options: search
-    ) { rounds, likelihood in
-      points.append((Double(rounds), likelihood))
-      hasArrived = best - likelihood < 1e-3 * Double(dimensions)
-      // A round looks at all rows, as an epoch does.
-      let seconds = start.duration(to: .now).inSeconds
-      return !hasArrived && limit.progress(step: rounds, stepsPerEpoch: 1, seconds: seconds) < 1
+    do throws(PipelineError) {
+      _ = try PPCA(
+        expectationMaximization: context.train, latentDimensions: configuration.latentDimensions, options: search
+      ) { rounds, likelihood in
+        points.append((Double(rounds), likelihood))
+        hasArrived = best - likelihood < 1e-3 * Double(dimensions)
+        // A round looks at all rows, as an epoch does.
+        let seconds = start.duration(to: .now).inSeconds
+        return !hasArrived && limit.progress(step: rounds, stepsPerEpoch: 1, seconds: seconds) < 1
+      }
+    } catch {
+      // Where the noise comes near to nothing, a matrix may become singular: the climb ends there.
+      if points.isEmpty { throw error }
     }
     let (last, gap) = (points.count - 1, best - points[points.count - 1].y)
     let closedForm = [(x: 0, y: best), (x: Double(last), y: best)]

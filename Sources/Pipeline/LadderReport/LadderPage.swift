@@ -15,7 +15,7 @@ extension LadderReport {
       dimensions: dimensions, arePictures: arePictures, summary: summary, samples: samples, weighing: weighing,
       overlap: trainingPrecisionAndRecallOfTrainingRows.map(pair), components: frechetComponents,
       draws: frechetSamples, heldOutDistance: format(frechetDistanceOfTrainingRows, "%.2f"),
-      trainingDistance: format(trainingFrechetDistanceOfTrainingRows, "%.2f"),
+      yardstickRows: yardstickRows, trainingDistance: format(trainingFrechetDistanceOfTrainingRows, "%.2f"),
       isShifted: isShifted,
       charts: [costChart(hasBounds: hasBounds)] + distanceCharts, steps: steps,
       rungs: try zip(1..., models).map { (number, rung) throws(PipelineError) in try section(rung, number: number) },
@@ -264,7 +264,7 @@ extension LadderReport {
     facts.append(Fact("Parameters", grouped(dalle.parameters)))
     facts.append(Fact("Seconds of training", dalle.trainingSeconds.map { grouped(Int($0)) } ?? "unknown"))
     return .init(
-      number: number, facts: facts,
+      number: number, areCaptionsNew: dalle.areCaptionsNew, facts: facts,
       cards: try dalle.drawings.map { (drawing) throws(PipelineError) in
         try Figure(drawing.drawn, scale: 2, caption: drawing.caption)
       },

@@ -24,6 +24,7 @@ struct LadderPage {
   let heldOutDistance: String
   let trainingDistance: String
   /// Whether the split holds out other things than it trains on.
+  let yardstickRows: Int
   let isShifted: Bool
   let charts: [Figure]
   let steps: Steps?
@@ -70,6 +71,7 @@ struct LadderPage {
 
   struct DalleSection {
     let number: Int
+    let areCaptionsNew: Bool
     let facts: [Fact]
     let cards: [Figure]
     let grid: Figure
@@ -147,8 +149,8 @@ struct LadderPage {
     through the {{components}} leading principal components of the training data, a Gaussian is fitted to each cloud, and the \
     distance of the two Gaussians is taken. Less is better. {{draws}} draws were taken from every model, because fewer draws \
     alone make the distance larger. It is given to the held-out data and to the training data.</p>
-    <p>Real data do not score 0 either: training data, as many as there are draws, are {{heldOutDistance}} from the held-out \
-    data, and {{trainingDistance}} from the training data.\
+    <p>Real data do not score 0 either: {{yardstickRows}} {{rowsName}} of the training data are {{heldOutDistance}} from the held-out \
+    data, and {{trainingDistance}} from all of the training data.\
     {{#isShifted}} The split holds out other things than it trains on, so the training data as a whole are differently distributed \
     from the held-out ones, and a model that draws perfectly what it was fitted to cannot come nearer to these than that. A \
     model that is told by captions what to draw can.{{/isShifted}}</p>
@@ -183,7 +185,7 @@ struct LadderPage {
     <p>DALL·E joins the two ideas at which the ladder arrives: pictures as tokens, and a model that predicts token after token. \
     Stage 1 is a tokenizer such as the VQ-VAE or the discrete VAE above. Stage 2 is a transformer that reads a caption first \
     and then continues with the picture's tokens, so that what is drawn is what the caption says. The captions below are \
-    held out: the model has never seen these combinations.</p>
+    those of held-out pictures{{#areCaptionsNew}}: the model has never seen these combinations{{/areCaptionsNew}}.</p>
     {{>facts}}
     <p><b>Its likelihood. </b>DALL·E gives a probability to a picture's tokens given its caption, not to the pixels: between \
     the two stands the tokenizer, which loses detail, and many pictures share the same tokens. A number of bits a dimension \

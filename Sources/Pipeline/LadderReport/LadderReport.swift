@@ -109,6 +109,8 @@ public struct DalleReport: Encodable, Sendable {
   /// Pairs of caption, drawn picture, held-out picture.
   var drawings: [(caption: String, drawn: Picture, original: Picture)] = []
   var reconstructions: [Picture] = []
+  /// Whether the data set's training split has none of the captions that are shown.
+  var areCaptionsNew = true
 
   enum CodingKeys: String, CodingKey {
     case checkpoint, frechetDistance, trainingFrechetDistance, precisionAndRecall, parameters, trainingSeconds
@@ -128,10 +130,12 @@ public struct LadderReport: Encodable, Sendable {
   /// Of the feature space, and the draws from each model.
   public var frechetComponents: Int
   public var frechetSamples: Int
-  /// Between training rows, as many as draws are taken from each model where there are so many, and held-out rows.
+  /// Between ``yardstickRows`` training rows and held-out rows.
   public var frechetDistanceOfTrainingRows: Double
   /// Between the same and all training rows: what having finitely many draws costs.
   public var trainingFrechetDistanceOfTrainingRows: Double
+  /// Training rows in place of draws: as many as those, and half of all at most.
+  var yardstickRows: Int { min(frechetSamples, trainingRows / 2) }
   /// Whether held-out rows are much further from the training rows than as few training rows are: a split that holds out other things
   /// than it trains on.
   public var isShifted = false
@@ -197,17 +201,18 @@ public struct LadderReport: Encodable, Sendable {
   /// Why a rung that should be better is not, as far as the figures tell.
   private func why(_ earlier: RungReport, _ later: RungReport) -> String {
     var reasons: [String] = []
-    if let heldOut = later.cost, let training = later.trainingCost, let before = earlier.cost {
+    if let heldOut = later.cost, let training = later.trainingCost, let before = earlier.trainingCost {
       let gap = heldOut - training
       let title = later.model.text.title
       if training < before && gap > 0 {
         reasons.append(
-          "On training rows the \(title) reaches \(number(training)), better than the rung before it, and loses "
-            + "\(number(gap)) of that on held-out ones: it has more freedom than \(trainingRows) rows can pin down, and "
-            + "has learnt some of them by heart.")
+          "On training rows the \(title) reaches \(number(training)), better than \(number(before)) of the rung before it, and "
+            + "loses \(number(gap)) of that on held-out ones: it has more freedom than \(trainingRows) rows can pin down, and "
+            + "has learnt some of them by heart\(isShifted ? ", or suits what is held out, which is of other things, less" : "")."
+        )
       } else {
         reasons.append(
-          "On training rows it reaches \(number(training)), no better than the rung before it, so this is not "
+          "On training rows it reaches \(number(training)), no better than \(number(before)) of the rung before it, so this is not "
             + "over-fitting: it has learnt too little in its \(String(format: "%.0f", later.seconds)) seconds, or its form "
             + "fits these data less well.")
       }

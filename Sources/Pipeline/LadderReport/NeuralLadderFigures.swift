@@ -95,7 +95,9 @@ extension HierarchicalVAE: IllustratedModel {
           title: "What each level says of a picture, bits a dimension",
           bars: zip(names, bits).map { .init(name: $0, value: max(0, $1), label: String(format: "%.3f", $1)) }
         ).drawing(),
-        caption: "The divergence of each level's posterior from its prior. \(Self.shares(of: bits, names: names))"))
+        caption:
+          "The divergence of each level's posterior from its prior, of training pictures. \(Self.shares(of: bits, names: names))"
+      ))
     return figures
   }
 

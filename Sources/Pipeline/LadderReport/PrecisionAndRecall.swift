@@ -50,11 +50,14 @@ struct RealRows: Sendable {
     manifold = NeighbourManifold(features)
   }
 
+  /// N
+  var count: Int { manifold.points.rows }
+
   /// - Parameter features: of draws, [M, D], of which the first N are looked at.
   /// - Returns: nil where there are fewer than N.
   func precisionAndRecall(ofDraws features: Matrix) -> PrecisionAndRecall? {
-    guard features.rows >= manifold.points.rows else { return nil }
-    let drawn = features.rows(0..<manifold.points.rows)
+    guard features.rows >= count else { return nil }
+    let drawn = features.rows(0..<count)
     return PrecisionAndRecall(
       precision: manifold.share(of: drawn), recall: NeighbourManifold(drawn).share(of: manifold.points))
   }
