@@ -1,3 +1,4 @@
+import Captions
 import PipelineTestSupport
 import Testing
 
@@ -13,7 +14,9 @@ import Testing
     try Tiny.trainStages(folder, steps: 2)
     let (model, dataSet) = (try TextToImageModel(contentsOf: folder.checkpoint.url), try folder.dataSet())
     func drawings(count: Int) throws -> PriorDrawings {
-      try PriorDrawings(model.prior, model.textEncoder, model.reconstructor, dataSet, count: count, seed: 1)
+      try PriorDrawings(
+        model.prior, model.textEncoder, model.reconstructor, dataSet, forms: dataSet.forms(CaptionForms.Kind.allCases),
+        count: count, seed: 1)
     }
     let all = try drawings(count: 100)
     #expect(all.failures.count + all.views.values.reduce(0) { $0 + $1.count } == 18)

@@ -65,6 +65,10 @@ import TextTokenizer
     #expect(throws: PipelineError.self) {
       try Tiny.trainPrior(folder, Tiny.settings(steps: 4), resume: true, vocabulary: old)
     }
+    // The vocabulary that is there may be named, and leaves the texts as long as they are.
+    settings.textLength = 16
+    let error = #expect(throws: PipelineError.self) { try Tiny.trainPrior(folder, settings, vocabulary: other) }
+    #expect(error?.message.contains("text tokens; leave `textLength` out") ?? false)
   }
 
   @Test func captionsOfAllKindsAreTrainedOn() throws {

@@ -101,6 +101,29 @@ import Testing
     }
   }
 
+  /// A command that is ended as soon as it is seen to be the wrong one.
+  @Test func aRunThatIsEndedAtOnceTakesNothingsPlace() throws {
+    let folder = try Tiny.trained()
+    let files = [
+      folder.checkpoint.imageTokenizerFile, folder.checkpoint.priorFile, folder.checkpoint.trainingStateFile,
+    ]
+    let before = try files.map(folder.contents)
+    for train in [Tiny.stages[0], Tiny.stages[2]] {
+      let recorder = Recorder(stopAfter: 1)
+      try train(folder, Tiny.settings(steps: 100), false, 2, .float32, recorder.observer)
+      #expect(
+        recorder.saves.isEmpty && recorder.notes.contains { $0.hasPrefix("stopped before the first save: nothing") })
+      #expect(try files.map(folder.contents) == before)
+      #expect(!FileManager.default.fileExists(atPath: folder.checkpoint.previousFolder.path))
+    }
+    // Where it is told to save at that step, it does.
+    var settings = Tiny.settings(steps: 100)
+    settings.saveEvery = 1
+    let recorder = Recorder(stopAfter: 1)
+    try Tiny.trainPrior(folder, settings, observer: recorder.observer)
+    #expect(recorder.saves == [1] && FileManager.default.fileExists(atPath: folder.checkpoint.previousFolder.path))
+  }
+
   @Test func configurationTellsWhatTheRunWas() throws {
     let folder = try Tiny.trained(steps: 4)
     let configuration = try folder.checkpoint.readConfiguration()

@@ -26,16 +26,17 @@ struct PriorDrawings: Sendable {
 
   private init() {}
 
-  /// Draws `count` pictures: half for training captions in some form, half for words of two pictures, of which the prior can
-  /// hardly make anything.
-  /// - Parameter count: at most two for each training picture are drawn.
+  /// Draws `count` pictures: half for training captions, half for words of two pictures, of which the prior can hardly make
+  /// anything.
+  /// - Parameters:
+  ///   - forms: in which the prior was trained on captions; nil where it was on captions as they stand.
+  ///   - count: at most two for each training picture are drawn.
   init(
     _ prior: any Prior, _ vocabulary: any TextEncoder, _ reconstructor: Reconstructor, _ dataSet: PictureDataSet,
-    count: Int, seed: UInt64
+    forms: CaptionForms?, count: Int, seed: UInt64
   ) throws(PipelineError) {
     let train = dataSet.indices(of: .train)
     let library = try PictureLibrary(dataSet, team: reconstructor.team)
-    let forms = CaptionForms(of: dataSet.entries, indices: train)
     // Evenly spread, and half of them compositions where there are some, however many there are.
     let plain = dataSet.uncomposed(train)
     let composed = dataSet.composed(train)
@@ -44,7 +45,7 @@ struct PriorDrawings: Sendable {
       ? train.spread(over: count / 2) : plain.spread(over: count / 4) + composed.spread(over: count / 4)
     let captions = owners.map { index in
       var random = Self.random(seed, index)
-      return forms.caption(of: index, using: &random)
+      return forms?.caption(of: index, using: &random) ?? dataSet.entries[index].captions[0]
     }
     let mixtures = owners.map { index in
       var random = Self.random(seed, index + dataSet.entries.count)
@@ -63,11 +64,17 @@ struct PriorDrawings: Sendable {
       let index = distances.nearest(of: train) ?? train[0]
       return (index: index, distance: distances.rootMeanSquare(at: index))
     }
-    let hits = zip(owners, nearest).filter { $0 == $1.index }.map(\.1.distance).sorted()
+    // Where many pictures have the caption, any of them will do.
+    let isHit = zip(owners, nearest).map { owner, nearest in
+      owner == nearest.index
+        || dataSet.entries[owner].captions.contains(where: dataSet.entries[nearest.index].captions.contains)
+    }
+    let hits = zip(isHit, nearest).filter(\.0).map(\.1.distance).sorted()
     let isJudged = hits.count >= Self.leastHits
     let near = isJudged ? hits[Int(Self.nearShare * Double(hits.count - 1))] : 0
-    for (drawing, nearest) in zip(drawings, nearest) {
-      if nearest.distance <= near {
+    for (number, (drawing, nearest)) in zip(drawings, nearest).enumerated() {
+      // What is found by its own caption is right, however rough it is.
+      if nearest.distance <= near || isJudged && number < owners.count && isHit[number] {
         views[nearest.index, default: []].append(drawing)
       } else {
         failures.append(drawing)

@@ -131,7 +131,9 @@ public struct PriorTrainer: StageTrainer {
     _ texts: Texts
   ) throws(PipelineError) -> Beginning {
     let earlier = checkpoint.hasVocabulary ? try checkpoint.readVocabulary() : nil
-    var description = try shape(settings, trained: configuration.prior, imageTokenizer)
+    var description = try shape(
+      settings, trained: configuration.prior, keepsVocabulary: givenVocabulary == nil || givenVocabulary == earlier,
+      imageTokenizer)
     let learnt = dataSet.trainingTexts(texts.forms) + texts.composed
     let vocabulary = try vocabulary(learnt, earlier: earlier, vocabularySize: settings.vocabularySize)
     var beginning = Beginning(vocabulary: vocabulary)
@@ -193,9 +195,12 @@ public struct PriorTrainer: StageTrainer {
   }
 
   /// The shape of a new run's model but for its texts. Refuses what the run cannot do before anything is written.
-  /// - Parameter trained: the prior that the checkpoint holds.
+  /// - Parameters:
+  ///   - trained: the prior that the checkpoint holds.
+  ///   - keepsVocabulary: whether the run goes on with the checkpoint's.
   private func shape(
-    _ settings: TrainingSettings, trained: AnyPriorConfiguration?, _ imageTokenizer: any ImageTokenizer
+    _ settings: TrainingSettings, trained: AnyPriorConfiguration?, keepsVocabulary: Bool,
+    _ imageTokenizer: any ImageTokenizer
   ) throws(PipelineError) -> any TrainablePriorConfiguration {
     var description =
       if let architecture { architecture } else {
@@ -211,7 +216,7 @@ public struct PriorTrainer: StageTrainer {
           "a warm start goes on with the checkpoint's \(trained.kind.rawValue), not with a \(wanted.rawValue); "
             + "give `kind` \(trained.kind.rawValue) or leave `isWarmStart` out")
       }
-      if givenVocabulary == nil, let length = settings.textLength, length != trained.textLength {
+      if keepsVocabulary, let length = settings.textLength, length != trained.textLength {
         throw PipelineError(
           .usage,
           "a warm start goes on with the checkpoint's \(trained.textLength) text tokens; leave `textLength` out")

@@ -132,7 +132,8 @@ public struct RankerTrainer: StageTrainer {
     observer.report(
       .note("drawing up to \(Self.maximumDrawings) pictures with the prior, to learn from its failures, too"))
     let drawings = try PriorDrawings(
-      prior, vocabulary, Reconstructor(tokenizer: imageTokenizer, team: team), dataSet, count: Self.maximumDrawings,
+      prior, vocabulary, Reconstructor(tokenizer: imageTokenizer, team: team), dataSet,
+      forms: dataSet.forms(configuration.priorTraining?.settings.captionForms ?? []), count: Self.maximumDrawings,
       seed: settings.seed)
     let found = drawings.views.values.reduce(0) { $0 + $1.count }
     observer.report(.note("\(found) drawings show a training picture, \(drawings.failures.count) show none"))

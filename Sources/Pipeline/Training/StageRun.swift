@@ -167,7 +167,7 @@ final class StageRun {
         let progress = progress(descent, loss: result.loss, from: start)
         record(progress, result)
         observer.report(.step(progress))
-        let next = next(after: descent, timetable)
+        let next = next(after: descent, timetable, task)
         if next.measures || next.saves { bringTogether() }
         if next.measures {
           measure(task, progress)
@@ -180,7 +180,11 @@ final class StageRun {
           observer.report(.saved(step: descent.step))
         }
         if next.stops {
-          observer.report(.note("stopped after a save at step \(descent.step); `resume` goes on from here"))
+          observer.report(
+            .note(
+              next.isFalseStart
+                ? "stopped before the first save: nothing in \(resources.checkpoint.url.relativePath) was changed"
+                : "stopped after a save at step \(descent.step); `resume` goes on from here"))
         }
         return !next.stops
       })
@@ -255,9 +259,14 @@ final class StageRun {
   /// What follows a step.
   private struct Next {
     var stops, measures, saves: Bool
+    /// Whether the run stops so soon that it was begun by mistake: a model that it would take the place of stays, and so does what
+    /// was set aside for that one.
+    var isFalseStart: Bool
   }
 
-  private func next(after descent: DescentLoop.Progress, _ timetable: Timetable) -> Next {
+  private func next(
+    after descent: DescentLoop.Progress, _ timetable: Timetable, _ task: some StageTask
+  ) -> Next {
     // Processes that go on their own in between are not brought together by the clock, so that a run repeats itself.
     let isTogether = ([replicas] + companions).allSatisfy(\.isTogether)
     var next = agreed(
@@ -265,10 +274,12 @@ final class StageRun {
         stops: !descent.isComplete && observer.shouldStop(),
         measures: isTogether && descent.seconds - timetable.lastValidation >= Timetable.validationInterval,
         saves: settings.saveEvery.map { descent.step % $0 == 0 }
-          ?? (isTogether && descent.seconds >= timetable.nextSave)))
+          ?? (isTogether && descent.seconds >= timetable.nextSave),
+        isFalseStart: descent.seconds < Timetable.firstSave && replacedName(task) != nil))
+    next.isFalseStart = next.isFalseStart && next.stops && !next.saves && !descent.isComplete
     // Whoever stops a run may not wait for long: it is saved first, and not measured.
     next.measures = descent.isComplete || (next.measures && !next.stops)
-    next.saves = descent.isComplete || next.stops || next.saves
+    next.saves = !next.isFalseStart && (descent.isComplete || next.stops || next.saves)
     return next
   }
 
@@ -276,8 +287,9 @@ final class StageRun {
   private func agreed(_ own: Next) -> Next {
     guard processes.count > 1 else { return own }
     let isFirst = processes.isFirst
-    let sums = processes.sum([own.stops ? 1 : 0, isFirst && own.measures ? 1 : 0, isFirst && own.saves ? 1 : 0])
-    return Next(stops: sums[0] > 0, measures: sums[1] > 0, saves: sums[2] > 0)
+    let sums = processes.sum(
+      [own.stops, isFirst && own.measures, isFirst && own.saves, isFirst && own.isFalseStart].map { $0 ? 1 : 0 })
+    return Next(stops: sums[0] > 0, measures: sums[1] > 0, saves: sums[2] > 0, isFalseStart: sums[3] > 0)
   }
 
   /// Has the first process know all that processes have of the models.
