@@ -11,6 +11,8 @@ import LinearAlgebra
 package struct PatchDistance {
   private static let side = 16
   private static let patchesPerPicture = 10
+  /// Of more pictures so many are looked at, evenly spread: a patch takes 6 KB.
+  private static let maximumPictures = 4000
 
   private let space: FeatureSpace
   private let patchSide: Int
@@ -28,7 +30,8 @@ package struct PatchDistance {
   ///   - b: of the size of the training pictures.
   /// - Returns: squared, in units of pixels in [0, 1], summed over a patch.
   package func between(_ a: [Picture], _ b: [Picture]) throws(PipelineError) -> Double {
-    try FrechetDistance.between(statistics(a), statistics(b))
+    try FrechetDistance.between(
+      statistics(a.spread(over: Self.maximumPictures)), statistics(b.spread(over: Self.maximumPictures)))
   }
 
   private func statistics(_ pictures: [Picture]) -> GaussianStatistics {

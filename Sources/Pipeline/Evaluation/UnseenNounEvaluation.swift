@@ -77,7 +77,12 @@ extension Evaluator {
       .filter { known[$0.meaning.category, default: 0] >= Self.leastPictures }
       .sorted { (FNV1a.hash($0.noun), $0.noun) < (FNV1a.hash($1.noun), $1.noun) }
     let classes = Dictionary(grouping: unseen) { $0.meaning.category }.sorted { $0.key < $1.key }
-    let asked = classes.flatMap { $0.value.prefix(count / classes.count) }
+    // The first ones of each class, then the second ones, until there are enough.
+    let turns = (0..<(classes.map(\.value.count).max() ?? 0)).flatMap { turn in
+      classes.compactMap { turn < $0.value.count ? $0.value[turn].noun : nil }
+    }
+    let chosen = Set(turns.prefix(count))
+    let asked = classes.flatMap { $0.value.filter { chosen.contains($0.noun) } }
     guard !asked.isEmpty else {
       throw PipelineError(
         .badData,
