@@ -15,7 +15,7 @@ extension LadderReport {
       dimensions: dimensions, arePictures: arePictures, summary: summary, samples: samples, weighing: weighing,
       overlap: trainingPrecisionAndRecallOfTrainingRows.map(pair), components: frechetComponents,
       draws: frechetSamples, heldOutDistance: format(frechetDistanceOfTrainingRows, "%.2f"),
-      yardstickRows: yardstickRows, trainingDistance: format(trainingFrechetDistanceOfTrainingRows, "%.2f"),
+      trainingDistance: format(trainingFrechetDistanceOfTrainingRows, "%.2f"), yardstickRows: yardstickRows,
       isShifted: isShifted,
       charts: [costChart(hasBounds: hasBounds)] + distanceCharts, steps: steps,
       rungs: try zip(1..., models).map { (number, rung) throws(PipelineError) in try section(rung, number: number) },
