@@ -130,7 +130,7 @@ public struct LadderReport: Encodable, Sendable {
   /// Of the feature space, and the draws from each model.
   public var frechetComponents: Int
   public var frechetSamples: Int
-  /// Between ``yardstickRows`` training rows and held-out rows.
+  /// Between training rows, as many as there are draws and half of all at most, and held-out rows.
   public var frechetDistanceOfTrainingRows: Double
   /// Between the same and all training rows: what having finitely many draws costs.
   public var trainingFrechetDistanceOfTrainingRows: Double
