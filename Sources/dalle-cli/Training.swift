@@ -137,6 +137,13 @@ struct TrainPrior: TrainingCommand {
       """)
   var refinementCorruption: Float?
   @Option(
+    parsing: .unconditional,
+    help: """
+      Layers of the model; the preset's unless given. With --warm-start those that the checkpoint lacks begin as copies that \
+      pass their input on, so that a trained model grows (block expansion).
+      """)
+  var layers: Int?
+  @Option(
     help: """
       What the image tokens of each layer see of each other (sparse attention): full, row, column or conv, a list with \
       commas such as row,column,row,row, repeated to the number of layers; full unless given.
@@ -159,6 +166,7 @@ struct TrainPrior: TrainingCommand {
     var settings = try training.settings(augmentation: TrainingSettings.standardAugmentation(of: .prior))
     settings.priorKind = kind
     settings.vocabularySize = vocabularySize
+    settings.layers = layers
     settings.attention = try attention.map { list throws(PipelineError) in
       try [AttentionKind](list: list, setting: "--attention")
     }

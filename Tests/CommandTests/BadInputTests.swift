@@ -60,6 +60,7 @@ import Testing
     (["--caption-forms", "plural"], "articles, phrases, punctuation, number, order, keywords, asides"),
     (["--caption-forms", ""], "--caption-forms must be"),
     (["--caption-forms", "all,number"], "--caption-forms must be"),
+    (["--layers", "0"], "--layers must be 1 to 256"), (["--layers", "257"], "--layers must be 1 to 256"),
     (["--attention", "rows"], "full, row, column, conv"), (["--attention", ""], "--attention must be"),
     (["--attention", "row,,conv"], "--attention must be"), (["--attention", "row, column"], "--attention must be"),
     (["--attention", "row", "--kind", "pixelcnn"], "--attention is for the transformer"),

@@ -50,6 +50,32 @@ import Testing
     #expect(try Program.run(["inspect", "checkpoints/local"], in: folder).output.contains("attention column"))
   }
 
+  @Test(arguments: ["transformer", "pixelcnn"])
+  func aPriorHasAsManyLayersAsAreAskedFor(kind: String) throws {
+    let folder = try Trained.copy()
+    let train = ["train-prior", "data", "--kind", kind, "--batch-size", "4"]
+    func layers() throws -> Int? {
+      let json = try JSONSerialization.jsonObject(with: folder.read("checkpoints/local/config.json"))
+      return ((json as? [String: Any])?["prior"] as? [String: Any])?["layers"] as? Int
+    }
+    try Program.run(train + ["--preset", "tiny", "--layers", "2", "--steps", "1"], in: folder).expectSuccess()
+    #expect(try layers() == 2)
+    try Program.run(train + ["--warm-start", "--layers", "1", "--steps", "1"], in: folder).expectFailure(64, "--layers")
+    let grown = train + ["--warm-start", "--layers", "3", "--steps"]
+    guard kind == "transformer" else {
+      try Program.run(grown + ["1"], in: folder).expectFailure(64, "only a transformer takes further layers")
+      #expect(try layers() == 2)
+      return
+    }
+    try Program.run(grown + ["1"], in: folder).expectSuccess()
+    #expect(try layers() == 3)
+    try Program.run(["train-prior", "data", "--resume", "--steps", "2"], in: folder).expectSuccess()
+    #expect(try layers() == 3)
+    try Program.run(["generate", "a red square", "--output", "red.png", "--count", "2"], in: folder).expectSuccess()
+    let card = try String(decoding: folder.read("checkpoints/local/README.md"), as: UTF8.self)
+    #expect(card.contains("--layers 3"))
+  }
+
   @Test func aHierarchyOfTokensReconstructsAndHasNoPrior() throws {
     let folder = try TemporaryFolder()
     try folder.writeSquares()

@@ -33,7 +33,7 @@ extension Prior {
 
 /// A prior that learns from captioned pictures. The transformer and PixelCNN are two of them; training knows this protocol
 /// only.
-public protocol TrainablePrior: Prior, ConfiguredModule {
+public protocol TrainablePrior: Prior, ConfiguredModule where Configuration: TrainablePriorConfiguration {
   /// The loss of a batch, or of a part of one.
   /// - Parameters:
   ///   - batch: captions and the tokens of their pictures.
@@ -50,9 +50,23 @@ public protocol TrainablePrior: Prior, ConfiguredModule {
 
   /// The parameters that have a row for each text token, and then maybe some more.
   var textTokenParameters: [Parameter] { get }
+
+  /// A prior of more layers that computes the same, to train further.
+  /// - Throws: `PipelineError` of kind `.usage` where this one has more of them, or its kind cannot grow.
+  func deepened(to layers: Int) throws(PipelineError) -> Self
 }
 
 extension TrainablePrior {
+  public func deepened(to layers: Int) throws(PipelineError) -> Self {
+    guard layers == configuration.layers else {
+      throw PipelineError(
+        .usage,
+        "only a transformer takes further layers, and this \(Configuration.kind) has \(configuration.layers); leave `layers` out"
+      )
+    }
+    return self
+  }
+
   public func loss(_ batch: PriorBatch, precision: ElementType) -> PriorLosses {
     loss(batch, share: 1, textShare: nil, precision: precision, dropout: nil)
   }

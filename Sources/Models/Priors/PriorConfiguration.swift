@@ -35,6 +35,7 @@ public protocol TrainablePriorConfiguration: PriorConfiguration, TrainableConfig
 
   var textLength: Int { get set }
   var textVocabulary: Int { get set }
+  var layers: Int { get set }
   /// The probability of dropping an activation in training.
   var dropout: Float { get set }
 

@@ -53,6 +53,9 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   /// Text tokens of the prior.
   public var textLength: Int?
   public var dropout: Float?
+  /// Of the prior; the preset's where nil, and of a warm start the checkpoint's. More than the checkpoint's begin as copies
+  /// that pass their input on.
+  public var layers: Int?
   /// What the image tokens of a transformer's layers see of each other, repeated to the number of layers; the preset's
   /// where nil.
   public var attention: [AttentionKind]?
@@ -90,6 +93,7 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
     vocabularySize = try value(.vocabularySize, else: vocabularySize)
     textLength = try value(.textLength, else: textLength)
     dropout = try value(.dropout, else: dropout)
+    layers = try value(.layers, else: layers)
     attention = try value(.attention, else: attention)
     averageDecay = try value(.averageDecay, else: averageDecay)
   }
@@ -162,6 +166,7 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
       try check((2...1024).contains(textLength), "`textLength` must be 2 to 1024, not \(textLength)")
     }
     if let dropout { try check((0..<1).contains(dropout), "`dropout` must be 0 up to 1, not \(dropout)") }
+    if let layers { try check((1...256).contains(layers), "`layers` must be 1 to 256, not \(layers)") }
     if let attention { try check(!attention.isEmpty, "`attention` names no kind of attention") }
     if let augmentation {
       for (name, value) in [

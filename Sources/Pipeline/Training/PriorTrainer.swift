@@ -131,15 +131,17 @@ public struct PriorTrainer: StageTrainer {
     _ texts: Texts
   ) throws(PipelineError) -> Beginning {
     let earlier = checkpoint.hasVocabulary ? try checkpoint.readVocabulary() : nil
+    let trained = try settings.isWarmStart ? trainedPrior(configuration, settings) : nil
     var description = try shape(
-      settings, trained: configuration.prior, keepsVocabulary: givenVocabulary == nil || givenVocabulary == earlier,
-      imageTokenizer)
+      settings, trained: trained, keepsVocabulary: givenVocabulary == nil || givenVocabulary == earlier, imageTokenizer)
     let learnt = dataSet.trainingTexts(texts.forms) + texts.composed
     let vocabulary = try vocabulary(learnt, earlier: earlier, vocabularySize: settings.vocabularySize)
     var beginning = Beginning(vocabulary: vocabulary)
     beginning.replacesVocabulary = earlier != nil && earlier != vocabulary
-    if settings.isWarmStart { beginning.initial = try initialWeights(configuration, vocabulary, earlier ?? vocabulary) }
-    if !settings.isWarmStart || beginning.replacesVocabulary {
+    beginning.initial = trained.map {
+      PriorTask.InitialWeights(prior: $0, pieces: vocabulary.pieces(inTermsOf: earlier ?? vocabulary))
+    }
+    if trained == nil || beginning.replacesVocabulary {
       description.textVocabulary = vocabulary.vocabularySize
       description.textLength =
         settings.textLength ?? Self.suitableTextLength(learnt.map { vocabulary.encode($0).count })
@@ -184,45 +186,48 @@ public struct PriorTrainer: StageTrainer {
         dataSet, settings: making, team: ThreadTeam(count: threads), report: { observer.report(.note($0)) }))
   }
 
-  /// What a warm start begins with.
-  private func initialWeights(
-    _ configuration: CheckpointConfiguration, _ vocabulary: BytePairEncoding, _ earlier: BytePairEncoding
-  ) throws(PipelineError) -> PriorTask.InitialWeights {
+  /// What a warm start begins with but for its texts: the checkpoint's prior, with as many layers as the settings say.
+  private func trainedPrior(
+    _ configuration: CheckpointConfiguration, _ settings: TrainingSettings
+  ) throws(PipelineError) -> any TrainablePrior {
+    guard checkpoint.hasPrior, let kind = configuration.prior?.kind else {
+      throw PipelineError(.noInput, "\(checkpoint.url.path) has no prior whose weights a warm start could take")
+    }
+    if let wanted = settings.priorKind, wanted != kind {
+      throw PipelineError(
+        .usage,
+        "a warm start goes on with the checkpoint's \(kind.rawValue), not with a \(wanted.rawValue); "
+          + "give `kind` \(kind.rawValue) or leave `isWarmStart` out")
+    }
     guard let prior = try checkpoint.readPrior(configuration) as? any TrainablePrior else {
       throw PipelineError(.usage, "the checkpoint's prior only draws: there is nothing to train of it")
     }
-    return PriorTask.InitialWeights(prior: prior, pieces: vocabulary.pieces(inTermsOf: earlier))
+    guard let layers = settings.layers else { return prior }
+    return try prior.deepened(to: layers)
   }
 
   /// The shape of a new run's model but for its texts. Refuses what the run cannot do before anything is written.
   /// - Parameters:
-  ///   - trained: the prior that the checkpoint holds.
+  ///   - trained: the prior of a warm start.
   ///   - keepsVocabulary: whether the run goes on with the checkpoint's.
   private func shape(
-    _ settings: TrainingSettings, trained: AnyPriorConfiguration?, keepsVocabulary: Bool,
+    _ settings: TrainingSettings, trained: (any TrainablePrior)?, keepsVocabulary: Bool,
     _ imageTokenizer: any ImageTokenizer
   ) throws(PipelineError) -> any TrainablePriorConfiguration {
-    var description =
-      if let architecture { architecture } else {
-        try (settings.priorKind ?? .standard).preset(settings.chosenPreset)
-      }
-    if settings.isWarmStart {
-      guard checkpoint.hasPrior, let trained else {
-        throw PipelineError(.noInput, "\(checkpoint.url.path) has no prior whose weights a warm start could take")
-      }
-      if let wanted = settings.priorKind, wanted != trained.kind {
-        throw PipelineError(
-          .usage,
-          "a warm start goes on with the checkpoint's \(trained.kind.rawValue), not with a \(wanted.rawValue); "
-            + "give `kind` \(trained.kind.rawValue) or leave `isWarmStart` out")
-      }
+    var description: any TrainablePriorConfiguration
+    if let trained {
+      description = trained.configuration
       if keepsVocabulary, let length = settings.textLength, length != trained.textLength {
         throw PipelineError(
           .usage,
           "a warm start goes on with the checkpoint's \(trained.textLength) text tokens; leave `textLength` out")
       }
-      description = try trained.trainable()
     } else {
+      description =
+        if let architecture { architecture } else {
+          try (settings.priorKind ?? .standard).preset(settings.chosenPreset)
+        }
+      if let layers = settings.layers { description.layers = layers }
       try description.learn(imageTokenizer.layout)
     }
     if let dropout = settings.dropout { description.dropout = dropout }
