@@ -28,6 +28,18 @@ import Testing
     picture.resized(width: side, height: side).resized(width: picture.width, height: picture.height)
   }
 
+  @Test func picturesMayComeInGroups() throws {
+    let pictures = Self.pictures(9, side: 24)
+    let soft = pictures.map { Self.blurred($0, to: 8) }
+    let distance = try PatchDistance(pictures, threads: 1)
+    var (a, b) = (distance.sample(), distance.sample())
+    a.add(pictures)
+    for group in [0..<1, 1..<6, 6..<6, 6..<9] { b.add(Array(soft[group])) }
+    let whole = try distance.between(pictures, soft)
+    let grouped = try distance.between(a, b)
+    #expect(whole > 0.01 && abs(grouped - whole) < 1e-9 * whole)
+  }
+
   @Test func aBlurIsSeenTheMoreTheStrongerItIs() throws {
     let pictures = Self.pictures(40, side: 64)
     let distance = try PatchDistance(pictures, threads: 2)
@@ -60,5 +72,14 @@ import Testing
     let pictures = Self.pictures(1, side: 12)
     let distance = try PatchDistance(pictures, threads: 1)
     #expect(try distance.between(pictures, pictures) < 1e-6)
+  }
+}
+
+extension PatchDistance {
+  fileprivate func between(_ a: [Picture], _ b: [Picture]) throws -> Double {
+    var (first, second) = (sample(), sample())
+    first.add(a)
+    second.add(b)
+    return try between(first, second)
   }
 }

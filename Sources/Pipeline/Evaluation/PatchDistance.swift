@@ -11,8 +11,8 @@ import LinearAlgebra
 package struct PatchDistance {
   private static let side = 16
   private static let patchesPerPicture = 10
-  /// Of more pictures so many are looked at, evenly spread: a patch takes 6 KB.
-  private static let maximumPictures = 4000
+  /// Of more pictures so many are looked at.
+  package static let maximumPictures = 4000
 
   private let space: FeatureSpace
   private let patchSide: Int
@@ -21,26 +21,49 @@ package struct PatchDistance {
   /// - Throws: `PipelineError` of kind `.badData` where there is nothing in the patches to look at.
   package init(_ training: [Picture], threads: Int) throws(PipelineError) {
     patchSide = min(Self.side, training[0].width)
+    var random = Self.places()
     space = try FeatureSpace(
-      Self.patches(training, side: patchSide), components: FeatureSpace.standardComponents, threads: threads)
+      Self.patches(training, side: patchSide, using: &random), components: FeatureSpace.standardComponents,
+      threads: threads)
   }
+
+  /// Pictures to compare, which may come in groups.
+  package struct Sample {
+    /// The same places in each sample, from picture to picture.
+    private var random = PatchDistance.places()
+    private let distance: PatchDistance
+    /// [10·N, components], row after row.
+    private var projected: [Double] = []
+
+    fileprivate init(_ distance: PatchDistance) { self.distance = distance }
+
+    /// - Parameter pictures: of the size of the training pictures.
+    package mutating func add(_ pictures: [Picture]) {
+      let patches = PatchDistance.patches(pictures, side: distance.patchSide, using: &random)
+      projected += distance.space.project(patches).elements
+    }
+
+    fileprivate var statistics: GaussianStatistics {
+      let columns = distance.space.count
+      return GaussianStatistics(Matrix(projected, rows: projected.count / columns, columns: columns))
+    }
+  }
+
+  /// An empty sample. Of many pictures ``maximumPictures`` are enough.
+  package func sample() -> Sample { Sample(self) }
 
   /// - Parameters:
-  ///   - a: as many pictures as `b`, whose patches are taken at the same places.
-  ///   - b: of the size of the training pictures.
+  ///   - a: at least one picture.
+  ///   - b: as many pictures, whose patches are taken at the same places.
   /// - Returns: squared, in units of pixels in [0, 1], summed over a patch.
-  package func between(_ a: [Picture], _ b: [Picture]) throws(PipelineError) -> Double {
-    try FrechetDistance.between(
-      statistics(a.spread(over: Self.maximumPictures)), statistics(b.spread(over: Self.maximumPictures)))
+  package func between(_ a: Sample, _ b: Sample) throws(PipelineError) -> Double {
+    try FrechetDistance.between(a.statistics, b.statistics)
   }
 
-  private func statistics(_ pictures: [Picture]) -> GaussianStatistics {
-    GaussianStatistics(space.project(Self.patches(pictures, side: patchSide)))
-  }
+  private static func places() -> Philox { Philox(seed: 0, stream: RandomStream.evaluatedPatches()) }
 
   /// [10·N, 3·side²], in [-1, 1].
-  private static func patches(_ pictures: [Picture], side: Int) -> Matrix {
-    var random = Philox(seed: 0, stream: RandomStream.evaluatedPatches())
+  private static func patches(_ pictures: [Picture], side: Int, using random: inout Philox) -> Matrix {
     var elements: [Double] = []
     elements.reserveCapacity(pictures.count * patchesPerPicture * side * side * 3)
     for picture in pictures {

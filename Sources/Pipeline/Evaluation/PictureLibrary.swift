@@ -24,6 +24,9 @@ package struct PictureLibrary: Sendable {
     self.features = features
   }
 
+  /// Whether the picture at `index` of the data set is there to be found, for it could be read.
+  package func contains(_ index: Int) -> Bool { !features[index].isEmpty }
+
   /// A picture's distances from all of the data set.
   package struct Distances {
     /// Squared, summed over the elements.
@@ -35,6 +38,9 @@ package struct PictureLibrary: Sendable {
       let own = squared[index]
       return .init(rank: squared.count { $0 < own }, distance: rootMeanSquare(at: index))
     }
+
+    /// The same of the nearest of some pictures, at least one.
+    package func place(ofNearest indices: [Int]) -> Evaluation.Place { place(of: nearest(of: indices)!) }
 
     /// The position of the nearest of some pictures.
     package func nearest(of indices: [Int]) -> Int? { indices.min { squared[$0] < squared[$1] } }
@@ -63,5 +69,19 @@ package struct PictureLibrary: Sendable {
         return sum
       }
     }
+  }
+}
+
+extension PictureDataSet {
+  /// For each of some pictures all that have its first caption, itself among them: any of them is what the caption asks for.
+  package func sharingCaption(of indices: [Int]) -> [[Int]] {
+    let captions = indices.map { entries[$0].captions[0] }
+    let wanted = Set(captions)
+    var places: [String: [Int]] = [:]
+    for index in entries.indices {
+      let caption = entries[index].captions[0]
+      if wanted.contains(caption) { places[caption, default: []].append(index) }
+    }
+    return captions.map { places[$0]! }
   }
 }

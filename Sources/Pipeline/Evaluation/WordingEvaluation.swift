@@ -31,8 +31,8 @@ public struct Wording: Sendable {
 
   /// What the figures mean.
   static let explanation = """
-    X is a training caption without article and full stop, and right is one whose own picture is the nearest of all to the \
-    one that is drawn. Keywords are right where the nearest picture carries both, everyday prompts where it is one of those \
+    X is a training caption without article and full stop, and right is one whose own picture, or another of the same caption, \
+    is the nearest of all to the one that is drawn. Keywords are right where the nearest picture carries both, everyday prompts where it is one of those \
     that would do, and pairs never seen where it is their own among compositions of which at least five share each of their parts. \
     The classes and kinds of nouns are those of WordNet.
     """
@@ -172,12 +172,13 @@ extension Evaluator {
     // A composition is said as a whole, in the wordings that it has.
     let plain = dataSet.uncomposed(train)
     let indices = Self.choose(plain.isEmpty ? train : plain, limit: captionLimit, seed: options.seed)
+    let own = dataSet.sharingCaption(of: indices)
     let written = CaptionForms.Measured.allCases
     var evaluation = FormEvaluation(forms: [])
     evaluation.rows = indices.map { .init(caption: dataSet.entries[$0].captions[0], drawings: []) }
     for (number, form) in written.enumerated() {
       let drawings = try answers(
-        indices.map { forms.caption(of: $0, in: form) }, right: { [indices[$0]] }, model, options
+        indices.map { forms.caption(of: $0, in: form) }, right: { own[$0] }, model, options
       ) { progress("drawing captions in other forms", (Double(number) + $0) / Double(written.count + 1)) }
       evaluation.forms.append(.init(form: form.rawValue, retrieval: .init(ranks: drawings.map(\.rank))))
       for (i, drawing) in drawings.enumerated() { evaluation.rows[i].drawings.append(drawing.shown) }
@@ -243,7 +244,7 @@ extension Evaluator {
   /// - Returns: the picture with what it is nearest to, and how many pictures are nearer than the best that would do.
   private func answer(_ text: String, _ picture: Picture, right: [Int]) -> (shown: PromptDrawing, rank: Int) {
     let distances = library.distances(from: picture)
-    let rank = right.map { distances.place(of: $0).rank }.min() ?? dataSet.entries.count
+    let rank = distances.place(ofNearest: right).rank
     let nearest = distances.nearest(of: Array(dataSet.entries.indices)).map { dataSet.entries[$0].captions[0] }
     return (PromptDrawing(prompt: text, picture: picture, isRight: rank == 0, nearest: nearest ?? ""), rank)
   }

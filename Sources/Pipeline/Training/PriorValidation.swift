@@ -25,10 +25,13 @@ struct PriorValidation {
   let indices: [Int]
   let texts: [[Int32]]
   let images: [[Int32]]
+  /// For each of them all pictures of its caption; empty where nothing is looked up.
+  private let own: [[Int]]
   /// How many of them are no compositions: the first ones.
   private let plainCount: Int
   /// Training captions in the forms in which people write them, in turn.
   let formIndices: [Int]
+  private let ownOfForms: [[Int]]
   let formTexts: [[Int32]]
   /// Nil where nothing is looked up, and where not all pictures are in memory: reading each would take too long.
   let library: PictureLibrary?
@@ -67,6 +70,7 @@ struct PriorValidation {
     library =
       dataSet.isInMemory || dataSet.encoded != nil && !dataSet.isStreamed
       ? try PictureLibrary(dataSet, team: team) : nil
+    own = library == nil ? [] : dataSet.sharingCaption(of: indices)
     pool = try compositions.map { (maker) throws(PipelineError) in
       try CompositionPool(maker, asking: Self.maximumCount, of: .validation, size: Self.poolSize, team: team)
     }
@@ -74,6 +78,7 @@ struct PriorValidation {
     let train = dataSet.indices(of: .train)
     let forms = CaptionForms(of: dataSet.entries, indices: train)
     formIndices = dataSet.uncomposed(train).spread(over: Self.formCount)
+    ownOfForms = library == nil ? [] : dataSet.sharingCaption(of: formIndices)
     formTexts = formIndices.enumerated().map { number, index in
       let written = CaptionForms.Measured.allCases
       return vocabulary.encode(forms.caption(of: index, in: written[number % written.count]))
@@ -100,26 +105,26 @@ struct PriorValidation {
 
   /// Of what is no composition; nil without pictures, and where there is no library.
   func retrieval(_ model: any Prior) -> Evaluation.Retrieval? {
-    plainCount == 0 ? nil : retrieval(model, Array(texts.prefix(plainCount)), Array(indices.prefix(plainCount)))
+    plainCount == 0 ? nil : retrieval(model, Array(texts.prefix(plainCount)), Array(own.prefix(plainCount)))
   }
 
   /// Of training captions in other forms; nil where there is no library.
-  func retrievalOfForms(_ model: any Prior) -> Evaluation.Retrieval? { retrieval(model, formTexts, formIndices) }
+  func retrievalOfForms(_ model: any Prior) -> Evaluation.Retrieval? { retrieval(model, formTexts, ownOfForms) }
 
   /// Of pairs never seen; nil where there are no compositions.
   func retrievalOfCompositions(_ model: any Prior) -> Evaluation.Retrieval? {
     if plainCount < texts.count {
-      return retrieval(model, Array(texts.dropFirst(plainCount)), Array(indices.dropFirst(plainCount)))
+      return retrieval(model, Array(texts.dropFirst(plainCount)), Array(own.dropFirst(plainCount)))
     }
     guard let pool, !poolTexts.isEmpty else { return nil }
     return Evaluation.Retrieval(ranks: pool.ranks(of: draw(model, poolTexts)))
   }
 
-  private func retrieval(_ model: any Prior, _ texts: [[Int32]], _ own: [Int]) -> Evaluation.Retrieval? {
+  private func retrieval(_ model: any Prior, _ texts: [[Int32]], _ own: [[Int]]) -> Evaluation.Retrieval? {
     guard let library else { return nil }
     let pictures = draw(model, texts)
     return Evaluation.Retrieval(
-      ranks: team.map(own.count) { library.distances(from: pictures[$0]).place(of: own[$0]).rank })
+      ranks: team.map(own.count) { library.distances(from: pictures[$0]).place(ofNearest: own[$0]).rank })
   }
 
   func drawSamples(_ model: any Prior, to folder: URL) throws(PipelineError) {
