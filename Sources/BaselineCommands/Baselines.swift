@@ -106,7 +106,7 @@ struct LadderFitOptions: ParsableArguments {
     options.components = components
     options.covariance = covariance
     options.latentDimensions = latentDimensions
-    if let bound = try length.bound() { options.bound = bound }
+    options.bound = try length.bound()
     options.batchSize = batchSize
     options.seed = seed
     options.threads = try threads.count()
@@ -207,7 +207,7 @@ struct BaselinesCompare: ParsableCommand {
     abstract: "Fits the models one after the other on the same data and writes a page that compares them.",
     discussion: """
       Each model that is learnt by gradients is trained for two minutes unless --steps, --epochs or --minutes say otherwise. \
-      The page is one HTML file. A matrix whose rows have S×S numbers, S from 8 to 64, all from 0 to 1 or all from 0 to 255, is shown as \
+      The page is one HTML file. A matrix whose rows have S×S numbers, S from 8 to 64, all from 0 to 1, to 16 or to 255, is shown as \
       grey pictures. It ends with the text-to-image checkpoint where the data are pictures and there is one.
       """)
 

@@ -24,8 +24,8 @@ struct BaselinesSample: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "sample", abstract: "Draws from a model: a PNG of pictures, or a .npy matrix.",
     discussion: """
-      Rows of S×S×3 numbers are shown as pictures in color, rows of S×S numbers, S from 8 to 64, as grey ones: of 0 to 1, or of 0 to \
-      255 where one number in twenty is above 2.
+      Rows of S×S×3 numbers are shown as pictures in color, rows of S×S numbers, S from 8 to 64, as grey ones: of 0 to 1, of 0 to \
+      16 where one number in twenty is above 2, of 0 to 255 where one is above 32.
       """)
 
   @Argument(help: "A file that baselines fit has written.") var modelFile: String
@@ -168,10 +168,9 @@ struct BaselinesScore: ParsableCommand {
     _ stored: LadderFile, _ x: Matrix, _ indices: [Int], rowCount: Int
   ) throws(PipelineError) -> [(name: String, values: [Double])]? {
     guard let attributes else { return nil }
-    guard let model = stored.model as? any CodedModel else {
+    guard let codes = try (stored.model as? any EncodingModel)?.codes(x) else {
       throw PipelineError(.usage, "\(modelFile) is a \(stored.rung.rawValue), which has no code of a row")
     }
-    let codes = try model.encode(x)
     var found: [(String, [Double])] = []
     for name in attributes.split(separator: ",").map(String.init) {
       let values = try NumPyFile.column(contentsOf: URL(fileURLWithPath: data.data), array: name)
@@ -184,7 +183,8 @@ struct BaselinesScore: ParsableCommand {
   }
 
   func run() throws {
-    let stored = try LadderFile(contentsOf: URL(fileURLWithPath: modelFile))
+    let threads = try threads.count()
+    let stored = try LadderFile(contentsOf: URL(fileURLWithPath: modelFile), threads: threads)
     let rows = try data.open(for: stored)
     let part = part ?? (rows.areSplitsGiven ? .heldOut : .all)
     let x = try rows.matrix(of: part)
@@ -208,7 +208,7 @@ struct BaselinesScore: ParsableCommand {
       bitsPerDimension: rows.side == nil
         ? nil : likelihood.map { LadderData.bitsPerDimension(meanLogLikelihood: $0, dimensions: x.columns) },
       importanceWeighted: try ImportanceWeightedFigure.figures(
-        of: stored.model, x, arePictures: rows.side != nil, seed: seed, threads: threads.count()),
+        of: stored.model, x, arePictures: rows.side != nil, seed: seed, threads: threads),
       reconstructionError: try stored.model.reconstructionError(x.spread(over: ImportanceWeightedFigure.mostRows)),
       lossTerms: try LossTerm.terms(of: stored.model, x), clusteringAccuracy: accuracy,
       correlations: correlations.map { Dictionary($0.map { ($0.name, $0.values) }, uniquingKeysWith: { $1 }) })

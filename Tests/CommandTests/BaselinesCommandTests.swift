@@ -110,6 +110,8 @@ import Testing
     #expect(try number(ended, "mean_log_likelihood") < closed && ended.errors.contains("EM was ended after 1 rounds"))
     try Program.run(["baselines", "fit", "gaussian", "x.npy", "--method", "em"], in: folder)
       .expectFailure(64, "--method", "ppca alone")
+    try Program.run(["baselines", "fit", "gaussian", "x.npy", "--minutes", "5"], in: folder)
+      .expectFailure(64, "--steps, --epochs or --minutes can be chosen for ppca, generative-auto-encoder")
   }
 
   /// A bound is measured on some of many rows, and score on all.
@@ -254,9 +256,9 @@ import Testing
     #expect(error > 0 && error < 1)
     let terms = (report["loss_terms"] as? [[String: Any]])?.compactMap { $0["mean"] as? Double }
     if [Rung(VQVAERung.self), Rung(VQVAE2Rung.self)].contains(rung) {
-      // The codebook's term and the commitment, which is β = 0.25 of it.
+      // The codebook's term and the commitment, which is a sixteenth of β = 0.25 of it.
       let terms = try #require(terms)
-      #expect(terms.count == 3 && terms[0] == error && terms[1] > 0 && abs(terms[2] - 0.25 * terms[1]) < 1e-9)
+      #expect(terms.count == 3 && terms[0] == error && terms[1] > 0 && abs(terms[2] - 0.25 / 16 * terms[1]) < 1e-9)
     } else {
       #expect(terms == nil)
     }

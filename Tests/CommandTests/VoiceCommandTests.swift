@@ -23,6 +23,23 @@ import Testing
     #expect(try scored.json()["rows"] as? Int == 36 && scored.json()["clustering_accuracy"] is Double, "\(scored)")
     let text = try Program.run(score + ["rate"], in: folder)
     #expect(text.output.contains("correlation of rate"), "\(text)")
+    for (model, words) in [("ppca", nil), ("gaussian-mixture", "has no code of a row")] as [(String, String?)] {
+      let options = model == "ppca" ? ["--latent-dimensions", "3"] : ["--components", "2"]
+      try Program.run(
+        ["baselines", "fit", model, "voices.npz", "--array", "rows", "--output", "other.safetensors"] + options,
+        in: folder
+      ).expectSuccess()
+      let other = try Program.run(
+        [
+          "baselines", "score", "other.safetensors", "voices.npz", "--array", "rows", "--attributes", "pitch", "--json",
+        ],
+        in: folder)
+      if let words {
+        other.expectFailure(64, words)
+      } else {
+        #expect(try (other.json()["correlations"] as? [String: [Double]])?["pitch"]?.count == 3, "\(other)")
+      }
+    }
     try Program.run(score + ["loudness"], in: folder).expectFailure(64, "has no array loudness")
     try Program.run(score + ["sentence"], in: folder).expectFailure(65, "not one number for each row")
     try Program.run(

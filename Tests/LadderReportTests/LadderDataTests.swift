@@ -82,6 +82,10 @@ import Testing
     let drawn = try #require(RowPictures(greyDraws: draws))
     #expect(drawn.white == 1 && Array(drawn(draws)[0].pixels.suffix(3)) == [255, 255, 255])
     #expect(RowPictures(greyDraws: bytes)?.white == 255)
+    // As scikit-learn's digits are.
+    let few = Matrix(rows.elements.map { ($0 * 16).rounded() }, rows: 2, columns: 64)
+    #expect(RowPictures(greyRows: few)?.white == 16)
+    #expect(RowPictures(greyDraws: Matrix(few.elements.map { 1.2 * $0 - 1 }, rows: 2, columns: 64))?.white == 16)
   }
 
   @Test func otherMatricesArePoints() throws {

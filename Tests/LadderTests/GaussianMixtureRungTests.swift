@@ -1,3 +1,4 @@
+import LatentModels
 import LinearAlgebra
 import Testing
 
@@ -9,6 +10,16 @@ struct GaussianMixtureRungTests {
     options.components = components
     let x = Matrix(points.flatMap(\.self), rows: points.count, columns: points[0].count)
     return try GaussianMixtureRung.fit(x, side: nil, options: options).notes
+  }
+
+  /// Nor is a component without points drawn away from all of them.
+  @Test func componentsWithoutPointsStayAmongThem() throws {
+    var options = LadderOptions()
+    options.components = 4
+    let x = Matrix((0..<20).map { Double($0 % 4 < 2 ? 100 : 104) }, rows: 10, columns: 2)
+    let fitted = try GaussianMixtureRung.fit(x, side: nil, options: options).model
+    let means = try #require(fitted as? GaussianMixture).means
+    #expect(means.rows == 4 && means.elements.allSatisfy { (99...105).contains($0) }, "\(means)")
   }
 
   /// More components than different points are fitted, and it is said that they are too many, and which are empty.

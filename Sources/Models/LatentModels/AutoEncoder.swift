@@ -124,6 +124,6 @@ public struct GenerativeAutoEncoder: EncodingModel {
   /// The codes, [N, Z], and what their model tells of them.
   public func latentArrays(_ x: Matrix) throws(PipelineError) -> [LatentArray] {
     let codes = try autoEncoder.encode(x)
-    return [LatentArray("code", codes)] + (try (codeModel as? any EncodingModel)?.latentArrays(codes) ?? [])
+    return [LatentArray(LatentArray.code, codes)] + (try (codeModel as? any EncodingModel)?.latentArrays(codes) ?? [])
   }
 }

@@ -21,6 +21,14 @@ public protocol EncodingModel: GenerativeModel {
   func latentArrays(_ x: Matrix) throws(PipelineError) -> [LatentArray]
 }
 
+extension EncodingModel {
+  /// The code of each row, or the mean of q(z | x), [N, Z]; nil of a model whose latent variable is something else.
+  /// - Throws: as ``latentArrays(_:)``.
+  public func codes(_ x: Matrix) throws(PipelineError) -> Matrix? {
+    try latentArrays(x).first { $0.name == LatentArray.mean || $0.name == LatentArray.code }?.values
+  }
+}
+
 /// Numbers of a row for each row of some data, by name.
 public struct LatentArray: Sendable {
   public var name: String
@@ -28,6 +36,9 @@ public struct LatentArray: Sendable {
   public var values: Matrix
   /// Whether they count something, as tokens do.
   public var areIntegers = false
+
+  /// What the arrays are called that have the row's one code, or the mean of what is known of it.
+  static let (code, mean) = ("code", "mean")
 
   public init(_ name: String, _ values: Matrix, areIntegers: Bool = false) {
     (self.name, self.values, self.areIntegers) = (name, values, areIntegers)
@@ -52,7 +63,7 @@ extension VariationalModel {
       means += mean.scalars.map { Double($0) }
       variances += logVariance.applying(.exp).scalars.map { Double($0) }
     }
-    return [("mean", means), ("variance", variances)].map { name, elements in
+    return [(LatentArray.mean, means), ("variance", variances)].map { name, elements in
       LatentArray(name, Matrix(elements, rows: x.rows, columns: latentDimensions))
     }
   }

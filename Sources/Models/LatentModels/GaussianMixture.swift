@@ -54,6 +54,13 @@ public struct GaussianMixture: SavedModel, ClusteringModel, EncodingModel {
   /// Whether the last iteration's gain was below the tolerance.
   public let hasConverged: Bool
 
+  /// - Throws: `PipelineError` of kind `.badData` where there are more components than points.
+  package static func check(components: Int, points: Int) throws(PipelineError) {
+    guard components <= points else {
+      throw PipelineError(.badData, "\(components) components cannot be fitted to \(points) points")
+    }
+  }
+
   /// - Parameters:
   ///   - x: [N, D]
   ///   - configuration: K and the kind of covariance.
@@ -67,9 +74,7 @@ public struct GaussianMixture: SavedModel, ClusteringModel, EncodingModel {
     guard configuration.components > 0, options.restarts > 0, options.maximumIterations > 0 else {
       throw PipelineError(.usage, "a mixture needs one component, one start and one iteration at least")
     }
-    guard configuration.components <= x.rows else {
-      throw PipelineError(.badData, "\(configuration.components) components cannot be fitted to \(x.rows) points")
-    }
+    try Self.check(components: configuration.components, points: x.rows)
     var configuration = configuration
     configuration.dimensions = x.columns
     let team = try ThreadTeam(count: options.threads)
@@ -147,7 +152,7 @@ public struct GaussianMixture: SavedModel, ClusteringModel, EncodingModel {
       var responsibilities = GaussianMixture.nearest(x, means, team)
       // k-means, whose clusters EM begins with.
       for _ in 0..<20 {
-        means = x.weightedMeans(responsibilities).means
+        _ = moveMeans(x, responsibilities)
         let next = GaussianMixture.nearest(x, means, team)
         if next == responsibilities { break }
         responsibilities = next
@@ -163,18 +168,24 @@ public struct GaussianMixture: SavedModel, ClusteringModel, EncodingModel {
       }
     }
 
+    /// Moves each component to the mean of its points; one without points stays where it is.
+    /// - Returns: how many points each has.
+    private mutating func moveMeans(_ x: Matrix, _ responsibilities: Matrix) -> [Double] {
+      let old = means
+      let totals: [Double]
+      (means, totals) = x.weightedMeans(responsibilities)
+      for k in totals.indices where totals[k] == 0 {
+        for j in 0..<x.columns { means[k, j] = old[k, j] }
+      }
+      return totals
+    }
+
     /// The M step.
     mutating func maximize(
       _ x: Matrix, _ responsibilities: Matrix, _ c: Configuration, _ team: ThreadTeam
     ) throws(PipelineError) {
       let (N, K) = (Double(x.rows), c.components)
-      let old = means
-      let totals: [Double]
-      (means, totals) = x.weightedMeans(responsibilities)
-      // A component without points stays where it is.
-      for k in 0..<K where totals[k] == 0 {
-        for j in 0..<x.columns { means[k, j] = old[k, j] }
-      }
+      let totals = moveMeans(x, responsibilities)
       let floored = totals.map { max($0, 1e-9 * N) }
       weights = floored.map { $0 / floored.reduce(0, +) }
       if let total {

@@ -146,10 +146,13 @@ public struct PPCA: SavedModel, EncodingModel {
   ///   - x: [N, D], NaN where missing.
   ///   - q: the number of latent dimensions.
   ///   - options: of EM.
+  ///   - goesOn: told before each round how many there were and the mean log-likelihood of what is there of the rows, nats a
+  ///     row; false ends the search.
   /// - Throws: `PipelineError` of kind `.badData` where x is empty, holds infinities, or a column has fewer than two
   ///   elements; `.usage` where q is not in 1 ..< D.
   public init(
-    missingValues x: Matrix, latentDimensions q: Int, options: Options = .init()
+    missingValues x: Matrix, latentDimensions q: Int, options: Options = .init(),
+    goesOn: (_ rounds: Int, _ meanLogLikelihood: Double) -> Bool = { _, _ in true }
   ) throws(PipelineError) {
     let (N, D) = (x.rows, x.columns)
     guard N > 0, D > 0 else { throw PipelineError(.badData, "the matrix is empty: \(N)×\(D)") }
@@ -177,16 +180,25 @@ public struct PPCA: SavedModel, EncodingModel {
     guard noise > 0 else { throw PipelineError(.badData, "all columns of the matrix are constant") }
     let least = Self.leastNoise * noise
     var W = Self.randomStart(D, q, deviation: noise.squareRoot(), seed: options.seed)
-    for _ in 0..<options.maximumIterations {
+    for round in 0..<options.maximumIterations {
       // The latent variable with a one after it, so that the mean is one more column of W.
       var moments = (0..<D).map { _ in Matrix(rows: q + 1, columns: q + 1) }
       var cross = Matrix(rows: D, columns: q + 1)
       var posteriors: [(mean: [Double], covariance: Matrix)] = []
+      var logLikelihood = 0.0
       for (n, columns) in observed.enumerated() {
         let rows = Matrix(columns.flatMap { Array(W.row($0)) }, rows: columns.count, columns: q)
-        let inverse = try Self.inverse(Self.M(rows, noise))
+        let M = Self.M(rows, noise)
+        guard let factor = M.choleskyFactor() else { throw Self.singular }
+        let inverse = try Self.inverse(M)
         let centred = Matrix(columns.map { x[n, $0] - mean[$0] }, rows: columns.count, columns: 1)
-        let z = Matrix.product(inverse, .product(rows, centred, transposing: .left)).elements
+        let projected = Matrix.product(rows, centred, transposing: .left)
+        let z = Matrix.product(inverse, projected).elements
+        // As in the search on the covariance, of the row's own columns.
+        let logDeterminant = (0..<q).reduce(Double(columns.count - q) * log(noise)) { $0 + 2 * log(factor[$1, $1]) }
+        let square = centred.elements.reduce(0) { $0 + $1 * $1 }
+        let distance = (square - zip(projected.elements, z).reduce(0) { $0 + $1.0 * $1.1 }) / noise
+        logLikelihood -= 0.5 * (Double(columns.count) * log(2 * .pi) + logDeterminant + distance)
         var covariance = inverse
         for i in covariance.elements.indices { covariance.elements[i] *= noise }
         posteriors.append((z, covariance))
@@ -200,6 +212,7 @@ public struct PPCA: SavedModel, EncodingModel {
           }
         }
       }
+      guard goesOn(round, logLikelihood / Double(N)) else { break }
       var change = 0.0
       var next = W
       for j in 0..<D {
@@ -314,7 +327,7 @@ public struct PPCA: SavedModel, EncodingModel {
     let means = try latents(x)
     let row = variances.map { noiseVariance / $0 }
     let all = Matrix((0..<means.rows).flatMap { _ in row }, rows: means.rows, columns: means.columns)
-    return [LatentArray("mean", means), LatentArray("variance", all)]
+    return [LatentArray(LatentArray.mean, means), LatentArray("variance", all)]
   }
 
   /// ln N(x | μ, C), with |C| = Π λ_k·σ²^(D-q) and C⁻¹ = (I - U(I - σ²Λ⁻¹)Uᵀ)/σ².

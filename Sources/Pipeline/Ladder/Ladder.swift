@@ -14,12 +14,8 @@ package protocol LadderRung: Sendable {
   static var name: String { get }
   /// Whether it fits any matrix; the others are made of convolutions and fit pictures only.
   static var takesMatrices: Bool { get }
-  /// Whether NaN may stand for a value that is missing.
-  static var takesMissingValues: Bool { get }
-  /// The ways of fitting it, the usual one first, where there are several.
-  static var methods: [FittingMethod] { get }
-  /// Whether its loss has a divergence that can be given another weight.
-  static var weighsDivergence: Bool { get }
+  /// What may be given of what ``LadderOptions`` leave to the rung.
+  static var choices: Set<LadderChoice> { get }
   static var text: RungText { get }
 
   /// - Parameters:
@@ -35,9 +31,11 @@ package protocol LadderRung: Sendable {
 
 extension LadderRung {
   package static var takesMatrices: Bool { true }
-  package static var takesMissingValues: Bool { false }
-  package static var methods: [FittingMethod] { [] }
-  package static var weighsDivergence: Bool { false }
+}
+
+/// What ``LadderOptions`` leave to a rung unless it is given.
+package enum LadderChoice: String, CaseIterable {
+  case components, covariance, latentDimensions, method, klWeight, missingValues, bound, batchSize
 }
 
 /// One of the models that lead from one Gaussian to DALL·E, by its name.
@@ -87,23 +85,15 @@ public struct Rung: RawRepresentable, CaseIterable, Hashable, Sendable, Codable 
   ///   - x: [N, D]
   ///   - side: S, where the rows are pictures of S × S × 3; nil for a matrix.
   ///   - options: what is nil in them is chosen by the rung.
-  /// - Throws: `PipelineError` where the rows or the options do not suit the model.
+  /// - Throws: `PipelineError` where the rows or the options do not suit the model; see ``LadderOptions/restricted(to:)``.
   public func fit(_ x: Matrix, side: Int?, options: LadderOptions) throws(PipelineError) -> FittedRung {
     try options.validate()
     guard side != nil || takesMatrices else {
       throw PipelineError(.usage, "\(rawValue) works on pictures, and the data are a matrix")
     }
-    guard !options.allowsMissingValues || type.takesMissingValues else {
-      let able = Self.all.filter { $0.takesMissingValues }.map { $0.name }.joined(separator: ", ")
-      throw PipelineError(.usage, "missing values can be fitted by \(able) alone, not by \(rawValue)")
-    }
-    guard options.method.map(type.methods.contains) ?? true else {
-      let able = Self.all.filter { !$0.methods.isEmpty }.map { $0.name }.joined(separator: ", ")
-      throw PipelineError(.usage, "`method` can be chosen for \(able) alone, not for \(rawValue)")
-    }
-    guard options.klWeight == nil || type.weighsDivergence else {
-      let able = Self.all.filter { $0.weighsDivergence }.map { $0.name }.joined(separator: ", ")
-      throw PipelineError(.usage, "`klWeight` can be chosen for \(able) alone, not for \(rawValue)")
+    for choice in LadderChoice.allCases where options.given.contains(choice) && !type.choices.contains(choice) {
+      let able = Self.all.filter { $0.choices.contains(choice) }.map { $0.name }.joined(separator: ", ")
+      throw PipelineError(.usage, "`\(choice.rawValue)` can be chosen for \(able) alone, not for \(rawValue)")
     }
     options.progress("fitting \(rawValue)", 0)
     let start = ContinuousClock.now
@@ -132,8 +122,9 @@ public struct LadderOptions: Sendable {
   public var method: FittingMethod?
   /// β, what training weighs the divergence of a VAE's code by (Higgins et al. 2017); 1 where nil.
   public var klWeight: Double?
-  /// How long a model is trained that is learnt by gradients, and probabilistic PCA by EM, of which a round is an epoch.
-  public var bound = TrainingBound.minutes(2)
+  /// How long a model is trained that is learnt by gradients, and probabilistic PCA by EM, of which a round is an epoch; two
+  /// minutes where nil.
+  public var bound: TrainingBound?
   /// Rows a step of a model that is learnt by gradients.
   public var batchSize: Int?
   /// Whether NaN stands for a value that is missing, which probabilistic PCA can be fitted to.
@@ -145,6 +136,40 @@ public struct LadderOptions: Sendable {
   public var progress: @Sendable (String, Double) -> Void = { _, _ in }
 
   public init() {}
+
+  package var chosenBound: TrainingBound { bound ?? .minutes(2) }
+
+  /// What is not left to the rung.
+  package var given: Set<LadderChoice> {
+    let all: [(LadderChoice, Bool)] = [
+      (.components, components != nil), (.covariance, covariance != nil), (.latentDimensions, latentDimensions != nil),
+      (.method, method != nil), (.klWeight, klWeight != nil), (.missingValues, allowsMissingValues),
+      (.bound, bound != nil),
+      (.batchSize, batchSize != nil),
+    ]
+    return Set(all.filter(\.1).map(\.0))
+  }
+
+  /// Without what cannot be chosen for a rung, so that the same options do for several.
+  public func restricted(to rung: Rung) -> Self {
+    var options = self
+    for choice in LadderChoice.allCases where !rung.type.choices.contains(choice) { options.leave(choice) }
+    return options
+  }
+
+  /// Leaves something to the rung.
+  package mutating func leave(_ choice: LadderChoice) {
+    switch choice {
+    case .components: components = nil
+    case .covariance: covariance = nil
+    case .latentDimensions: latentDimensions = nil
+    case .method: method = nil
+    case .klWeight: klWeight = nil
+    case .missingValues: allowsMissingValues = false
+    case .bound: bound = nil
+    case .batchSize: batchSize = nil
+    }
+  }
 
   /// - Throws: `PipelineError` of kind `.usage` for options that make no sense.
   public func validate() throws(PipelineError) {
@@ -158,7 +183,7 @@ public struct LadderOptions: Sendable {
     guard klWeight.map({ $0 >= 0 && $0.isFinite }) ?? true else {
       throw PipelineError(.usage, "--kl-weight must be 0 or more, not \(klWeight ?? 0)")
     }
-    try bound.validate()
+    try bound?.validate()
   }
 }
 

@@ -9,8 +9,13 @@ public struct LadderFile: Sendable {
   public let model: any WritableModel
   private let path: String
 
+  /// - Parameters:
+  ///   - url: what `baselines fit` has written.
+  ///   - threads: that a model of tokens works on.
   /// - Throws: `PipelineError` of kind `.noInput` where there is no file, `.badData` where it holds no model of the ladder.
-  public init(contentsOf url: URL) throws(PipelineError) {
+  public init(
+    contentsOf url: URL, threads: Int = ProcessInfo.processInfo.activeProcessorCount
+  ) throws(PipelineError) {
     path = url.path
     let file = try SafeTensors(contentsOf: url)
     guard let name = file.metadata["model"], let rung = Rung(rawValue: name) else {
@@ -18,7 +23,13 @@ public struct LadderFile: Sendable {
         .badData, "\(url.path) holds no model of the ladder; make one with: dalle-cli baselines fit MODEL DATA")
     }
     self.rung = rung
-    model = try rung.type.read(file, path: url.path)
+    let read = try rung.type.read(file, path: url.path)
+    if var tokens = read as? TwoStageModel {
+      tokens.threads = threads
+      model = tokens
+    } else {
+      model = read
+    }
   }
 
   /// The model, which has components.

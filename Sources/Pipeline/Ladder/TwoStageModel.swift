@@ -263,7 +263,7 @@ public struct TwoStageModel: WritableModel, Module, EncodingModel {
     /// ‖sg(z_e) - e‖², a place, added up over grids: what the codebook is drawn to the encoder's vectors by. The codes are moving
     /// averages of these, which is as good as descending this term.
     public var codebook: Double
-    /// β·‖z_e - sg(e)‖²: what the encoder's vectors are drawn to their codes by.
+    /// β/16·‖z_e - sg(e)‖²: what the encoder's vectors are drawn to their codes by, as training weighs it beside the first.
     public var commitment: Double
   }
 
@@ -278,7 +278,7 @@ public struct TwoStageModel: WritableModel, Module, EncodingModel {
     }.mean
     return QuantizationLoss(
       reconstruction: try reconstructionError(x), codebook: distance,
-      commitment: Double(tokenizer.commitment) * distance)
+      commitment: Double(tokenizer.commitmentWeight) * distance)
   }
 
   /// Pictures decoded from some of the levels.

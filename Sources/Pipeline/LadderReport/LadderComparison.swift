@@ -95,7 +95,7 @@ public struct LadderComparison {
     var row = RungReport(rung)
     var failure = "It could not be fitted"
     do throws(PipelineError) {
-      let fitted = try rung.fit(train, side: data.side, options: options)
+      let fitted = try rung.fit(train, side: data.side, options: options.restricted(to: rung))
       row.seconds = fitted.seconds
       row.notes = fitted.notes
       row.parameters = fitted.model.parameterCount

@@ -117,7 +117,7 @@ extension PPCA: IllustratedModel {
     let best = try logLikelihood(context.train).mean
     var search = PPCA.Options()
     (search.seed, search.threads) = (context.options.seed, context.options.threads)
-    let (limit, start) = (context.options.bound.part(0.25), ContinuousClock.now)
+    let (limit, start) = (context.options.chosenBound.part(0.25), ContinuousClock.now)
     var points: [(x: Double, y: Double)] = []
     var hasArrived = false
     do throws(PipelineError) {

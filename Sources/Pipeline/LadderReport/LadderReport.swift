@@ -80,7 +80,7 @@ public struct LossTerm: Encodable, Sendable, Equatable {
     return [
       LossTerm(name: "reconstruction (x − x̂)²", mean: loss.reconstruction),
       LossTerm(name: "codebook ‖sg(z) − e‖²", mean: loss.codebook),
-      LossTerm(name: "commitment β‖z − sg(e)‖²", mean: loss.commitment),
+      LossTerm(name: "commitment β/16 ‖z − sg(e)‖²", mean: loss.commitment),
     ]
   }
 }

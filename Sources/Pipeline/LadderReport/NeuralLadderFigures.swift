@@ -19,7 +19,7 @@ extension VAE: IllustratedModel {
         caption: "Draws without the noise of single pixels: the mean of p(x | z) for random codes"))
     var flat = context.options
     flat.latentDimensions = 2
-    flat.bound = context.options.bound.part(0.5)
+    flat.bound = context.options.chosenBound.part(0.5)
     context.options.progress("fitting a VAE with two latent dimensions", 0)
     let plane: VAE
     if latents == 2 {

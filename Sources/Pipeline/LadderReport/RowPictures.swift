@@ -9,25 +9,30 @@ public struct RowPictures: Sendable, Equatable {
   public let white: Double?
 
   private static let greySides = 8...64
+  /// What white is where pictures hold shares, four bits and one more (as scikit-learn's digits do), or bytes.
+  private static let whites: [Double] = [1, 16, 255]
 
   /// Pictures of S × S × 3.
   public init(side: Int) { (self.side, white) = (side, nil) }
 
-  /// A matrix is taken for grey pictures where its rows have S·S numbers, S from 8 to 64, that are all from 0 to 1, or all from 0 to 255.
+  /// A matrix is taken for grey pictures where its rows have S·S numbers, S from 8 to 64, that are all from 0 to 1, to 16, or to 255.
   /// - Returns: nil where it is not.
   public init?(greyRows rows: Matrix) {
     guard let side = Self.greySide(rows.columns), let largest = rows.elements.max(),
-      (0...255).contains(largest), rows.elements.allSatisfy({ $0 >= 0 })
+      let white = Self.whites.first(where: { largest <= $0 }), rows.elements.allSatisfy({ $0 >= 0 })
     else { return nil }
-    (self.side, white) = (side, largest > 1 ? 255 : 1)
+    (self.side, self.white) = (side, white)
   }
 
-  /// Draws of a model of grey pictures may lie beyond what pictures hold. Where one number in twenty is above 2, white is 255.
+  /// Draws of a model of grey pictures may lie beyond what pictures hold. White is the least of 1, 16 and 255 of which no more than
+  /// one number in twenty is above the double.
   /// - Returns: nil where rows of so many numbers are no such pictures.
   public init?(greyDraws rows: Matrix) {
     guard let side = Self.greySide(rows.columns) else { return nil }
-    let large = rows.elements.count { $0 > 2 }
-    (self.side, white) = (side, 20 * large > rows.elements.count ? 255 : 1)
+    white =
+      Self.whites.first { white in 20 * rows.elements.count { $0 > 2 * white } <= rows.elements.count }
+      ?? Self.whites.last
+    self.side = side
   }
 
   /// S of rows of S·S numbers, where it is one of those that are shown as grey pictures.

@@ -64,7 +64,7 @@ extension LectureFigure {
   ) throws(PipelineError) -> (model: VAE, heldOutBits: Double) {
     let (train, side) = try context.pictures()
     var options = context.options
-    (options.latentDimensions, options.bound) = (latentDimensions, context.options.bound.part(share))
+    (options.latentDimensions, options.bound) = (latentDimensions, context.options.chosenBound.part(share))
     let fitted = try Rung(VAERung.self).fit(train, side: side, options: options)
     guard let model = fitted.model as? VAE else { preconditionFailure("a VAE is one") }
     let shown = try context.shownPictures(256)

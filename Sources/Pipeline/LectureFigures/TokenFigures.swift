@@ -124,7 +124,7 @@ struct SmallTokenizer {
     model = try configuration.trainable().makeModel(Initializer(seed: options.seed))
     let fitting = try TokenFitting(rows: x.rows, options)
     team = fitting.team
-    try fitting.run(model, pictures: x, bound: options.bound.part(share)) { fraction, _ in
+    try fitting.run(model, pictures: x, bound: options.chosenBound.part(share)) { fraction, _ in
       options.progress("fitting the tokenizer", fraction)
     }
   }
@@ -152,7 +152,7 @@ struct SmallTokenizer {
     let prior = PixelCNN(c, Initializer(seed: options.seed &+ 1))
     let fitting = try TokenFitting(rows: tokens.count, options)
     try fitting.run(
-      prior, level: 0, of: [tokens], texts: labels.map { [Int32($0)] }, bound: options.bound.part(share)
+      prior, level: 0, of: [tokens], texts: labels.map { [Int32($0)] }, bound: options.chosenBound.part(share)
     ) { fraction, _ in options.progress("fitting the PixelCNN", fraction) }
     return prior.makeDecoder(team: team)
   }

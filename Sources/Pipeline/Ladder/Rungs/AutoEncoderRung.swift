@@ -7,6 +7,9 @@ import LinearAlgebra
 /// An auto-encoder with a mixture over its codes; see `MixtureAutoEncoder`.
 package enum AutoEncoderRung: LadderRung {
   package static let name = MixtureAutoEncoder.name
+  package static let choices: Set<LadderChoice> = [
+    .components, .covariance, .latentDimensions, .bound, .batchSize,
+  ]
 
   package static func read(_ file: SafeTensors, path: String) throws(PipelineError) -> any WritableModel {
     try MixtureAutoEncoder(file, path: path)
@@ -17,6 +20,7 @@ package enum AutoEncoderRung: LadderRung {
     let shape = CodeShape(x, options, arePictures: side != nil)
     (c.network, c.width, c.latentDimensions) = (shape.network, shape.width, shape.latentDimensions)
     if let patchSize = shape.patchSize { c.patchSize = patchSize }
+    if let components = options.components { try GaussianMixture.check(components: components, points: x.rows) }
     let autoEncoder = try AutoEncoder(c, seed: options.seed)
     let curve = try GradientRung.train(autoEncoder, x, options, arePictures: side != nil, what: name)
     var mixture = GaussianMixture.Configuration()

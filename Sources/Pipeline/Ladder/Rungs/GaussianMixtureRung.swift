@@ -7,6 +7,7 @@ import LinearAlgebra
 /// A mixture of Gaussians; see `GaussianMixture`.
 package enum GaussianMixtureRung: LadderRung {
   package static let name = "gaussian-mixture"
+  package static let choices: Set<LadderChoice> = [.components, .covariance]
 
   package static func read(_ file: SafeTensors, path: String) throws(PipelineError) -> any WritableModel {
     try GaussianMixture(file, path: path)
@@ -42,7 +43,8 @@ package enum GaussianMixtureRung: LadderRung {
       model = try GaussianMixture(fitting: x, configuration, options: search)
     } else {
       var best: (model: GaussianMixture, criterion: Double)?
-      let candidates = [1, 2, 3, 4, 6, 8, 12, 16].filter { $0 <= x.rows }
+      let least = configuration.covariance.leastPoints(dimensions: x.columns)
+      let candidates = [1, 2, 3, 4, 6, 8, 12, 16].filter { $0 == 1 || $0 * least <= x.rows }
       for (i, components) in candidates.enumerated() {
         options.progress("choosing the number of components", Double(i) / Double(candidates.count))
         configuration.components = components
@@ -107,4 +109,9 @@ package enum GaussianMixtureRung: LadderRung {
         + "γ<sub>nk</sub> = π<sub>k</sub> N(x<sub>n</sub> | μ<sub>k</sub>, Σ<sub>k</sub>) ⁄ "
         + "Σ<sub>j</sub> π<sub>j</sub> N(x<sub>n</sub> | μ<sub>j</sub>, Σ<sub>j</sub>)",
       source: "Bishop, Pattern Recognition and Machine Learning, section 9.2")
+}
+
+extension CovarianceKind {
+  /// Points that a component has to have for a covariance of its own to be more than the floor that keeps it from collapsing.
+  fileprivate func leastPoints(dimensions: Int) -> Int { self == .full ? dimensions + 1 : 2 }
 }

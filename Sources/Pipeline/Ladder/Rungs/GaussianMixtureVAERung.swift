@@ -7,6 +7,7 @@ import LinearAlgebra
 /// A VAE with a mixture over its code; see `GaussianMixtureVAE`.
 package enum GaussianMixtureVAERung: LadderRung {
   package static let name = "gaussian-mixture-vae"
+  package static let choices: Set<LadderChoice> = [.components, .latentDimensions, .bound, .batchSize]
 
   package static func read(_ file: SafeTensors, path: String) throws(PipelineError) -> any WritableModel {
     try GaussianMixtureVAE(file, path: path)
@@ -20,9 +21,10 @@ package enum GaussianMixtureVAERung: LadderRung {
     if let patchSize = shape.patchSize { c.patchSize = patchSize }
     if side != nil { c.likelihood = .discretizedLogistic }
     c.components = options.components ?? min(10, x.rows)
+    try GaussianMixture.check(components: c.components, points: x.rows)
     var model = try GaussianMixtureVAE(c, seed: options.seed)
     var (first, second) = (options, options)
-    (first.bound, second.bound) = (options.bound.part(0.3), options.bound.part(0.7))
+    (first.bound, second.bound) = (options.chosenBound.part(0.3), options.chosenBound.part(0.7))
     second.seed &+= 1
     // The networks of pictures need little weight on the KL to let codes fall apart; rows do so by themselves, and with all of
     // it their codes are few and straight.

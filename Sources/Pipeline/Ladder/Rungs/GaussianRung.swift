@@ -7,6 +7,7 @@ import LinearAlgebra
 /// One Gaussian; see `Gaussian`.
 package enum GaussianRung: LadderRung {
   package static let name = "gaussian"
+  package static let choices: Set<LadderChoice> = [.covariance]
 
   package static func read(_ file: SafeTensors, path: String) throws(PipelineError) -> any WritableModel {
     try Gaussian(file, path: path)

@@ -8,7 +8,7 @@ package enum GradientRung {
   package static func train<Model: GradientTrainedModel>(
     _ model: Model, _ x: Matrix, _ options: LadderOptions, arePictures: Bool, what: String
   ) throws(PipelineError) -> [(seconds: Double, loss: Double)] {
-    var fit = GradientFit(options.bound)
+    var fit = GradientFit(options.chosenBound)
     // In minutes, many small and bold steps over a few thousand pictures bring more than few large ones.
     let batchSize = options.batchSize ?? (arePictures ? 16 : 64)
     (fit.batchSize, fit.seed, fit.threads, fit.precision) = (

@@ -7,6 +7,7 @@ import LinearAlgebra
 /// The VAE with several levels of codes; see `HierarchicalVAE`.
 package enum HierarchicalVAERung: LadderRung {
   package static let name = "hierarchical-vae"
+  package static let choices: Set<LadderChoice> = [.latentDimensions, .bound, .batchSize]
   package static let takesMatrices = false
 
   package static func read(_ file: SafeTensors, path: String) throws(PipelineError) -> any WritableModel {

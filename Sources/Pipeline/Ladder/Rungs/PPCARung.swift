@@ -8,8 +8,7 @@ import Optimization
 /// Probabilistic PCA; see `PPCA`.
 package enum PPCARung: LadderRung {
   package static let name = "ppca"
-  package static let takesMissingValues = true
-  package static let methods = FittingMethod.allCases
+  package static let choices: Set<LadderChoice> = [.latentDimensions, .method, .missingValues, .bound]
 
   package static func read(_ file: SafeTensors, path: String) throws(PipelineError) -> any WritableModel {
     try PPCA(file, path: path)
@@ -17,40 +16,49 @@ package enum PPCARung: LadderRung {
 
   package static func fit(_ x: Matrix, side: Int?, options: LadderOptions) throws(PipelineError) -> FittedRung {
     let latentDimensions = options.latentDimensions ?? max(1, min(64, x.columns - 1, x.rows - 1))
-    if options.allowsMissingValues && x.elements.contains(where: \.isNaN) {
-      var search = PPCA.Options()
-      (search.seed, search.threads) = (options.seed, options.threads)
-      let model = try PPCA(missingValues: x, latentDimensions: latentDimensions, options: search)
-      let missing = x.elements.count { $0.isNaN }
-      return FittedRung(model: model, notes: ["\(missing) of \(x.elements.count) values are missing; fitted by EM."])
-    }
     let note = "The code has \(latentDimensions) dimensions."
-    if options.method == .expectationMaximization { return try fitByEM(x, latentDimensions, options, note: note) }
+    let missing = options.allowsMissingValues ? x.elements.count { $0.isNaN } : 0
+    if missing > 0 {
+      guard options.method != .closedForm else {
+        throw PipelineError(.usage, "values are missing, which EM alone can do without: leave `method` out")
+      }
+      return try fitByEM(options, notes: [note, "\(missing) of \(x.elements.count) values are missing."]) {
+        (search, goesOn) throws(PipelineError) in
+        try PPCA(missingValues: x, latentDimensions: latentDimensions, options: search, goesOn: goesOn)
+      }
+    }
+    if options.method == .expectationMaximization {
+      return try fitByEM(options, notes: [note]) { (search, goesOn) throws(PipelineError) in
+        try PPCA(expectationMaximization: x, latentDimensions: latentDimensions, options: search, goesOn: goesOn)
+      }
+    }
     let model = try PPCA(fitting: x, latentDimensions: latentDimensions, threads: options.threads)
     return FittedRung(model: model, notes: [note])
   }
 
+  /// - Parameter search: by EM, as long as it is told to go on.
   private static func fitByEM(
-    _ x: Matrix, _ latentDimensions: Int, _ options: LadderOptions, note: String
+    _ options: LadderOptions, notes: [String],
+    _ search: (PPCA.Options, (_ rounds: Int, _ meanLogLikelihood: Double) -> Bool) throws(PipelineError) -> PPCA
   ) throws(PipelineError) -> FittedRung {
-    var search = PPCA.Options()
-    (search.seed, search.threads) = (options.seed, options.threads)
+    var how = PPCA.Options()
+    (how.seed, how.threads) = (options.seed, options.threads)
     let start = ContinuousClock.now
     var curve: [Double] = []
     var isOver = false
-    let model = try PPCA(expectationMaximization: x, latentDimensions: latentDimensions, options: search) {
+    let model = try search(how) {
       curve.append($1)
-      let share = options.bound.progress(step: $0, stepsPerEpoch: 1, seconds: start.duration(to: .now).inSeconds)
+      let share = options.chosenBound.progress(step: $0, stepsPerEpoch: 1, seconds: start.duration(to: .now).inSeconds)
       options.progress("fitting \(name) by EM", min(1, share))
       isOver = share >= 1
       return !isOver
     }
     // The first is that of the beginning, before any round.
     let rounds = isOver ? curve.count - 1 : curve.count
-    let hasConverged = !isOver && rounds < search.maximumIterations
+    let hasConverged = !isOver && rounds < how.maximumIterations
     return FittedRung(
       model: model, likelihoodCurve: Array(curve.dropFirst()),
-      notes: [note, "EM \(hasConverged ? "converged" : "was ended") after \(rounds) rounds."])
+      notes: notes + ["EM \(hasConverged ? "converged" : "was ended") after \(rounds) rounds."])
   }
 
   package static let text =

@@ -13,6 +13,7 @@ package protocol TokenRung: LadderRung {
 extension TokenRung {
   package static var name: String { tokenizer.kind }
   package static var takesMatrices: Bool { false }
+  package static var choices: Set<LadderChoice> { [.bound, .batchSize] }
 
   package static func read(_ file: SafeTensors, path: String) throws(PipelineError) -> any WritableModel {
     try TwoStageModel(file, path: path)
@@ -23,7 +24,7 @@ extension TokenRung {
     let start = ContinuousClock.now
     var tokenizerSeconds = 0.0
     let model = try TwoStageModel(
-      fitting: x, kind: ImageTokenizerKind(tokenizer), bound: options.bound, batchSize: options.batchSize,
+      fitting: x, kind: ImageTokenizerKind(tokenizer), bound: options.chosenBound, batchSize: options.batchSize,
       threads: options.threads,
       seed: options.seed,
       precision: options.precision

@@ -7,7 +7,7 @@ import LinearAlgebra
 /// The variational auto-encoder; see `VAE`.
 package enum VAERung: LadderRung {
   package static let name = "vae"
-  package static let weighsDivergence = true
+  package static let choices: Set<LadderChoice> = [.latentDimensions, .klWeight, .bound, .batchSize]
 
   package static func read(_ file: SafeTensors, path: String) throws(PipelineError) -> any WritableModel {
     try VAE(file, path: path)
