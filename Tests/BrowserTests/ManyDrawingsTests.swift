@@ -92,6 +92,27 @@ extension BrowserTests {
       try await server.stop()
     }
 
+    /// A history that takes no more can be deleted all the same, and says where it cannot.
+    @Test func aFullHistoryCanBeDeleted() async throws {
+      let server = try await LocalServer()
+      try await Browser.visit(server) { browser in
+        let found = try await browser.promise(
+          """
+          (async () => {
+            const { History } = await import("/history.js");
+            const history = await History.open();
+            await history.add({ number: 1 });
+            await history.add({ number: () => "what no database takes" });
+            const found = [history.isKept, await history.clear(), (await history.all()).length, history.isKept];
+            await new Promise((resolve) => { indexedDB.open("dalle", 2).onsuccess = resolve; });
+            return [...found, await history.clear()].map(Number);
+          })()
+          """)
+        #expect(found as? [Int] == [0, 1, 0, 1, 0])
+      }
+      try await server.stop()
+    }
+
     /// What another version of the page may have left.
     @Test func aDrawingThatCannotBeShownKeepsNobodyFromDrawing() async throws {
       let server = try await LocalServer()

@@ -145,6 +145,40 @@ struct DrawingServiceTests {
     _ = try reception.take(DrawingOrder("a blue bar"))
   }
 
+  /// Orders of which something is drawn already take memory, too.
+  @Test func ordersUnderWayAreBounded() throws {
+    let reception = Reception(queueLength: 3)
+    reception.open()
+    for _ in 0..<35 {
+      _ = try reception.take(DrawingOrder("a blue bar", count: 2))
+      reception.hasBegun()
+    }
+    #expect(reception.statistics.waiting == 0 && reception.statistics.unfinished == 35)
+    #expect(throws: DrawingRefusal.self) { try reception.take(DrawingOrder("a blue bar")) }
+    #expect(throws: DrawingRefusal.self) { try reception.checkRoom() }
+    reception.hasEnded(.abandoned, wasBegun: true, undrawn: 2)
+    try reception.checkRoom()
+    #expect(reception.statistics.refused == 2)
+  }
+
+  /// An order for several comes to its end while others come all the time, and some always wait.
+  @Test(.timeLimit(.minutes(5))) func whoeverComesLaterTakesNobodysTurn() async throws {
+    let service = try await Shared.service()
+    let others = Task {
+      var tickets: [DrawingTicket] = []
+      while !Task.isCancelled {
+        while service.statistics.waiting < 40 { tickets.append(try service.draw(DrawingOrder("a blue bar"))) }
+        try? await Task.sleep(for: .milliseconds(1))
+      }
+      return tickets.count
+    }
+    try await eventually { service.statistics.waiting >= 20 }
+    let several = try await service.outcome(DrawingOrder("a red square", count: 4))
+    #expect(several.completed.count == 4)
+    others.cancel()
+    #expect(try await others.value > 40)
+  }
+
   @Test func whoHasGoneIsNoLongerDrawnFor() async throws {
     let service = try await Shared.service()
     // By name.

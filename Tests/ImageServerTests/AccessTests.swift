@@ -58,6 +58,16 @@ struct AccessTests {
     let asked = try await open.send("OPTIONS", "/v1/images/generations", preflight, Data())
     #expect(asked.status == 204 && asked.headers["access-control-allow-origin"] == "https://example.org")
     #expect(asked.headers["access-control-allow-headers"]?.contains("authorization") == true)
+    // OpenAI's own library sends more.
+    let headers = "authorization,content-type,x-stainless-os"
+    let library = try await open.send(
+      "OPTIONS", "/v1/images/generations", preflight.merging(["Access-Control-Request-Headers": headers]) { $1 }, Data()
+    )
+    #expect(library.headers["access-control-allow-headers"] == headers)
+    // Browsers send origins in small letters, and compare each sign.
+    let large = try await TestServer { $0.allowedOrigin = "https://Example.ORG" }
+    #expect(
+      try await large.get("/v1/models", preflight).headers["access-control-allow-origin"] == "https://example.org")
     // Also errors can be read by the page.
     let refused = try await open.get("/v1/models", preflight)
     #expect(refused.status == 401 && refused.headers["access-control-allow-origin"] == "https://example.org")

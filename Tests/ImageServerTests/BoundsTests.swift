@@ -178,6 +178,31 @@ struct BoundsTests {
     while status != 200 { status = try await server.generate(#"{"prompt": "x"}"#).status }
   }
 
+  /// Forms, which may be large and come slowly, leave room for captions.
+  @Test func formsTakeNothingFromCaptions() async throws {
+    let server = try await TestServer { $0.requests.allBytes = 1000 }
+    let slow = try Connection(port: server.port)
+    let head =
+      "POST /v1/images/edits HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 2000\r\n\r\n"
+    try await slow.send(head + String(repeating: " ", count: 1000))
+    var status = 200
+    while status != 503 {
+      status = try await server.post("/v1/images/edits", form: [.field("prompt", "x")]).status
+    }
+    #expect(try await server.generate(#"{"prompt": "x"}"#).status == 200)
+    slow.leave()
+  }
+
+  /// Whoever closes the own side of a connection counts as gone, and is told.
+  @Test func whoEndsSendingIsToldThatNothingIsDrawn() async throws {
+    let server = try await TestServer()
+    let connection = try Connection(port: server.port)
+    let body = #"{"prompt": "x", "n": 16}"#
+    try await connection.send(head(body.utf8.count) + body)
+    connection.endSending()
+    try Answer(try await connection.readToEnd()).expectError(499, code: "client_closed_request")
+  }
+
   @Test func connectionsAreBounded() async throws {
     let server = try await TestServer { ($0.connections.connections, $0.connections.head) = (2, .milliseconds(300)) }
     // Two that say nothing take all there are, until they are ended.
@@ -204,7 +229,14 @@ struct BoundsTests {
     try answer.expectError(405, code: "method_not_allowed")
     #expect(answer.headers["allow"] == "POST")
     try await server.post("/v1/models", json: "{}").expectError(405)
-    #expect(try await server.send("HEAD", "/healthz", [:], Data()).status == 200)
+    // An answer to HEAD has no body, whatever it says; the next answer would begin with it.
+    for (path, status) in [("/healthz", 200), ("/nothing", 404), ("/v1/images/generations", 405)] {
+      let answer = try await server.send("HEAD", path, [:], Data())
+      #expect(answer.status == status && answer.body.isEmpty, "\(path)")
+    }
+    #expect(try await server.post("/healthz", json: "{}").headers["allow"] == "HEAD, GET")
+    // Rules of a proxy know a path by one name.
+    for path in ["/metrics/", "//metrics", "/healthz/"] { try await server.get(path).expectError(404) }
     try await server.send("PATCH", "/healthz", [:], Data()).expectError(405)
   }
 }

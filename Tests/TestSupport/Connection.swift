@@ -30,6 +30,9 @@ public final class Connection: Sendable {
 
   deinit { close(descriptor) }
 
+  /// Closes this side; what comes from the other one can be read still.
+  public func endSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+
   /// What blocks is done elsewhere than on the threads on which a server answers.
   private func elsewhere<Result: Sendable>(_ work: @escaping @Sendable () throws -> Result) async throws -> Result {
     try await withCheckedThrowingContinuation { continuation in

@@ -23,17 +23,20 @@ final class Drawing {
   /// The first picture that is not begun.
   private var next = 0
   private(set) var completed = 0
-  /// When its last picture was begun, as a number that grows; 0 before the first.
-  private(set) var lastTurn = 0
+  /// When its last picture was begun, or else when it came, as a number that grows.
+  private(set) var lastTurn: Int
   private var ranked: [RankedPicture] = []
   private var shown = 0
   private var position: Int?
   private var start = ContinuousClock.now
 
   /// Tells the giver what is known of the order.
+  /// - Parameter turn: when it came, as ``lastTurn``.
   /// - Throws: `PipelineError` where it makes no sense for this checkpoint.
-  init(_ order: DrawingOrder, _ mailbox: Mailbox, with checkpoint: LoadedCheckpoint) throws(PipelineError) {
-    (self.checkpoint, self.mailbox) = (checkpoint, mailbox)
+  init(
+    _ order: DrawingOrder, _ mailbox: Mailbox, with checkpoint: LoadedCheckpoint, turn: Int
+  ) throws(PipelineError) {
+    (self.checkpoint, self.mailbox, lastTurn) = (checkpoint, mailbox, turn)
     let model = checkpoint.model
     (count, total) = (order.count, order.pictureCount)
     guard count > 0 else { throw PipelineError(.usage, "`count` must be 1 or more, not \(count)") }

@@ -5,9 +5,9 @@ import Imaging
 
 /// Draws all orders, place by place, on one thread.
 ///
-/// A session has a few places, which orders get in turn: whoever has the fewest pictures under way is the next, of several whoever
-/// got a place the longest ago, and of those that have got none whoever came first. So an order for one is begun before the tenth
-/// picture of an order for sixty-four, and however many orders there are, each gets its turn. No order alone takes all places, so
+/// A session has a few places, which orders get in turn: whoever has the fewest pictures under way is the next, and of several whoever
+/// got a place, or came, the longest ago. So an order for one is begun before the tenth picture of an order for sixty-four, and
+/// however many orders there are and come, each gets its turn. No order alone takes all places, so
 /// that whoever comes next need not wait for a picture to be finished.
 actor DrawingRoom {
   private let executor = ThreadExecutor(name: "drawing")
@@ -99,7 +99,7 @@ actor DrawingRoom {
       return fail(arrival, DrawingRefusal.noRanker(checkpoint.name))
     }
     do throws(PipelineError) {
-      drawings.append(try Drawing(arrival.order, arrival.mailbox, with: checkpoint))
+      drawings.append(try Drawing(arrival.order, arrival.mailbox, with: checkpoint, turn: turns))
     } catch {
       fail(arrival, error)
     }

@@ -6,7 +6,7 @@ import Basics
 /// more. Picture i of a seed is the same bits in any company, and those that `TextToImageModel.generate` draws.
 ///
 /// ```swift
-/// let service = DrawingService(CheckpointCatalogue(standard: folder))
+/// let service = DrawingService(CheckpointCatalogue(standard: folder), threads: 8)
 /// try await service.load()
 /// for try await event in try service.draw(DrawingOrder("a red heart")).events {
 ///   if case .completed(let picture) = event { … }
@@ -24,7 +24,7 @@ package final class DrawingService: Sendable {
   /// - Parameters:
   ///   - catalogue: the checkpoints to draw with.
   ///   - threads: how many threads draw. The pictures do not depend on it.
-  ///   - queueLength: how many orders wait at most beside those that are being drawn.
+  ///   - queueLength: how many orders wait at most beside those that are being drawn, of which there are a few dozens at most.
   ///   - checkpointLimit: how many checkpoints are in memory at most.
   ///   - report: is told what happens to checkpoints, on any thread.
   package init(
@@ -59,6 +59,10 @@ package final class DrawingService: Sendable {
     Task { [room] in await room.draw() }
     return DrawingTicket(mailbox)
   }
+
+  /// For whoever would have work before the order can be given.
+  /// - Throws: where no order would be taken now.
+  package func checkRoom() throws(DrawingRefusal) { try reception.checkRoom() }
 
   /// Loads all checkpoints anew that are in memory; one that is damaged stays as it is.
   package func reload() async { await room.reload(all: true) }

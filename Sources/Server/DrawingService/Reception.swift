@@ -46,6 +46,9 @@ final class Reception: Sendable {
     var waitingForEnd: [CheckedContinuation<Void, Never>] = []
   }
 
+  /// Orders of which some pictures were begun, that may be unfinished beside those that wait.
+  private static let ordersUnderWay = 32
+
   private let queueLength: Int
   private let state = Mutex(State())
 
@@ -60,19 +63,7 @@ final class Reception: Sendable {
   /// - Throws: where an order is not taken.
   func take(_ order: DrawingOrder) throws(DrawingRefusal) -> Mailbox {
     let result: Result<Mailbox, DrawingRefusal> = state.withLock { state in
-      var refusal: DrawingRefusal?
-      switch state.phase {
-      case .loading: refusal = .isLoading
-      case .ending: refusal = .isEnding
-      case .open where state.statistics.waiting >= queueLength:
-        let seconds = state.secondsAPicture * Double(state.picturesAhead)
-        refusal = .queueIsFull(seconds: Int(min(max(seconds.rounded(.up), 1), 60)))
-      case .open: break
-      }
-      if let refusal {
-        state.statistics.refused += 1
-        return .failure(refusal)
-      }
+      if let refusal = refuse(&state) { return .failure(refusal) }
       let mailbox = Mailbox()
       state.arrivals.append(Arrival(order: order, mailbox: mailbox))
       state.statistics.waiting += 1
@@ -81,6 +72,26 @@ final class Reception: Sendable {
       return .success(mailbox)
     }
     return try result.get()
+  }
+
+  /// - Throws: where no order would be taken now.
+  func checkRoom() throws(DrawingRefusal) { if let refusal = state.withLock({ refuse(&$0) }) { throw refusal } }
+
+  /// Why no order is taken; nil where one is.
+  private func refuse(_ state: inout State) -> DrawingRefusal? {
+    let refusal: DrawingRefusal
+    let isFull =
+      state.statistics.waiting >= queueLength || state.statistics.unfinished >= queueLength + Self.ordersUnderWay
+    switch state.phase {
+    case .open where !isFull: return nil
+    case .open:
+      let seconds = state.secondsAPicture * Double(state.picturesAhead)
+      refusal = .queueIsFull(seconds: Int(min(max(seconds.rounded(.up), 1), 60)))
+    case .loading: refusal = .isLoading
+    case .ending: refusal = .isEnding
+    }
+    state.statistics.refused += 1
+    return refusal
   }
 
   /// The next orders, in the order in which they came.

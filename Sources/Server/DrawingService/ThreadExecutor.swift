@@ -4,13 +4,13 @@ import Synchronization
 
 /// A thread on which all of an actor's work is done, for models, which belong to one, and for work that takes long, which would
 /// keep the tasks of others waiting.
-final class ThreadExecutor: SerialExecutor {
+package final class ThreadExecutor: SerialExecutor {
   private let jobs = Mutex<[UnownedJob]>([])
   /// Raised once for each job, and once for the end.
   private let arrivals = DispatchSemaphore(value: 0)
 
   /// - Parameter name: what the thread is called in a debugger.
-  init(name: String) {
+  package init(name: String) {
     let thread = Thread { [self] in
       ThreadTeam.prepareThread()
       while let job = nextJob() { job.runSynchronously(on: asUnownedSerialExecutor()) }
@@ -19,14 +19,14 @@ final class ThreadExecutor: SerialExecutor {
     thread.start()
   }
 
-  func enqueue(_ job: consuming ExecutorJob) {
+  package func enqueue(_ job: consuming ExecutorJob) {
     let job = UnownedJob(job)
     jobs.withLock { $0.append(job) }
     arrivals.signal()
   }
 
   /// Ends the thread when all jobs are done. Said by the actor when it goes, so that there will be no others.
-  func end() { arrivals.signal() }
+  package func end() { arrivals.signal() }
 
   private func nextJob() -> UnownedJob? {
     arrivals.wait()

@@ -55,6 +55,11 @@ struct APIError: Error, Equatable {
   static let internalError = APIError(
     status: .internalServerError, message: "the server has failed at this; its log says more", type: "server_error")
 
+  /// With nginx's number for it.
+  static let clientHasGone = APIError(
+    status: .init(code: 499, reasonPhrase: "Client Closed Request"),
+    message: "the connection was closed on your side before the answer", code: "client_closed_request")
+
   static let tooMuchIsSent = unavailable("too much is being sent at the moment; try again", after: 5)
 
   private static func unavailable(_ message: String, after seconds: Int) -> APIError {

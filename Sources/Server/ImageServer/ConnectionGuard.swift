@@ -30,6 +30,8 @@ final class ClientWatch: Sendable {
 
   private let state = Mutex(State())
 
+  var hasGone: Bool { state.withLock { $0.isGone } }
+
   /// - Parameter action: done once when the client goes, or now where it has gone.
   func whenGone(_ action: @escaping @Sendable () -> Void) {
     let isGone = state.withLock { state in

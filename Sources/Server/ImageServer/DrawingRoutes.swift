@@ -13,23 +13,20 @@ struct DrawingRoutes: Sendable {
   /// What is written into pictures as their maker.
   let software: String
   private let forms = FormReader()
-  private let allowance: BodyAllowance
+  /// Apart, so that forms that come slowly leave room for captions.
+  private let allowances: (json: BodyAllowance, forms: BodyAllowance)
 
   init(service: DrawingService, limits: RequestLimits, software: String) {
     (self.service, self.limits, self.software) = (service, limits, software)
-    allowance = BodyAllowance(limits.allBytes)
+    allowances = (BodyAllowance(limits.allBytes), BodyAllowance(limits.allBytes))
   }
 
   func answer(_ endpoint: Endpoint, _ request: Request, _ context: ServerContext) async throws -> Response {
-    let parameters = try await parameters(endpoint, request)
-    let ticket: DrawingTicket
-    do { ticket = try service.draw(parameters.order) } catch {
-      // Clients that ask again at once would take the time that drawing needs.
-      if case .queueIsFull = error { try await Task.sleep(for: .milliseconds(100)) }
-      throw APIError(error)
-    }
+    let client = context.watchClient()
+    let parameters = try await parameters(endpoint, request, client)
+    let ticket = try await taken { () throws(DrawingRefusal) in try service.draw(parameters.order) }
     // Who has gone is no longer drawn for.
-    context.watchClient().whenGone { ticket.cancel() }
+    client.whenGone { ticket.cancel() }
     let events = ticket.events
     // What is wrong with an order is known before anything is answered.
     guard case .accepted(let accepted)? = try await events.next() else { throw APIError.internalError }
@@ -40,7 +37,17 @@ struct DrawingRoutes: Sendable {
     return .json(try writer.answer(pictures))
   }
 
-  private func parameters(_ endpoint: Endpoint, _ request: Request) async throws -> DrawingParameters {
+  private func taken<Result>(_ order: () throws(DrawingRefusal) -> Result) async throws -> Result {
+    do throws(DrawingRefusal) { return try order() } catch {
+      // Clients that ask again at once would take the time that drawing needs.
+      if case .queueIsFull = error { try await Task.sleep(for: .milliseconds(100)) }
+      throw APIError(error)
+    }
+  }
+
+  private func parameters(
+    _ endpoint: Endpoint, _ request: Request, _ client: ClientWatch
+  ) async throws -> DrawingParameters {
     let contentType = request.headers[.contentType] ?? ""
     let expected = endpoint.takesJSON ? "application/json" : "multipart/form-data"
     guard HeaderValue(contentType).value == expected else {
@@ -48,13 +55,15 @@ struct DrawingRoutes: Sendable {
         status: .unsupportedMediaType, message: "the body must be \(expected)", code: "unsupported_media_type")
     }
     if endpoint.takesJSON {
-      return try await request.withWholeBody(limit: limits.jsonBytes, of: allowance) { body in
+      return try await request.withWholeBody(limit: limits.jsonBytes, of: allowances.json) { body in
         try DrawingParameters(
           RequestFields(try RequestFields.json(body), endpoint, limits), endpoint, service.catalogue, limits)
       }
     }
-    return try await request.withWholeBody(limit: limits.formBytes, of: allowance) { body in
-      try await forms.parameters(body, contentType, endpoint, service.catalogue, limits)
+    return try await request.withWholeBody(limit: limits.formBytes, of: allowances.forms) { body in
+      // Its pictures are decoded for nothing where there is no room.
+      try await taken { () throws(DrawingRefusal) in try service.checkRoom() }
+      return try await forms.parameters(body, contentType, endpoint, service.catalogue, limits, client)
     }
   }
 
@@ -80,11 +89,21 @@ struct DrawingRoutes: Sendable {
   }
 }
 
-/// Reads forms one at a time: a picture may take a hundred times the memory of its file.
+/// Reads forms one at a time, for a picture may take a hundred times the memory of its file, and on a thread of its own, for it may
+/// take a while.
 private actor FormReader {
+  private let executor = ThreadExecutor(name: "forms")
+  nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+  deinit { executor.end() }
+
+  /// - Throws: `APIError`, and `CancellationError` where the client has gone meanwhile.
   func parameters(
-    _ body: Data, _ contentType: String, _ endpoint: Endpoint, _ catalogue: CheckpointCatalogue, _ limits: RequestLimits
-  ) throws(APIError) -> DrawingParameters {
+    _ body: Data, _ contentType: String, _ endpoint: Endpoint, _ catalogue: CheckpointCatalogue,
+    _ limits: RequestLimits,
+    _ client: ClientWatch
+  ) throws -> DrawingParameters {
+    if client.hasGone { throw CancellationError() }
     let values = try RequestFields.form(body, contentType: contentType)
     return try DrawingParameters(RequestFields(values, endpoint, limits), endpoint, catalogue, limits)
   }

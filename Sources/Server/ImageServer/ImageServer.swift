@@ -68,7 +68,7 @@ package struct ImageServer: Service {
     let router = Router(context: ServerContext.self, options: .autoGenerateHeadEndpoints)
     router.add(
       middleware: RequestMiddleware(
-        routes: routes, keys: settings.keys, allowedOrigin: settings.allowedOrigin,
+        routes: routes, keys: settings.keys, allowedOrigin: settings.allowedOrigin?.lowercased(),
         isForThisMachine: settings.isForThisMachine, metrics: metrics, logger: logger))
     for route in routes { router.on(RouterPath(route.path), method: route.method, use: route.answer) }
     let limits = settings.connections

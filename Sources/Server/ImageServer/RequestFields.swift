@@ -118,7 +118,7 @@ package struct RequestLimits: Sendable {
   /// Bytes of a JSON body, and of a form with a picture.
   package var jsonBytes = 64 << 10
   package var formBytes = 16 << 20
-  /// Bytes of all bodies together.
+  /// Bytes of all JSON bodies together, and of all forms.
   package var allBytes = 256 << 20
   /// Unicode characters of a prompt; what a model sees of it is far less.
   package var promptLength = 4000

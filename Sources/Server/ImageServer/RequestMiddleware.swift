@@ -12,6 +12,7 @@ struct RequestMiddleware: RouterMiddleware {
 
   let routes: [Route]
   let keys: APIKeys?
+  /// In small letters, as browsers send origins.
   let allowedOrigin: String?
   /// Whether requests that call the server by a name are refused, but for that of the machine itself.
   let isForThisMachine: Bool
@@ -39,9 +40,9 @@ struct RequestMiddleware: RouterMiddleware {
       try checkHost(request)
       try checkOrigin(request)
       response = if let answer = preflight(request) { answer } else { try await authorized(request, context, next) }
-    } catch let error as CancellationError {
-      // Nobody reads an answer.
-      throw error
+    } catch is CancellationError {
+      // Most likely nobody reads it. A client that has closed its own side only is told why nothing was drawn.
+      response = Response(.clientHasGone)
     } catch {
       let answer = failure(error, request)
       if answer == .internalError { logger.error("\("\(error)".singleLine)") }
@@ -55,6 +56,8 @@ struct RequestMiddleware: RouterMiddleware {
       response.headers[.accessControlExposeHeaders] = "x-request-id, retry-after"
       if allowedOrigin != "*" { response.headers[.vary] = "Origin" }
     }
+    // The router leaves out the bodies of its own answers alone.
+    if request.method == .head { response = response.createHeadResponse() }
     let (status, body) = (response.status.code, response.body)
     if body.contentLength != nil {
       ending.isAnswered(status)
@@ -72,6 +75,8 @@ struct RequestMiddleware: RouterMiddleware {
   ) async throws -> Response {
     let isOpen = routes.contains { $0.path == request.uri.path && !$0.needsKey }
     if let keys, !isOpen, !keys.accept(request.headers[.authorization]) { throw APIError.wrongKey }
+    // The router knows a path by other names, too, such as /metrics/, which a proxy's rules do not.
+    guard routes.contains(where: { $0.path == request.uri.path }) else { throw APIError.notFound(request.uri.path) }
     return try await next(request, context)
   }
 
@@ -88,9 +93,9 @@ struct RequestMiddleware: RouterMiddleware {
   /// and show the page no answer: what has been drawn by then has taken its time all the same.
   /// - Throws: where a page of another server asks, and its origin is not the one that may.
   private func checkOrigin(_ request: Request) throws(APIError) {
-    guard let origin = request.headers[.origin]?.lowercased(), allowedOrigin != "*",
-      origin != allowedOrigin?.lowercased()
-    else { return }
+    guard let origin = request.headers[.origin]?.lowercased(), allowedOrigin != "*", origin != allowedOrigin else {
+      return
+    }
     let own = request.head.authority?.lowercased() ?? ""
     if origin != "http://\(own)", origin != "https://\(own)" { throw .otherOrigin(origin, host: own) }
   }
@@ -100,16 +105,18 @@ struct RequestMiddleware: RouterMiddleware {
     guard request.method == .options, allowedOrigin != nil, request.headers[.accessControlRequestMethod] != nil else {
       return nil
     }
+    // Whatever a client's library sends beside: OpenAI's tells its version in several headers of its own.
+    let headers = request.headers[.accessControlRequestHeaders] ?? "authorization, content-type"
     return Response(
       status: .noContent,
       headers: [
-        .accessControlAllowMethods: "GET, POST", .accessControlAllowHeaders: "authorization, content-type",
-        .accessControlMaxAge: "600",
+        .accessControlAllowMethods: "GET, POST", .accessControlAllowHeaders: headers, .accessControlMaxAge: "600",
       ])
   }
 
   private func allowed(_ path: String) -> String {
-    routes.filter { $0.path == path }.map(\.method.rawValue).joined(separator: ", ")
+    let methods = routes.filter { $0.path == path }.map(\.method)
+    return (methods.contains(.get) ? [.head] + methods : methods).map(\.rawValue).joined(separator: ", ")
   }
 
   private func failure(_ error: any Error, _ request: Request) -> APIError {
@@ -128,15 +135,12 @@ struct RequestMiddleware: RouterMiddleware {
 
 /// Says once how a request has ended: by an answer, or because its client has gone.
 private final class RequestEnding: Sendable {
-  /// nginx's number for a client that has gone before it was answered.
-  private static let clientHasGone = 499
-
   private let isOver = Mutex(false)
   private let action: @Sendable (_ status: Int) -> Void
 
   init(_ action: @escaping @Sendable (_ status: Int) -> Void) { self.action = action }
 
-  deinit { isAnswered(Self.clientHasGone) }
+  deinit { isAnswered(APIError.clientHasGone.status.code) }
 
   func isAnswered(_ status: Int) { if !isOver.withLock({ $0.exchange(true) }) { action(status) } }
 }

@@ -5,21 +5,36 @@ const limit = 200;
 /** The drawings of the last visits. Where the browser keeps nothing, as in some private windows, they live as long as the page. */
 export class History {
   #database = null;
+  #wasOpened = false;
+  /** Whether the last drawing found no room. */
+  #isFull = false;
+
   /** Whether what is added stays over a reload. */
-  get isKept() { return this.#database !== null; }
+  get isKept() { return this.#database !== null && !this.#isFull; }
 
   /** Opens what there is. */
   static async open() {
     const history = new History();
+    await history.#open();
+    return history;
+  }
+
+  /** @returns whether there is a database, which another window may have had closed. */
+  async #open() {
+    if (this.#database) return true;
     try {
       const opening = indexedDB.open("dalle", 1);
       opening.onupgradeneeded = () => opening.result.createObjectStore("drawings", { keyPath: "id", autoIncrement: true });
-      history.#database = await result(opening);
+      this.#database = await result(opening);
       // Another window with a newer page may change the form of what is kept.
-      history.#database.onversionchange = () => history.#forget();
-      history.#database.onclose = () => history.#forget();
-    } catch { /* It is not kept. */ }
-    return history;
+      this.#database.onversionchange = () => this.#forget();
+      this.#database.onclose = () => this.#forget();
+      this.#wasOpened = true;
+      return true;
+    } catch {
+      // Nothing is kept.
+      return false;
+    }
   }
 
   #forget() {
@@ -51,17 +66,32 @@ export class History {
       const ids = await result(drawings.getAllKeys());
       const old = ids.slice(0, Math.max(0, ids.length - limit));
       for (const id of old) await result(drawings.delete(id));
+      this.#isFull = false;
       return old;
     } catch {
-      // The disk is full, or the browser wants the room: what was kept before stays, this one does not.
-      this.#forget();
+      // The disk is full, or the browser wants the room: what was kept before stays, and can be deleted; this one does not.
+      this.#isFull = true;
       return [];
     }
   }
 
-  async delete(id) { if (this.#database && id !== undefined) await result(this.#drawings("readwrite").delete(id)); }
+  /** @returns whether it is kept no longer. */
+  async delete(id) { return id === undefined || this.#change((drawings) => drawings.delete(id)); }
 
-  async clear() { if (this.#database) await result(this.#drawings("readwrite").clear()); }
+  /** @returns whether nothing is kept any longer. */
+  async clear() { return this.#change((drawings) => drawings.clear()); }
+
+  async #change(action) {
+    // Where there never was a database, there is nothing in it.
+    if (!await this.#open()) return !this.#wasOpened;
+    try {
+      await result(action(this.#drawings("readwrite")));
+      this.#isFull = false;
+      return true;
+    } catch {
+      return false;
+    }
+  }
 
   #drawings(mode) { return this.#database.transaction("drawings", mode).objectStore("drawings"); }
 }

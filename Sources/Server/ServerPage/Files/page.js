@@ -14,6 +14,7 @@ const mostTries = 8;
 /** How many unfinished pictures are shown in all. Each costs about as much as four places of drawing: one picture appears place by
  * place, and several in larger steps, so that watching them takes no longer. */
 const mostPartialImages = 64;
+const notDeleted = "This browser does not let go of what it keeps. Close the other windows with this page, and reload it.";
 
 const history = await History.open();
 const beginning = new Beginning(showProblem);
@@ -36,15 +37,19 @@ const numbers = {
 let standard = Object.fromEntries(
   ["guidance", "temperature", "top_k", "top_p"].map((name) => [name, element(numbers[name]).valueAsNumber]));
 
-/** What the form says, as the interface's fields; null for what is left to the server. */
-function settings() {
+/**
+ * What the form says, as the interface's fields; null for what is left to the server.
+ * @param keptRows rows of the grid that are taken from a picture.
+ */
+function settings(keptRows) {
   const fields = { prompt: element("caption").value.trim(), model: element("model").value, size: element("size").value };
   for (const [name, id] of Object.entries(numbers)) {
     const value = element(id).valueAsNumber;
     fields[name] = Number.isNaN(value) || element(id).disabled ? null : value;
   }
   const model = models.find(({ id }) => id === fields.model);
-  fields.partial_images = Math.min(model.grid_side ** 2, Math.max(4, Math.floor(mostPartialImages / fields.n)));
+  const places = model.grid_side * (model.grid_side - keptRows);
+  fields.partial_images = Math.min(places, Math.max(4, Math.floor(mostPartialImages / fields.n)));
   fields.literal = element("literal").checked ? true : null;
   return fields;
 }
@@ -105,10 +110,11 @@ function showProblem(text, again = null) {
 
 function showStatus(text) { element("status").textContent = text; }
 
-/** @param share null where nothing is being drawn. */
+/** @param share null where nothing is being drawn, undefined where nobody knows. */
 function showProgress(share) {
   element("progress").hidden = share === null;
-  element("progress").value = share ?? 0;
+  if (share === undefined) element("progress").removeAttribute("value");
+  else element("progress").value = share ?? 0;
 }
 
 /** What went wrong as a sentence, with a field's label in the place of what the interface calls it. */
@@ -212,8 +218,10 @@ async function draw(fields, image) {
 async function follow(fields, image, card, drawing, finished, signal) {
   const began = performance.now();
   const places = new Array(fields.n).fill(0);
+  // Of candidates only the first is seen, and what is kept of them comes at the end.
+  const isCounted = fields.candidates === null;
   showStatus("Waiting for the server.");
-  showProgress(0);
+  showProgress(isCounted ? 0 : undefined);
   for await (const event of server.draw(fields, image, signal)) {
     if (event.type === "queued") {
       showStatus(event.position > 0 ? `Waiting: number ${event.position} in the queue.` : "Drawing.");
@@ -229,7 +237,7 @@ async function follow(fields, image, card, drawing, finished, signal) {
       drawing.notes = [...new Set([...drawing.notes, ...event.notes])];
       Object.assign(drawing, { seed: event.seed, model: event.model, seconds: (performance.now() - began) / 1000 });
     }
-    showProgress(places.reduce((sum, share) => sum + share, 0) / fields.n);
+    if (isCounted) showProgress(places.reduce((sum, share) => sum + share, 0) / fields.n);
   }
   if (drawing.pictures.length < fields.n) {
     throw new server.Refusal("The server ended the connection before all pictures were finished.", 0);
@@ -266,7 +274,7 @@ function actions(drawing, card) {
       element("line").focus();
     } else if (action === "delete") {
       const next = card.root.nextElementSibling ?? card.root.previousElementSibling;
-      await history.delete(drawing.id);
+      if (!await history.delete(drawing.id)) return showProblem(notDeleted);
       drop(drawing);
       (next?.querySelector("[data-action=delete]") ?? element("drawings-title")).focus();
     }
@@ -285,9 +293,10 @@ function forget(id) { for (const drawing of [...cards.keys()]) if (drawing.id ==
 
 function showHistory() {
   const isEmpty = element("drawings").childElementCount === 0;
-  element("empty").hidden = !isEmpty;
-  element("empty").textContent = history.isKept
-    ? "Nothing is drawn yet." : "Nothing is drawn yet. This browser keeps no pictures over a reload, so save what you like.";
+  element("empty").hidden = !isEmpty && history.isKept;
+  element("empty").textContent =
+    [isEmpty && "Nothing is drawn yet.", !history.isKept && "This browser keeps no pictures over a reload, so save what you like."]
+      .filter(Boolean).join(" ");
   element("clear").hidden = isEmpty;
 }
 
@@ -298,7 +307,7 @@ function isComposing(event) { return event.isComposing || event.keyCode === 229;
 
 element("form").addEventListener("submit", (event) => {
   event.preventDefault();
-  draw(models.length ? settings() : {}, beginning.value);
+  draw(models.length ? settings(beginning.value?.rows ?? 0) : {}, beginning.value);
 });
 element("caption").addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.shiftKey || isComposing(event) || event.repeat) return;
@@ -325,7 +334,7 @@ element("clear").addEventListener("click", async () => {
   dialog.showModal();
   await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
   if (dialog.returnValue !== "clear") return;
-  await history.clear();
+  if (!await history.clear()) return showProblem(notDeleted);
   for (const drawing of [...cards.keys()]) drop(drawing);
   element("drawings-title").focus();
 });
