@@ -111,6 +111,22 @@ struct TransformerDecoderTests {
     }
   }
 
+  /// Texts that are kept, and those that have been forgotten since and are read again, give the same pictures.
+  @Test(arguments: [1, 2.5] as [Float]) func textsAreKeptAndForgotten(guidance: Float) throws {
+    let model = largerModel()
+    var options = SamplingOptions()
+    options.guidance = guidance
+    let texts = (0..<30).map { [Int32($0), Int32($0 * 7 % 50)] + Array(repeating: 3, count: $0 % 7) }
+    let requests = texts.enumerated().map { DrawingRequest(text: $1, seed: 5, number: $0) }
+    let decoder = TransformerDecoder(model, team: try ThreadTeam(count: 2))
+    let first = decoder.draw(requests, options: options)
+    #expect(decoder.draw(requests, options: options) == first)
+    for (request, tokens) in zip(requests, first).suffix(3) {
+      let alone = TransformerDecoder(model, team: try ThreadTeam(count: 1))
+      #expect(alone.draw([request], options: options) == [tokens])
+    }
+  }
+
   @Test func guidanceOfOneIsNoGuidance() throws {
     let decoder = TransformerDecoder(largerModel(), team: try ThreadTeam(count: 2))
     var options = SamplingOptions()
@@ -158,9 +174,9 @@ struct TransformerDecoderTests {
     // One by one, so that their captions are few rows at a time.
     for drawing in several { decoder.advance([drawing]) }
     decoder.advance(several)
-    // Both parts, with and without the caption: 6 places of text and 15 that are given; and four pictures.
+    // 15 places that are given, with and without the caption, which is 6 places of text; and four pictures.
     let scratch = decoder.scratch
-    #expect(scratch.rowCount == 64 && scratch.sequenceCount == 8)
+    #expect(scratch.rowCount == 32 && scratch.sequenceCount == 8)
     decoder.advance([decoder.begin(long)])
     decoder.advance(several)
     #expect(decoder.scratch === scratch)

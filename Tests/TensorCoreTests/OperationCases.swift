@@ -108,7 +108,7 @@ struct OperationCase: Sendable, CustomStringConvertible {
 
   private static func convolution(_ name: String, stride: Int = 1, padding: Int = 0) -> OperationCase {
     .init(name, activations: [0, 1]) { x, _, _ in
-      TensorCore.convolution(x[0], weight: x[1], bias: x[2], stride: stride, padding: padding)
+      TensorCore.convolution(x[0], weight: x[1], bias: x[2], stride: stride, padding: Padding(padding))
     }
   }
 

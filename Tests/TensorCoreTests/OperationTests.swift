@@ -183,4 +183,19 @@ struct OperationTests {
     let expected = x.scalars.map { 6 + 8 * $0 }
     #expect(zip(gradients[0].scalars, expected).allSatisfy { abs($0 - $1) < 1e-5 })
   }
+
+  /// A row that is shorter than ε is divided by ε, and so is its gradient.
+  @Test func shortRowsAreNotNormalized() {
+    let x = Tensor([5e-7, 0, 3, 4], shape: [2, 2])
+    let weights = Tensor([1, 2, 1, 0], shape: [2, 2])
+    let (_, gradients) = valueAndGradient(of: [x]) { (l2Normalized($0[0], epsilon: 1e-6) * weights).sum() }
+    let expected: [Float] = [1e6, 2e6, 0.2 * (1 - 0.36), -0.2 * 0.48]
+    for (gradient, value) in zip(gradients[0].scalars, expected) {
+      #expect(abs(gradient - value) <= 1e-6 * abs(value) + 1e-7)
+    }
+  }
+
+  @Test func noRowsHaveNoNearestCodes() {
+    #expect(nearestCodes(Tensor.zeros([0, 3]), codebook: Tensor.zeros([4, 3])).isEmpty)
+  }
 }

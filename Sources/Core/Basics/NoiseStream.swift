@@ -7,7 +7,11 @@ public struct NoiseStream: Sendable {
 
 extension NoiseStream {
   /// The stream of the `index`-th purpose, of up to 256, that one step of one shard needs noise for.
-  package func part(_ index: Int) -> UInt64 { stream << 8 | UInt64(index) }
+  /// - Precondition: the stream leaves the highest 8 bits free, as ``RandomStream/fittingNoise`` does.
+  package func part(_ index: Int) -> UInt64 {
+    precondition(stream >> 56 == 0, "a purpose would push the stream's own number out")
+    return stream << 8 | UInt64(index)
+  }
 
   /// The random numbers that a model draws for itself in one shard of a training step.
   package static func training(seed: UInt64, step: Int, shard: Int) -> NoiseStream {

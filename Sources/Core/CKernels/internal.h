@@ -232,7 +232,7 @@ CK_INLINE float ck_erf(float x) {
   return a < 1 ? near : far;
 }
 
-/// An integer that is ordered as x is (NaN above all), so that a maximum of floats vectorises as one of integers.
+/// An integer that is ordered as x is (NaN beyond the infinity of its sign), so that a maximum of floats vectorises as one of integers.
 CK_INLINE int32_t ck_ordered(float x) {
   int32_t bits = (int32_t)ck_bits(x);
   return bits ^ (int32_t)((uint32_t)(bits >> 31) >> 1);

@@ -165,15 +165,24 @@
       _ = bytes.withUnsafeBytes {
         MPI_Isend($0.baseAddress, Int32($0.count), dalle_mpi_byte(), Int32(rank), tag, place.everybody, &request)
       }
-      sent.append((bytes, request))
-      sent.removeAll { message in
-        var (done, request) = (Int32(0), message.request)
-        dalle_mpi_test_all(1, &request, &done)
-        return done != 0
+      let message = Message(bytes: bytes, request: request)
+      sent.withLock { sent in
+        sent.append(message)
+        sent.removeAll { message in
+          var (done, request) = (Int32(0), message.request)
+          dalle_mpi_test_all(1, &request, &done)
+          return done != 0
+        }
       }
     }
 
-    private var sent: [(bytes: [UInt8], request: MPI_Request?)] = []
+    private struct Message: @unchecked Sendable {
+      let bytes: [UInt8]
+      let request: MPI_Request?
+    }
+
+    /// Whichever thread comes to the end of the process says so to the others, and the watching thread sends signs meanwhile.
+    private let sent = Mutex<[Message]>([])
 
     private func receive() {
       while true {

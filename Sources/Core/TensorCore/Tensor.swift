@@ -94,7 +94,7 @@ extension Tensor {
     self.init(shape: shape, type: type, storage: Storage(memory, keptBy: nil), offset: 0)
   }
 
-  /// What a file holds, where it is mapped: to be read only.
+  /// What a file holds, where it is mapped, to be read only; or memory of no file.
   package init(_ bytes: MappedBytes, shape: [Int], type: ElementType) {
     let memory = UnsafeMutableRawPointer(mutating: bytes.pointer)
     self.init(shape: shape, type: type, storage: Storage(memory, keptBy: bytes), offset: 0)

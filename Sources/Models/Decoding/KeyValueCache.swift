@@ -1,3 +1,4 @@
+import Basics
 import CKernels
 import TensorCore
 
@@ -33,8 +34,40 @@ package final class KeyValueCache: @unchecked Sendable {
     self.masks = masks
     (self.headWidth, self.heads, self.keyHeads) = (headWidth, heads, keyHeads ?? heads)
     let layerHeads = masks.count * self.keyHeads
-    keys = .zeros([layerHeads * self.length * 2 * Self.pairs(headWidth)], type: type)
-    values = .zeros([layerHeads * self.length * headWidth + multiple], type: type)
+    keys = Self.zeros(layerHeads * self.length * 2 * Self.pairs(headWidth), type)
+    values = Self.zeros(layerHeads * self.length * headWidth + multiple, type)
+  }
+
+  /// One with the keys and values that another one holds.
+  package init(copying other: KeyValueCache) {
+    (masks, headWidth, heads, keyHeads, length) = (
+      other.masks, other.headWidth, other.heads, other.keyHeads, other.length
+    )
+    (keys, values) = (Self.copy(of: other.keys), Self.copy(of: other.values))
+  }
+
+  /// Bytes from which on memory goes back to the system with a cache: sizes follow the prompts, and of large ones the pool of
+  /// tensors would keep one of each.
+  private static let largeByteCount = 8 << 20
+
+  private static func zeros(_ count: Int, _ type: ElementType) -> Tensor {
+    let byteCount = count * type.size
+    if byteCount < largeByteCount { return .zeros([count], type: type) }
+    // The system's fresh memory is zero.
+    return Tensor(MappedBytes(byteCount: byteCount) { _ in }, shape: [count], type: type)
+  }
+
+  private static func copy(of tensor: Tensor) -> Tensor {
+    let byteCount = tensor.count * tensor.type.size
+    if byteCount >= largeByteCount {
+      let bytes = MappedBytes(byteCount: byteCount) {
+        $0.copyMemory(from: .init(start: tensor.pointer, count: byteCount))
+      }
+      return Tensor(bytes, shape: tensor.shape, type: tensor.type)
+    }
+    let copy = Tensor(uninitialized: tensor.shape, tensor.type)
+    copy.pointer.copyMemory(from: tensor.pointer, byteCount: byteCount)
+    return copy
   }
 
   private static func pairs(_ channels: Int) -> Int { (channels + 1) / 2 }

@@ -96,8 +96,13 @@ public protocol VectorQuantizedTokenizer: TrainableImageTokenizer {
   /// ‖z_e - e_k‖², the squared distance of the encoder's vectors from their codes: the mean over places, added up over grids.
   /// - Parameter pictures: [B, S, S, 3].
   func squaredCodeDistance(_ pictures: Tensor) -> Float
-  /// β, what that distance weighs in the encoder's loss.
+  /// β
   var commitment: Float { get }
+}
+
+extension VectorQuantizedTokenizer {
+  /// What the distance weighs in training where (x - x̂)² weighs 1: the loss is 4·(x - x̂)² + β/4·‖z_e - e_k‖².
+  package var commitmentWeight: Float { commitment / 16 }
 }
 
 extension TrainableImageTokenizer {

@@ -46,7 +46,8 @@ struct PatchNetwork: PictureNetwork {
     blocks = (0..<trunk.blocks).map { _ in ResidualBlock(trunk.channels, groups: trunk.groups, &initializer) }
     norm = GroupNorm(trunk.channels, groups: trunk.groups, silu: true)
     output = Conv2d(
-      trunk.channels, outputs * ends.scattered * ends.scattered, kernel: outputKernel, padding: outputKernel / 2,
+      trunk.channels, outputs * ends.scattered * ends.scattered, kernel: outputKernel,
+      padding: Padding(outputKernel / 2),
       gain: outputGain, &initializer)
   }
 

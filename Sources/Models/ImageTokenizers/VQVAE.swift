@@ -7,7 +7,10 @@ import TensorCore
 ///     z_e = encoder(x)                  [B, side, side, E], rows of length one
 ///     k   = argmin ‖z_e - e_k‖          the tokens
 ///     x̂   = decoder(e_k)
-///     L   = ‖x - x̂‖² + β·‖z_e - sg(e_k)‖²       (equation 3; the codebook's own term is a moving average)
+///     L   = 4·(x - x̂)² + β/4·‖z_e - sg(e_k)‖²   (equation 3; the codebook's own term is a moving average)
+///
+/// The squared error is the mean over the numbers of a picture in [0, 1], which is a quarter of that of one in [-1, 1]; the
+/// distance is the mean over places.
 ///
 /// With D > 1 codes a place, each further one quantises what the ones before leave (residual quantisation; Lee et al. 2022,
 /// section 3.1), and their sum takes the place of e_k:
@@ -185,7 +188,7 @@ public struct VQVAE: VectorQuantizedTokenizer {
   ) -> ImageTokenizerReconstruction {
     let reconstruction = decoder.result(of: features)
     let error = meanSquaredError(reconstruction, pictures)
-    // Pixels in [-1, 1] would have four times the error that pixels in [0, 1] have; β is meant for those.
+    // What pixels in [-1, 1] would have.
     return ImageTokenizerReconstruction(loss: error * 4, pictures: reconstruction, meanSquaredError: error.item)
   }
 

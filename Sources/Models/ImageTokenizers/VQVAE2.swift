@@ -11,7 +11,7 @@ import TensorCore
 ///     e_l = nearest code of codebook l to z_l
 ///     d_l = C_l·e_l + c_{l-1},  c_l = down_l(d_l)    what is known of the picture from the levels down to l
 ///     x̂   = decoder(d_{L-1})
-///     L   = ‖x - x̂‖² + β·Σ_l ‖z_l - sg(e_l)‖²
+///     L   = 4·(x - x̂)² + β/4·Σ_l ‖z_l - sg(e_l)‖²      in the units of ``VQVAE``
 ///
 /// The paper's concatenation followed by a convolution is written as the sum of two convolutions here.
 ///
@@ -267,7 +267,7 @@ public struct VQVAE2: VectorQuantizedTokenizer {
   ) -> ImageTokenizerReconstruction {
     let reconstruction = decoder.result(of: features)
     let error = meanSquaredError(reconstruction, pictures)
-    // As in VQ-VAE: pixels in [-1, 1] would have four times the error that pixels in [0, 1] have; β is meant for those.
+    // What pixels in [-1, 1] would have.
     return ImageTokenizerReconstruction(loss: error * 4, pictures: reconstruction, meanSquaredError: error.item)
   }
 
@@ -298,8 +298,9 @@ extension VQVAE2.Configuration {
     guard let patchSize = smallPatchSize(pictureSize: pictureSize, isEven: true) else { return nil }
     var c = Self()
     (c.pictureSize, c.patchSize, c.channels, c.blocks, c.codes) = (pictureSize, patchSize, 128, 1, 512)
-    // Three levels where the coarsest grid is then 2×2 at least.
-    if pictureSize / patchSize % 4 == 0 && pictureSize / patchSize >= 8 { c.levels = 3 }
+    // Three levels where the coarsest grid is then 2×2 at least. A run of minutes leaves a grid of so few tokens unused that it
+    // does not have to do with alone.
+    if pictureSize / patchSize % 4 == 0 && pictureSize / patchSize >= 8 { (c.levels, c.levelDropout) = (3, 0.5) }
     return c
   }
 

@@ -167,14 +167,15 @@ public struct GatedBlock: Module, Sendable {
   let output: Linear
   /// V_v and V_h, of the caption and of the upper maps.
   let verticalCaption, horizontalCaption, verticalUpper, horizontalUpper: Linear?
-  private let reach: Int
 
   init(_ channels: Int, reach: Int, hasCaption: Bool, hasUpper: Bool, _ initializer: inout Initializer) {
     let C = channels
     // tanh(p₁)·σ(p₂) of small numbers is about p₁/2: the gain makes up for it.
     vertical = Conv2d(
-      C, 2 * C, kernelHeight: reach + 1, kernelWidth: 2 * reach + 1, padding: reach, gain: 2, &initializer)
-    horizontal = Conv2d(C, 2 * C, kernelHeight: 1, kernelWidth: reach + 1, gain: 1, &initializer)
+      C, 2 * C, kernelHeight: reach + 1, kernelWidth: 2 * reach + 1,
+      padding: Padding(top: reach, left: reach, right: reach), gain: 2, &initializer)
+    horizontal = Conv2d(
+      C, 2 * C, kernelHeight: 1, kernelWidth: reach + 1, padding: Padding(left: reach), gain: 1, &initializer)
     link = Linear(2 * C, 2 * C, deviation: 0.7 / Float(2 * C).squareRoot(), &initializer)
     output = Linear(C, C, deviation: 0.5 / Float(C).squareRoot(), &initializer)
     func condition(_ exists: Bool) -> Linear? { exists ? Linear(C, 2 * C, bias: false, &initializer) : nil }
@@ -182,7 +183,6 @@ public struct GatedBlock: Module, Sendable {
     horizontalCaption = condition(hasCaption)
     verticalUpper = condition(hasUpper)
     horizontalUpper = condition(hasUpper)
-    self.reach = reach
   }
 
   /// - Parameters:
@@ -193,10 +193,9 @@ public struct GatedBlock: Module, Sendable {
   ) -> (Tensor, Tensor) {
     let shape = v.shape
     let told = told(condition, shape: shape, precision: precision)
-    // Padded on all sides, the convolution gives m rows too many below.
-    var p = vertical(v.cast(to: precision), as: .float32).croppedRows(shape[1])
+    var p = vertical(v.cast(to: precision), as: .float32)
     if let told = told.vertical { p = p + told }
-    var q = horizontal(s.cast(to: precision).paddedLeft(reach), as: .float32) + linked(p, precision: precision)
+    var q = horizontal(s.cast(to: precision), as: .float32) + linked(p, precision: precision)
     if let told = told.horizontal { q = q + told }
     let addition = output(gated(q).cast(to: precision), as: .float32)
     return (gated(p), s + dropout.applied(to: addition))
@@ -243,6 +242,8 @@ public struct CaptionEncoder: Module, Sendable {
   let output: Linear
   private let vocabulary: Int
   private let length: Int
+  /// Tokens are taken in multiples of this many.
+  private static let rows = 32
 
   init(vocabulary: Int, length: Int, width: Int, _ initializer: inout Initializer) {
     (self.vocabulary, self.length) = (vocabulary, length)
@@ -255,8 +256,12 @@ public struct CaptionEncoder: Module, Sendable {
   /// - Returns: [B, width], float32.
   func callAsFunction(_ texts: [[Int32]]) -> Tensor {
     let seen = texts.map { $0.isEmpty ? [Int32(vocabulary)] : Array($0.prefix(length)) }
-    let all = seen.flatMap(\.self)
-    let places = seen.flatMap { $0.indices.map(Int32.init) }
+    var all = seen.flatMap(\.self)
+    var places = seen.flatMap { $0.indices.map(Int32.init) }
+    // Rows that no caption has fill up: matrix products are prepared anew for each number of rows.
+    let missing = (all.count + Self.rows - 1) / Self.rows * Self.rows - all.count
+    all += Array(repeating: Int32(vocabulary), count: missing)
+    places += Array(repeating: 0, count: missing)
     let x = tokens(all, shape: [all.count]) + positions(places, shape: [all.count])
     // [B, N]: a caption's row has 1/its length at its tokens.
     var shares = [Float](repeating: 0, count: seen.count * all.count)
@@ -316,19 +321,6 @@ extension Tensor {
     if length == 1 { return zeros.reshaped(shape) }
     let kept = reshaped([sequences, length, width]).positions(0..<length - 1)
     return Tensor.concatenated([zeros, kept]).reshaped(shape)
-  }
-
-  /// With `count` columns of zeros before the first.
-  fileprivate func paddedLeft(_ count: Int) -> Tensor {
-    let (B, H, W, C) = (shape[0], shape[1], shape[2], shape[3])
-    let zeros = Tensor.zeros([B * H, count, C], type: type)
-    return Tensor.concatenated([zeros, reshaped([B * H, W, C])]).reshaped([B, H, W + count, C])
-  }
-
-  /// The first `count` rows.
-  fileprivate func croppedRows(_ count: Int) -> Tensor {
-    let (B, H, W, C) = (shape[0], shape[1], shape[2], shape[3])
-    return reshaped([B, H, W * C]).positions(0..<count).reshaped([B, count, W, C])
   }
 }
 

@@ -7,8 +7,8 @@ import TensorCore
 ///
 /// All sequences advance together, so that each weight is read once a place for all of them, and the threads of the team
 /// share out the outputs of every product. Nothing a sequence computes depends on the other sequences or on the number of
-/// threads. The caption of a picture that begins, and the places whose tokens it is given, go through the model in one pass
-/// beside the next places of those under way.
+/// threads. A text goes through the model once for all pictures that begin with it; the places whose tokens a picture is given go
+/// through in one pass beside the next places of those under way.
 public final class TransformerDecoder: ImageTokenDecoder {
   private struct Block {
     let norm1, norm2: LayerNorm
@@ -45,8 +45,16 @@ public final class TransformerDecoder: ImageTokenDecoder {
   private let refinements: [PackedRefinement]
   /// [placeCount, width]
   private let imagePositions: Tensor
-  /// [textVocabulary + textLength, width]
-  private let textTable: Tensor
+  /// What a text leaves behind that has gone through the model: keys and values, and the last position's output before the
+  /// last norm, [1, width].
+  private struct ReadText {
+    let cache: KeyValueCache
+    let output: Tensor
+  }
+
+  /// The latest ones last: many pictures have the same caption, and all guided ones none beside it.
+  private var readTexts: [(text: [Int32], read: ReadText)] = []
+  private static let mostReadTexts = 8
   private let team: ThreadTeam
   private(set) var scratch: Scratch
 
@@ -62,7 +70,6 @@ public final class TransformerDecoder: ImageTokenDecoder {
     imageHead = PackedWeight(prior.imageHead, in: memory)
     refinements = prior.refinements.map { PackedRefinement($0, in: memory) }
     imagePositions = gridEmbedding(rows: prior.rowPosition.weight(), columns: prior.columnPosition.weight())
-    textTable = prior.textTable
     scratch = Scratch(prior.configuration, rows: 1, sequences: 1, threads: team.count)
   }
 
@@ -71,24 +78,22 @@ public final class TransformerDecoder: ImageTokenDecoder {
   /// A picture while it is drawn: one sequence, or with guidance a second one without the caption.
   private final class Drawing: PictureDrawing, @unchecked Sendable {
     let request: DrawingRequest
-    /// Of each sequence.
-    let caches: [KeyValueCache]
+    /// Of each sequence; none before ``begin(_:)``.
+    var caches: [KeyValueCache] = []
+    /// Of each sequence's text, until something was drawn.
+    var textOutputs: [Tensor]?
     /// The next to be drawn.
     var place: Int
-    /// Whether the caption has gone through the model.
-    var hasBegun = false
     /// All of the picture's, those not drawn yet being 0.
     var allTokens: [Int32]
+    /// Of each sequence.
+    let texts: [[Int32]]
     private let codesPerPlace: Int
 
     init(_ request: DrawingRequest, _ c: TransformerPrior.Configuration) {
       self.request = request
       codesPerPlace = c.codesPerPlace
-      let masks = c.masks
-      caches = (0..<(request.isGuided ? 2 : 1)).map { _ in
-        KeyValueCache(
-          masks: masks, length: c.sequenceLength, headWidth: c.width / c.heads, heads: c.heads)
-      }
+      texts = (request.isGuided ? [request.text, []] : [request.text]).map { Array($0.prefix(c.textLength)) }
       // The last place is not an input.
       place = min(request.prefix.count / c.codesPerPlace, c.placeCount - 1)
       allTokens = Array(repeating: 0, count: c.imageLength)
@@ -99,8 +104,6 @@ public final class TransformerDecoder: ImageTokenDecoder {
 
     var tokenCount: Int { place * codesPerPlace }
     var tokens: [Int32] { Array(allTokens.prefix(tokenCount)) }
-    /// Of each sequence.
-    var texts: [[Int32]] { caches.count == 2 ? [request.text, []] : [request.text] }
   }
 
   public func begin(_ request: DrawingRequest) -> any PictureDrawing { Drawing(request, configuration) }
@@ -115,14 +118,20 @@ public final class TransformerDecoder: ImageTokenDecoder {
     for drawing in pass.drawings { drawing.place += 1 }
   }
 
+  /// A row of `scratch.x` after the last block, or what a text has left.
+  private enum Last {
+    case row(Int)
+    case output(Tensor)
+  }
+
   /// What goes through the model at once: of each sequence its next inputs.
   private final class Pass: @unchecked Sendable {
     let drawings: [Drawing]
     let scratch: Scratch
     /// The sequence and position of each row of `scratch.x`.
     var rows: [(cache: KeyValueCache, position: Int)] = []
-    /// Of each sequence.
-    var lastRows: [Int] = []
+    /// Of each sequence, what its next place is drawn from.
+    var lasts: [Last] = []
     var owners: [Drawing] = []
     /// Of each drawing, that with the caption.
     var firstSequences: [Int] = []
@@ -132,38 +141,83 @@ public final class TransformerDecoder: ImageTokenDecoder {
 
   private func makePass(_ drawings: [Drawing]) -> Pass {
     let T = configuration.textLength
-    let rowCount = drawings.reduce(0) { $0 + $1.caches.count * ($1.hasBegun ? 1 : T + $1.place) }
-    let sequenceCount = drawings.reduce(0) { $0 + $1.caches.count }
-    if rowCount > scratch.rowCount || sequenceCount > scratch.sequenceCount {
-      scratch = Scratch(
-        configuration, rows: DecodingStep.rowsToMake(for: rowCount, having: scratch.rowCount),
-        sequences: DecodingStep.rowsToMake(for: sequenceCount, having: scratch.sequenceCount), threads: team.count)
+    begin(drawings.filter(\.caches.isEmpty))
+    func inputs(of drawing: Drawing) -> Range<Int> {
+      // What is drawn of a place is the input for the next one.
+      drawing.textOutputs == nil ? drawing.place - 1..<drawing.place : 0..<drawing.place
     }
+    makeRoom(
+      rows: drawings.reduce(0) { $0 + $1.caches.count * inputs(of: $1).count },
+      sequences: drawings.reduce(0) { $0 + $1.caches.count })
     let pass = Pass(drawings, scratch)
-    let beginningTexts = drawings.filter { !$0.hasBegun }.flatMap(\.texts)
-    let embeddedTexts = beginningTexts.isEmpty ? nil : prior.embedded(texts: beginningTexts, from: textTable)
-    var text = 0
     for drawing in drawings {
       pass.firstSequences.append(pass.owners.count)
-      for cache in drawing.caches {
-        if !drawing.hasBegun, let embeddedTexts {
-          for position in 0..<T {
-            DecodingStep.copyRow(embeddedTexts, text * T + position, into: scratch.x, pass.rows.count)
-            pass.rows.append((cache, position))
-          }
-          text += 1
-        }
-        // What is drawn of a place is the input for the next one.
-        for place in drawing.hasBegun ? drawing.place - 1..<drawing.place : 0..<drawing.place {
+      let places = inputs(of: drawing)
+      for (sequence, cache) in drawing.caches.enumerated() {
+        for place in places {
           enter(place, of: drawing, into: scratch.x, row: pass.rows.count)
           pass.rows.append((cache, T + place))
         }
-        pass.lastRows.append(pass.rows.count - 1)
+        if places.isEmpty, let outputs = drawing.textOutputs {
+          pass.lasts.append(.output(outputs[sequence]))
+        } else {
+          pass.lasts.append(.row(pass.rows.count - 1))
+        }
         pass.owners.append(drawing)
       }
-      drawing.hasBegun = true
+      drawing.textOutputs = nil
     }
     return pass
+  }
+
+  private func makeRoom(rows: Int, sequences: Int) {
+    guard rows > scratch.rowCount || sequences > scratch.sequenceCount else { return }
+    scratch = Scratch(
+      configuration, rows: DecodingStep.rowsToMake(for: rows, having: scratch.rowCount),
+      sequences: DecodingStep.rowsToMake(for: sequences, having: scratch.sequenceCount), threads: team.count)
+  }
+
+  /// Gives drawings that begin what their texts leave behind.
+  private func begin(_ drawings: [Drawing]) {
+    if drawings.isEmpty { return }
+    var texts = Dictionary(uniqueKeysWithValues: readTexts.map { ($0.text, $0.read) })
+    // The one without a caption last, so that it stays.
+    let wanted = Set(drawings.flatMap(\.texts)).sorted { $0.count > $1.count }
+    let unread = wanted.filter { texts[$0] == nil }
+    for (text, read) in zip(unread, read(unread)) { texts[text] = read }
+    for drawing in drawings {
+      let own = drawing.texts.map { texts[$0]! }
+      drawing.caches = own.map { KeyValueCache(copying: $0.cache) }
+      drawing.textOutputs = own.map(\.output)
+    }
+    readTexts.removeAll { wanted.contains($0.text) }
+    readTexts = (readTexts + wanted.map { ($0, texts[$0]!) }).suffix(Self.mostReadTexts)
+  }
+
+  /// Has texts go through the model.
+  private func read(_ texts: [[Int32]]) -> [ReadText] {
+    if texts.isEmpty { return [] }
+    let (c, T) = (configuration, configuration.textLength)
+    makeRoom(rows: texts.count * T, sequences: texts.count)
+    let pass = Pass([], scratch)
+    let inputs = prior.embedded(texts: texts)
+    let masks = c.masks
+    let caches = texts.map { _ in
+      KeyValueCache(masks: masks, length: c.sequenceLength, headWidth: c.width / c.heads, heads: c.heads)
+    }
+    for cache in caches {
+      for position in 0..<T {
+        DecodingStep.copyRow(inputs, pass.rows.count, into: scratch.x, pass.rows.count)
+        pass.rows.append((cache, position))
+      }
+      pass.lasts.append(.row(pass.rows.count - 1))
+    }
+    team.run { thread in forward(pass, thread: thread) }
+    return caches.enumerated().map { text, cache in
+      let output = Tensor.zeros([1, c.width])
+      DecodingStep.copyRow(scratch.last, text, into: output, 0)
+      return ReadText(cache: cache, output: output)
+    }
   }
 
   /// Makes a row of `x` the embedding of a place.
@@ -196,11 +250,12 @@ public final class TransformerDecoder: ImageTokenDecoder {
     }
   }
 
-  /// One thread's part of the model on a pass's rows; leaves each sequence's last row in `last`, complete when it returns.
+  /// One thread's part of the model on a pass's rows; leaves what each sequence's next place is drawn from in `last`, complete when
+  /// it returns.
   private func forward(_ pass: Pass, thread: Int) {
     let (heads, rows, scratch) = (configuration.heads, pass.rows.count, pass.scratch)
     let (x, qkv, normalized) = (scratch.x, scratch.queryKeyValue, scratch.normalized[thread])
-    for (layer, block) in blocks.enumerated() {
+    for (layer, block) in blocks.enumerated() where rows > 0 {
       normalize(x, rows: rows, by: block.norm1, scratch, thread: thread)
       var mine = block.queryKeyValue.share(of: thread, in: team)
       block.queryKeyValue.multiply(normalized, rows: rows, into: qkv, range: mine)
@@ -223,7 +278,12 @@ public final class TransformerDecoder: ImageTokenDecoder {
       perceptron(block.norm2, block.hidden, block.output, on: x, rows: rows, scratch, thread: thread)
     }
     if thread == 0 {
-      for (sequence, row) in pass.lastRows.enumerated() { DecodingStep.copyRow(x, row, into: scratch.last, sequence) }
+      for (sequence, last) in pass.lasts.enumerated() {
+        switch last {
+        case .row(let row): DecodingStep.copyRow(x, row, into: scratch.last, sequence)
+        case .output(let output): DecodingStep.copyRow(output, 0, into: scratch.last, sequence)
+        }
+      }
     }
     team.barrier()
   }
@@ -254,7 +314,7 @@ public final class TransformerDecoder: ImageTokenDecoder {
   /// ``forward(_:thread:)`` left; all are there when it returns.
   private func drawCodes(_ pass: Pass, thread: Int) {
     let scratch = pass.scratch
-    let sequences = pass.lastRows.count
+    let sequences = pass.lasts.count
     func draw(_ d: Int, _ head: PackedWeight) {
       head.multiply(
         scratch.normalized[thread], rows: sequences, into: scratch.logits, range: head.share(of: thread, in: team))

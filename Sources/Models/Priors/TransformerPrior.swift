@@ -111,19 +111,23 @@ public struct TransformerPrior: TrainablePrior {
 
   public func makeDecoder(team: ThreadTeam) -> any ImageTokenDecoder { TransformerDecoder(self, team: team) }
 
-  /// What may stand in a text position, in one table: the vocabulary's rows, then the padding rows.
-  var textTable: Tensor { Tensor.stacked(textEmbedding.weight(), padding.weight()) }
-
   /// The text part of the input, [B, textLength, width]: embeddings with padding vectors in the empty places, plus
   /// positions.
-  /// - Parameter table: ``textTable``, where it is there already: to make it is to copy it.
-  func embedded(texts: [[Int32]], from table: Tensor? = nil) -> Tensor {
-    let c = configuration
-    let table = table ?? textTable
-    let tokens = texts.flatMap { text in
-      text.prefix(c.textLength) + (min(text.count, c.textLength)..<c.textLength).map { Int32(c.textVocabulary + $0) }
+  func embedded(texts: [[Int32]]) -> Tensor {
+    let T = configuration.textLength
+    let seen = texts.map { $0.prefix(T) }
+    let words = seen.allSatisfy(\.isEmpty) ? [0] : seen.flatMap(\.self)
+    let empty = min(seen.map(\.count).min() ?? 0, T - 1)..<T
+    // The rows of both tables that are needed, at least one of each, and then their order: a whole table would be copied.
+    let rows = Tensor.stacked(
+      textEmbedding(words, shape: [words.count]), padding(empty.map(Int32.init), shape: [empty.count]))
+    var next = 0
+    let order = seen.flatMap { text in
+      let own = next..<next + text.count
+      next += text.count
+      return own + (text.count..<T).map { words.count + $0 - empty.lowerBound }
     }
-    return embedding(table, tokens: tokens, shape: [texts.count, c.textLength]).addingRows(textPosition.weight())
+    return rows.rows(order).reshaped([texts.count, T, configuration.width]).addingRows(textPosition.weight())
   }
 
   /// The model's outputs after the last norm, [B, textLength + placeCount - 1, width]; the last place is not an input.

@@ -93,8 +93,6 @@ void ck_space_to_depth(ck_type t, const void *x, void *y, size_t B, size_t H, si
 void ck_depth_to_space(ck_type t, const void *x, void *y, size_t B, size_t H, size_t W, size_t C, size_t s);
 /// Copies N rows of C elements between row strides (in elements), converting the type.
 void ck_copy_rows(ck_type xt, const void *x, size_t ldx, ck_type yt, void *y, size_t ldy, size_t N, size_t C);
-/// y[C,N] = x[N,C]ᵀ, float32.
-void ck_transpose(const float *x, float *y, size_t N, size_t C);
 
 // MARK: - Normalisation
 
@@ -134,7 +132,7 @@ void ck_group_norm_backward(ck_type xt, const void *x, const float *gamma, const
 /// y = x / max(‖x‖₂, epsilon), row by row; `rnorm` [N] is 1/max(‖x‖, epsilon).
 void ck_l2_normalize(ck_type xt, const void *x, ck_type yt, void *y, float *rnorm, size_t N, size_t C, float epsilon);
 void ck_l2_normalize_backward(ck_type yt, const void *y, const float *rnorm, ck_type dyt, const void *dy, ck_type dxt,
-                              void *dx, size_t N, size_t C);
+                              void *dx, size_t N, size_t C, float epsilon);
 
 // MARK: - Softmax and losses
 
@@ -146,9 +144,9 @@ void ck_softmax_backward(ck_type yt, const void *y, ck_type dyt, const void *dy,
 
 /// Cross entropy of logits[N,C] with targets[N] (a negative target is left out): returns Σ -log softmax(x)[target] in
 /// float64, and where `dlogits` is not NULL writes (softmax - one-hot)·scale to it (zero rows for left-out targets).
-/// dlogits may be logits itself when the types agree. `losses` [N], which may be NULL, takes each row's loss.
+/// dlogits may be logits itself when the types agree.
 double ck_cross_entropy(ck_type xt, const void *logits, const int32_t *targets, ck_type dt, void *dlogits, float scale,
-                        float *losses, size_t N, size_t C);
+                        size_t N, size_t C);
 
 /// y[n] = log P(byte of x[n]) under a mixture of K discretised logistics (Salimans et al. 2017, eq. 2): parameters[N,3K]
 /// are K logits, K centres and K logarithms of scales, centres and scales in units in which the bytes' bins fill [-1,1].

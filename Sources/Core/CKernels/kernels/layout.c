@@ -36,18 +36,6 @@ void ck_copy_rows(ck_type xt, const void *x, size_t ldx, ck_type yt, void *y, si
   for (size_t n = 0; n < N; n++) ck_convert(xt, ck_at(xt, x, n * ldx), yt, ck_at_mutable(yt, y, n * ldy), C);
 }
 
-CK_CLONES void ck_transpose(const float *x, float *y, size_t N, size_t C) {
-  // Tiles of one cache line square: each line of either side is touched by one tile alone.
-  const size_t tile = 16;
-  for (size_t n = 0; n < N; n += tile) {
-    for (size_t c = 0; c < C; c += tile) {
-      size_t rows = ck_min(tile, N - n), columns = ck_min(tile, C - c);
-      for (size_t j = 0; j < columns; j++)
-        for (size_t i = 0; i < rows; i++) y[(c + j) * N + n + i] = x[(n + i) * C + c + j];
-    }
-  }
-}
-
 // MARK: - Embedding
 
 void ck_embedding(const float *table, const int32_t *tokens, ck_type yt, void *y, size_t N, size_t C) {

@@ -479,29 +479,30 @@ void ck_l2_normalize(ck_type xt, const void *x, ck_type yt, void *y, float *rnor
   }
 }
 
-/// dx = (dy - y·(y·dy)) / ‖x‖
+/// dx = (dy - y·(y·dy)) / ‖x‖, and dy / ε where ‖x‖ is below ε
 CK_CLONES static void l2_normalize_backward(const float *y, const float *rnorm, const float *dy, float *dx, size_t rows,
-                                            size_t C) {
+                                            size_t C, float epsilon) {
   for (size_t r = 0; r < rows; r++, y += C, dy += C, dx += C) {
     float projection = 0, s = rnorm[r];
     for (size_t c = 0; c < C; c++) {
       CK_ANY_ORDER
       projection += y[c] * dy[c];
     }
+    if (s == 1 / epsilon) projection = 0;
     CK_INDEPENDENT
     for (size_t c = 0; c < C; c++) dx[c] = s * (dy[c] - projection * y[c]);
   }
 }
 
 void ck_l2_normalize_backward(ck_type yt, const void *y, const float *rnorm, ck_type dyt, const void *dy, ck_type dxt,
-                              void *dx, size_t N, size_t C) {
+                              void *dx, size_t N, size_t C, float epsilon) {
   workspace w = make_workspace(C, 3, 0);
   for (size_t n = 0; n < N; n += w.rows) {
     size_t rows = ck_min(w.rows, N - n);
     const float *ys = ck_read(yt, y, n * C, rows * C, rows_of(&w, 0));
     const float *dys = ck_read(dyt, dy, n * C, rows * C, rows_of(&w, 1));
     float *dxs = ck_place(dxt, dx, n * C, rows_of(&w, 2));
-    l2_normalize_backward(ys, rnorm + n, dys, dxs, rows, C);
+    l2_normalize_backward(ys, rnorm + n, dys, dxs, rows, C, epsilon);
     ck_write(dxt, dx, n * C, rows * C, dxs);
   }
 }

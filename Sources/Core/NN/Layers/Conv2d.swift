@@ -8,7 +8,7 @@ public struct Conv2d: Module, Sendable {
   public let weight: Parameter
   public let bias: Parameter
   private let stride: Int
-  private let padding: Int
+  private let padding: Padding
 
   /// - Parameters:
   ///   - inputs: C, channels.
@@ -16,11 +16,11 @@ public struct Conv2d: Module, Sendable {
   ///   - kernelHeight: KH.
   ///   - kernelWidth: KW.
   ///   - stride: places between two outputs, along both axes.
-  ///   - padding: rows above and below, and columns on both sides.
+  ///   - padding: zeros around the input.
   ///   - gain: the factor on the initial deviation.
   ///   - initializer: draws the weights.
   public init(
-    _ inputs: Int, _ outputs: Int, kernelHeight: Int, kernelWidth: Int, stride: Int = 1, padding: Int = 0,
+    _ inputs: Int, _ outputs: Int, kernelHeight: Int, kernelWidth: Int, stride: Int = 1, padding: Padding = 0,
     gain: Float = 1, _ initializer: inout Initializer
   ) {
     weight = Parameter(
@@ -34,7 +34,7 @@ public struct Conv2d: Module, Sendable {
 
   /// With a square kernel.
   public init(
-    _ inputs: Int, _ outputs: Int, kernel: Int, stride: Int = 1, padding: Int = 0, gain: Float = 1,
+    _ inputs: Int, _ outputs: Int, kernel: Int, stride: Int = 1, padding: Padding = 0, gain: Float = 1,
     _ initializer: inout Initializer
   ) {
     self.init(

@@ -1,5 +1,19 @@
 import CKernels
 
+/// Rows and columns of zeros around a picture.
+public struct Padding: Sendable, ExpressibleByIntegerLiteral {
+  public var top, bottom, left, right: Int
+
+  public init(top: Int = 0, bottom: Int = 0, left: Int = 0, right: Int = 0) {
+    (self.top, self.bottom, self.left, self.right) = (top, bottom, left, right)
+  }
+
+  /// As many on each side.
+  public init(_ width: Int) { self.init(top: width, bottom: width, left: width, right: width) }
+
+  public init(integerLiteral width: Int) { self.init(width) }
+}
+
 /// A two-dimensional convolution (cross-correlation, as everywhere in this field).
 ///
 /// - Parameters:
@@ -7,11 +21,11 @@ import CKernels
 ///   - weight: [O, KH, KW, C], of x's type. Its gradient is float32.
 ///   - bias: [O], float32.
 ///   - stride: places between two outputs, along both axes.
-///   - padding: zeros on each side.
+///   - padding: zeros around x.
 ///   - type: what the result is; x's type unless told otherwise.
-/// - Returns: [B, (H + 2·padding - KH) / stride + 1, (W + 2·padding - KW) / stride + 1, O]
+/// - Returns: [B, (H + top + bottom - KH) / stride + 1, (W + left + right - KW) / stride + 1, O]
 public func convolution(
-  _ x: Tensor, weight: Tensor, bias: Tensor? = nil, stride: Int = 1, padding: Int = 0, as type: ElementType? = nil
+  _ x: Tensor, weight: Tensor, bias: Tensor? = nil, stride: Int = 1, padding: Padding = 0, as type: ElementType? = nil
 ) -> Tensor {
   let shape = ck_convolution(input: x.shape, weight: weight, stride: stride, padding: padding)
   let y = Tensor(uninitialized: shape.outputShape, type ?? x.type)
@@ -53,7 +67,7 @@ public func transposedConvolution(
     x.shape[0], (x.shape[1] - 1) * stride - 2 * padding + kernelHeight,
     (x.shape[2] - 1) * stride - 2 * padding + kernelWidth, weight.shape[3],
   ]
-  let shape = ck_convolution(input: outputShape, weight: weight, stride: stride, padding: padding)
+  let shape = ck_convolution(input: outputShape, weight: weight, stride: stride, padding: Padding(padding))
   precondition(shape.outputShape == x.shape, "\(x.shape) is not what the reversed convolution would give")
   let y = Tensor(uninitialized: outputShape, type ?? x.type)
   withUnsafePointer(to: shape) {
@@ -84,15 +98,14 @@ private func accumulateBias(_ bias: Variable?, _ gradient: Tensor) {
 }
 
 extension ck_convolution {
-  /// With as much padding on each side.
-  fileprivate init(input: [Int], weight: Tensor, stride: Int, padding: Int) {
-    self.init(input: input, weight: weight, stride: stride, padding: Padding(padding))
-  }
-
   init(input: [Int], weight: Tensor, stride: Int, padding: Padding) {
     precondition(
       input.count == 4 && weight.shape.count == 4 && weight.shape[3] == input[3],
       "a weight of shape \(weight.shape) does not apply to \(input)")
+    precondition(
+      input[1] + padding.top + padding.bottom >= weight.shape[1]
+        && input[2] + padding.left + padding.right >= weight.shape[2],
+      "a kernel of shape \(weight.shape) is larger than \(input)")
     self.init(
       B: input[0], H: input[1], W: input[2], C: input[3], O: weight.shape[0], KH: weight.shape[1], KW: weight.shape[2],
       stride: stride, top: padding.top, bottom: padding.bottom, left: padding.left, right: padding.right)

@@ -94,7 +94,7 @@ public func l2Normalized(_ x: Tensor, epsilon: Float = 1e-6, as type: ElementTyp
     let dx = Tensor(uninitialized: shape, inputType)
     ck_l2_normalize_backward(
       y.kernelType, y.pointer, inverseNorm.floats, gradient.kernelType, gradient.pointer, dx.kernelType, dx.pointer,
-      N, C)
+      N, C, epsilon)
     variable?.add(dx)
   }
 }

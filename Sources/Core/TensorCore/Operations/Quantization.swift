@@ -16,7 +16,7 @@ public func nearestCodes(_ x: Tensor, codebook: Tensor) -> [Int32] {
   }
   var indices = [Int32](repeating: 0, count: N)
   // In blocks, so that the scores stay in the cache.
-  let block = min(N, 256)
+  let block = max(1, min(N, 256))
   let scores = Tensor(uninitialized: [block, K])
   for start in stride(from: 0, to: N, by: block) {
     let rows = min(block, N - start)

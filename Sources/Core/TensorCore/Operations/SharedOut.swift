@@ -8,18 +8,6 @@ import Synchronization
 /// Rows are shared out in bands that are the same whatever the number of threads, sums over bands are taken in their order,
 /// and so a result is the same bits for any team. Without a team all bands are the calling thread's.
 
-/// Rows and columns of zeros around a picture.
-public struct Padding: Sendable {
-  public var top, bottom, left, right: Int
-
-  public init(top: Int = 0, bottom: Int = 0, left: Int = 0, right: Int = 0) {
-    (self.top, self.bottom, self.left, self.right) = (top, bottom, left, right)
-  }
-
-  /// As many on each side.
-  public init(_ width: Int) { self.init(top: width, bottom: width, left: width, right: width) }
-}
-
 /// Rows a band. So few, that pictures of two dozen rows still have bands for a dozen threads; no more would be faster on one.
 private let bandRows = 2
 

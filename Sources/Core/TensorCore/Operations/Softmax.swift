@@ -29,7 +29,7 @@ public func crossEntropy(_ logits: Tensor, targets: [Int32], scale: Float) -> Te
   precondition(targets.allSatisfy { $0 < C }, "a target is not below \(C)")
   let dLogits = logits.variable == nil ? nil : Tensor(uninitialized: logits.shape, logits.type)
   let total = ck_cross_entropy(
-    logits.kernelType, logits.pointer, targets, logits.kernelType, dLogits?.pointer, scale, nil, N, C)
+    logits.kernelType, logits.pointer, targets, logits.kernelType, dLogits?.pointer, scale, N, C)
   let variable = logits.variable
   return Tape.record(Tensor(Float(total * Double(scale))), from: variable) { gradient in
     guard let dLogits else { return }
