@@ -237,11 +237,21 @@ import Testing
   @Test(arguments: [
     ("dog", "dogs"), ("box", "boxes"), ("church", "churches"), ("baby", "babies"), ("key", "keys"), ("man", "men"),
     ("leaf", "leaves"), ("glass", "glasses"), ("potato", "potatoes"), ("shoe", "shoes"), ("horse", "horses"),
+    ("snowman", "snowmen"), ("policewoman", "policewomen"), ("human", "humans"), ("grandchild", "grandchildren"),
+    ("wife", "wives"), ("cookie", "cookies"), ("movie", "movies"), ("cherry", "cherries"), ("bus", "buses"),
+    ("octopus", "octopuses"), ("rhinoceros", "rhinoceroses"), ("lens", "lenses"), ("axe", "axes"), ("ramen", "ramens"),
   ])
   func singularAndPlural(singular: String, plural: String) {
     #expect(English.plural(singular) == plural && English.singular(plural) == singular)
     #expect(English.singular(singular) == singular)
   }
+
+  @Test(arguments: [
+    ("dog", "a"), ("apple", "an"), ("Orange cat", "an"), ("unicorn", "a"), ("umbrella", "an"), ("euro banknote", "a"),
+    ("eye", "an"), ("ewe", "a"), ("one-piece swimsuit", "a"), ("onion", "an"), ("hourglass", "an"), ("house", "a"),
+    ("uniform", "a"), ("unhappy face", "an"), ("", "a"),
+  ])
+  func articles(text: String, article: String) { #expect(English.indefiniteArticle(for: text) == article) }
 
   @Test func contentWords() {
     #expect(English.contentWords(in: "A Picture of the two Dogs, in a box!") == ["two", "dog", "box"])

@@ -1,4 +1,5 @@
 import Basics
+import Foundation
 @testable import Captions
 import Testing
 
@@ -120,5 +121,12 @@ import Testing
       for text in Self.captions(index, of: entries + more, draws: 300) { hash.combine(Array(text.utf8)) }
     }
     #expect(hash.value == 18_100_985_183_034_479_311)
+  }
+
+  /// Vietnamese is written in Latin letters, with accents of their own or apart.
+  @Test func scripts() {
+    let vietnamese = "m\u{1ED9}t con ch\u{F3}"
+    #expect(Script(of: vietnamese) == .latin && Script(of: vietnamese.decomposedStringWithCanonicalMapping) == .latin)
+    #expect(Script(of: "собака") == .other && Script(of: "개") == .hangul && Script(of: "12 !") == .latin)
   }
 }

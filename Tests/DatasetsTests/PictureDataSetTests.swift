@@ -12,6 +12,13 @@ import Testing
     let count = names.filter { Split.standard(forFileName: $0) == .validation }.count
     #expect((400...600).contains(count))
     #expect(names.allSatisfy { Split.standard(forFileName: $0) != .test })
+    // A name is the same however its accents are written, as which systems differ.
+    for number in 0..<200 {
+      let name = "\u{E9}lan \u{AC15}\u{C544}\u{C9C0} \(number).jpg"
+      let apart = name.decomposedStringWithCanonicalMapping
+      #expect(Array(name.utf8) != Array(apart.utf8))
+      #expect(Split.standard(forFileName: name) == Split.standard(forFileName: apart))
+    }
   }
 }
 

@@ -97,6 +97,7 @@ import Testing
     let folder = try Tiny.trained()
     let model = try TextToImageModel(contentsOf: folder.checkpoint.url)
     #expect(model.unseenWords(in: "A red TAPIR's square: tapir, accordion") == ["tapir", "accordion"])
+    #expect(model.unseenWords(in: "red \(String(repeating: "🟥🟦", count: 2000)) square") == ["🟥", "🟦"])
     #expect(model.unseenWords(in: "") == [])
     let tokens = model.tokens(of: String(repeating: "red ", count: 100))
     #expect(tokens.used == 8 && tokens.ids.count > 8)

@@ -175,6 +175,20 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: folder.checkpoint.previousFolder.path))
   }
 
+  /// Pictures that another prior has drawn go where that one goes, and the ranker's run leaves them.
+  @Test func aGalleryBelongsToItsPrior() throws {
+    let folder = try Tiny.trained()
+    let checkpoint = folder.checkpoint
+    let gallery = Data("pictures".utf8)
+    try gallery.write(to: checkpoint.galleryFile)
+    func card() throws -> String { String(decoding: try folder.contents(checkpoint.modelCardFile), as: UTF8.self) }
+    try Tiny.trainRanker(folder, Tiny.settings(steps: 1))
+    #expect(try checkpoint.exists(checkpoint.galleryFile) && card().contains("gallery.png"))
+    try Tiny.trainPrior(folder, Tiny.settings(steps: 1))
+    #expect(try folder.contents(Checkpoint(checkpoint.previousFolder).galleryFile) == gallery)
+    #expect(try !checkpoint.exists(checkpoint.galleryFile) && !card().contains("gallery.png"))
+  }
+
   /// The stage that builds on a stopped one keeps what that needs to go on.
   @Test func aStoppedRunCanBeResumedAfterTheNextStageHasBegun() throws {
     let folder = try TemporaryFolder()

@@ -1,13 +1,18 @@
 import Basics
+import TextTokenizer
 
 /// What a picture of a data set is used for.
 public enum Split: String, Sendable, CaseIterable, Codable {
   case train, validation, test
 
   /// The split of a picture for which the data set names none: 5% of the pictures are validation, by their file name,
-  /// so that adding pictures moves none of the others.
+  /// so that adding pictures moves none of the others. Some systems write names with accents as signs of their own (NFD): it is the
+  /// same name.
   public static func standard(forFileName fileName: String) -> Split {
-    FNV1a.hash(fileName) % 20 == 0 ? .validation : .train
+    let composed =
+      fileName.utf8.allSatisfy { $0 < 0x80 }
+      ? fileName : String(String.UnicodeScalarView(NormalForm.c.applied(to: fileName.unicodeScalars)))
+    return FNV1a.hash(composed) % 20 == 0 ? .validation : .train
   }
 
   /// The split that people call so, in any case: "val", "valid" and "dev" are validation, too.
@@ -106,7 +111,11 @@ package enum Script: Sendable, CaseIterable {
 
   package init(of text: String) {
     let scalars = text.unicodeScalars
-    if scalars.allSatisfy({ !$0.properties.isAlphabetic || $0.value < 0x250 }) {
+    // The second range has the letters of Vietnamese.
+    let latin: [ClosedRange<UInt32>] = [0...0x24F, 0x1E00...0x1EFF]
+    if scalars.allSatisfy({ scalar in
+      !scalar.properties.isAlphabetic || latin.contains { $0.contains(scalar.value) }
+    }) {
       self = .latin
     } else {
       // Jamo, the same for old encodings, and syllables.

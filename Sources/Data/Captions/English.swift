@@ -34,11 +34,21 @@ public enum English {
     "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "many", "several", "no", "any",
   ]
 
-  /// "a" or "an", by the first letter.
+  /// "a" or "an", by the first letter, and by how words sound that are commonly met.
   package static func indefiniteArticle(for text: String) -> String {
-    guard let first = text.lowercased().first else { return "a" }
-    return "aeiou".contains(first) ? "an" : "a"
+    let lower = text.lowercased()
+    guard let first = lower.first else { return "a" }
+    if soundingLikeAConsonant.contains(where: lower.hasPrefix) { return "a" }
+    return "aeiou".contains(first) || soundingLikeAVowel.contains(where: lower.hasPrefix) ? "an" : "a"
   }
+
+  /// As "you" in "unicorn" and "euro", and "won" in "one-piece".
+  private static let soundingLikeAConsonant = [
+    "unicorn", "unicycle", "unif", "union", "uniq", "unison", "unit", "univers", "usb", "used", "useful", "user",
+    "utensil", "utopia",
+    "u-turn", "ufo", "ukulele", "eucalypt", "euro", "ewe", "one",
+  ]
+  private static let soundingLikeAVowel = ["hour", "honest", "honor", "honour", "heir"]
 
   /// Whether a word looks like a plural.
   package static func isPlural(_ word: String) -> Bool { singular(word) != word }
@@ -79,7 +89,11 @@ public enum English {
 
   /// The plural of a singular noun.
   public static func plural(_ word: String) -> String {
-    if let irregular = irregularPlurals[word.lowercased()] { return irregular }
+    let lower = word.lowercased()
+    if let irregular = irregularPlurals[lower] { return irregular }
+    // Snowmen and policewomen, but not humans.
+    if lower.hasSuffix("man"), lower.count > 4, !regularInMan.contains(lower) { return word.dropLast(2) + "en" }
+    if lower.hasSuffix("child") { return word + "ren" }
     func ends(_ endings: String...) -> Bool { endings.contains { word.hasSuffix($0) } }
     if ends("s", "x", "z", "ch", "sh") { return word + "es" }
     if word.hasSuffix("y"), let before = word.dropLast().last, !"aeiou".contains(before) {
@@ -92,6 +106,8 @@ public enum English {
   public static func singular(_ word: String) -> String {
     let lower = word.lowercased()
     if let irregular = irregularSingulars[lower] { return irregular }
+    if lower.hasSuffix("men"), lower.count > 4, !singularsInMen.contains(lower) { return word.dropLast(2) + "an" }
+    if lower.hasSuffix("children") { return String(word.dropLast(3)) }
     // Of three letters or fewer, hardly one is a plural: bus, gas, yes.
     guard lower.count > 3, lower.hasSuffix("s"), !singularsInS.contains(lower),
       !["ss", "us", "is", "ous"].contains(where: lower.hasSuffix)
@@ -120,10 +136,19 @@ public enum English {
     "lens", "canvas", "christmas", "texas", "pancreas", "atlas", "rhinoceros",
   ]
 
+  private static let regularInMan: Set<String> = [
+    "human", "german", "roman", "norman", "talisman", "shaman", "caiman", "ottoman",
+  ]
+
+  private static let singularsInMen: Set<String> = [
+    "ramen", "abdomen", "specimen", "stamen", "regimen", "lumen", "cyclamen", "yemen", "dolmen",
+  ]
+
   private static let irregularPlurals = [
     "man": "men", "woman": "women", "child": "children", "person": "people", "foot": "feet", "tooth": "teeth",
     "goose": "geese", "mouse": "mice", "leaf": "leaves", "wolf": "wolves", "knife": "knives", "calf": "calves",
-    "half": "halves", "shelf": "shelves", "loaf": "loaves", "life": "lives", "potato": "potatoes",
+    "half": "halves", "shelf": "shelves", "bookshelf": "bookshelves", "wife": "wives", "housewife": "housewives",
+    "loaf": "loaves", "life": "lives", "potato": "potatoes",
     "tomato": "tomatoes", "hero": "heroes", "volcano": "volcanoes", "mango": "mangoes", "sheep": "sheep",
     "fish": "fish", "deer": "deer", "bison": "bison",
     "moose": "moose", "jellyfish": "jellyfish", "blowfish": "blowfish", "ox": "oxen", "die": "dice", "elf": "elves",
@@ -134,7 +159,16 @@ public enum English {
     var singulars = Dictionary(
       irregularPlurals.filter { $0.key != $0.value }.map { ($0.value, $0.key) }, uniquingKeysWith: { first, _ in first }
     )
-    for word in ["shoe", "toe", "canoe", "ski"] { singulars[word + "s"] = word }
+    for word in [
+      "shoe", "toe", "canoe", "ski", "axe", "pickaxe", "pie", "magpie", "tie", "necktie", "bowtie", "cookie", "brownie",
+      "smoothie",
+      "zombie", "genie", "pixie", "movie", "selfie", "hoodie", "collie", "birdie",
+    ] { singulars[word + "s"] = word }
+    for word in [
+      "bus", "minibus", "trolleybus", "octopus", "platypus", "walrus", "hippopotamus", "rhinoceros", "cactus", "crocus",
+      "lotus",
+      "hibiscus", "iris", "virus", "circus", "abacus", "lens", "canvas", "atlas", "gas",
+    ] { singulars[word + "es"] = word }
     return singulars
   }()
 }

@@ -4,26 +4,23 @@ struct SimplerPictures {
   private var content: [Int: ContentWords] = [:]
   private var simpler: [Int: [Int]] = [:]
 
-  /// A word that more pictures share is not looked up: it would cost its square.
-  private static let mostSharers = 1000
-
   /// - Parameter texts: what is said of each picture, by its position in the data set's `entries`.
   init(_ texts: [Int: [String]]) {
-    var sharers: [String: [Int]] = [:]
+    var sharers: [String: Int] = [:]
     for (index, texts) in texts {
       let own = ContentWords(of: texts)
       content[index] = own
-      for word in own.words { sharers[word, default: []].append(index) }
+      for word in own.words { sharers[word, default: 0] += 1 }
+    }
+    // Each stands below its rarest word alone: a picture that has all words has that one, too.
+    var listed: [String: [Int]] = [:]
+    for (index, own) in content {
+      let rarest = own.words.min { (sharers[$0, default: 0], $0) < (sharers[$1, default: 0], $1) }
+      if let rarest { listed[rarest, default: []].append(index) }
     }
     for (index, own) in content {
-      var shared: [Int: Int] = [:]
-      for word in own.words {
-        guard let others = sharers[word], others.count <= Self.mostSharers else { continue }
-        for other in others { shared[other, default: 0] += 1 }
-      }
-      simpler[index] = shared.filter { other, count in
-        count < own.words.count && count == content[other]?.words.count
-      }.map(\.key)
+      simpler[index] = own.words.flatMap { listed[$0] ?? [] }
+        .filter { content[$0].map { $0.words.isStrictSubset(of: own.words) } ?? false }
     }
   }
 

@@ -56,8 +56,9 @@ package struct FolderContents {
     }
     for (stem, files) in captions where files.count > 1 { captions[stem] = files.sorted { rank($0) < rank($1) } }
     let hasLines = !metadata.isEmpty
+    let haveTexts = !csv.isEmpty && mostPicturesHaveTexts
     for (path, folder) in csv {
-      if foldersOfLines.contains(folder) || !hasLines && (!shards.isEmpty || mostPicturesHaveTexts) {
+      if foldersOfLines.contains(folder) || !hasLines && (!shards.isEmpty || haveTexts) {
         otherMetadata.append(path)
       } else {
         metadata.append(path)

@@ -299,8 +299,8 @@ struct DataSetFolder {
     }
     if parts.isEmpty { return nil }
     let path = parts.joined(separator: "/")
-    // As Windows writes it.
-    guard name.contains("\\"), tree.spelling(of: path) == nil else { return path }
+    // As Windows writes it. Where tokens stand in the place of pictures, it is as it was found then.
+    guard encodedShards.isEmpty, name.contains("\\"), tree.spelling(of: path) == nil else { return path }
     return self.path(name.replacing("\\", with: "/"), below: folder)
   }
 

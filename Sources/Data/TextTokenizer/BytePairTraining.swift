@@ -51,7 +51,9 @@ extension BytePairEncoding {
   /// Counts words whose stem is one, too, as their stem and their ending.
   private static func separateEndings(in counts: inout [[UInt8]: Int], stem: (String) -> String) {
     let words = counts
-    for (word, count) in words {
+    // A stem may have a stem of its own, and is shorter than what it is the stem of.
+    for word in words.keys.sorted(by: { $0.count > $1.count }) {
+      guard let count = counts[word] else { continue }
       let space = Array(word.prefix { $0 == 0x20 })
       let text = String(decoding: word[space.count...], as: UTF8.self)
       let stem = stem(text)

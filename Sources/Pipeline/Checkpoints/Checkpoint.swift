@@ -38,7 +38,7 @@ public struct Checkpoint: Sendable {
     [
       configurationFile, imageTokenizerFile, upsamplerFile, priorFile, rankerFile, vocabularyFile, captionsFile,
       nounsFile,
-      trainingStateFile, modelCardFile,
+      trainingStateFile, modelCardFile, galleryFile,
     ]
   }
 

@@ -164,12 +164,14 @@ package final class CheckpointLock: Sendable {
 
   /// - Throws: `PipelineError` of kind `.cannotCreate` where somebody else has it or the folder takes no file.
   package init(of folder: URL) throws(PipelineError) {
-    descriptor = try Self.open(folder)
+    // Closed by `deinit` where there is a lock, and only there.
+    let descriptor = try Self.open(folder)
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
       close(descriptor)
       throw PipelineError(
         .cannotCreate, "another run is writing to \(folder.path): wait for its end, or name another `checkpoint`")
     }
+    self.descriptor = descriptor
   }
 
   private static func open(_ folder: URL) throws(PipelineError) -> Int32 {

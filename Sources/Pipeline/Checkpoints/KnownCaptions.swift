@@ -67,9 +67,11 @@ package struct KnownCaptions {
     try AtomicFile.write(Data(lines.joined().utf8), to: file)
   }
 
-  /// Whether a caption has a sign.
-  package func contain(sign: String) -> Bool {
-    captions.contains { BytePairEncoding.signs(in: $0.text).contains(sign) }
+  /// Those of some signs that no caption has.
+  package func missing(_ signs: [String]) -> [String] {
+    var missing = Set(signs)
+    for caption in captions where !missing.isEmpty { missing.subtract(BytePairEncoding.signs(in: caption.text)) }
+    return signs.filter(missing.contains)
   }
 
   /// What is known of a prompt; see ``PromptFamiliarity``.
@@ -81,9 +83,13 @@ package struct KnownCaptions {
     let weights = Dictionary(
       uniqueKeysWithValues: words.map { ($0, log(1 + Double(captions.count) / Double(max(1, places[$0]?.count ?? 0)))) }
     )
-    let total = weights.values.reduce(0, +)
+    // In one order, for sums in several orders differ in their last bits.
+    let order = words.sorted()
+    func weight(_ some: Set<String>) -> Double {
+      order.reduce(0) { some.contains($1) ? $0 + (weights[$1] ?? 0) : $0 }
+    }
+    let total = weight(words)
     guard total > 0, !captions.isEmpty else { return nil }
-    func weight(_ words: Set<String>) -> Double { words.reduce(0) { $0 + (weights[$1] ?? 0) } }
     var nearest: [String] = []
     var share = 0.0
     var left = words

@@ -11,16 +11,19 @@ public struct ModelCard {
   private let evaluations: [Evaluation]
   private let wording: Wording
   private let checkpoint: Checkpoint
+  private let showsGallery: Bool
 
   /// - Parameters:
   ///   - checkpoint: whose folder the card is for.
   ///   - configuration: what `config.json` says.
   ///   - evaluations: what was measured, a split each; empty while nothing was.
   ///   - wording: what was measured of captions in other words.
+  ///   - showsGallery: whether the checkpoint's gallery, where there is one, is what this model draws.
   public init(
     _ checkpoint: Checkpoint, _ configuration: CheckpointConfiguration, evaluations: [Evaluation] = [],
-    wording: Wording = .init()
+    wording: Wording = .init(), showsGallery: Bool = true
   ) {
+    self.showsGallery = showsGallery
     self.checkpoint = checkpoint
     self.configuration = configuration
     self.evaluations = evaluations
@@ -43,7 +46,7 @@ public struct ModelCard {
   var markdown: String {
     let name = checkpoint.url.lastPathComponent
     var parts = ["# \(name)", "A text-to-image model. Draw with it: `dalle-cli generate \"…\" --checkpoint \(name)`."]
-    if checkpoint.exists(checkpoint.galleryFile) {
+    if showsGallery, checkpoint.exists(checkpoint.galleryFile) {
       parts.append("![Pictures drawn by this model](\(checkpoint.galleryFile.lastPathComponent))")
     }
     parts += ["## Models", models, "## Data", data, "## Training", training]
@@ -163,6 +166,7 @@ public struct ModelCard {
     if s.vocabularySize != TrainingSettings().vocabularySize {
       options.append(("vocabulary-size", "\(s.vocabularySize)"))
     }
+    if let layers = s.layers { options.append(("layers", "\(layers)")) }
     if let attention = s.attention { options.append(("attention", attention.list)) }
     if s.isWarmStart { options.append(("warm-start", "")) }
     if s.imageCorruption != TrainingSettings().imageCorruption {

@@ -245,7 +245,7 @@ public final class TextToImageModel {
     guard let knownWords else { return [] }
     var signs = knownWords.missingSigns(in: caption)
     // Checkpoints of before list words alone.
-    if !signs.isEmpty, let captions = try? readCaptions() { signs.removeAll(where: captions.contain(sign:)) }
+    if !signs.isEmpty, let captions = try? readCaptions() { signs = captions.missing(signs) }
     var named = Set<String>()
     return (knownWords.missing(in: caption) + signs).filter { named.insert($0).inserted }
   }

@@ -36,9 +36,10 @@ final class ImageTokenizerTask: StageTask {
         training: \.tokenizerTraining)
     }
 
-    static var upsampler: Self {
+    static func upsampler(of checkpoint: Checkpoint) -> Self {
       Self(
-        file: \.upsamplerFile, replaced: [], replacedName: "the upsampler that was here", training: \.upsamplerTraining)
+        file: \.upsamplerFile, replaced: [checkpoint.galleryFile], replacedName: "the upsampler that was here",
+        training: \.upsamplerTraining)
     }
   }
 

@@ -197,10 +197,11 @@ final class PriorTask: StageTask {
     return result.namedTensors()
   }
 
-  /// The nouns are those of the captions that were here, and the ranker speaks the vocabulary that was.
+  /// The nouns are those of the captions that were here, the ranker speaks the vocabulary that was, and the gallery shows what that
+  /// prior drew.
   var replaced: [URL] {
     let checkpoint = run.resources.checkpoint
-    return [checkpoint.nounsFile] + (replacesVocabulary ? [checkpoint.rankerFile] : [])
+    return [checkpoint.nounsFile, checkpoint.galleryFile] + (replacesVocabulary ? [checkpoint.rankerFile] : [])
   }
   let replacedName = "the prior that was here"
 

@@ -104,6 +104,7 @@ final class StageRun {
       ("the step to go on from", "\(start.step)"),
       ("`threads`", "\(team.count)"), ("`precision`", resources.precision.rawValue),
       ("the data set's fingerprint", resources.dataSet.fingerprint),
+      ("the vocabulary", start.foundation?.vocabulary ?? ""),
     ])
     replicas = ReplicaTrainer(
       model, precision: resources.precision, options: options, team: team, processes: processes)
@@ -326,6 +327,7 @@ final class StageRun {
     guard processes.isFirst else { return }
     let checkpoint = resources.checkpoint
     let replacedName = replacedName(task)
+    let keepsGallery = replacedName == nil || !task.replaced.contains(checkpoint.galleryFile)
     let losesFigures = isFirstSave && replacedName == nil && ModelCard.hasFigures(checkpoint.modelCardFile)
     var configuration = state.configuration
     task.describe(self, in: &configuration)
@@ -335,7 +337,7 @@ final class StageRun {
       try state.write(trained, to: save.trainingStateFile)
       try save.write(state.configuration)
       try SafeTensors.write(task.tensors(), as: .bfloat16, to: save[keyPath: task.file])
-      try ModelCard(checkpoint, state.configuration).write(to: save.modelCardFile)
+      try ModelCard(checkpoint, state.configuration, showsGallery: keepsGallery).write(to: save.modelCardFile)
       try task.writeRest(to: save, isFirst: isFirstSave)
     }
     if let replacedName {

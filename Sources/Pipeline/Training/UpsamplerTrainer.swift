@@ -56,6 +56,6 @@ public struct UpsamplerTrainer: StageTrainer {
     try state.configuration.validate(of: "the architecture")
     if saved != nil { try checkpoint.check(description.leastParameterCount, fits: checkpoint.trainingStateFile) }
     let model = UpsampledImageTokenizer(imageTokenizer, Upsampler(description, seed: state.settings.seed))
-    try train(model, .upsampler, state, from: saved)
+    try train(model, .upsampler(of: checkpoint), state, from: saved)
   }
 }
