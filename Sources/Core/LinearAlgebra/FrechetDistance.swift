@@ -62,7 +62,7 @@ public enum FrechetDistance {
 /// The plane that the Fréchet distance is taken in: the leading principal components of the training rows, in the units
 /// of the rows.
 public struct FeatureSpace: Sendable {
-  /// Enough for pictures of 32×32: their variance is nearly all in these.
+  /// What pictures of 32×32 are compared by.
   public static let standardComponents = 64
 
   /// [D]
