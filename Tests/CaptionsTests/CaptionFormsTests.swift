@@ -237,7 +237,8 @@ import Testing
   @Test(arguments: [
     ("dog", "dogs"), ("box", "boxes"), ("church", "churches"), ("baby", "babies"), ("key", "keys"), ("man", "men"),
     ("leaf", "leaves"), ("glass", "glasses"), ("potato", "potatoes"), ("shoe", "shoes"), ("horse", "horses"),
-    ("snowman", "snowmen"), ("policewoman", "policewomen"), ("human", "humans"), ("grandchild", "grandchildren"),
+    ("snowman", "snowmen"), ("policewoman", "policewomen"), ("human", "humans"), ("superhuman", "superhumans"),
+    ("grandchild", "grandchildren"),
     ("wife", "wives"), ("cookie", "cookies"), ("movie", "movies"), ("cherry", "cherries"), ("bus", "buses"),
     ("octopus", "octopuses"), ("rhinoceros", "rhinoceroses"), ("lens", "lenses"), ("axe", "axes"), ("ramen", "ramens"),
   ])

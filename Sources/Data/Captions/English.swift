@@ -92,7 +92,9 @@ public enum English {
     let lower = word.lowercased()
     if let irregular = irregularPlurals[lower] { return irregular }
     // Snowmen and policewomen, but not humans.
-    if lower.hasSuffix("man"), lower.count > 4, !regularInMan.contains(lower) { return word.dropLast(2) + "en" }
+    if lower.hasSuffix("man"), lower.count > 4, !regularInMan.contains(where: lower.hasSuffix) {
+      return word.dropLast(2) + "en"
+    }
     if lower.hasSuffix("child") { return word + "ren" }
     func ends(_ endings: String...) -> Bool { endings.contains { word.hasSuffix($0) } }
     if ends("s", "x", "z", "ch", "sh") { return word + "es" }
