@@ -23,7 +23,7 @@ public protocol EncodingModel: GenerativeModel {
 
 extension EncodingModel {
   /// The code of each row, or the mean of q(z | x), [N, Z]; nil of a model whose latent variable is something else.
-  /// - Throws: as ``latentArrays(_:)``.
+  /// - Throws: as `latentArrays(_:)`.
   public func codes(_ x: Matrix) throws(PipelineError) -> Matrix? {
     try latentArrays(x).first { $0.name == LatentArray.mean || $0.name == LatentArray.code }?.values
   }
