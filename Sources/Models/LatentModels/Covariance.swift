@@ -135,3 +135,19 @@ extension CovarianceKind {
     }
   }
 }
+
+extension Matrix {
+  /// L⁻¹(x_n - mean) for each row.
+  func whitened(by inverse: Matrix, about mean: [Double], _ team: ThreadTeam) -> Matrix {
+    var parts = [Matrix?](repeating: nil, count: team.count)
+    parts.withUnsafeMutableBufferPointer { parts in
+      nonisolated(unsafe) let parts = parts
+      team.run { thread in
+        var rows = rows(team.range(of: thread, total: self.rows))
+        for i in rows.elements.indices { rows.elements[i] -= mean[i % columns] }
+        parts[thread] = .product(rows, inverse, transposing: .right)
+      }
+    }
+    return Matrix(parts.flatMap { $0?.elements ?? [] }, rows: rows, columns: columns)
+  }
+}
