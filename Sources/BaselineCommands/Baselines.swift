@@ -165,8 +165,8 @@ struct BaselinesFit: ParsableCommand {
     options.allowsMissingValues = missingValues
     (options.method, options.klWeight) = (method, klWeight)
     try options.validate()
-    let output = output ?? "\(model.rawValue).safetensors"
-    let file = try OutputFile.url(output)
+    let output = output ?? OutputFile.unusedPath(model.rawValue, ".safetensors")
+    let file = try OutputFile.url(output, from: [data.data])
     let rows = try data.open(size: fitting.size, allowsMissingValues: missingValues)
     let part: LadderData.Part = rows.areSplitsGiven ? .train : .all
     let x = try rows.matrix(of: part)
@@ -214,7 +214,7 @@ struct BaselinesCompare: ParsableCommand {
   @OptionGroup var data: LadderDataOptions
   @OptionGroup var fitting: LadderFitOptions
   @Option(help: "Which models, with commas between them; all that fit the data unless given.") var models: String?
-  @Option(help: "The page to write.") var output = "ladder.html"
+  @Option(help: "The page to write; ladder.html unless given.") var output: String?
   @Option(parsing: .unconditional, help: "Draws from each model for the Fréchet distance.") var draws = 512
   @Flag(inversion: .prefixedNo, help: "End with DALL·E's own row from a checkpoint.") var dalle = true
   @Flag(help: "Print the figures as JSON.") var json = false
@@ -226,13 +226,15 @@ struct BaselinesCompare: ParsableCommand {
     }
     let options = try fitting.options()
     let chosen = try chosenModels()
-    let file = try OutputFile.url(output)
+    let output = output ?? OutputFile.unusedPath("ladder", ".html")
+    let file = try OutputFile.url(output, from: [data.data])
     let rows = try data.open(size: fitting.size)
     var comparison = try LadderComparison(rows, draws: draws, options: options)
     let rungs = chosen ?? Rung.allCases.filter { rows.side != nil || $0.takesMatrices }
     if let rung = rungs.first(where: { rows.side == nil && !$0.takesMatrices }) {
       throw PipelineError(.usage, "\(rung.rawValue) works on pictures, and \(data.data) is a matrix")
     }
+    try options.requireUse(by: rungs)
     // Read now, so that a checkpoint that does not do costs none of the rungs' time.
     let dalle = dalle && rows.side != nil ? try readCheckpoint(options) : nil
     for rung in rungs {
@@ -250,8 +252,11 @@ struct BaselinesCompare: ParsableCommand {
     for expectation in comparison.report.expectations where !expectation.isMet {
       Console.note(expectation.explanation)
     }
-    if json { return try Console.json(Result(output: output, report: comparison.report)) }
-    try Console.result(output)
+    if json { try Console.json(Result(output: output, report: comparison.report)) } else { try Console.result(output) }
+    // Each row says why; a script is to know it, too.
+    guard comparison.report.models.contains(where: { $0.likelihood != nil }) else {
+      throw PipelineError(.badData, "no model could be fitted: \(output) says why")
+    }
   }
 
   private struct Result: Encodable {

@@ -57,7 +57,7 @@ struct BaselinesFigure: ParsableCommand {
         "there is no figure \"\(name)\""
           + (names.nearest(to: name).map { "; did you mean \($0)?" } ?? "; there are \(names.joined(separator: ", "))"))
     }
-    let output = output ?? "\(name).svg"
+    let output = output ?? OutputFile.unusedPath(name, ".svg")
     let ending = URL(fileURLWithPath: output).pathExtension.lowercased()
     guard ["svg", "png"].contains(ending) else {
       throw PipelineError(.usage, "--output must end in .svg or .png, which \(output) does not")
@@ -65,7 +65,7 @@ struct BaselinesFigure: ParsableCommand {
     guard ending == "svg" || figure.source != .points else {
       throw PipelineError(.usage, "the figure \(name) is a drawing, which is written as .svg; \(output) is not")
     }
-    let file = try OutputFile.url(output)
+    let file = try OutputFile.url(output, from: [data].compactMap(\.self))
     let content = try figure.content(context(figure))
     if ending == "png", let picture = content.picture() {
       try picture.write(to: file)

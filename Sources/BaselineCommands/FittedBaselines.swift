@@ -63,8 +63,8 @@ struct BaselinesSample: ParsableCommand {
     }
     guard (1...64).contains(scale) else { throw PipelineError(.usage, "--scale must be 1 to 64, not \(scale)") }
     let stored = try LadderFile(contentsOf: URL(fileURLWithPath: modelFile))
-    let output = output ?? "samples.npy"
-    let file = try OutputFile.url(output)
+    let output = output ?? OutputFile.unusedPath("samples", ".npy")
+    let file = try OutputFile.url(output, from: [modelFile])
     func draw() throws(PipelineError) -> Matrix {
       if let temperature {
         guard let model = stored.model as? HierarchicalVAE else {
@@ -253,7 +253,7 @@ struct BaselinesEncode: ParsableCommand {
   @Option(
     name: .customLong("split"), help: "Which rows; all unless given. In a matrix, one row in ten counts as test.")
   var part = LadderData.Part.all
-  @Option(help: "The .npz file to write.") var output = "codes.npz"
+  @Option(help: "The .npz file to write; codes.npz unless given.") var output: String?
   @Flag(help: "Print what was written as JSON.") var json = false
 
   private struct Report: Encodable {
@@ -269,10 +269,8 @@ struct BaselinesEncode: ParsableCommand {
     guard let model = stored.model as? any EncodingModel else {
       throw PipelineError(.usage, "\(modelFile) is a \(stored.rung.rawValue), which has no latent variable")
     }
-    let file = try OutputFile.url(output)
-    guard file.pathExtension.lowercased() == "npz" else {
-      throw PipelineError(.usage, "--output must end in .npz, which \(output) does not")
-    }
+    let output = output ?? OutputFile.unusedPath("codes", ".npz")
+    let file = try OutputFile.url(output, ending: "npz", from: [modelFile, data.data])
     let x = try data.open(for: stored).matrix(of: part)
     let arrays = try model.latentArrays(x)
     try NumPyWriter.write(
@@ -301,7 +299,7 @@ struct BaselinesVary: ParsableCommand {
   @Option(help: "Which numbers of the code, from 0, with commas between them.") var latents: String
   @Option(parsing: .unconditional, help: "Lines of a block.") var steps = 9
   @Option(parsing: .unconditional, help: "Each number becomes this many pixels a side.") var scale = 4
-  @Option(help: "The PNG to write.") var output = "varied.png"
+  @Option(help: "The PNG to write; varied.png unless given.") var output: String?
 
   func run() throws {
     let stored = try LadderFile(contentsOf: URL(fileURLWithPath: modelFile))
@@ -315,7 +313,8 @@ struct BaselinesVary: ParsableCommand {
     else {
       throw PipelineError(.usage, "--latents is a list of whole numbers, not \(latents)")
     }
-    let file = try OutputFile.url(output)
+    let output = output ?? OutputFile.unusedPath("varied", ".png")
+    let file = try OutputFile.url(output, from: [modelFile])
     try PictureSize.check(
       count: model.components * numbers.count, width: model.dimensions, height: steps, scale: scale)
     let blocks = try (0..<model.components).flatMap { component in

@@ -5,7 +5,8 @@ package enum FlagNames {
   /// Flags that are not called as the settings are.
   private static let exceptions = [
     "bound": "--steps, --epochs or --minutes", "isWarmStart": "--warm-start", "keptRows": "--keep-rows",
-    "side": "--size",
+    "side": "--size", "augmentation": "--maximum-shift, --maximum-scaling or --horizontal-flip",
+    "imageTokenizerKind": "--kind", "priorKind": "--kind",
   ]
 
   /// The message with the flag in the place of each setting, which is marked as code.

@@ -16,22 +16,41 @@ package enum OutputFile {
   }
 
   /// - Throws: `PipelineError` of kind `.usage` for the name of another format than PNG, and what ``url(_:)`` throws.
-  package static func picture(_ path: String) throws(PipelineError) -> URL {
+  package static func picture(_ path: String, from inputs: [String] = []) throws(PipelineError) -> URL {
     let ending = URL(fileURLWithPath: path).pathExtension.lowercased()
     if ending != "png", PictureFormat(fileExtension: ending) != nil {
       throw PipelineError(.usage, "\(path) would be a PNG all the same, which is all that is written; name it .png")
     }
-    return try url(path)
+    return try url(path, from: inputs)
   }
 
-  /// - Throws: `PipelineError` of kind `.cannotCreate` where no file can be written there.
-  package static func url(_ path: String) throws(PipelineError) -> URL {
-    let url = URL(fileURLWithPath: path)
+  /// - Parameters:
+  ///   - path: what a person has named, or ``unusedPath(_:_:)``.
+  ///   - ending: that the name must have; any where nil.
+  ///   - inputs: paths of what is read for it.
+  /// - Returns: where to write; where the path is a link, that which it leads to.
+  /// - Throws: `PipelineError` of kind `.cannotCreate` where no file can be written there, `.usage` where its name has another ending
+  ///   or it would replace an input.
+  package static func url(
+    _ path: String, ending: String? = nil, from inputs: [String] = []
+  ) throws(PipelineError) -> URL {
+    let url = AtomicFile.target(of: URL(fileURLWithPath: path))
+    if let ending, url.pathExtension.lowercased() != ending {
+      throw PipelineError(.usage, "--output must end in .\(ending), which \(path) does not")
+    }
+    if inputs.contains(where: { isSame(url, URL(fileURLWithPath: $0)) }) {
+      throw PipelineError(.usage, "\(path) would replace what it is made of; name another file with --output")
+    }
     let folder = url.deletingLastPathComponent()
-    var isFolder: ObjCBool = false
-    if path.isEmpty || FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) && isFolder.boolValue {
+    var status = stat()
+    let isThere = stat(url.path, &status) == 0
+    if path.isEmpty || path.hasSuffix("/") || isThere && status.st_mode & S_IFMT == S_IFDIR {
       throw PipelineError(.cannotCreate, "cannot write \"\(path)\": it is a folder; name a file in it")
     }
+    guard !isThere || status.st_mode & S_IFMT == S_IFREG else {
+      throw PipelineError(.cannotCreate, "cannot write \(path): it is a pipe or a device; name a file")
+    }
+    var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: folder.path, isDirectory: &isFolder), isFolder.boolValue else {
       throw PipelineError(.cannotCreate, "cannot write \(path): there is no folder \(folder.relativePath)")
     }
@@ -39,8 +58,13 @@ package enum OutputFile {
       throw PipelineError(.cannotCreate, "cannot write \(path): \(String(cString: strerror(errno)))")
     }
     AtomicFile.removeLeftovers(of: url)
-    if NamedFile.exists(url) { Console.note("\(path) is there, and is replaced") }
+    if isThere { Console.note("\(path) is there, and will be replaced") }
     return url
+  }
+
+  /// Whether two paths lead to the same file, by whatever links.
+  private static func isSame(_ a: URL, _ b: URL) -> Bool {
+    a.resolvingSymlinksInPath().standardizedFileURL.path == b.resolvingSymlinksInPath().standardizedFileURL.path
   }
 }
 

@@ -84,8 +84,14 @@ struct Evaluate: ParsableCommand {
     // Captions of the data are measured as they stand.
     var options = promptOptions
     options.replacesUnseenNouns = false
-    let sheet = try output.map(OutputFile.url)
+    let sheet = try output.map { path throws(PipelineError) in
+      try OutputFile.url(path, from: [promptFile].compactMap(\.self))
+    }
     let folder = Checkpoint(try checkpoint.forReading(needing: \.isComplete).url)
+    guard !card || access(folder.url.path, W_OK) == 0 else {
+      throw PipelineError(
+        .cannotCreate, "the card of \(folder.url.relativePath) cannot be written: \(String(cString: strerror(errno)))")
+    }
     let configuration = try folder.readConfiguration()
     try folder.checkIsOwn(configuration, for: "the pictures that it was trained on are not here to compare with")
     let evaluator = try evaluator(of: folder, configuration)
@@ -93,9 +99,15 @@ struct Evaluate: ParsableCommand {
     let everyday = try promptFile.map { file throws(PipelineError) in
       try EverydayPrompt.read(URL(fileURLWithPath: file), for: evaluator.dataSet)
     }
-    let wordNet = try unseenNouns.map { _ throws(PipelineError) in try WordNet() }
+    let maker = try compositions.map { _ throws(PipelineError) in try self.maker(of: evaluator.dataSet) }
+    let nouns: AskedNouns? =
+      if let unseenNouns {
+        try evaluator.unseenNouns(count: unseenNouns, wordNet: WordNet())
+      } else {
+        nil
+      }
     let evaluations = try splits(evaluator, options)
-    let wording = try wording(evaluator, options, everyday, wordNet, promptOptions)
+    let wording = try wording(evaluator, options, everyday, maker, nouns, promptOptions)
     if !json { try print(wording) }
     if card {
       try ModelCard(folder, configuration, evaluations: evaluations, wording: wording).write()
@@ -147,8 +159,9 @@ struct Evaluate: ParsableCommand {
   ) throws(PipelineError) -> Evaluator {
     let threads = try threads.count()
     guard configuration.prior != nil else {
-      // There is nothing to choose from.
-      if candidates != nil { _ = try folder.readPrior(configuration) }
+      // What is asked of drawings is refused where there are none.
+      let asksForDrawings = candidates != nil || promptFile != nil || compositions != nil || unseenNouns != nil
+      if asksForDrawings || !prompts.isEmpty { _ = try folder.readPrior(configuration) }
       Console.note("\(folder.url.relativePath) has no prior: what stage 1 gives is measured")
       let tokenizer = try StandaloneImageTokenizer(folder, threads: threads)
       return try Evaluator(tokenizer, openData(configuration, pictureSize: tokenizer.pictureSize))
@@ -178,11 +191,12 @@ struct Evaluate: ParsableCommand {
 
   /// - Parameters:
   ///   - everyday: prompts that people may type; nil where none are asked for.
-  ///   - wordNet: has the nouns never seen; nil where none are asked for.
-  ///   - promptOptions: of both of these.
+  ///   - maker: of compositions; nil where none are asked for.
+  ///   - nouns: never seen; nil where none are asked for.
+  ///   - promptOptions: of prompts and nouns.
   private func wording(
-    _ evaluator: Evaluator, _ options: GenerationOptions, _ everyday: [EverydayPrompt]?, _ wordNet: WordNet?,
-    _ promptOptions: GenerationOptions
+    _ evaluator: Evaluator, _ options: GenerationOptions, _ everyday: [EverydayPrompt]?, _ maker: CompositionMaker?,
+    _ nouns: AskedNouns?, _ promptOptions: GenerationOptions
   ) throws(PipelineError) -> Wording {
     let forms =
       split ?? .train == .train
@@ -190,13 +204,12 @@ struct Evaluate: ParsableCommand {
     let answers = try everyday.flatMap { prompts throws(PipelineError) in
       try evaluator.evaluate(prompts, candidates: candidates, options: promptOptions, progress: Self.report)
     }
-    let composed = try compositions.flatMap { count throws(PipelineError) in
+    let composed = try maker.flatMap { maker throws(PipelineError) in
       try evaluator.evaluate(
-        maker(of: evaluator.dataSet), count: count, candidates: candidates, options: options, progress: Self.report)
+        maker, count: compositions ?? 0, candidates: candidates, options: options, progress: Self.report)
     }
-    let unseen = try wordNet.flatMap { wordNet throws(PipelineError) in
-      try evaluator.evaluateUnseenNouns(
-        count: unseenNouns ?? 0, wordNet: wordNet, options: promptOptions, progress: Self.report)
+    let unseen = try nouns.flatMap { nouns throws(PipelineError) in
+      try evaluator.evaluate(nouns, options: promptOptions, progress: Self.report)
     }
     return Wording(forms: forms, prompts: answers, compositions: composed, unseenNouns: unseen)
   }

@@ -91,9 +91,10 @@ struct Generate: ParsableCommand {
       target =
         separate
         ? URL(fileURLWithPath: output ?? OutputFile.unusedPath(name))
-        : try OutputFile.picture(output ?? OutputFile.unusedPath(name, ".png"))
+        : try OutputFile.picture(
+          output ?? OutputFile.unusedPath(name, ".png"), from: [image.file].compactMap(\.self))
     }
-    options.imagePrompt = try image.prompt(replacedBy: target)
+    options.imagePrompt = try image.prompt()
     let folder = try checkpoint.forReading(needing: \.isComplete).url
     let model = try TextToImageModel(contentsOf: folder, threads: try threads.count())
     let sampling = try sampling.sampling(over: model.prior.sampling)
@@ -135,9 +136,10 @@ struct Generate: ParsableCommand {
 
   /// - Throws: `PipelineError` of kind `.usage` where there is none.
   private static func linesOfStandardInput() throws(PipelineError) -> [String] {
-    let text = String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self)
-    let lines = text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }
-      .filter { !$0.isEmpty }
+    let lines = try StandardInput.text().split(whereSeparator: \.isNewline).map {
+      $0.trimmingCharacters(in: .whitespaces)
+    }
+    .filter { !$0.isEmpty }
     guard !lines.isEmpty else { throw PipelineError(.usage, "there is no caption on standard input") }
     return lines
   }
@@ -241,17 +243,12 @@ struct ImagePromptOptions: ParsableArguments {
     return "\(caption.isEmpty ? "variations" : caption) from \(url.deletingPathExtension().lastPathComponent)"
   }
 
-  /// - Parameter target: what is going to be written.
-  /// - Throws: `PipelineError` where the image cannot be read, would be replaced, or is missing beside the other options.
-  func prompt(replacedBy target: URL?) throws(PipelineError) -> ImagePrompt? {
+  /// - Throws: `PipelineError` where the image cannot be read, or is missing beside the other options.
+  func prompt() throws(PipelineError) -> ImagePrompt? {
     guard let url else {
       if keepRows != nil { throw PipelineError(.usage, "--keep-rows needs the image to keep rows of: --image FILE") }
       if variations { throw PipelineError(.usage, "--variations needs the image to draw anew: --image FILE") }
       return nil
-    }
-    guard url.standardizedFileURL != target?.standardizedFileURL else {
-      throw PipelineError(
-        .usage, "the picture would replace \(url.relativePath), which it begins with; name another file with --output")
     }
     return ImagePrompt(try Picture(contentsOf: url), keptRows: keepRows)
   }

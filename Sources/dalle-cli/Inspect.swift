@@ -20,6 +20,10 @@ struct Inspect: ParsableCommand {
   @OptionGroup var captionColumn: CaptionColumnOptions
   @Flag(help: "Print JSON.") var json = false
 
+  func validate() throws {
+    if path.isEmpty { throw ValidationError("the folder or file is named by nothing") }
+  }
+
   /// What was found: lines for a person, or fields for a program.
   private struct Finding: Encodable {
     var kind: String

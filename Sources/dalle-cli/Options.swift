@@ -79,6 +79,16 @@ struct DataOptions: ParsableArguments {
 
   static let standardFolder = "data/emoji"
 
+  func validate() throws {
+    if data?.isEmpty ?? false { throw ValidationError("the data set's folder is named by nothing") }
+  }
+
+  /// Refuses a folder that is not there before anything is made for it.
+  func requireFolder() throws(PipelineError) {
+    guard let data, !FileManager.default.fileExists(atPath: data) else { return }
+    throw PipelineError(.noInput, "there is no \(data)")
+  }
+
   func open(pictureSize: Int, fit standardFit: Picture.Fit = .pad) throws(PipelineError) -> PictureDataSet {
     let url = URL(fileURLWithPath: data ?? Self.standardFolder)
     if data == nil && !FileManager.default.fileExists(atPath: url.path) {
@@ -218,12 +228,16 @@ struct TrainingOptions: ParsableArguments {
     var training: CheckpointConfiguration.TrainingSummary
   }
 
+  /// Whether anything was saved by this process: a run that is stopped before leaves what was there.
+  private static let hasSaved = Atomic(false)
+
   /// Prints what a run has made, in the first process.
   func printResult(
     _ processes: any TrainingProcesses, _ checkpoint: Checkpoint, file: URL,
     _ training: KeyPath<CheckpointConfiguration, CheckpointConfiguration.TrainingSummary?>
   ) throws {
     guard processes.isFirst else { return }
+    if StopSignal.wasReceived && !Self.hasSaved.load(ordering: .relaxed) { return }
     if json, let training = try checkpoint.readConfiguration()[keyPath: training] {
       try Console.json(
         Report(checkpoint: checkpoint.url.relativePath, file: file.relativePath, training: training))
@@ -261,6 +275,10 @@ struct TrainingOptions: ParsableArguments {
     _ processes: any TrainingProcesses, _ checkpoint: Checkpoint, pictureSize: Int, fit: Picture.Fit?
   ) throws -> TrainingResources {
     let threads = try threads.count()
+    if resume, let given = data.fit, let fit, given != fit {
+      throw PipelineError(
+        .usage, "the run began with --fit \(fit.rawValue), which a resumed one keeps; leave --fit out")
+    }
     // The first process prepares the default data set, where there is none, for all.
     if !processes.isFirst && data.data == nil { _ = processes.first(0) }
     let dataSet = try data.open(pictureSize: pictureSize, fit: fit ?? .pad)
@@ -307,7 +325,7 @@ struct TrainingOptions: ParsableArguments {
               p.picturesPerSecond, described(seconds: p.secondsLeft)), isLast: p.fraction >= 1)
         case .note(let text): Console.note(FlagNames.spelled(text))
         case .validation(let text): Console.line("      " + text)
-        case .saved: break
+        case .saved: Self.hasSaved.store(true, ordering: .relaxed)
         }
       }, shouldStop: { StopSignal.wasReceived })
   }

@@ -71,7 +71,7 @@ struct PrepareVoices: ParsableCommand {
       are of sentences that are not trained on.
       """)
 
-  @Option(help: "The file to make.") var output = "voices.npz"
+  @Option(help: "The file to make; voices.npz unless given.") var output: String?
   @Option(parsing: .unconditional, help: "How often each voice speaks.")
   var utterances = VoiceDataSet.Settings().utterances
   @Option(parsing: .unconditional, help: "Names all random numbers.") var seed: UInt64 = 0
@@ -86,10 +86,8 @@ struct PrepareVoices: ParsableCommand {
   }
 
   func run() throws {
-    let file = try OutputFile.url(output)
-    guard file.pathExtension.lowercased() == "npz" else {
-      throw PipelineError(.usage, "--output must end in .npz, which \(output) does not")
-    }
+    let output = output ?? OutputFile.unusedPath("voices", ".npz")
+    let file = try OutputFile.url(output, ending: "npz")
     var settings = VoiceDataSet.Settings()
     (settings.utterances, settings.seed) = (utterances, seed)
     let total = settings.voices.count * utterances

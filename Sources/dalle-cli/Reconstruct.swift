@@ -31,7 +31,7 @@ struct Reconstruct: ParsableCommand {
 
   func run() throws {
     guard (1...64).contains(scale) else { throw PipelineError(.usage, "--scale must be 1 to 64, not \(scale)") }
-    let file = try OutputFile.picture(output ?? OutputFile.unusedPath("reconstructions", ".png"))
+    let file = try OutputFile.picture(output ?? OutputFile.unusedPath("reconstructions", ".png"), from: images)
     let pictures = try images.map { try Picture(contentsOf: URL(fileURLWithPath: $0)) }
     let tokenizer = try StandaloneImageTokenizer(
       checkpoint.forReading(needing: \.hasImageTokenizer), threads: try threads.count())

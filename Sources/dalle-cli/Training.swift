@@ -181,6 +181,7 @@ struct TrainPrior: TrainingCommand {
     try settings.validate()
     let checkpoint = training.checkpoint.forTraining()
     if let imageTokenizer {
+      try training.data.requireFolder()
       try adopt(imageTokenizer, for: checkpoint, processes)
     } else if pictureSize != nil {
       throw PipelineError(.usage, "--picture-size goes with --image-tokenizer; otherwise it is train-tokenizer's")
@@ -255,6 +256,7 @@ struct TrainUpsampler: TrainingCommand {
     discussion:
       "Tokens and prior stay what they are, and cost no more: what is drawn is then brought to the larger size.")
 
+  private static let standardAdversarial: Float = 0.5
   @Option(
     parsing: .unconditional,
     help: "Pixels a side of the pictures (resolution), a multiple of the tokenizer's; twice as many unless given."
@@ -264,18 +266,19 @@ struct TrainUpsampler: TrainingCommand {
     parsing: .unconditional,
     help: """
       The share of the run, at its end, in which a patch discriminator (adversarial loss) makes pictures sharp; 0 leaves it \
-      out.
+      out, and it is \(Self.standardAdversarial) unless given.
       """)
-  var adversarial: Float = 0.5
+  var adversarial: Float?
   @OptionGroup var training: TrainingOptions
 
   func run(with processes: any TrainingProcesses) throws {
     var settings = try training.settings(augmentation: TrainingSettings.standardAugmentation(of: .upsampler))
     settings.pictureSize = pictureSize
-    settings.adversarial = adversarial
-    try settings.validate()
     let checkpoint = training.checkpoint.forTraining()
     let resumed = training.resume ? try checkpoint.readConfigurationOfUpsamplerTraining() : nil
+    settings.adversarial =
+      adversarial ?? resumed?.upsamplerTraining?.settings.adversarial ?? Self.standardAdversarial
+    try settings.validate()
     let configuration = try resumed ?? checkpoint.readConfiguration()
     let inputSize = try training.layout(of: configuration, checkpoint).pictureSize
     let size = try resumed?.upsampler?.pictureSize ?? UpsamplerTrainer.shape(settings, from: inputSize).pictureSize

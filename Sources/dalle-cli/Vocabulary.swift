@@ -59,8 +59,16 @@ struct TrainVocabulary: ParsableCommand {
         .cannotCreate,
         "\(target.url.path) has a \(part) that was trained with its vocabulary; name another --checkpoint or --output")
     }
-    let file = try output.map(OutputFile.url) ?? name.map(VocabularyOptions.file) ?? target.vocabularyFile
+    let file =
+      try output.map { path throws(PipelineError) in
+        try OutputFile.url(path, from: [text].compactMap(\.self))
+      } ?? name.map(VocabularyOptions.file) ?? target.vocabularyFile
+    if name != nil && NamedFile.exists(file) {
+      throw PipelineError(
+        .cannotCreate, "\(file.relativePath) is there already; choose another --name, or replace it by --output")
+    }
     let captions = try text.map { try Self.lines(of: $0) } ?? captionsOfData()
+    guard !captions.isEmpty else { throw PipelineError(.badData, "there are no training captions to learn from") }
     let vocabulary = try BytePairEncoding.train(
       onCaptions: captions, vocabularySize: settings.vocabularySize, extending: earlier)
     if vocabulary.vocabularySize < settings.vocabularySize {
@@ -111,8 +119,7 @@ struct Tokenize: ParsableCommand {
   }
 
   func run() throws {
-    let content =
-      text == "-" ? String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self) : text
+    let content = text == "-" ? try StandardInput.text() : text
     let encoding: BytePairEncoding
     if let named = try vocabulary.read() {
       encoding = named

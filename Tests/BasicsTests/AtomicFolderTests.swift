@@ -33,4 +33,26 @@ struct AtomicFolderTests {
     try FileManager.default.createDirectory(at: folder.path("empty"), withIntermediateDirectories: false)
     try AtomicFolder.make(folder.path("empty")) { _ in }
   }
+
+  @Test func aLinkToAnEmptyFolderIsFilled() throws {
+    let folder = try TemporaryFolder()
+    let manager = FileManager.default
+    try manager.createDirectory(at: folder.path("disk/set"), withIntermediateDirectories: true)
+    for (name, target) in [("link", "disk/set"), ("lost", "disk/none")] {
+      try manager.createSymbolicLink(atPath: folder.path(name).path, withDestinationPath: target)
+    }
+    try AtomicFolder.make(folder.path("link")) { (partial) throws(PipelineError) in
+      #expect(partial.deletingLastPathComponent().lastPathComponent == "disk")
+      #expect(
+        AtomicFolder.partial(of: folder.path("link"), process: getpid()).lastPathComponent == partial.lastPathComponent)
+      try AtomicFile.write(Data("x".utf8), to: partial.appendingPathComponent("file"))
+    }
+    #expect(try folder.read("disk/set/file") == Data("x".utf8))
+    #expect(try manager.destinationOfSymbolicLink(atPath: folder.path("link").path) == "disk/set")
+    // Before the work, and not after it.
+    let error = #expect(throws: PipelineError.self) {
+      try AtomicFolder.make(folder.path("lost")) { _ in Issue.record("filled for nothing") }
+    }
+    #expect(error?.message.contains("a link to nothing") ?? false)
+  }
 }

@@ -33,6 +33,23 @@ import Testing
     #expect(try Set(FileManager.default.contentsOfDirectory(atPath: checkpoint.url.path)) == ["log", ".lock"])
   }
 
+  @Test func whatSomebodyElseHasThereStays() throws {
+    let folder = try TemporaryFolder()
+    let checkpoint = folder.checkpoint
+    _ = try checkpoint.create()
+    let film = checkpoint.url.appendingPathComponent("film.mkv.partial")
+    try Data(count: 9).write(to: film)
+    _ = try checkpoint.create()
+    #expect(FileManager.default.fileExists(atPath: film.path))
+    // A vocabulary is trained before there is anything else.
+    try Data("{}".utf8).write(to: checkpoint.vocabularyFile)
+    _ = try checkpoint.create()
+    try Data("mine".utf8).write(to: checkpoint.modelCardFile)
+    let error = #expect(throws: PipelineError.self) { _ = try checkpoint.create() }
+    #expect(error?.kind == .cannotCreate && error?.message.contains("has a README.md and is no checkpoint") ?? false)
+    #expect(try Data(contentsOf: checkpoint.modelCardFile) == Data("mine".utf8))
+  }
+
   @Test func partsThatDoNotBelongTogether() throws {
     let folder = try Tiny.trained()
     let other = try TemporaryFolder()

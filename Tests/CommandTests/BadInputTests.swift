@@ -143,7 +143,7 @@ import Testing
     }
     try expectBadData(65, "no picture with a caption") { try $0.write("[1, 2]\n{\"x\"", to: "data/metadata.jsonl") }
     // No picture is left to train on.
-    try expectBadData(65, "no pictures in this split") { folder in
+    try expectBadData(65, "no pictures to train on") { folder in
       try folder.copyFixture("rgba8.png", to: "data/a.png")
       try folder.write(#"{"file_name": "a.png", "text": "a", "split": "test"}"#, to: "data/metadata.jsonl")
     }

@@ -65,6 +65,46 @@ import Testing
     #expect(all.suffix(2000 * 24).prefix(72) == first.suffix(72))
   }
 
+  @Test func nothingThatIsThereIsReplacedUnasked() throws {
+    let folder = try TemporaryFolder()
+    try writeMatrix(folder)
+    let before = try folder.read("x.npy")
+    for name in ["gaussian.safetensors", "gaussian-2.safetensors"] {
+      let fit = try Program.run(["baselines", "fit", "gaussian", "x.npy"], in: folder)
+      #expect(fit.outputLines.last == name)
+    }
+    try FileManager.default.createSymbolicLink(
+      atPath: folder.path("link").path, withDestinationPath: folder.url.path)
+    for output in ["x.npy", "./x.npy", "link/x.npy"] {
+      try Program.run(["baselines", "fit", "gaussian", "x.npy", "--output", output], in: folder)
+        .expectFailure(64, "would replace what it is made of")
+    }
+    #expect(try folder.read("x.npy") == before)
+    // A link stays one, and a pipe is no file.
+    try folder.write("old", to: "real.safetensors")
+    try FileManager.default.createSymbolicLink(
+      atPath: folder.path("l.safetensors").path, withDestinationPath: "real.safetensors")
+    try Program.run(["baselines", "fit", "gaussian", "x.npy", "--output", "l.safetensors"], in: folder).expectSuccess()
+    #expect(try folder.read("real.safetensors") == folder.read("gaussian.safetensors"))
+    #expect(mkfifo(folder.path("pipe").path, 0o600) == 0)
+    try Program.run(["baselines", "fit", "gaussian", "x.npy", "--output", "pipe"], in: folder)
+      .expectFailure(73, "a pipe or a device")
+    try Program.run(["baselines", "fit", "gaussian", "x.npy", "--output", "new/"], in: folder)
+      .expectFailure(73, "it is a folder")
+  }
+
+  @Test func whatNoChosenModelTakesIsRefused() throws {
+    let folder = try TemporaryFolder()
+    try writeMatrix(folder)
+    try Program.run(
+      ["baselines", "compare", "x.npy", "--models", "gaussian,ppca", "--components", "3"], in: folder
+    ).expectFailure(64, "--components cannot be chosen for gaussian, ppca")
+    let outcome = try Program.run(
+      ["baselines", "compare", "x.npy", "--models", "gaussian-mixture", "--components", "5000"], in: folder)
+    #expect(outcome.status == 65 && outcome.errors.contains("no model could be fitted: ladder.html says why"))
+    #expect(folder.exists("ladder.html"))
+  }
+
   @Test func latentVariablesAreWritten() throws {
     let folder = try TemporaryFolder()
     try writeMatrix(folder)

@@ -73,7 +73,7 @@ import Testing
     #expect(!first.errors.contains("replaced"))
     let second = try Program.run(draw + ["--output", "a.png", "--seed", "9"], in: folder)
     second.expectSuccess()
-    #expect(second.errors.contains("note: a.png is there, and is replaced"))
+    #expect(second.errors.contains("note: a.png is there, and will be replaced"))
     for name in ["a.jpg", "a.JPEG", "a.webp", "a.gif"] {
       try Program.run(draw + ["--output", name], in: folder).expectFailure(64, "name it .png")
     }
@@ -161,7 +161,10 @@ import Testing
       (["red", "--image", "data/red8.png", "--keep-rows", "some"], 64, "--keep-rows"),
       (["red", "--image", "data/nothing.png"], 66, "nothing.png"), (["red", "--image", "data"], 66, "it is a folder"),
       (["red", "--image", "data/red8.txt"], 65, "not a PNG, JPEG or WebP"),
-      (["red", "--image", "data/red8.png", "--output", "./data/../data/red8.png"], 64, "would replace data/red8.png"),
+      (
+        ["red", "--image", "data/red8.png", "--output", "./data/../data/red8.png"], 64,
+        "would replace what it is made of"
+      ),
     ] as [([String], Int32, String)])
   func imagePromptsThatMakeNoSense(_ arguments: [String], _ code: Int32, _ words: String) throws {
     let folder = try Trained.folder.get()

@@ -248,6 +248,8 @@ private func savedStep(_ folder: TemporaryFolder, _ stage: String) -> Int? {
     let made = try Program.run(["train-vocabulary", "--text", "words.txt", "--name", "zoo"], in: folder)
     made.expectSuccess()
     #expect(made.outputLines == ["vocab/zoo.json"])
+    try Program.run(["train-vocabulary", "--text", "words.txt", "--name", "zoo"], in: folder)
+      .expectFailure(73, "vocab/zoo.json is there already")
     let pieces = try Program.run(["tokenize", "tapir", "--vocabulary", "zoo"], in: folder)
     #expect(pieces.outputLines.count == 1 && pieces.output.hasSuffix("\t tapir\n"), "\(pieces)")
 
@@ -316,11 +318,15 @@ private func savedStep(_ folder: TemporaryFolder, _ stage: String) -> Int? {
       ], in: folder)
     outcome.expectSuccess()
     #expect(outcome.errors.contains("settings of the run's beginning: --preset tiny --batch-size 4"))
+    #expect(outcome.errors.contains("because the run began otherwise: --batch-size, --preset\n"))
     #expect(outcome.errors.contains("note: the run began with --threads"))
     #expect(outcome.errors.contains("note: the data set is not the one that the run began with"))
     let again = try Program.run(["train-prior", "data", "--resume", "--steps", "5"], in: folder)
     again.expectSuccess()
     #expect(again.errors.contains("note: the run is complete already; a larger --steps"))
+    #expect(!again.errors.contains("began otherwise"))
+    try Program.run(["train-prior", "data", "--resume", "--fit", "crop"], in: folder)
+      .expectFailure(64, "the run began with --fit pad")
   }
 
   @Test func aMixedFolderTrainsAndNamesWhatIsBroken() throws {

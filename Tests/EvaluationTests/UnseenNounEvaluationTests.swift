@@ -20,11 +20,15 @@ import Testing
     return (try Evaluator(model, folder.dataSet()), model, try WordNet(contentsOf: folder.wordNet))
   }
 
+  private func evaluate(_ evaluator: Evaluator, _ count: Int, _ wordNet: WordNet) throws -> UnseenNounEvaluation? {
+    guard let nouns = try evaluator.unseenNouns(count: count, wordNet: wordNet) else { return nil }
+    return try evaluator.evaluate(nouns, options: .init(seed: 3))
+  }
+
   /// An ox and a turkey are met in texts; a tapir is not, a dash is a verb, and a bear is seen.
   @Test func nounsOfTheClassesThatAreThereAreDrawn() throws {
     let (evaluator, model, wordNet) = try trained(["a rhinoceros", "a polar bear", "a bird"])
-    let evaluation = try #require(
-      try evaluator.evaluateUnseenNouns(count: 10, wordNet: wordNet, options: .init(seed: 3)))
+    let evaluation = try #require(try evaluate(evaluator, 10, wordNet))
     #expect(evaluation.categories.map(\.category) == ["animal"] && evaluation.all.nouns == 2)
     // All that there is are animals.
     #expect(evaluation.all.sameCategory == 1 && evaluation.all.sameKind == 1)
@@ -33,7 +37,7 @@ import Testing
     for drawing in drawings {
       #expect(try drawing.picture == model.generate(drawing.prompt, options: .init(seed: 3))[0])
     }
-    #expect(try evaluator.evaluateUnseenNouns(count: 1, wordNet: wordNet)?.all.nouns == 1)
+    #expect(try evaluate(evaluator, 1, wordNet)?.all.nouns == 1)
     let page = try EvaluationPage(
       checkpoint: "c", data: "d", options: .init(), evaluations: [], wording: .init(unseenNouns: evaluation)
     ).html()
@@ -43,9 +47,9 @@ import Testing
   @Test func whatIsNoAnimalIsNotOfTheirClass() throws {
     // Two pictures in three have names that mean nothing.
     let (evaluator, _, wordNet) = try trained(["a bird", "an idea", "number 3"])
-    #expect(throws: PipelineError.self) { try evaluator.evaluateUnseenNouns(count: 4, wordNet: wordNet) }
+    #expect(throws: PipelineError.self) { try evaluator.unseenNouns(count: 4, wordNet: wordNet) }
     let (others, _, _) = try trained(["a bird", "a bird", "a thing"])
-    let evaluation = try #require(try others.evaluateUnseenNouns(count: 4, wordNet: wordNet))
+    let evaluation = try #require(try evaluate(others, 4, wordNet))
     let wrong = evaluation.drawings.flatMap(\.drawings).filter { $0.nearest == "a thing" }
     #expect(wrong.allSatisfy { !$0.isRight })
     #expect(evaluation.all.sameCategory == 1 - Double(wrong.count) / Double(evaluation.all.nouns))

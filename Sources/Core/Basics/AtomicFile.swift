@@ -62,22 +62,60 @@ public enum AtomicFile {
     do {
       try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
     } catch {
-      throw PipelineError(.cannotCreate, "cannot create the folder \(url.path): \(lastSystemError())")
+      // Foundation has made other calls since the one that failed.
+      let cause = ((error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError)?.code
+      let why = cause.map { String(cString: strerror(Int32($0))) } ?? error.localizedDescription
+      throw PipelineError(.cannotCreate, "cannot create the folder \(url.path): \(why)")
     }
+  }
+
+  package static func isLink(_ url: URL) -> Bool {
+    var status = stat()
+    return lstat(url.path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+  }
+
+  /// What a link leads to, be it there or not, so that the link stays where that is replaced; `url` itself where it is none.
+  package static func target(of url: URL) -> URL {
+    var url = url
+    // As many as the system follows.
+    for _ in 0..<40 {
+      guard isLink(url), let next = try? FileManager.default.destinationOfSymbolicLink(atPath: url.path) else { break }
+      url =
+        URL(fileURLWithPath: next, relativeTo: url.deletingLastPathComponent().resolvingSymlinksInPath())
+        .standardizedFileURL
+    }
+    return url
   }
 
   /// Removes what processes that were killed amidst writing a file or making a folder have left beside it.
   /// - Parameter url: the file or folder that they wrote.
   public static func removeLeftovers(of url: URL) {
     let (parent, manager) = (url.deletingLastPathComponent(), FileManager.default)
-    for name in (try? manager.contentsOfDirectory(atPath: parent.path)) ?? [] where name.hasSuffix(".partial") {
-      // The name, that of the process, and the ending; see ``write(_:to:)-(Sequence<UnsafeRawBufferPointer>,_)`` and ``AtomicFolder``.
-      let stem = name.dropLast(".partial".count)
-      guard let dot = stem.lastIndex(of: "."), let process = pid_t(stem[stem.index(after: dot)...]), process > 0,
-        [url.lastPathComponent, "." + url.lastPathComponent].contains(String(stem[..<dot]))
+    for name in (try? manager.contentsOfDirectory(atPath: parent.path)) ?? [] {
+      guard let (whole, process) = partOf(name),
+        [url.lastPathComponent, "." + url.lastPathComponent].contains(whole)
       else { continue }
       if kill(process, 0) != 0 && errno == ESRCH { try? manager.removeItem(at: parent.appendingPathComponent(name)) }
     }
+  }
+
+  /// Removes from a folder what any process has left half-written. The caller sees to it that none is writing there.
+  package static func removeLeftovers(in folder: URL) {
+    for name in (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? [] where partOf(name) != nil {
+      try? FileManager.default.removeItem(at: folder.appendingPathComponent(name))
+    }
+  }
+
+  /// The name that a file or folder gets once it is whole, and who writes it: see
+  /// ``write(_:to:)-(Sequence<UnsafeRawBufferPointer>,_)`` and ``AtomicFolder``.
+  /// - Returns: nil for the name of what others have made.
+  private static func partOf(_ name: String) -> (whole: String, process: pid_t)? {
+    guard name.hasSuffix(".partial") else { return nil }
+    let stem = name.dropLast(".partial".count)
+    guard let dot = stem.lastIndex(of: "."), let process = pid_t(stem[stem.index(after: dot)...]), process > 0 else {
+      return nil
+    }
+    return (String(stem[..<dot]), process)
   }
 
   /// Makes sure that names that were made or changed in a folder survive a loss of power.

@@ -5,7 +5,7 @@ public enum AtomicFolder {
   /// Makes a folder under a hidden name beside `url`, has it filled, and renames it. A kill before that leaves at most the hidden
   /// folder, which the next one to make the same removes; a failure leaves nothing.
   /// - Parameters:
-  ///   - url: the folder; it may be there where it is empty.
+  ///   - url: the folder; it may be there where it is empty, or be a link to such a one, which stays.
   ///   - fill: puts what belongs there into the folder that it is given.
   /// - Returns: what `fill` returns.
   /// - Throws: `PipelineError` of kind `.cannotCreate` where `url` holds files already or cannot be created, and what `fill`
@@ -15,11 +15,17 @@ public enum AtomicFolder {
   ) throws(PipelineError) -> Result {
     let manager = FileManager.default
     try requireEmpty(url)
+    let url = AtomicFile.target(of: url)
     let parent = url.deletingLastPathComponent()
     try AtomicFile.createDirectory(parent)
     let partial = partial(of: url, process: getpid())
     AtomicFile.removeLeftovers(of: url)
     try? manager.removeItem(at: partial)
+    // What cannot be replaced cannot be removed either; told before the work. `rename` makes it again.
+    guard rmdir(url.path) == 0 || errno == ENOENT else {
+      throw PipelineError(
+        .cannotCreate, "\(url.path) cannot be replaced: \(AtomicFile.lastSystemError()); name another folder")
+    }
     try AtomicFile.createDirectory(partial)
     do throws(PipelineError) {
       let result = try fill(partial)
@@ -36,19 +42,35 @@ public enum AtomicFolder {
 
   /// What a process calls the folder until it is filled.
   package static func partial(of url: URL, process: pid_t) -> URL {
-    url.deletingLastPathComponent().appendingPathComponent(".\(url.lastPathComponent).\(process).partial")
+    let url = AtomicFile.target(of: url)
+    return url.deletingLastPathComponent().appendingPathComponent(".\(url.lastPathComponent).\(process).partial")
   }
 
   /// Refuses a folder that cannot be made, before the work and not after it.
-  /// - Throws: `PipelineError` of kind `.cannotCreate` where `url` is a file, or a folder that is not empty.
+  /// - Throws: `PipelineError` of kind `.cannotCreate` where `url` is a file, a folder that is not empty, a link to nothing, or where
+  ///   another file system begins, whose place no folder can take.
   public static func requireEmpty(_ url: URL) throws(PipelineError) {
     var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else { return }
+    guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
+      guard !AtomicFile.isLink(url) else {
+        throw PipelineError(.cannotCreate, "\(url.path) is a link to nothing; name a folder")
+      }
+      return
+    }
     guard isFolder.boolValue else {
       throw PipelineError(.cannotCreate, "\(url.path) is a file; name a folder")
     }
     if let content = try? FileManager.default.contentsOfDirectory(atPath: url.path), !content.isEmpty {
       throw PipelineError(.cannotCreate, "\(url.path) is not empty; remove it first, or name another folder")
     }
+    let target = AtomicFile.target(of: url)
+    guard device(of: target) == device(of: target.deletingLastPathComponent()) else {
+      throw PipelineError(.cannotCreate, "\(url.path) is a mount point, which cannot be replaced; name a folder in it")
+    }
+  }
+
+  private static func device(of url: URL) -> dev_t? {
+    var status = stat()
+    return stat(url.path, &status) == 0 ? status.st_dev : nil
   }
 }

@@ -229,18 +229,23 @@ public struct Checkpoint: Sendable {
   /// Makes the folder and makes sure that files can be written to it, before hours are spent on what they will hold.
   /// Finishes or removes what a kill amidst a save has left.
   /// - Returns: the right to write to it, which lasts as long as this lives.
-  /// - Throws: `PipelineError` of kind `.cannotCreate` where another run has it, or the folder takes no files.
+  /// - Throws: `PipelineError` of kind `.cannotCreate` where another run has it, the folder takes no files, or it is somebody's and no
+  ///   checkpoint: what lies there would be replaced.
   package func create() throws(PipelineError) -> CheckpointLock {
     try AtomicFile.createDirectory(url)
     let lock = try CheckpointLock(of: url)
     try finishSaves()
-    try AtomicFile.createDirectory(logFolder)
-    for folder in [url, logFolder] {
-      for name in (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
-      where name.hasSuffix(".partial") {
-        try? FileManager.default.removeItem(at: folder.appendingPathComponent(name))
-      }
+    // A kill amidst the first save may have left the state of the run alone.
+    if !exists(configurationFile) && !exists(trainingStateFile),
+      let other = files.first(where: { $0 != vocabularyFile && exists($0) })
+    {
+      throw PipelineError(
+        .cannotCreate,
+        "\(url.path) has a \(other.lastPathComponent) and is no checkpoint; name another `checkpoint`, so that it is not replaced"
+      )
     }
+    try AtomicFile.createDirectory(logFolder)
+    for folder in [url, logFolder] { AtomicFile.removeLeftovers(in: folder) }
     let probe = url.appendingPathComponent(".probe")
     try AtomicFile.write(Data(), to: probe)
     try? FileManager.default.removeItem(at: probe)

@@ -84,10 +84,7 @@ package struct KnownCaptions {
       uniqueKeysWithValues: words.map { ($0, log(1 + Double(captions.count) / Double(max(1, places[$0]?.count ?? 0)))) }
     )
     // In one order, for sums in several orders differ in their last bits.
-    let order = words.sorted()
-    func weight(_ some: Set<String>) -> Double {
-      order.reduce(0) { some.contains($1) ? $0 + (weights[$1] ?? 0) : $0 }
-    }
+    func weight(_ some: Set<String>) -> Double { some.sorted().reduce(0) { $0 + (weights[$1] ?? 0) } }
     let total = weight(words)
     guard total > 0, !captions.isEmpty else { return nil }
     var nearest: [String] = []

@@ -1,6 +1,7 @@
 import Basics
 import Captions
 import Datasets
+import Foundation
 import ImageTokenizers
 import NN
 import Priors
@@ -147,6 +148,23 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
     flags.append("`seed` \(seed)")
     if let kind = imageTokenizerKind?.rawValue ?? priorKind?.rawValue { flags.append("`kind` \(kind)") }
     return flags.joined(separator: " ")
+  }
+
+  /// The names of the settings that are not as a run's are where nothing is said, nor as those of another run, in the order of the
+  /// alphabet. Where that run ends and how often it saves is no matter, nor which synonyms there were to read.
+  package func given(unlike run: Self) -> [String] {
+    func fields(_ settings: Self) -> [String: NSObject] {
+      let json = try? JSONSerialization.jsonObject(with: JSONEncoder().encode(settings))
+      return json as? [String: NSObject] ?? [:]
+    }
+    var own = self
+    (own.bound, own.saveEvery) = (nil, nil)
+    // What a command gives where nobody says otherwise.
+    if own.captionForms == CaptionForms.Kind.allCases { own.captionForms = nil }
+    if own.imageTokenizerKind == .standard { own.imageTokenizerKind = nil }
+    if own.priorKind == .standard { own.priorKind = nil }
+    let (given, standard, kept) = (fields(own), fields(Self()), fields(run))
+    return given.keys.filter { given[$0] != standard[$0] && given[$0] != kept[$0] }.sorted()
   }
 
   /// - Throws: `PipelineError` of kind `.usage` naming the first setting that makes no sense.

@@ -45,13 +45,21 @@ public struct ModelCard {
 
   var markdown: String {
     let name = checkpoint.url.lastPathComponent
-    var parts = ["# \(name)", "A text-to-image model. Draw with it: `dalle-cli generate \"…\" --checkpoint \(name)`."]
+    var parts = ["# \(name)", "A text-to-image model. Draw with it: `dalle-cli generate \"…\" --checkpoint \(place)`."]
     if showsGallery, checkpoint.exists(checkpoint.galleryFile) {
       parts.append("![Pictures drawn by this model](\(checkpoint.galleryFile.lastPathComponent))")
     }
     parts += ["## Models", models, "## Data", data, "## Training", training]
     if !evaluations.isEmpty { parts += [Self.figuresHeading, figures] }
     return parts.joined(separator: "\n\n") + "\n"
+  }
+
+  /// What `--checkpoint` takes: a name alone is looked for in a folder `checkpoints`.
+  private var place: String {
+    let folder = checkpoint.url.standardizedFileURL
+    if folder.deletingLastPathComponent().lastPathComponent == "checkpoints" { return folder.lastPathComponent }
+    let here = FileManager.default.currentDirectoryPath + "/"
+    return folder.path.hasPrefix(here) ? "./" + folder.path.dropFirst(here.count) : folder.path
   }
 
   private static func table(_ header: [String], _ rows: [[String]]) -> String {

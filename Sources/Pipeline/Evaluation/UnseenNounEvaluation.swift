@@ -49,25 +49,25 @@ public struct UnseenNounEvaluation: Encodable, Sendable {
   }
 }
 
+/// Nouns that are going to be drawn.
+public struct AskedNouns {
+  fileprivate var asked: [(noun: String, meaning: WordNet.Meaning)]
+  /// What each picture of the data set shows; nil where that is no noun.
+  fileprivate var meanings: [WordNet.Meaning?]
+}
+
 extension Evaluator {
   /// Training pictures that a class must have for its nouns to be asked for.
   private static let leastPictures = 5
 
-  /// Draws nouns that no training caption has, as many of each class that training pictures are of, one picture each, and looks
-  /// whether the nearest picture of the data set is one of a similar thing.
+  /// Nouns that no training caption has, as many of each class that training pictures are of.
   /// - Parameters:
-  ///   - count: nouns that are drawn at most.
+  ///   - count: nouns at most.
   ///   - wordNet: says what is a noun, and of which class.
-  ///   - options: of drawing, among them whether the nearest noun is drawn instead.
-  ///   - progress: told what is being done, and the share of it that is.
   /// - Returns: nil where there is no prior.
-  /// - Throws: `PipelineError` for options that make no sense, a damaged list of nouns, or where no noun is left to be asked for.
-  public func evaluateUnseenNouns(
-    count: Int, wordNet: WordNet, options: GenerationOptions = .init(),
-    progress: (String, Double) -> Void = { _, _ in }
-  ) throws(PipelineError) -> UnseenNounEvaluation? {
+  /// - Throws: `PipelineError` of kind `.badData` where no noun is left to be asked for.
+  public func unseenNouns(count: Int, wordNet: WordNet) throws(PipelineError) -> AskedNouns? {
     guard let model else { return nil }
-    progress("looking for nouns never seen", 0)
     let meanings = dataSet.entries.map { Self.meaning(of: $0, wordNet) }
     let known = dataSet.indices(of: .train).compactMap { meanings[$0]?.category }
       .reduce(into: [String: Int]()) { $0[$1, default: 0] += 1 }
@@ -88,6 +88,21 @@ extension Evaluator {
         .badData,
         "no \(count) nouns that the captions of \(dataSet.url.path) lack are of a class that its pictures show")
     }
+    return AskedNouns(asked: asked, meanings: meanings)
+  }
+
+  /// Draws nouns, one picture each, and looks whether the nearest picture of the data set is one of a similar thing.
+  /// - Parameters:
+  ///   - nouns: of ``unseenNouns(count:wordNet:)``.
+  ///   - options: of drawing, among them whether the nearest noun is drawn instead.
+  ///   - progress: told what is being done, and the share of it that is.
+  /// - Returns: nil where there is no prior.
+  /// - Throws: `PipelineError` for options that make no sense, or a damaged list of nouns.
+  public func evaluate(
+    _ nouns: AskedNouns, options: GenerationOptions = .init(), progress: (String, Double) -> Void = { _, _ in }
+  ) throws(PipelineError) -> UnseenNounEvaluation? {
+    guard let model else { return nil }
+    let (asked, meanings) = (nouns.asked, nouns.meanings)
     let prompts = asked.map { noun, _ in
       English.isSeveralOrMass(noun) ? noun : "\(English.indefiniteArticle(for: noun)) \(noun)"
     }

@@ -150,6 +150,17 @@ public struct LadderOptions: Sendable {
     return Set(all.filter(\.1).map(\.0))
   }
 
+  /// Refuses what can be chosen for none of some rungs.
+  /// - Throws: `PipelineError` of kind `.usage` that names it.
+  public func requireUse(by rungs: [Rung]) throws(PipelineError) {
+    for choice in LadderChoice.allCases
+    where given.contains(choice) && !rungs.contains(where: { $0.type.choices.contains(choice) }) {
+      throw PipelineError(
+        .usage,
+        "`\(choice.rawValue)` cannot be chosen for \(rungs.map(\.rawValue).joined(separator: ", ")); leave it out")
+    }
+  }
+
   /// Without what cannot be chosen for a rung, so that the same options do for several.
   public func restricted(to rung: Rung) -> Self {
     var options = self

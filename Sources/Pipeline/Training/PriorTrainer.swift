@@ -43,6 +43,12 @@ public struct PriorTrainer: StageTrainer {
   /// - Throws: `PipelineError` for settings, data or files that do not do, and where the learning rate diverges.
   public func train(settings: TrainingSettings, resume: Bool) throws(PipelineError) {
     var (state, saved) = try start(.prior, settings: settings, resume: resume)
+    if !resume && settings.isWarmStart, let preset = settings.preset {
+      observer.report(
+        .note(
+          "a warm start keeps the shape of the checkpoint's prior: `preset` \(preset.rawValue) says how long it trains alone"
+        ))
+    }
     let imageTokenizer = try checkpoint.readImageTokenizer(state.configuration)
     try checkPictureSize(imageTokenizer)
     try checkTokens(imageTokenizer)

@@ -277,6 +277,13 @@ extension TrainingState {
     if let bound = requested.bound { settings.bound = bound }
     if let saveEvery = requested.saveEvery { settings.saveEvery = saveEvery }
     observer.report(.note("resuming after step \(step) with the settings of the run's beginning: \(settings.flags)"))
+    let others = requested.given(unlike: settings)
+    if !others.isEmpty {
+      observer.report(
+        .note(
+          "what is given now besides does not hold, because the run began otherwise: "
+            + others.map { "`\($0)`" }.joined(separator: ", ")))
+    }
     if self.precision != precision {
       observer.report(.note("the run began with `precision` \(self.precision.rawValue); its weights will differ"))
     }
