@@ -106,7 +106,59 @@ struct ClassicalModelTests {
     }
   }
 
+  /// The clusters' own covariance, however far apart they are.
+  @Test(arguments: [10.0, 1e5, 1e7]) func tiedCovariancesDoNotLoseTheirPointsToTheirDistance(apart: Double) throws {
+    var random = Philox(seed: 3, stream: 0)
+    let rows = (0..<500).flatMap { n in
+      let z = random.normal()
+      let place = n % 2 == 0 ? apart : -apart
+      return [place + z + 1e-3 * random.normal(), place + z + 1e-3 * random.normal()]
+    }
+    let x = Matrix(rows, rows: 500, columns: 2)
+    var configuration = GaussianMixture.Configuration()
+    (configuration.components, configuration.covariance, configuration.regularization) = (2, .tied, 1e-9)
+    let model = try GaussianMixture(fitting: x, configuration)
+    // Their difference has the variance 2·10⁻⁶.
+    let matrix = model.covarianceMatrix(0)
+    let across = (matrix[0, 0] + matrix[1, 1] - 2 * matrix[0, 1])
+    #expect(abs(across - 2e-6) < 0.3e-6, "\(across)")
+  }
+
   // MARK: - PPCA
+
+  /// Rows that lie on a line, in more latent dimensions than that has.
+  @Test func ppcaOfFewerDimensionsThanItMayHave() throws {
+    let x = Matrix((0..<6).flatMap { [Double($0), 2 * Double($0), -Double($0)] }, rows: 6, columns: 3)
+    for seed in 0..<6 {
+      var options = PPCA.Options()
+      options.seed = UInt64(seed)
+      options.maximumIterations = 2000
+      for model in [
+        try PPCA(expectationMaximization: x, latentDimensions: 2, options: options),
+        try PPCA(missingValues: x, latentDimensions: 2, options: options),
+      ] {
+        let product = Matrix.product(model.directions, model.directions, transposing: .right)
+        #expect(relativeError(product.elements, [1, 0, 0, 1]) < 1e-6, "\(seed): \(product)")
+        #expect(relativeError(try model.reconstruct(x).elements, x.elements) < 1e-3)
+        // Without noise EM finds where the points lie, and how far they are spread only in the limit.
+        #expect(model.variances.allSatisfy { $0.isFinite && $0 > 0 })
+      }
+    }
+  }
+
+  /// The likelihood of rows far from 0 is that of the same rows near it.
+  @Test func ppcaLosesNothingFarFromZero() throws {
+    var random = Philox(seed: 5, stream: 0)
+    let rows = (0..<200).flatMap { _ in
+      let z = 3 * random.normal()
+      return (0..<8).map { z * Double($0 + 1) / 8 + 0.05 * random.normal() }
+    }
+    let near = Matrix(rows, rows: 200, columns: 8)
+    let far = Matrix(rows.map { $0 + 0x1p30 }, rows: 200, columns: 8)
+    let (a, b) = (try PPCA(fitting: near, latentDimensions: 1), try PPCA(fitting: far, latentDimensions: 1))
+    let errors = zip(try a.logLikelihood(near), try b.logLikelihood(far)).map { abs($0 - $1) }
+    #expect((errors.max() ?? 1) < 0.01, "\(errors.max() ?? 1)")
+  }
 
   @Test(arguments: [1, 3, 5])
   func ppcaAgreesWithScikitLearn(q: Int) throws {

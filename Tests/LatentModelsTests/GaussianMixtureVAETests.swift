@@ -150,6 +150,9 @@ struct GaussianMixtureVAETests {
     // The last: the covariance of (0, 1, 0, 1) and (4, 3, 2, 1) is -1/4, their deviations 1/2 and √5/2.
     #expect(zip(found, [-1, 0, -1 / 5.squareRoot()]).allSatisfy { abs($0 - $1) < 1e-12 }, "\(found)")
     #expect(throws: PipelineError.self) { try attributeCorrelations(codes: codes, attribute: [1, 2]) }
+    // 0.1 three times has a mean above 0.1.
+    let same = Matrix([0.1, 0.1, 0.1], rows: 3, columns: 1)
+    #expect(try attributeCorrelations(codes: same, attribute: [0.1, 0.1, 0.1]) == [0])
   }
 
   @Test func drawsDoNotDependOnTheirNumber() throws {

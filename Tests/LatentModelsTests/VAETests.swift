@@ -177,6 +177,20 @@ struct VAETests {
     }
   }
 
+  /// What the bells say beyond black and white is black and white, before they are weighed.
+  @Test func discretizedMeansCountBlackAndWhiteAsTheyAre() {
+    let observation = ObservationModel(.discretizedLogistic, dimensions: 1, components: 2)
+    let mean = observation.mean(Tensor([0, 0, -5, 1, -7, -7, 0, 0, -3, 0, -7, -7], shape: [2, 6])).scalars
+    #expect(zip(mean, [0.5, 0.25]).allSatisfy { abs($0 - $1) < 1e-6 }, "\(mean)")
+  }
+
+  /// Noise that fills a byte's interval does not leave it when it is rounded.
+  @Test func dequantizedBytesStayWhatTheyAre() {
+    let bytes = Matrix((0..<256 * 4096).map { Double($0 % 256) / 256 }, rows: 4096, columns: 256)
+    let filled = bytes.dequantized(seed: 2)
+    #expect(zip(filled.elements, bytes.elements).allSatisfy { (Float($0) * 256).rounded(.down) == Float($1 * 256) })
+  }
+
   @Test func savingAndLoadingGivesTheSameBits() throws {
     try withTemporaryFolder { folder in
       let url = folder.appending(path: "vae.safetensors")

@@ -45,3 +45,28 @@ extension Matrix {
     return result
   }
 }
+
+extension Matrix {
+  /// Σ of the products of elements, tr(A·Bᵀ).
+  package func dot(_ other: Matrix) -> Double { zip(elements, other.elements).reduce(0) { $0 + $1.0 * $1.1 } }
+
+  /// Replaces rows so that all rows are orthonormal, as the first ones have to be: each by that unit axis of which the rows
+  /// before leave most, without what they have of it (Gram & Schmidt).
+  package mutating func orthonormalize(rowsFrom first: Int) {
+    for row in first..<max(first, rows) {
+      let taken = (0..<columns).map { j in (0..<row).reduce(0) { $0 + self[$1, j] * self[$1, j] } }
+      let axis = taken.indices.min { taken[$0] < taken[$1] } ?? 0
+      var vector = taken.indices.map { $0 == axis ? 1.0 : 0 }
+      // The second time takes what rounding has left.
+      for _ in 0..<2 {
+        for k in 0..<row {
+          let part = zip(self.row(k), vector).reduce(0) { $0 + $1.0 * $1.1 }
+          for j in 0..<columns { vector[j] -= part * self[k, j] }
+        }
+        let length = vector.reduce(0) { $0 + $1 * $1 }.squareRoot()
+        for j in 0..<columns { vector[j] /= length }
+      }
+      for j in 0..<columns { self[row, j] = vector[j] }
+    }
+  }
+}

@@ -43,6 +43,27 @@ extension Matrix {
     return Matrix(sum, rows: columns, columns: columns)
   }
 
+  /// Σ_n Σ_k w_nk (x_n - c_k)(x_n - c_k)ᵀ, [D, D], for weights whose rows have the sum 1.
+  ///
+  /// With m_n = Σ_k w_nk c_k it is Σ_n (x_n - m_n)(x_n - m_n)ᵀ + Σ_{k<l} G_kl (c_k - c_l)(c_k - c_l)ᵀ, G = wᵀw: no difference of large
+  /// numbers where centres are far from each other, and one product however many they are.
+  package func scatter(within weights: Matrix, about centres: Matrix, team: ThreadTeam) -> Matrix {
+    var residuals = Matrix.product(weights, centres)
+    for i in residuals.elements.indices { residuals.elements[i] = elements[i] - residuals.elements[i] }
+    var sum = residuals.scatter(about: [Double](repeating: 0, count: columns), team: team)
+    let shared = Matrix.product(weights, weights, transposing: .left)
+    // Row k: Σ_l G_kl (c_k - c_l).
+    var pulls = Matrix(rows: centres.rows, columns: columns)
+    for k in 0..<centres.rows {
+      for l in 0..<centres.rows where l != k && shared[k, l] > 0 {
+        for j in 0..<columns { pulls[k, j] += shared[k, l] * (centres[k, j] - centres[l, j]) }
+      }
+    }
+    let between = Matrix.product(centres.subtracting(centres.mean()), pulls, transposing: .left).symmetrized
+    for i in sum.elements.indices { sum.elements[i] += between.elements[i] }
+    return sum
+  }
+
   /// Σ w_n (x_n - mean)², elementwise, [D].
   public func squaredDeviations(
     about mean: some Collection<Double>, weights: (matrix: Matrix, column: Int)? = nil, team: ThreadTeam

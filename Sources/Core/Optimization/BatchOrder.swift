@@ -17,19 +17,25 @@ public struct BatchOrder {
     (self.rows, self.seed, self.stream) = (rows, seed, stream)
   }
 
-  /// - Returns: the rows of the next batch, and the epoch that the last of them is of.
-  public mutating func next(_ count: Int) -> (indices: [Int], epoch: Int) {
-    var indices: [Int] = []
-    while indices.count < count {
+  /// A row of a batch, and which time around it comes.
+  public struct Place: Sendable {
+    public var row: Int
+    public var epoch: Int
+  }
+
+  /// - Returns: the rows of the next batch.
+  public mutating func next(_ count: Int) -> [Place] {
+    var places: [Place] = []
+    while places.count < count {
       if left.isEmpty {
         epoch += 1
         var random = Philox(seed: seed, stream: stream(UInt64(epoch)))
         left = random.permutation(rows)[...]
       }
-      let part = left.prefix(count - indices.count)
-      indices += part
+      let part = left.prefix(count - places.count)
+      places += part.map { Place(row: $0, epoch: epoch) }
       left = left.dropFirst(part.count)
     }
-    return (indices, epoch)
+    return places
   }
 }

@@ -111,7 +111,10 @@ public func attributeCorrelations(codes: Matrix, attribute: [Double]) throws(Pip
   guard codes.rows == attribute.count, !attribute.isEmpty else {
     throw PipelineError(.badData, "there are \(attribute.count) numbers of an attribute for \(codes.rows) rows")
   }
-  let centred = { (values: [Double]) in values.map { $0 - values.mean } }
+  // Of equal values the mean may be another by rounding, and what is left would be in step.
+  let centred = { (values: [Double]) in
+    values.allSatisfy { $0 == values[0] } ? values.map { _ in 0 } : values.map { $0 - values.mean }
+  }
   let a = centred(attribute)
   let product = { (x: [Double], y: [Double]) in zip(x, y).reduce(0) { $0 + $1.0 * $1.1 } }
   return (0..<codes.columns).map { column in

@@ -133,15 +133,10 @@ public struct GaussianMixture: SavedModel, ClusteringModel, EncodingModel {
     var hasConverged = false
     /// R's diagonal.
     private let ridge: [Double]
-    /// The mean of all rows, and where Σ is tied their covariance.
-    private let centre: [Double]
-    private let total: Matrix?
 
     init(_ x: Matrix, _ c: Configuration, _ team: ThreadTeam, means: Matrix) {
       ridge = c.covariance.ridge(
         of: x, absolute: c.regularization, relative: c.relativeRegularization, team: team)
-      centre = x.mean()
-      total = c.covariance == .tied ? x.scatter(about: centre, team: team) : nil
       self.means = means
     }
 
@@ -188,16 +183,10 @@ public struct GaussianMixture: SavedModel, ClusteringModel, EncodingModel {
       let totals = moveMeans(x, responsibilities)
       let floored = totals.map { max($0, 1e-9 * N) }
       weights = floored.map { $0 / floored.reduce(0, +) }
-      if let total {
-        // The scatter within components is all scatter less that of the means: one product, however many components.
-        var deviations = Matrix(rows: K, columns: x.columns)
-        for k in 0..<K {
-          for j in 0..<x.columns { deviations[k, j] = (means[k, j] - centre[j]) * totals[k].squareRoot() }
-        }
-        let between = Matrix.product(deviations, deviations, transposing: .left)
-        var within = total
-        for i in within.elements.indices { within.elements[i] = (within.elements[i] - between.elements[i]) / N }
-        for j in 0..<x.columns { within[j, j] = max(within[j, j], 0) + ridge[j] }
+      if c.covariance == .tied {
+        var within = x.scatter(within: responsibilities, about: means, team: team)
+        for i in within.elements.indices { within.elements[i] /= N }
+        for j in 0..<x.columns { within[j, j] += ridge[j] }
         covariances = [try Covariance(full: within)]
       } else {
         var estimates: [Covariance] = []

@@ -156,28 +156,35 @@ public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringMo
   private struct Prior {
     /// log π, [1, K]
     let logWeights: Tensor
+    /// -c, [1, Z], a constant amid the means: (z - μ)² is multiplied out about c, because far from 0 all of its terms are large and their
+    /// sum is not.
+    let origin: Tensor
     /// 1/σ², [K, Z]
     let precisions: Tensor
-    /// μ/σ², [K, Z]
+    /// (μ - c)/σ², [K, Z]
     let scaledMeans: Tensor
-    /// Σ_z (log σ² + μ²/σ²), [1, K]
+    /// Σ_z (log σ² + (μ - c)²/σ²), [1, K]
     let constants: Tensor
   }
 
   private var prior: Prior {
     let logVariances = logVariances().softBounded(Self.limit)
     let precisions = (logVariances * -1).applying(.exp)
-    let scaledMeans = means() * precisions
+    let (K, Z) = (configuration.components, configuration.latentDimensions)
+    let all = means.value.scalars
+    let origin = Tensor((0..<Z).map { z in -(0..<K).reduce(0) { $0 + all[$1 * Z + z] } / Float(K) }, shape: [1, Z])
+    let offsets = means().addingRows(origin)
+    let scaledMeans = offsets * precisions
     let ones = Tensor(repeating: 1, shape: [1, configuration.latentDimensions])
     return Prior(
-      logWeights: logits().softBounded(Self.limit).softmax().applying(.log), precisions: precisions,
-      scaledMeans: scaledMeans, constants: linear(logVariances + means() * scaledMeans, weight: ones).reshaped([1, -1]))
+      logWeights: logits().softBounded(Self.limit).softmax().applying(.log), origin: origin, precisions: precisions,
+      scaledMeans: scaledMeans, constants: linear(logVariances + offsets * scaledMeans, weight: ones).reshaped([1, -1]))
   }
 
   /// Σ_z E[(z - μ_k)²]/σ_k² + log σ_k² of each component, [B, K].
   /// - Parameters:
-  ///   - mean: E[z], [B, Z]
-  ///   - square: E[z²], [B, Z]
+  ///   - mean: E[z - c], [B, Z]
+  ///   - square: E[(z - c)²], [B, Z]
   private func distances(_ mean: Tensor, _ square: Tensor, _ prior: Prior) -> Tensor {
     (linear(square, weight: prior.precisions) - linear(mean, weight: prior.scaledMeans) * 2)
       .addingRows(prior.constants)
@@ -185,7 +192,8 @@ public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringMo
 
   /// log π_k + log N(z | μ_k, σ_k²) but for a constant, [B, K].
   private func logJoint(_ z: Tensor, _ prior: Prior) -> Tensor {
-    (distances(z, z.applying(.square), prior) * -0.5).addingRows(prior.logWeights)
+    let z = z.addingRows(prior.origin)
+    return (distances(z, z.applying(.square), prior) * -0.5).addingRows(prior.logWeights)
   }
 
   /// Σ_y q(y | x)·KL(q(z | x) ‖ p(z | y)) and KL(q(y | x) ‖ p(y)), each as its terms, [B, K].
@@ -197,8 +205,9 @@ public struct GaussianMixtureVAE: SavedModel, GradientTrainedModel, ClusteringMo
     // KL(q(z | x) ‖ p(z | k)) = ½ (Σ_z E_q[(z - μ_k)²]/σ_k² + log σ_k² - log s² - 1)
     let ones = Tensor(repeating: 1, shape: [configuration.components, configuration.latentDimensions])
     let entropy = linear(logVariance + Tensor(repeating: 1, shape: mean.shape), weight: ones)
-    let square = mean.applying(.square) + logVariance.applying(.exp)
-    let kl = (distances(mean, square, prior) - entropy) * 0.5
+    let centred = mean.addingRows(prior.origin)
+    let square = centred.applying(.square) + logVariance.applying(.exp)
+    let kl = (distances(centred, square, prior) - entropy) * 0.5
     // q(y | x); ε keeps log 0 out, where the term is 0.
     let attribute = logJoint(z, prior).softmax()
     let logRatio =

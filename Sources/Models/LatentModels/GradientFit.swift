@@ -66,7 +66,7 @@ public struct GradientFit: Sendable {
       advice: "lower it or scale the rows",
       step: { (step, learningRate, progress) throws(PipelineError) in
         let batch = order.next(batchSize)
-        let x = self.batch(rows, batch.indices, epoch: batch.epoch)
+        let x = self.batch(rows, batch)
         let result = trainer.step(learningRate: learningRate) { replica in
           let range = replica.range(of: batchSize)
           let part = x.view(
@@ -121,17 +121,17 @@ public struct GradientFit: Sendable {
     return logLikelihoods.reduce(0, +) / Double(logLikelihoods.count)
   }
 
-  private func batch(_ rows: Matrix, _ indices: [Int], epoch: Int) -> Tensor {
+  private func batch(_ rows: Matrix, _ places: [BatchOrder.Place]) -> Tensor {
     let D = rows.columns
-    let x = Tensor.zeros([indices.count, D])
+    let x = Tensor.zeros([places.count, D])
     x.withUnsafeMutableFloats { x in
-      for (i, index) in indices.enumerated() {
-        let row = rows.row(index)
+      for (i, place) in places.enumerated() {
+        let row = rows.row(place.row)
         if dequantizes {
           // The noise of a row is that of its number and epoch, whatever batch it comes in.
-          let stream = RandomStream.fittingDequantization(UInt64(epoch) << 24 | UInt64(index))
+          let stream = RandomStream.fittingDequantization(UInt64(place.epoch) << 24 | UInt64(place.row))
           let noise = Tensor.uniform([D], seed: seed, stream: stream).scalars
-          for (d, value) in row.enumerated() { x[i * D + d] = Float(dequantizedByte(value, Double(noise[d]))) }
+          for (d, value) in row.enumerated() { x[i * D + d] = dequantizedByte(value, noise[d]) }
         } else {
           for (d, value) in row.enumerated() { x[i * D + d] = Float(value) }
         }
@@ -141,9 +141,10 @@ public struct GradientFit: Sendable {
   }
 }
 
-/// (byte + u)/256, below 1 also as float32.
-private func dequantizedByte(_ x: Double, _ u: Double) -> Double {
-  min((min(max((x * 256).rounded(.down), 0), 255) + u) / 256, 1 - 0x1p-24)
+/// (byte + u)/256, which is of that byte also once it is rounded.
+private func dequantizedByte(_ x: Double, _ u: Float) -> Float {
+  let byte = Float(min(max((x * 256).rounded(.down), 0), 255))
+  return min((byte + u) / 256, ((byte + 1) / 256).nextDown)
 }
 
 extension Matrix {
@@ -151,6 +152,6 @@ extension Matrix {
   /// (Theis et al. 2016, section 3.1): their density bounds the bytes' probability from below.
   public func dequantized(seed: UInt64, stream: UInt64 = 0) -> Matrix {
     var random = Philox(seed: seed, stream: stream)
-    return Matrix(elements.map { dequantizedByte($0, Double(random.uniform())) }, rows: rows, columns: columns)
+    return Matrix(elements.map { Double(dequantizedByte($0, random.uniform())) }, rows: rows, columns: columns)
   }
 }

@@ -63,17 +63,19 @@ public struct ObservationModel: Module, Sendable {
     }
   }
 
-  /// The mean of p(x | decoded): [B, D].
+  /// The mean of p(x | decoded): [B, D]. Of discretised logistics, what is beyond black and white counts as these, as the bins there
+  /// have it; that a bell's two halves are cut unequally is left out.
   func mean(_ decoded: Tensor) -> Tensor {
     switch kind {
     case .bernoulli: return decoded.applying(.sigmoid)
     case .gaussian: return decoded
     case .discretizedLogistic:
       let parts = decoded.reshaped([-1, 3 * components]).split(3)
-      let weighted = (parts[0].softmax() * parts[1]).scalars
+      let (weights, centres) = (parts[0].softmax().scalars, parts[1].scalars)
       return Tensor(
-        (0..<weighted.count / components).map { n in
-          let mean = weighted[n * components..<(n + 1) * components].reduce(0, +)
+        (0..<weights.count / components).map { n in
+          let mean = (n * components..<(n + 1) * components)
+            .reduce(0) { $0 + weights[$1] * min(max(centres[$1], -1), 1) }
           return min(max((mean + 1) / 2, 0), 1)
         }, shape: [decoded.shape[0], decoded.count / decoded.shape[0] / (3 * components)])
     }

@@ -97,6 +97,9 @@ public struct PPCA: SavedModel, EncodingModel {
   ///
   ///     W ← S·W (σ²I + M⁻¹WᵀS·W)⁻¹,     σ² ← tr(S - S·W M⁻¹ Wᵀ_new) / D
   ///
+  /// With M = L·Lᵀ and P = W·L⁻ᵀ that is W ← S·P·B⁻¹·Lᵀ, B = σ²I + PᵀS·P: nothing is inverted whose eigenvalues are below σ², so
+  /// that data of fewer dimensions than q do as well.
+  ///
   /// - Parameters:
   ///   - x: [N, D]
   ///   - q: the number of latent dimensions.
@@ -115,20 +118,20 @@ public struct PPCA: SavedModel, EncodingModel {
     var noise = trace / Double(D)
     var W = Self.randomStart(D, q, deviation: noise.squareRoot(), seed: options.seed)
     for round in 0..<options.maximumIterations {
-      let SW = Matrix.product(S, W)
-      let M = Self.M(W, noise)
-      guard let factor = M.choleskyFactor() else { throw Self.singular }
-      let explained = Matrix.product(SW, try Self.inverse(M))
-      // |C| = σ²^(D-q)·|M|, and tr(C⁻¹S) = (tr S - tr(SW·M⁻¹Wᵀ))/σ².
-      let logDeterminant = (0..<q).reduce(Double(D - q) * log(noise)) { $0 + 2 * log(factor[$1, $1]) }
-      let distance = (trace - zip(explained.elements, W.elements).reduce(0) { $0 + $1.0 * $1.1 }) / noise
+      guard let L = Self.M(W, noise).choleskyFactor(), let inverse = L.invertedLowerTriangle() else {
+        throw Self.singular
+      }
+      let P = Matrix.product(W, inverse, transposing: .right)
+      let SP = Matrix.product(S, P)
+      // |C| = σ²^(D-q)·|M|, and tr(C⁻¹S) = (tr S - tr(S·P·Pᵀ))/σ².
+      let logDeterminant = (0..<q).reduce(Double(D - q) * log(noise)) { $0 + 2 * log(L[$1, $1]) }
+      let distance = (trace - SP.dot(P)) / noise
       guard goesOn(round, -0.5 * (Double(D) * log(2 * .pi) + logDeterminant + distance * (N - 1) / N)) else { break }
-      // σ²I + M⁻¹WᵀSW = M⁻¹Q, of which Q is symmetric.
-      var Q = Matrix.product(W, SW, transposing: .left)
-      for i in Q.elements.indices { Q.elements[i] += noise * M.elements[i] }
-      let next = Matrix.product(SW, .product(try Self.inverse(Q.symmetrized), M))
-      let nextNoise = max(
-        (trace - zip(explained.elements, next.elements).reduce(0) { $0 + $1.0 * $1.1 }) / Double(D), least)
+      var B = Matrix.product(P, SP, transposing: .left).symmetrized
+      for k in 0..<q { B[k, k] += noise }
+      let whitened = Matrix.product(SP, try Self.inverse(B))
+      let next = Matrix.product(whitened, L, transposing: .right)
+      let nextNoise = max((trace - SP.dot(whitened)) / Double(D), least)
       let change = zip(next.elements, W.elements).reduce(0) { max($0, abs($1.0 - $1.1)) }
       let size = next.elements.reduce(0) { max($0, abs($1)) }
       let isDone = change < options.tolerance * size && abs(nextNoise - noise) < options.tolerance * noise
@@ -213,7 +216,7 @@ public struct PPCA: SavedModel, EncodingModel {
         }
       }
       guard goesOn(round, logLikelihood / Double(N)) else { break }
-      var change = 0.0
+      var (change, moved) = (0.0, 0.0)
       var next = W
       for j in 0..<D {
         let row = Matrix.product(
@@ -223,6 +226,7 @@ public struct PPCA: SavedModel, EncodingModel {
           change = max(change, abs(next[j, a] - row[a]))
           next[j, a] = row[a]
         }
+        moved = max(moved, abs(mean[j] - row[q]))
         mean[j] = row[q]
       }
       var residual = 0.0
@@ -239,7 +243,9 @@ public struct PPCA: SavedModel, EncodingModel {
       }
       let nextNoise = max(residual / total, least)
       let size = next.elements.reduce(0) { max($0, abs($1)) }
-      let isDone = change < options.tolerance * size && abs(nextNoise - noise) < options.tolerance * noise
+      let isDone =
+        change < options.tolerance * size && abs(nextNoise - noise) < options.tolerance * noise
+        && moved < options.tolerance * max(size, noise.squareRoot())
       (W, noise) = (next, nextNoise)
       if isDone { break }
     }
@@ -250,15 +256,17 @@ public struct PPCA: SavedModel, EncodingModel {
   private init(_ W: Matrix, noise: Double, mean: [Double]) throws(PipelineError) {
     let q = W.columns
     let (squares, rotation) = try Matrix.product(W, W, transposing: .left).largestEigenpairs(q)
+    // Below this part of the largest one a square is what rounding has left of 0.
+    let rank = squares.firstIndex { $0 <= 1e-12 * squares[0] } ?? q
     // Columns of W·R are at right angles, of length √(λ - σ²).
     var directions = Matrix.product(rotation, W, transposing: .right)
-    for k in 0..<q {
-      let length = max(squares[k], 1e-300).squareRoot()
-      for j in 0..<W.rows { directions[k, j] /= length }
+    for k in 0..<rank {
+      for j in 0..<W.rows { directions[k, j] /= squares[k].squareRoot() }
     }
+    directions.orthonormalize(rowsFrom: rank)
     self.init(
       Configuration(dimensions: W.rows, latentDimensions: q), mean: mean, directions: directions,
-      variances: squares.map { max($0, 0) + noise }, noise: noise)
+      variances: squares.indices.map { ($0 < rank ? squares[$0] : 0) + noise }, noise: noise)
   }
 
   private static func randomStart(_ D: Int, _ q: Int, deviation: Double, seed: UInt64) -> Matrix {
@@ -303,12 +311,8 @@ public struct PPCA: SavedModel, EncodingModel {
 
   /// Uᵀ(x - μ), [N, q].
   private func projections(_ x: Matrix) -> Matrix {
-    var result = Matrix.product(x, directions, transposing: .right)
-    let offset = Matrix.product(Matrix(mean, rows: 1, columns: dimensions), directions, transposing: .right)
-    for n in 0..<result.rows {
-      for k in 0..<result.columns { result.elements[n * result.columns + k] -= offset.elements[k] }
-    }
-    return result
+    // Of the differences: the difference of projections has lost what a large μ has in common with x.
+    .product(x.subtracting(mean), directions, transposing: .right)
   }
 
   /// E[z | x], [N, q] (equation 6).

@@ -130,8 +130,8 @@ public struct TransformerPrior: TrainablePrior {
     return rows.rows(order).reshaped([texts.count, T, configuration.width]).addingRows(textPosition.weight())
   }
 
-  /// The model's outputs after the last norm, [B, textLength + placeCount - 1, width]; the last place is not an input.
-  func hidden(_ batch: Batch, precision: ElementType, dropout: DropoutStream?) -> Tensor {
+  /// The image part of the input, [B, placeCount - 1, width]: embeddings plus positions.
+  private func embedded(images batch: Batch) -> Tensor {
     let c = configuration
     let B = batch.texts.count
     let seen = batch.imageInputs ?? batch.images
@@ -142,10 +142,16 @@ public struct TransformerPrior: TrainablePrior {
         shape: shape)
     }
     let positions = gridEmbedding(rows: rowPosition.weight(), columns: columnPosition.weight())
-    let image = codes.dropFirst().reduce(codes[0], +)
+    return codes.dropFirst().reduce(codes[0], +)
       .addingRows(
         positions.reshaped([1, c.placeCount, c.width]).positions(0..<c.placeCount - 1).reshaped([-1, c.width]))
-    var x = Tensor.concatenated([embedded(texts: batch.texts), image])
+  }
+
+  /// The model's outputs after the last norm, [B, textLength + placeCount - 1, width]; the last place is not an input.
+  func hidden(_ batch: Batch, precision: ElementType, dropout: DropoutStream?) -> Tensor {
+    var x = embedded(texts: batch.texts)
+    // A grid of one place is all target and no input.
+    if configuration.placeCount > 1 { x = Tensor.concatenated([x, embedded(images: batch)]) }
     x = dropout.applied(to: x)
     for block in blocks { x = block(x, precision: precision, dropout: dropout) }
     return norm(x, as: precision)

@@ -49,7 +49,7 @@ package struct TokenFitting {
     try loop.run(
       advice: "scale the rows to [0, 1)",
       step: { (step, learningRate, progress) throws(PipelineError) in
-        let batch = order.next(batchSize).indices
+        let batch = order.next(batchSize).map(\.row)
         let (result, left) = trainer.step(learningRate: learningRate) { replica in
           let range = replica.range(of: batch.count)
           let loss = loss(Array(batch[range]), step, progress, replica.number)

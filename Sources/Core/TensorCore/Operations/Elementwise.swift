@@ -88,7 +88,8 @@ extension Tensor {
   /// Adds `rows` [P, C] to the rows [N, C] of this tensor, row n taking row n mod P: a bias, or position embeddings.
   public func addingRows(_ rows: Tensor) -> Tensor {
     let (P, C) = (rows.rows, rows.lastDimension)
-    precondition(C == lastDimension && self.rows % P == 0, "rows of shape \(rows.shape) do not repeat in \(shape)")
+    precondition(
+      P > 0 && C == lastDimension && self.rows % P == 0, "rows of shape \(rows.shape) do not repeat in \(shape)")
     let result = Tensor(uninitialized: shape, type)
     ck_add_rows(kernelType, pointer, rows.floats, P, result.kernelType, result.pointer, self.rows, C)
     let (x, y, shape) = (variable, rows.variable, rows.shape)

@@ -32,6 +32,8 @@ package enum GaussianMixtureRung: LadderRung {
         """)
     } else {
       configuration.covariance = options.covariance ?? .full
+      let floor = try GaussianRung.matrixFloor(x, threads: options.threads)
+      (configuration.regularization, configuration.relativeRegularization) = (floor.absolute, floor.relative)
       search.restarts = x.columns <= 256 ? 5 : 1
     }
     let model: GaussianMixture

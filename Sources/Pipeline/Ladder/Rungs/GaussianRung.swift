@@ -15,8 +15,12 @@ package enum GaussianRung: LadderRung {
 
   package static func fit(_ x: Matrix, side: Int?, options: LadderOptions) throws(PipelineError) -> FittedRung {
     guard side != nil, options.covariance == nil else {
+      let floor = try matrixFloor(x, threads: options.threads)
       let model = try Gaussian(
-        fitting: x, .init(covariance: options.covariance ?? .full), threads: options.threads)
+        fitting: x,
+        .init(
+          covariance: options.covariance ?? .full, regularization: floor.absolute,
+          relativeRegularization: floor.relative), threads: options.threads)
       return FittedRung(model: model)
     }
     let shrinkage = try bestShrinkage(x, options)
@@ -31,6 +35,17 @@ package enum GaussianRung: LadderRung {
   private static let shrinkages = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1]
   /// ε for pictures: far below the variance 1/(12·256²) that dequantisation gives the dullest pixel.
   static let pictureFloor = 1e-9
+
+  /// ε and λ of a matrix: a millionth of each column's own variance, whatever unit it is in, and for constant columns next to nothing
+  /// of the others' mean.
+  static func matrixFloor(
+    _ x: Matrix, threads: Int
+  ) throws(PipelineError) -> (absolute: Double, relative: Double) {
+    let squares = x.squaredDeviations(about: x.mean(), team: try ThreadTeam(count: threads))
+    let variance = squares.reduce(0, +) / Double(x.rows * x.columns)
+    // What is no number, the fit refuses.
+    return variance > 0 ? (1e-9 * variance, 1e-6) : (1e-6, 0)
+  }
 
   /// The λ whose Gaussian, fitted to nine tenths of the rows, gives the others the highest likelihood. Held-out rows
   /// play no part in it.
