@@ -21,6 +21,12 @@ extension DataSetFolderTests {
     return tar.data
   }
 
+  /// As programs write it that are run beside the folder.
+  @Test func aShardWhoseNamesLeadOutOfItBeginsAtItsTop() throws {
+    try folder.write(try shard("../a/0.png", "../a/0.txt", "a/../../1.png", "a/../../1.txt"), to: "set/0.tar")
+    #expect(try open().entries.map(\.fileName) == ["0.tar/1.png", "0.tar/a/0.png"])
+  }
+
   @Test func picturesInAnotherFormThanTheOneThatIsReadAreNamed() throws {
     try folder.write(try shard("0.png", "0.txt"), to: "set/0.tar")
     for name in ["a", "b"] {

@@ -189,11 +189,12 @@ import Testing
 
   /// Nobody sees pictures more often than another one does: where shards cannot be dealt out so, all read all.
   @Test func shardsAreDealtOutByTheirPictures() {
-    func dealt(_ counts: [Int], among processes: Int) -> [[Int]]? {
+    func dealt(_ counts: [Int], among processes: Int, batchSize: Int? = nil) -> [[Int]]? {
       var shards: [Range<Int>] = []
       for count in counts { shards.append((shards.last?.upperBound ?? 0)..<(shards.last?.upperBound ?? 0) + count) }
       let hands = (0..<processes).map {
-        BatchLoader.dealt(shards, to: .init(positions: 0..<1, process: $0, of: processes))
+        BatchLoader.dealt(
+          shards, to: .init(positions: 0..<1, process: $0, of: processes), batchSize: batchSize ?? processes)
       }
       let all = hands.compactMap(\.self)
       #expect(all.isEmpty || Set(all.joined()) == Set(shards) && all.joined().count == shards.count)
@@ -204,6 +205,9 @@ import Testing
     #expect(dealt([100, 100, 100, 100, 100], among: 4) == nil)
     #expect(dealt([100, 94], among: 2) == nil && dealt([100, 96], among: 2) != nil)
     #expect(dealt([100], among: 2) == nil && dealt([100, 100], among: 1) == nil)
+    // Of four places in a batch the third process has two, and so twice as many pictures.
+    #expect(dealt([50, 50, 50, 50], among: 3, batchSize: 4) == [[50], [50], [50, 50]])
+    #expect(dealt([50, 50, 50], among: 3, batchSize: 4) == nil)
   }
 
   /// "./b.png" and "b.png" are one name, and tokens keep the order of their pictures.

@@ -33,7 +33,14 @@ package enum Launcher {
     #if MPI
       if !Guardian.isGuarded(environment) { try Guardian.run(environment, say: say) }
       let ranks = environment["DALLE_RANKS_PER_HOST"].flatMap(Int.init)
-      return try MPIProcesses(options: options, ranksPerHost: ranks, say: say)
+      let processes = try MPIProcesses(options: options, ranksPerHost: ranks, say: say)
+      guard processes.count == count else {
+        throw PipelineError(
+          .usage,
+          "\(count) processes were started together, and MPI joins \(processes.count) of them: start them by Open MPI's mpirun, or by "
+            + "srun --mpi=pmix")
+      }
+      return processes
     #else
       throw PipelineError(
         .usage,

@@ -61,7 +61,8 @@ public struct DescentLoop: Sendable {
     step makeStep: (_ step: Int, _ learningRate: Float, _ fraction: Double) throws(PipelineError) -> Result,
     after: (Progress, Result) throws(PipelineError) -> Bool
   ) throws(PipelineError) {
-    let clock = ContinuousClock()
+    // Which stands still while the machine sleeps: an hour of training is an hour of work.
+    let clock = SuspendingClock()
     let began = clock.now
     var step = start.step
     var fraction = fraction(step: step, seconds: start.seconds)

@@ -178,19 +178,30 @@ package struct MetadataFile {
   package func forEachRow(
     of file: URL, name: String, _ body: (_ line: Int, _ row: MetadataRow) throws(PipelineError) -> Void
   ) throws(PipelineError) {
-    let content = try InputFile.contents(of: file, maximumByteCount: Self.maximumByteCount)
-    if PathParts(name).fileExtension == "csv" { return try forEachRecord(of: content, name: name, body) }
-    let lines = content.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-    for (number, line) in lines.enumerated() {
-      let line = number == 0 && line.starts(with: [0xEF, 0xBB, 0xBF]) ? line.dropFirst(3) : line
+    if PathParts(name).fileExtension == "csv" {
+      let content = try InputFile.contents(of: file, maximumByteCount: Self.maximumByteCount)
+      return try forEachRecord(of: content, name: name, body)
+    }
+    // What is mapped would end the process where somebody cuts the file off meanwhile: only what is too large to be read.
+    let isLarge = try InputFile.byteCount(of: file) > Self.maximumByteCount
+    let content =
+      try isLarge ? InputFile.mapped(file) : InputFile.contents(of: file, maximumByteCount: Self.maximumByteCount)
+    var (number, rest) = (0, content.starts(with: [0xEF, 0xBB, 0xBF]) ? content.dropFirst(3) : content)
+    while !rest.isEmpty {
+      number += 1
+      let line = rest.prefix { $0 != UInt8(ascii: "\n") }
+      rest = rest[line.endIndex...].dropFirst()
       if line.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\r") }) { continue }
-      try body(number + 1, row(json: line))
+      try body(number, row(json: line))
     }
   }
 
   private func forEachRecord(
     of content: Data, name: String, _ body: (_ line: Int, _ row: MetadataRow) throws(PipelineError) -> Void
   ) throws(PipelineError) {
+    guard !content.contains(0) else {
+      throw PipelineError(.badData, "\(name) is no text in UTF-8; save it as CSV in UTF-8")
+    }
     var records = try CSVFile.records(of: content, name: name)[...]
     let columns = (records.popFirst()?.fields ?? []).map { $0?.trimmingCharacters(in: .whitespaces) ?? "" }
     guard columns.contains(MetadataColumn.fileName.stringValue) else {

@@ -156,11 +156,11 @@ package struct TarArchive {
     brokenLinks = left.map(\.name)
   }
 
-  /// A path without its dots.
+  /// A path without its dots: what leads out of the archive begins at its top.
   private static func resolved(_ path: String) -> String {
     var parts: [Substring] = []
     for part in path.split(separator: "/") where part != "." {
-      if part == "..", !parts.isEmpty { parts.removeLast() } else { parts.append(part) }
+      if part == ".." { _ = parts.popLast() } else { parts.append(part) }
     }
     return parts.joined(separator: "/")
   }

@@ -109,7 +109,7 @@ public final class BatchLoader: Sendable {
     part: Part? = nil
   ) throws(PipelineError) {
     guard !indices.isEmpty else {
-      throw PipelineError(.badData, "the data set \(dataSet.url.path) has no pictures in this split")
+      throw PipelineError(.badData, "the data set \(dataSet.url.path) has no pictures to train on")
     }
     guard batchSize > 0 else { throw PipelineError(.usage, "a batch size of \(batchSize) makes no sense") }
     guard dataSet.encoded == nil || augmentation == .none else {
@@ -136,7 +136,7 @@ public final class BatchLoader: Sendable {
       var indices = indices.sorted()
       var shards = dataSet.divided(indices)
       // A process reads some of the shards only, where they can be dealt out evenly.
-      if compositions == nil, let own = Self.dealt(shards, to: part) {
+      if compositions == nil, let own = Self.dealt(shards, to: part, batchSize: batchSize) {
         ownShards = true
         indices = own.flatMap { indices[$0] }
         shards = dataSet.divided(indices)
@@ -156,17 +156,22 @@ public final class BatchLoader: Sendable {
     hasOwnShards = ownShards
   }
 
-  /// The shards that a process of several reads: the largest ones are dealt first, each to who has the fewest pictures.
+  /// The shards that a process of several reads: the largest ones are dealt first, each to who has the fewest pictures for its part of
+  /// a batch.
   /// - Returns: in their order; nil where one process would see its pictures more often than another by more than a twentieth, so
   ///   that all read all, or where there is one.
-  static func dealt(_ shards: [Range<Int>], to part: Part) -> [Range<Int>]? {
+  static func dealt(_ shards: [Range<Int>], to part: Part, batchSize: Int) -> [Range<Int>]? {
     guard part.processCount > 1 else { return nil }
     var hands = [[Range<Int>]](repeating: [], count: part.processCount)
-    var counts = [Int](repeating: 0, count: part.processCount)
+    // Of pictures, in units of the process's positions in a batch.
+    var counts = [Double](repeating: 0, count: part.processCount)
+    let positions = counts.indices.map {
+      batchSize * ($0 + 1) / part.processCount - batchSize * $0 / part.processCount
+    }
     for shard in shards.sorted(by: { ($1.count, $0.lowerBound) < ($0.count, $1.lowerBound) }) {
       let fewest = counts.indices.min { counts[$0] < counts[$1] } ?? 0
       hands[fewest].append(shard)
-      counts[fewest] += shard.count
+      counts[fewest] += Double(shard.count) / Double(positions[fewest])
     }
     guard let least = counts.min(), let most = counts.max(), least > 0, 20 * (most - least) <= most else { return nil }
     return hands[part.process].sorted { $0.lowerBound < $1.lowerBound }

@@ -104,7 +104,13 @@ struct DataSetFolder {
     } else {
       let items = try contents.metadata.isEmpty ? textFileItems(&unread) : metadataItems(&unread)
       pictures = CaptionedPictures.Builder()
-      for item in items.sorted(by: { $0.entry.fileName < $1.entry.fileName }) {
+      // Rows of tokens are in the order in which the metadata name their pictures, which is that of the names.
+      let areRows = !encodedShards.isEmpty
+      guard !areRows || zip(items, items.dropFirst()).allSatisfy({ $0.entry.fileName < $1.entry.fileName }) else {
+        throw PipelineError(
+          .badData, "the rows of \(url.path)/metadata.jsonl are not in the order of their names, as tokens have to be")
+      }
+      for item in areRows ? items : items.sorted(by: { $0.entry.fileName < $1.entry.fileName }) {
         pictures.append(item.entry, namesSplit: item.namesSplit)
       }
     }

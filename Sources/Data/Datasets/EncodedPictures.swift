@@ -147,7 +147,10 @@ public struct EncodedPictures: Sendable {
   }
 
   /// Whether a file's name is that of a shard.
-  static func isShard(_ name: String) -> Bool { name.hasPrefix("tokens-") && name.hasSuffix(".safetensors") }
+  static func isShard(_ name: String) -> Bool {
+    // Those in a folder below are a data set of their own.
+    !name.contains("/") && name.hasPrefix("tokens-") && name.hasSuffix(".safetensors")
+  }
 
   /// The file of a shard in a folder.
   package static func file(ofShard number: Int, in folder: URL) -> URL {

@@ -157,8 +157,14 @@ final class ColorConversion: @unchecked Sendable {
   }
 
   private static func openProfile(_ encoding: ColorEncoding) -> cmsHPROFILE? {
-    if let profile = encoding.profile {
-      return cmsOpenProfileFromMemTHR(context, profile, cmsUInt32Number(profile.count))
+    if let data = encoding.profile {
+      guard let profile = cmsOpenProfileFromMemTHR(context, data, cmsUInt32Number(data.count)) else { return nil }
+      // Tables of elements of any number, which a few bytes make and which take minutes to read. Every profile that has them has the
+      // older form beside them, in which tables are as large as they are.
+      for tag in [cmsSigDToB0Tag, cmsSigDToB1Tag, cmsSigDToB2Tag, cmsSigDToB3Tag] where cmsIsTag(profile, tag) != 0 {
+        cmsWriteTag(profile, tag, nil)
+      }
+      return profile
     }
     // The second one is sRGB's: IEC 61966-2-1.
     let curve =

@@ -107,15 +107,16 @@ extension StandaloneImageTokenizer {
   }
 
   private func joinMetadata(ofBlocks count: Int, in folder: URL) throws(PipelineError) {
-    var metadata = Data()
-    for number in 0..<count {
-      let file = metadataFile(ofBlock: number, in: folder)
-      // A block of which no picture could be read has none.
-      guard FileManager.default.fileExists(atPath: file.path) else { continue }
-      metadata += try InputFile.contents(of: file, maximumByteCount: 1 << 31)
-      try? FileManager.default.removeItem(at: file)
-    }
-    try AtomicFile.write(metadata, to: folder.appendingPathComponent(MetadataLine.fileName))
+    // A block of which no picture could be read has none.
+    let files = (0..<count).map { metadataFile(ofBlock: $0, in: folder) }
+      .filter { FileManager.default.fileExists(atPath: $0.path) }
+    // Together they may be larger than memory.
+    let parts = try files.map { file throws(PipelineError) in try OpenFile(file).mapped() }
+    try AtomicFile.write(
+      parts.map { UnsafeRawBufferPointer(start: $0.pointer, count: $0.byteCount) },
+      to: folder.appendingPathComponent(MetadataLine.fileName))
+    withExtendedLifetime(parts) {}
+    for file in files { try? FileManager.default.removeItem(at: file) }
   }
 
   private static let picturesAtOnce = 256

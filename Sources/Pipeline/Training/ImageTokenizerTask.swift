@@ -109,6 +109,8 @@ final class ImageTokenizerTask: StageTask {
     if let adversary, let views {
       let made = Dictionary(uniqueKeysWithValues: shards.map { ($0.number, $0.reconstructions) })
       let means = adversary.step(pictures, made, views)
+      // Where processes go on their own in between, both are to come together at the same steps.
+      if adversary.replicas.isTogether { run.replicas.join() }
       if let words = diagnosis.add(hinge: means.hinge) { run.observer.report(.note(words)) }
       metrics = [
         ("discriminator_loss", means.hinge), ("discriminator_real", means.real), ("discriminator_made", means.made),

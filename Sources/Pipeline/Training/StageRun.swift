@@ -105,12 +105,21 @@ final class StageRun {
       ("`threads`", "\(team.count)"), ("`precision`", resources.precision.rawValue),
       ("the data set's fingerprint", resources.dataSet.fingerprint),
       ("the vocabulary", start.foundation?.vocabulary ?? ""),
+      ("the image tokenizer", start.foundation?.imageTokenizer ?? ""),
     ])
     replicas = ReplicaTrainer(
       model, precision: resources.precision, options: options, team: team, processes: processes)
     trained = [TrainingState.Trained(model, replicas.optimizer)]
     self.saved = saved
     if let saved { try start.restore(trained[0], from: saved) }
+    if processes.count > 1 {
+      var weights = FNV1a()
+      for (name, tensor) in model.namedTensors() {
+        weights.combine(name.utf8)
+        tensor.scalars.withUnsafeBytes { weights.combine($0) }
+      }
+      try processes.agree(on: [("the weights to begin with", weights.hexadecimal)])
+    }
     if processes.isFirst {
       lock = try resources.checkpoint.create()
       log = TrainingLog(
@@ -199,7 +208,7 @@ final class StageRun {
     static let validationInterval = 60.0
 
     private let start: Double
-    private let began = ContinuousClock.now
+    private let began = SuspendingClock.now
     var nextSave: Double
     var lastValidation: Double
 

@@ -82,8 +82,14 @@ final class TrainingLog {
       throw PipelineError(.cannotCreate, "cannot open \(file.path) to add to it")
     }
     do {
-      try handle.seekToEnd()
-      try handle.write(contentsOf: Data(pending.utf8))
+      let end = try handle.seekToEnd()
+      do {
+        try handle.write(contentsOf: Data(pending.utf8))
+      } catch {
+        // What a full disk has taken of it comes again with the rest.
+        try? handle.truncate(atOffset: end)
+        throw error
+      }
       try handle.close()
     } catch {
       throw PipelineError(.inputOutput, "cannot add to \(file.path): \(error.localizedDescription)")
