@@ -60,6 +60,29 @@ import Testing
     }
   }
 
+  /// A profile of nothing but a list of `count` elements, all of them the same matrix.
+  private func profile(ofElements count: Int) -> [UInt8] {
+    func word(_ value: Int) -> [UInt8] { [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: value >> $0) } }
+    func name(_ text: String) -> [UInt8] { Array(text.utf8) }
+    let channels: [UInt8] = [0, 3, 0, 3]
+    let numbers = (0..<12).flatMap { word($0 < 9 && $0 % 4 == 0 ? Int(Float(0.5).bitPattern) : 0) }
+    let matrix = name("matf") + word(0) + channels + numbers
+    let places = (0..<count).flatMap { _ in word(16 + 8 * count) + word(matrix.count) }
+    let list = name("mpet") + word(0) + channels + word(count) + places + matrix
+    var header = word(144 + list.count) + word(0) + word(0x0430_0000) + name("mntr") + name("RGB ") + name("XYZ ")
+    header += word(0) + word(0) + word(0) + name("acsp")
+    header += [UInt8](repeating: 0, count: 128 - header.count)
+    return header + word(1) + name("D2B0") + word(144) + word(list.count) + list
+  }
+
+  /// A few hundred bytes list as many elements as one likes, and to read them takes minutes: no such list is read.
+  @Test func listsOfElementsAreLeftAside() {
+    for count in [1, 1000] {
+      let layout = SampleLayout(colors: .rgb)
+      #expect(ColorConversion.conversion(of: .profile(profile(ofElements: count)), layout: layout) == nil)
+    }
+  }
+
   /// A light that is nowhere, and a profile that claims tables of gigabytes.
   @Test func whatMakesNoSenseIsPassedOver() {
     let nowhere = ColorEncoding.Chromaticities(white: [0, 0], red: [0, 0], green: [0, 0], blue: [0, 0])

@@ -44,6 +44,22 @@ import Testing
     #expect(whole.width == fixture.expected.width)
   }
 
+  /// A few bytes each, and each takes the time of a whole picture.
+  @Test func aJPEGOfVeryManyScansIsRefused() throws {
+    let bytes = try PictureFixture("progressive.jpg").bytes
+    // The first scan, up to the marker after it, again and again.
+    let start = try #require(bytes.indices.dropLast().first { bytes[$0] == 0xFF && bytes[$0 + 1] == 0xDA })
+    let end = try #require(bytes.indices.dropLast().first { $0 > start && bytes[$0] == 0xFF && bytes[$0 + 1] != 0 })
+    func picture(scans: Int) throws -> Picture {
+      let repeated = Array(repeatElement(bytes[start..<end], count: scans).joined())
+      return try Picture(decoding: bytes[..<start] + repeated + bytes[end...], name: "a.jpg")
+    }
+    _ = try picture(scans: 400)
+    #expect(throws: PipelineError(.badData, "a.jpg: damaged JPEG: it has more than 500 scans")) {
+      try picture(scans: 600)
+    }
+  }
+
   @Test func aJPEGThatEndsInTheMiddleSaysSo() throws {
     let bytes = try PictureFixture("sequential.jpg").bytes
     let half = Array(bytes[..<(bytes.count - 200)])

@@ -100,6 +100,14 @@ static inline int dalle_jpeg_read_header(const uint8_t *bytes, size_t count, dal
   return 0;
 }
 
+/// Of what programs write; each takes the time of a whole picture, however few bytes it has.
+enum { DALLE_JPEG_MOST_SCANS = 500 };
+
+static inline void dalle_jpeg_watch_scans(j_common_ptr info) {
+  if (((j_decompress_ptr)info)->input_scan_number > DALLE_JPEG_MOST_SCANS)
+    dalle_jpeg_escape((dalle_jpeg_errors *)info->err, "it has more than 500 scans");
+}
+
 /// Whether parts of the picture that later scans bring never came.
 static inline int dalle_jpeg_lacks_scans(const struct jpeg_decompress_struct *info) {
   for (int i = 0; i < info->num_components; i++) {
@@ -125,6 +133,10 @@ static inline int dalle_jpeg_decode(const uint8_t *bytes, size_t count, uint32_t
     return 1;
   }
   jpeg_create_decompress(&info);
+  struct jpeg_progress_mgr progress;
+  memset(&progress, 0, sizeof progress);
+  progress.progress_monitor = dalle_jpeg_watch_scans;
+  info.progress = &progress;
   jpeg_mem_src(&info, bytes, count);
   jpeg_read_header(&info, TRUE);
   int is_cmyk = info.jpeg_color_space == JCS_CMYK || info.jpeg_color_space == JCS_YCCK;

@@ -61,38 +61,62 @@ package struct CheckpointCatalogue: Sendable {
     name == nil || name == standardName ? (standardName, standard) : folders.first { $0.name == name }
   }
 
-  /// Of those that can be read.
-  package var descriptions: [CheckpointDescription] { folders.compactMap { describe($0.name, $0.url) } }
+  /// Of those that are loaded or can be read, the default one first, the others in the order of their names.
+  package var descriptions: [CheckpointDescription] {
+    let names = Set(folders.map(\.name) + known.loadedNames).subtracting([standardName]).sorted()
+    return ([standardName] + names).compactMap(description)
+  }
 
   /// - Parameter name: nil for the default.
-  /// - Returns: nil where there is none of that name that can be read.
+  /// - Returns: nil where there is none of that name that is loaded or can be read.
   package func description(of name: String?) -> CheckpointDescription? {
-    folder(named: name).flatMap { describe($0.name, $0.url) }
+    // What is loaded draws, whatever has become of its files since: they may be those of a run that has just begun.
+    known.loaded(name ?? standardName) ?? folder(named: name).flatMap { describe($0.name, $0.url) }
   }
+
+  /// Says that a checkpoint is loaded, maybe in the place of one of the same name.
+  func hasLoaded(_ checkpoint: LoadedCheckpoint) {
+    known.load(describe(checkpoint.name, Checkpoint(checkpoint.url), checkpoint.model.configuration), checkpoint.name)
+  }
+
+  func hasDropped(_ name: String) { known.load(nil, name) }
 
   private func describe(_ name: String, _ url: URL) -> CheckpointDescription? {
     let print = CheckpointFingerprint(of: url)
     if let description = known.find(name, print) { return description }
     let checkpoint = Checkpoint(url)
-    guard let configuration = try? checkpoint.readConfiguration(), let tokenizer = configuration.imageTokenizer,
-      let pictureSize = configuration.pictureSize, let prior = configuration.prior,
-      let gridSide = tokenizer.layout.gridSides.last
+    guard let configuration = try? checkpoint.readConfiguration(),
+      let description = describe(name, checkpoint, configuration)
+    else { return nil }
+    known.keep(description, print)
+    return description
+  }
+
+  private func describe(
+    _ name: String, _ checkpoint: Checkpoint, _ configuration: CheckpointConfiguration
+  ) -> CheckpointDescription? {
+    guard let tokenizer = configuration.imageTokenizer, let pictureSize = configuration.pictureSize,
+      let prior = configuration.prior, let gridSide = tokenizer.layout.gridSides.last
     else { return nil }
     let attributes = try? FileManager.default.attributesOfItem(atPath: checkpoint.configurationFile.path)
-    let description = CheckpointDescription(
+    return CheckpointDescription(
       name: name, created: attributes?[.modificationDate] as? Date ?? .now, pictureSize: pictureSize,
       fit: configuration.data?.fit ?? .pad,
       gridSide: gridSide, codesPerPlace: tokenizer.layout.codesPerPlace,
       hasRanker: configuration.ranker != nil && checkpoint.hasRanker, sampling: prior.sampling,
       isDefault: name == standardName)
-    known.keep(description, print)
-    return description
   }
 }
 
-/// Descriptions that were read, for as long as the files are as they were: `config.json` has all words of the captions.
+/// Descriptions of what is loaded, and those that were read, for as long as the files are as they were: `config.json` has all
+/// words of the captions.
 private final class KnownDescriptions: Sendable {
   private let found = Mutex<[String: (print: CheckpointFingerprint, description: CheckpointDescription)]>([:])
+  private let inMemory = Mutex<[String: CheckpointDescription]>([:])
+
+  func loaded(_ name: String) -> CheckpointDescription? { inMemory.withLock { $0[name] } }
+  var loadedNames: [String] { inMemory.withLock { Array($0.keys) } }
+  func load(_ description: CheckpointDescription?, _ name: String) { inMemory.withLock { $0[name] = description } }
 
   func find(_ name: String, _ print: CheckpointFingerprint) -> CheckpointDescription? {
     found.withLock { $0[name].flatMap { $0.print == print ? $0.description : nil } }

@@ -49,7 +49,12 @@ actor DrawingRoom {
   /// Loads the default checkpoint.
   func loadStandard() async throws(PipelineError) {
     guard let (name, url) = catalogue.folder(named: nil) else { return }
-    loaded[name] = try await loader.load(name, url)
+    take(try await loader.load(name, url))
+  }
+
+  private func take(_ checkpoint: LoadedCheckpoint) {
+    loaded[checkpoint.name] = checkpoint
+    catalogue.hasLoaded(checkpoint)
   }
 
   /// Draws until nothing is left. May be called for each order: one call draws all of them.
@@ -78,10 +83,12 @@ actor DrawingRoom {
 
   private func receive(_ arrival: Reception.Arrival) {
     if hasGone(arrival) { return }
+    if let checkpoint = loaded[arrival.order.checkpoint ?? catalogue.standardName] {
+      return add(arrival, with: checkpoint)
+    }
     guard let (name, url) = catalogue.folder(named: arrival.order.checkpoint) else {
       return fail(arrival, DrawingRefusal.noCheckpoint(arrival.order.checkpoint ?? ""))
     }
-    if let checkpoint = loaded[name] { return add(arrival, with: checkpoint) }
     if awaited[name] != nil {
       awaited[name]?.append(arrival)
       return
@@ -206,6 +213,7 @@ actor DrawingRoom {
       return false
     }
     loaded[oldest.name] = nil
+    catalogue.hasDropped(oldest.name)
     report(.dropped(oldest.name))
     return true
   }
@@ -213,7 +221,7 @@ actor DrawingRoom {
   private func load(_ name: String, _ url: URL) async {
     let result: Result<Void, PipelineError>
     do throws(PipelineError) {
-      loaded[name] = try await loader.load(name, url)
+      take(try await loader.load(name, url))
       report(.loaded(name))
       result = .success(())
     } catch {
@@ -241,7 +249,7 @@ actor DrawingRoom {
         // It may have made room for another meanwhile.
         guard loaded[name] === old else { continue }
         new.lastUse = old.lastUse
-        loaded[name] = new
+        take(new)
         refused[name] = nil
         reception.hasReloaded(true)
         report(.reloaded(name))

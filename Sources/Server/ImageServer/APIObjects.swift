@@ -16,6 +16,8 @@ struct ModelList: Encodable, Sendable {
     var created: Int
     var ownedBy = "local"
     var pictureSize: Int
+    /// How pictures of another shape are made square.
+    var fit: String
     var gridSide: Int
     var codesPerPlace: Int
     var hasRanker: Bool
@@ -27,6 +29,7 @@ struct ModelList: Encodable, Sendable {
       id = description.name
       created = Int(description.created.timeIntervalSince1970)
       (pictureSize, gridSide) = (description.pictureSize, description.gridSide)
+      fit = description.fit.rawValue
       (codesPerPlace, hasRanker) = (description.codesPerPlace, description.hasRanker)
       isDefault = description.isDefault
       sampling = Sampling(description.sampling)

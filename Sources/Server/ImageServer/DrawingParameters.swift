@@ -66,7 +66,8 @@ struct DrawingParameters: Sendable {
       options: GenerationOptions(
         seed: seed, sampling: sampling, imagePrompt: try Self.imagePrompt(fields, description, limits),
         replacesUnseenNouns: try fields.boolean("literal") != true),
-      checkpoint: description.isDefault ? nil : description.name, partialCount: partialCount)
+      checkpoint: description.isDefault ? nil : description.name,
+      partialCount: min(partialCount, limits.partials(of: count)))
   }
 
   private static func scale(

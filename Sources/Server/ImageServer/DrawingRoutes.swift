@@ -13,6 +13,7 @@ struct DrawingRoutes: Sendable {
   /// What is written into pictures as their maker.
   let software: String
   private let forms = FormReader()
+  private let answers = AnswerWriter()
   /// Apart, so that forms that come slowly leave room for captions.
   private let allowances: (json: BodyAllowance, forms: BodyAllowance)
 
@@ -34,7 +35,7 @@ struct DrawingRoutes: Sendable {
     if parameters.isStream { return stream(ticket, writer) }
     var pictures: [CompletedPicture] = []
     while let event = try await events.next() { if case .completed(let picture) = event { pictures.append(picture) } }
-    return .json(try writer.answer(pictures))
+    return .json(try await answers.answer(pictures, writer))
   }
 
   private func taken<Result>(_ order: () throws(DrawingRefusal) -> Result) async throws -> Result {
@@ -71,7 +72,7 @@ struct DrawingRoutes: Sendable {
     let body = ResponseBody { body in
       do {
         for try await event in ticket.events {
-          if let text = try writer.event(event) { try await body.write(text) }
+          if let text = try await answers.event(event, writer) { try await body.write(text) }
         }
       } catch  where !(error is CancellationError) {
         // Where the connection is what has failed, this fails, too.
@@ -106,6 +107,22 @@ private actor FormReader {
     if client.hasGone { throw CancellationError() }
     let values = try RequestFields.form(body, contentType: contentType)
     return try DrawingParameters(RequestFields(values, endpoint, limits), endpoint, catalogue, limits)
+  }
+}
+
+/// Makes answers on a thread of its own: to compress sixteen large pictures takes a second.
+private actor AnswerWriter {
+  private let executor = ThreadExecutor(name: "answers")
+  nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+  deinit { executor.end() }
+
+  func answer(_ pictures: [CompletedPicture], _ writer: PictureWriter) throws(PipelineError) -> PicturesAnswer {
+    try writer.answer(pictures)
+  }
+
+  func event(_ event: DrawingEvent, _ writer: PictureWriter) throws(PipelineError) -> ByteBuffer? {
+    try writer.event(event)
   }
 }
 

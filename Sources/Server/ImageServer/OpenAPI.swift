@@ -176,6 +176,7 @@ enum OpenAPI {
     ]),
     "Model": object([
       "id": string, "object": string, "created": integer, "owned_by": string, "picture_size": integer,
+      "fit": ["type": "string", "enum": ["pad", "crop"]],
       "grid_side": integer, "codes_per_place": integer, "has_ranker": boolean, "is_default": boolean,
       "sampling": reference("Sampling"),
     ]),

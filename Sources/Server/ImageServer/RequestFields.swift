@@ -73,8 +73,10 @@ struct RequestField: Sendable {
       .init(name: "stream", kind: .boolean, meaning: "Answers with server-sent events.", endpoints: all),
       .init(
         name: "partial_images", kind: .integer(0...1024),
-        meaning: "How many unfinished pictures are shown of each, at most one a place of the image grid; with stream.",
-        endpoints: all),
+        meaning: """
+          How many unfinished pictures are shown of each, at most one a place of the image grid, and of many pictures fewer of each; \
+          with stream.
+          """, endpoints: all),
       .init(
         name: "progress", kind: .boolean, meaning: "Tells the place in the queue by events, too; with stream.",
         endpoints: all),
@@ -103,6 +105,7 @@ struct RequestField: Sendable {
         name: "literal", kind: .boolean,
         meaning: "Gives the model the prompt as it is typed, with nouns that it has never seen.",
         endpoints: all),
+      .init(name: "input_fidelity", kind: .choice(["low", "high"]), meaning: "Not used.", endpoints: [.edits]),
       .init(name: "user", kind: .text(longest: 512), meaning: "Not used.", endpoints: all),
       .init(name: "quality", kind: .choice(["auto", "standard"]), meaning: "There is one.", endpoints: all),
       .init(name: "background", kind: .choice(["auto", "opaque"]), meaning: "There is one.", endpoints: all),
@@ -125,6 +128,10 @@ package struct RequestLimits: Sendable {
   /// Pictures of a request, and candidates for them.
   package var pictures = 16
   package var candidates = 64
+  /// Unfinished pictures of a request, each of which is decoded for it while all others wait, and of one picture at least.
+  package var unfinished = (all: 64, each: 4)
+  /// Of each of `count` pictures.
+  func partials(of count: Int) -> Int { max(unfinished.each, unfinished.all / count) }
   /// Pixels a side of a picture that is answered.
   package var side = 1024
   /// Pixels of a picture that is sent.

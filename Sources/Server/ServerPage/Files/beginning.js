@@ -48,6 +48,9 @@ export class Beginning {
     this.#setRows(Math.round(share * side));
   }
 
+  /** Shows a picture of another shape as the model is given it: `crop` takes its middle, `pad` all of it. */
+  setFit(fit) { element("beginning-picture").style.objectFit = fit === "crop" ? "cover" : "contain"; }
+
   /**
    * @param rows half of them where null.
    * @returns whether the browser can show it.
@@ -62,6 +65,13 @@ export class Beginning {
     });
     URL.revokeObjectURL(address);
     if (!isShown) {
+      this.clear();
+      return false;
+    }
+    try {
+      // Its bytes: a file that is changed or deleted later cannot be sent any more.
+      blob = new Blob([await blob.arrayBuffer()], { type: blob.type });
+    } catch {
       this.clear();
       return false;
     }

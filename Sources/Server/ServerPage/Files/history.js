@@ -62,10 +62,12 @@ export class History {
     if (!this.#database) return [];
     try {
       const drawings = this.#drawings("readwrite");
+      const isKept = committed(drawings.transaction);
       drawing.id = await result(drawings.add(drawing));
       const ids = await result(drawings.getAllKeys());
       const old = ids.slice(0, Math.max(0, ids.length - limit));
       for (const id of old) await result(drawings.delete(id));
+      await isKept;
       this.#isFull = false;
       return old;
     } catch {
@@ -85,7 +87,10 @@ export class History {
     // Where there never was a database, there is nothing in it.
     if (!await this.#open()) return !this.#wasOpened;
     try {
-      await result(action(this.#drawings("readwrite")));
+      const drawings = this.#drawings("readwrite");
+      const isDone = committed(drawings.transaction);
+      await result(action(drawings));
+      await isDone;
       this.#isFull = false;
       return true;
     } catch {
@@ -94,6 +99,17 @@ export class History {
   }
 
   #drawings(mode) { return this.#database.transaction("drawings", mode).objectStore("drawings"); }
+}
+
+/** A change stands once its transaction is committed: the disk may be found full after each of its requests has succeeded. */
+function committed(transaction) {
+  const end = new Promise((resolve, reject) => {
+    transaction.oncomplete = resolve;
+    transaction.onabort = transaction.onerror = () => reject(transaction.error);
+  });
+  // Where a request has failed, nobody asks any more.
+  end.catch(() => {});
+  return end;
 }
 
 function result(request) {

@@ -95,7 +95,8 @@ async function refusal(response) {
   // A proxy in between answers in a form of its own.
   let error = { message: proxyWords[response.status] ?? `The server answers ${response.status}.`, param: null };
   try {
-    error = (await response.json()).error ?? error;
+    const given = (await response.json()).error;
+    if (typeof given?.message === "string") error = given;
   } catch { /* It stays so. */ }
   const seconds = Number(response.headers.get("Retry-After"));
   return new Refusal(error.message, response.status, error.param, seconds > 0 ? seconds : null);

@@ -19,6 +19,8 @@ const notDeleted = "This browser does not let go of what it keeps. Close the oth
 const history = await History.open();
 const beginning = new Beginning(showProblem);
 let models = [];
+/** What becomes of drawings in the history, until it has them. */
+const beingAdded = new WeakMap();
 /** What is under way to ask for them; null where nothing is. */
 let loading = null;
 /** Calls off what is being drawn or waited for. */
@@ -87,6 +89,7 @@ function showModel() {
   element("size").value = chosen;
   if (element("size").selectedIndex < 0) element("size").value = "auto";
   beginning.setSide(grid);
+  beginning.setFit(model.fit);
   for (const [name, value] of Object.entries(model.sampling)) {
     const field = element(numbers[name]);
     // What somebody has changed stays as it is.
@@ -209,7 +212,9 @@ async function draw(fields, image) {
   else {
     card.keepOnly(finished);
     card.complete(drawing, standard, actions(drawing, card));
-    for (const id of await history.add(drawing)) forget(id);
+    const adding = history.add(drawing);
+    beingAdded.set(drawing, adding);
+    for (const id of await adding) forget(id);
   }
   showHistory();
 }
@@ -274,6 +279,7 @@ function actions(drawing, card) {
       element("line").focus();
     } else if (action === "delete") {
       const next = card.root.nextElementSibling ?? card.root.previousElementSibling;
+      await beingAdded.get(drawing);
       if (!await history.delete(drawing.id)) return showProblem(notDeleted);
       drop(drawing);
       (next?.querySelector("[data-action=delete]") ?? element("drawings-title")).focus();
@@ -378,6 +384,7 @@ async function askForModels() {
     return showProblem(words(error), load);
   }
   showStatus("");
+  if (!models.length) return showProblem("The server has no model that can draw.", load);
   // Somebody may have wanted to draw meanwhile.
   showProblem(null);
   element("model").replaceChildren(...models.map(({ id }) => new Option(id, id)));
