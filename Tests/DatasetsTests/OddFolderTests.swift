@@ -21,6 +21,13 @@ extension DataSetFolderTests {
     return tar.data
   }
 
+  @Test func aTableInAnotherEncodingIsNamed() throws {
+    try folder.writePicture("set/a.png")
+    let table = try #require("file_name\ttext\na.png\tred\n".data(using: .utf16))
+    try folder.write(table, to: "set/metadata.csv")
+    #expect(message().contains("metadata.csv is no text in UTF-8; save it as CSV in UTF-8"))
+  }
+
   /// As programs write it that are run beside the folder.
   @Test func aShardWhoseNamesLeadOutOfItBeginsAtItsTop() throws {
     try folder.write(try shard("../a/0.png", "../a/0.txt", "a/../../1.png", "a/../../1.txt"), to: "set/0.tar")

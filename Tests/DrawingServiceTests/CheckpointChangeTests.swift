@@ -45,7 +45,8 @@ struct CheckpointChangeTests {
   @Test func aChangedCheckpointTakesThePlaceOfTheOldOne() async throws {
     let folder = try folder(["a": 1, "b": 2])
     let reports = Reports()
-    let service = DrawingService(CheckpointCatalogue(standard: folder.path("checkpoints/a")), threads: 1) {
+    let catalogue = CheckpointCatalogue(standard: folder.path("checkpoints/a"))
+    let service = DrawingService(catalogue, threads: 1) {
       reports.append("\($0)")
     }
     try await service.load()
@@ -80,6 +81,8 @@ struct CheckpointChangeTests {
     try FileManager.default.removeItem(at: folder.path("checkpoints/a"))
     try await eventually { service.statistics.failedReloads == 2 }
     #expect(try await service.outcome(Self.order).pictures == expected)
+    // It is told as it is loaded, and draws for who asks by its name.
+    #expect(catalogue.descriptions.map(\.name) == ["a"] && catalogue.description(of: "a")?.pictureSize == 16)
     watcher.cancel()
     await watcher.value
     #expect(reports.lines.count { $0.hasPrefix("reloaded") } == 2)

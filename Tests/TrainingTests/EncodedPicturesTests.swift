@@ -105,6 +105,30 @@ import Testing
     #expect(alone.count > 3 && alone == together)
   }
 
+  @Test func rowsThatAreNotInTheOrderOfTheirNamesAreRefused() throws {
+    let folder = try Tiny.withKeywords()
+    try Tiny.trainTokenizer(folder, Tiny.settings(steps: 1))
+    _ = try encoded(folder)
+    let file = folder.path("encoded/metadata.jsonl")
+    var lines = try String(contentsOf: file, encoding: .utf8).split(separator: "\n")
+    lines.swapAt(0, 1)
+    try folder.write(lines.joined(separator: "\n"), to: "encoded/metadata.jsonl")
+    let error = #expect(throws: PipelineError.self) {
+      try PictureDataSet(contentsOf: folder.path("encoded"), pictureSize: 16)
+    }
+    #expect(error?.kind == .badData && error?.message.contains("line 2 is not in the order of the names") ?? false)
+  }
+
+  @Test func tokensBelowTheirPicturesLeaveThemWhatTheyAre() throws {
+    let folder = try Tiny.withKeywords()
+    try Tiny.trainTokenizer(folder, Tiny.settings(steps: 1))
+    let before = try folder.dataSet()
+    _ = try encoded(folder, name: "data/tokens-v1")
+    let after = try folder.dataSet()
+    #expect(after.encoded == nil && after.fingerprint == before.fingerprint)
+    #expect(Array(after.entries) == Array(before.entries))
+  }
+
   @Test func resumedRunsReadTheSameTokens() throws {
     let folder = try Tiny.withKeywords()
     try Tiny.trainTokenizer(folder, Tiny.settings(steps: 2))

@@ -40,14 +40,13 @@ struct DataSetFolder {
   private let reports: Counter
   private let tree: FileTree
   let contents: FolderContents
+  private let encodedShards: [String]
 
   /// - Throws: `PipelineError` of kind `.noInput` where `url` is not a folder that can be read.
   init(
     _ url: URL, captionColumn: String?, isStrict: Bool, report: @escaping (String) -> Void
   ) throws(PipelineError) {
-    self.url = url
-    self.captionColumn = captionColumn
-    self.isStrict = isStrict
+    (self.url, self.captionColumn, self.isStrict) = (url, captionColumn, isStrict)
     let reports = Counter()
     self.reports = reports
     self.report = {
@@ -63,6 +62,7 @@ struct DataSetFolder {
     }
     tree = try FileTree(url)
     contents = FolderContents(tree, in: url)
+    encodedShards = tree.files.filter(EncodedPictures.isShard)
     guard !tree.files.isEmpty || !tree.leftOut.isEmpty else {
       throw PipelineError(.badData, "the folder \(url.path) is empty; \(Self.acceptedForms)")
     }
@@ -73,8 +73,6 @@ struct DataSetFolder {
   func encodedPictures() throws(PipelineError) -> EncodedPictures? {
     encodedShards.isEmpty ? nil : try EncodedPictures(encodedShards.map { url.appendingPathComponent($0) })
   }
-
-  private var encodedShards: [String] { tree.files.filter(EncodedPictures.isShard) }
 
   /// The pictures that have captions, sorted by file name. Their files have not been opened.
   /// - Throws: `PipelineError` of kind `.badData` where there are none, and with `isStrict` for the first one that has
@@ -104,13 +102,7 @@ struct DataSetFolder {
     } else {
       let items = try contents.metadata.isEmpty ? textFileItems(&unread) : metadataItems(&unread)
       pictures = CaptionedPictures.Builder()
-      // Rows of tokens are in the order in which the metadata name their pictures, which is that of the names.
-      let areRows = !encodedShards.isEmpty
-      guard !areRows || zip(items, items.dropFirst()).allSatisfy({ $0.entry.fileName < $1.entry.fileName }) else {
-        throw PipelineError(
-          .badData, "the rows of \(url.path)/metadata.jsonl are not in the order of their names, as tokens have to be")
-      }
-      for item in areRows ? items : items.sorted(by: { $0.entry.fileName < $1.entry.fileName }) {
+      for item in items.sorted(by: { $0.entry.fileName < $1.entry.fileName }) {
         pictures.append(item.entry, namesSplit: item.namesSplit)
       }
     }
@@ -222,6 +214,7 @@ struct DataSetFolder {
     var rejected: Set<String> = []
     var columns = CaptionColumns(captionColumn, inOrder: [.text, .caption, .prompt])
     let reader = MetadataFile(captionColumns: columns.names)
+    var previous: String?
     for file in files {
       let folder = PathParts(file).folder
       try reader.forEachRow(of: url.appendingPathComponent(file), name: file) { (line, row) throws(PipelineError) in
@@ -232,6 +225,11 @@ struct DataSetFolder {
         guard let path = path(name, below: folder) else {
           return try skip(place, "file_name \"\(name)\" leads out of the data set")
         }
+        // Rows of tokens are in the order of the lines, and pictures in that of their names.
+        if !encodedShards.isEmpty, let previous, path <= previous {
+          throw PipelineError(.badData, "\(url.path): \(place) is not in the order of the names, as tokens have to be")
+        }
+        previous = path
         if let problem = row.problem {
           rejected.insert(path)
           return try skip(place, problem)
@@ -252,7 +250,6 @@ struct DataSetFolder {
       }
     }
     if let note = try columns.finish(in: url) { report(note) }
-    let isEncoded = !encodedShards.isEmpty
     var items: [Item] = []
     for (path, texts) in captions.sorted(by: { $0.key < $1.key }) {
       let words = keywords[path] ?? []
@@ -261,7 +258,7 @@ struct DataSetFolder {
         continue
       }
       // The metadata may be in another normal form than the disk.
-      let spelling = isEncoded ? nil : tree.spelling(of: path)
+      let spelling = !encodedShards.isEmpty ? nil : tree.spelling(of: path)
       let file = spelling ?? path
       if unread.paths.contains(file) {
         unread.haveCaptions = true
@@ -269,7 +266,7 @@ struct DataSetFolder {
       }
       var isFolder: ObjCBool = false
       guard
-        isEncoded || spelling != nil
+        !encodedShards.isEmpty || spelling != nil
           || FileManager.default.fileExists(atPath: url.appendingPathComponent(file).path, isDirectory: &isFolder)
             && !isFolder.boolValue
       else {
