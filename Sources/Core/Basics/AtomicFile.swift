@@ -119,12 +119,16 @@ public enum AtomicFile {
   }
 
   /// Makes sure that names that were made or changed in a folder survive a loss of power.
-  /// - Throws: `PipelineError` of kind `.inputOutput`.
+  /// - Throws: `PipelineError` of kind `.cannotCreate` where the folder is lost, as when a file is written to it, `.inputOutput` where
+  ///   syncing fails.
   public static func sync(_ folder: URL) throws(PipelineError) {
     let descriptor = open(folder.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    defer { if descriptor >= 0 { close(descriptor) } }
+    guard descriptor >= 0 else {
+      throw PipelineError(.cannotCreate, "cannot sync the folder \(folder.path): \(lastSystemError())")
+    }
+    defer { close(descriptor) }
     // Not every file system knows how to sync a folder.
-    guard descriptor >= 0, fsync(descriptor) == 0 || errno == EINVAL else {
+    guard fsync(descriptor) == 0 || errno == EINVAL else {
       throw PipelineError(.inputOutput, "cannot sync the folder \(folder.path): \(lastSystemError())")
     }
   }
