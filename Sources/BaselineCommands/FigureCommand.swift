@@ -65,7 +65,7 @@ struct BaselinesFigure: ParsableCommand {
     guard ending == "svg" || figure.source != .points else {
       throw PipelineError(.usage, "the figure \(name) is a drawing, which is written as .svg; \(output) is not")
     }
-    let file = try OutputFile.url(output, from: [data].compactMap(\.self))
+    let file = try OutputFile.url(output, from: [data])
     let content = try figure.content(context(figure))
     if ending == "png", let picture = content.picture() {
       try picture.write(to: file)

@@ -16,7 +16,7 @@ package enum OutputFile {
   }
 
   /// - Throws: `PipelineError` of kind `.usage` for the name of another format than PNG, and what ``url(_:)`` throws.
-  package static func picture(_ path: String, from inputs: [String] = []) throws(PipelineError) -> URL {
+  package static func picture(_ path: String, from inputs: [String?] = []) throws(PipelineError) -> URL {
     let ending = URL(fileURLWithPath: path).pathExtension.lowercased()
     if ending != "png", PictureFormat(fileExtension: ending) != nil {
       throw PipelineError(.usage, "\(path) would be a PNG all the same, which is all that is written; name it .png")
@@ -27,18 +27,18 @@ package enum OutputFile {
   /// - Parameters:
   ///   - path: what a person has named, or ``unusedPath(_:_:)``.
   ///   - ending: that the name must have; any where nil.
-  ///   - inputs: paths of what is read for it.
+  ///   - inputs: paths of what is read for it; nil for what is not given.
   /// - Returns: where to write; where the path is a link, that which it leads to.
   /// - Throws: `PipelineError` of kind `.cannotCreate` where no file can be written there, `.usage` where its name has another ending
   ///   or it would replace an input.
   package static func url(
-    _ path: String, ending: String? = nil, from inputs: [String] = []
+    _ path: String, ending: String? = nil, from inputs: [String?] = []
   ) throws(PipelineError) -> URL {
     let url = AtomicFile.target(of: URL(fileURLWithPath: path))
     if let ending, url.pathExtension.lowercased() != ending {
       throw PipelineError(.usage, "--output must end in .\(ending), which \(path) does not")
     }
-    if inputs.contains(where: { isSame(url, URL(fileURLWithPath: $0)) }) {
+    if inputs.contains(where: { $0.map { isSame(url, URL(fileURLWithPath: $0)) } ?? false }) {
       throw PipelineError(.usage, "\(path) would replace what it is made of; name another file with --output")
     }
     let folder = url.deletingLastPathComponent()

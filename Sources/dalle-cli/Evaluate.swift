@@ -84,9 +84,7 @@ struct Evaluate: ParsableCommand {
     // Captions of the data are measured as they stand.
     var options = promptOptions
     options.replacesUnseenNouns = false
-    let sheet = try output.map { path throws(PipelineError) in
-      try OutputFile.url(path, from: [promptFile].compactMap(\.self))
-    }
+    let sheet = try output.map { path throws(PipelineError) in try OutputFile.url(path, from: [promptFile]) }
     let folder = Checkpoint(try checkpoint.forReading(needing: \.isComplete).url)
     guard !card || access(folder.url.path, W_OK) == 0 else {
       throw PipelineError(

@@ -91,8 +91,7 @@ struct Generate: ParsableCommand {
       target =
         separate
         ? URL(fileURLWithPath: output ?? OutputFile.unusedPath(name))
-        : try OutputFile.picture(
-          output ?? OutputFile.unusedPath(name, ".png"), from: [image.file].compactMap(\.self))
+        : try OutputFile.picture(output ?? OutputFile.unusedPath(name, ".png"), from: [image.file])
     }
     options.imagePrompt = try image.prompt()
     let folder = try checkpoint.forReading(needing: \.isComplete).url

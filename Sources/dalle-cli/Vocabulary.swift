@@ -60,9 +60,8 @@ struct TrainVocabulary: ParsableCommand {
         "\(target.url.path) has a \(part) that was trained with its vocabulary; name another --checkpoint or --output")
     }
     let file =
-      try output.map { path throws(PipelineError) in
-        try OutputFile.url(path, from: [text].compactMap(\.self))
-      } ?? name.map(VocabularyOptions.file) ?? target.vocabularyFile
+      try output.map { path throws(PipelineError) in try OutputFile.url(path, from: [text]) } ?? name.map(
+        VocabularyOptions.file) ?? target.vocabularyFile
     if name != nil && NamedFile.exists(file) {
       throw PipelineError(
         .cannotCreate, "\(file.relativePath) is there already; choose another --name, or replace it by --output")

@@ -98,7 +98,7 @@ import Testing
     try writeMatrix(folder)
     try Program.run(
       ["baselines", "compare", "x.npy", "--models", "gaussian,ppca", "--components", "3"], in: folder
-    ).expectFailure(64, "--components cannot be chosen for gaussian, ppca")
+    ).expectFailure(64, "--components can be chosen for gaussian-mixture", "alone, not for gaussian, ppca")
     let outcome = try Program.run(
       ["baselines", "compare", "x.npy", "--models", "gaussian-mixture", "--components", "5000"], in: folder)
     #expect(outcome.status == 65 && outcome.errors.contains("no model could be fitted: ladder.html says why"))

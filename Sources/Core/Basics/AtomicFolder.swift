@@ -21,10 +21,11 @@ public enum AtomicFolder {
     let partial = partial(of: url, process: getpid())
     AtomicFile.removeLeftovers(of: url)
     try? manager.removeItem(at: partial)
-    // What cannot be replaced cannot be removed either; told before the work. `rename` makes it again.
+    // What cannot be replaced, such as a mount point, cannot be removed either; told before the work. `rename` makes it again.
     guard rmdir(url.path) == 0 || errno == ENOENT else {
       throw PipelineError(
-        .cannotCreate, "\(url.path) cannot be replaced: \(AtomicFile.lastSystemError()); name another folder")
+        .cannotCreate,
+        "\(url.path) cannot be replaced: \(AtomicFile.lastSystemError()); name another folder, or one in it")
     }
     try AtomicFile.createDirectory(partial)
     do throws(PipelineError) {
@@ -47,8 +48,7 @@ public enum AtomicFolder {
   }
 
   /// Refuses a folder that cannot be made, before the work and not after it.
-  /// - Throws: `PipelineError` of kind `.cannotCreate` where `url` is a file, a folder that is not empty, a link to nothing, or where
-  ///   another file system begins, whose place no folder can take.
+  /// - Throws: `PipelineError` of kind `.cannotCreate` where `url` is a file, a folder that is not empty, or a link to nothing.
   public static func requireEmpty(_ url: URL) throws(PipelineError) {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
@@ -63,14 +63,5 @@ public enum AtomicFolder {
     if let content = try? FileManager.default.contentsOfDirectory(atPath: url.path), !content.isEmpty {
       throw PipelineError(.cannotCreate, "\(url.path) is not empty; remove it first, or name another folder")
     }
-    let target = AtomicFile.target(of: url)
-    guard device(of: target) == device(of: target.deletingLastPathComponent()) else {
-      throw PipelineError(.cannotCreate, "\(url.path) is a mount point, which cannot be replaced; name a folder in it")
-    }
-  }
-
-  private static func device(of url: URL) -> dev_t? {
-    var status = stat()
-    return stat(url.path, &status) == 0 ? status.st_dev : nil
   }
 }

@@ -199,12 +199,13 @@ package struct MetadataFile {
   private func forEachRecord(
     of content: Data, name: String, _ body: (_ line: Int, _ row: MetadataRow) throws(PipelineError) -> Void
   ) throws(PipelineError) {
-    guard !content.contains(0) else {
-      throw PipelineError(.badData, "\(name) is no text in UTF-8; save it as CSV in UTF-8")
-    }
     var records = try CSVFile.records(of: content, name: name)[...]
     let columns = (records.popFirst()?.fields ?? []).map { $0?.trimmingCharacters(in: .whitespaces) ?? "" }
     guard columns.contains(MetadataColumn.fileName.stringValue) else {
+      // As in UTF-16, in which tables are saved as well.
+      guard !content.prefix(64).contains(0) else {
+        throw PipelineError(.badData, "\(name) is no text in UTF-8; save it as CSV in UTF-8")
+      }
       let found = columns.isEmpty ? "it is empty" : "its first line names \(columns.joined(separator: ", "))"
       throw PipelineError(.badData, "\(name) has no column file_name: \(found)")
     }

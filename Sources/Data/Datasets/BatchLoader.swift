@@ -78,6 +78,12 @@ public final class BatchLoader: Sendable {
     public init(positions: Range<Int>, process: Int = 0, of processCount: Int = 1) {
       (self.positions, self.process, self.processCount) = (positions, process, processCount)
     }
+
+    /// As even as may be.
+    package init(ofBatch batchSize: Int, process: Int, of processCount: Int) {
+      let positions = batchSize * process / processCount..<batchSize * (process + 1) / processCount
+      self.init(positions: positions, process: process, of: processCount)
+    }
   }
 
   /// What is made of each batch.
@@ -165,9 +171,7 @@ public final class BatchLoader: Sendable {
     var hands = [[Range<Int>]](repeating: [], count: part.processCount)
     // Of pictures, in units of the process's positions in a batch.
     var counts = [Double](repeating: 0, count: part.processCount)
-    let positions = counts.indices.map {
-      batchSize * ($0 + 1) / part.processCount - batchSize * $0 / part.processCount
-    }
+    let positions = counts.indices.map { Part(ofBatch: batchSize, process: $0, of: part.processCount).positions.count }
     for shard in shards.sorted(by: { ($1.count, $0.lowerBound) < ($0.count, $1.lowerBound) }) {
       let fewest = counts.indices.min { counts[$0] < counts[$1] } ?? 0
       hands[fewest].append(shard)

@@ -258,7 +258,7 @@ struct DataSetFolder {
         continue
       }
       // The metadata may be in another normal form than the disk.
-      let spelling = !encodedShards.isEmpty ? nil : tree.spelling(of: path)
+      let spelling = encodedShards.isEmpty ? tree.spelling(of: path) : nil
       let file = spelling ?? path
       if unread.paths.contains(file) {
         unread.haveCaptions = true

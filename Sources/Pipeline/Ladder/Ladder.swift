@@ -91,10 +91,7 @@ public struct Rung: RawRepresentable, CaseIterable, Hashable, Sendable, Codable 
     guard side != nil || takesMatrices else {
       throw PipelineError(.usage, "\(rawValue) works on pictures, and the data are a matrix")
     }
-    for choice in LadderChoice.allCases where options.given.contains(choice) && !type.choices.contains(choice) {
-      let able = Self.all.filter { $0.choices.contains(choice) }.map { $0.name }.joined(separator: ", ")
-      throw PipelineError(.usage, "`\(choice.rawValue)` can be chosen for \(able) alone, not for \(rawValue)")
-    }
+    try options.requireUse(by: [self])
     options.progress("fitting \(rawValue)", 0)
     let start = ContinuousClock.now
     var fitted = try type.fit(x, side: side, options: options)
@@ -155,9 +152,10 @@ public struct LadderOptions: Sendable {
   public func requireUse(by rungs: [Rung]) throws(PipelineError) {
     for choice in LadderChoice.allCases
     where given.contains(choice) && !rungs.contains(where: { $0.type.choices.contains(choice) }) {
+      let able = Rung.allCases.filter { $0.type.choices.contains(choice) }
+      func list(_ rungs: [Rung]) -> String { rungs.map(\.rawValue).joined(separator: ", ") }
       throw PipelineError(
-        .usage,
-        "`\(choice.rawValue)` cannot be chosen for \(rungs.map(\.rawValue).joined(separator: ", ")); leave it out")
+        .usage, "`\(choice.rawValue)` can be chosen for \(list(able)) alone, not for \(list(rungs))")
     }
   }
 

@@ -69,10 +69,10 @@ extension LadderReport {
   private var weighing: String? {
     guard let rows = models.lazy.compactMap(\.importanceWeighted?.first).first?.rows, let last = samples.last
     else { return nil }
-    let gains = models.compactMap { rung -> (rung: Rung, gain: Double)? in
+    let gains = models.compactMap { rung -> (title: String, gain: Double)? in
       guard let figures = rung.importanceWeighted, figures.count > 1 else { return nil }
       let gain = figures[figures.count - 1].meanLogLikelihood - figures[0].meanLogLikelihood
-      return (rung.model, arePictures ? gain / Double(dimensions) / log(2) : gain)
+      return (rung.model.text.title, arePictures ? gain / Double(dimensions) / log(2) : gain)
     }
     guard let most = gains.max(by: { $0.gain < $1.gain }) else { return nil }
     let unit = arePictures ? "bits a dimension" : "nats"
@@ -81,8 +81,8 @@ extension LadderReport {
       + "bound closes in on the true value as K grows (Burda et al. 2016). "
       + (most.gain < (arePictures ? 0.005 : 0.05)
         ? "Here \(last) draws gain less than \(arePictures ? "0.005" : "0.05") \(unit): the posteriors are nearly as wide as they should be."
-        : "Here \(last) draws gain up to \(format(most.gain, arePictures ? "%.3f" : "%.2f")) \(unit), of the \(most.rung.text.title): at "
-          + "least so much of its distance from the truth is the encoder's.")
+        : "Here \(last) draws gain up to \(format(most.gain, arePictures ? "%.3f" : "%.2f")) \(unit), of the \(most.title): at least so much of "
+          + "its distance from the truth is the encoder's.")
   }
 
   private func pair(_ figures: PrecisionAndRecall) -> String {

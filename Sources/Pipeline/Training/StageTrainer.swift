@@ -62,13 +62,7 @@ extension TrainingResources {
 
   /// What this process has of each batch: what its replicas have, which are numbered over all processes.
   func part(ofBatch batchSize: Int) -> BatchLoader.Part {
-    let own = replicas(batchSize: batchSize)
-    // Threads that there cannot be are refused where they are made.
-    guard own > 0 else { return .init(positions: 0..<batchSize) }
-    let all = own * processes.count
-    return .init(
-      positions: batchSize * processes.rank * own / all..<batchSize * (processes.rank + 1) * own / all,
-      process: processes.rank, of: processes.count)
+    .init(ofBatch: batchSize, process: processes.rank, of: processes.count)
   }
 }
 
