@@ -30,13 +30,17 @@ final class TestServer: Sendable {
 
   /// - Parameters:
   ///   - checkpoint: the folder; the shared one unless given.
-  ///   - isReady: whether to wait until the model is loaded.
   init(
     checkpoint: URL? = nil, queueLength: Int = 64, logger: Logger? = nil,
     _ change: (inout ImageServer.Settings) -> Void = { _ in }
   ) async throws {
     var settings = ImageServer.Settings()
     settings.port = 0
+    // Beside other tests, one may stand still for minutes between two lines.
+    settings.connections.head = .hours(1)
+    settings.connections.body = .hours(1)
+    settings.connections.idle = .hours(1)
+    settings.connections.reading = .hours(1)
     change(&settings)
     service = DrawingService(
       CheckpointCatalogue(standard: try checkpoint ?? Shared.folder.get().checkpoint.url), threads: 1,
