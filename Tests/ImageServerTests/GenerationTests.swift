@@ -160,6 +160,16 @@ struct GenerationTests {
       try await server.generate(#"{"prompt": "x", "model": "\#(name)"}"#)
         .expectError(404, "model", code: "model_not_found", words: "/v1/models")
     }
+    let asked = try await server.get("/v1/models/checkpoint").json()
+    #expect(NSDictionary(dictionary: asked).isEqual(to: model))
+    #expect(NSDictionary(dictionary: try await server.get("/v1/models/check%70oint").json()).isEqual(to: model))
+    for name in ["gpt-image-1", "..%2Fcheckpoint", "%2Fetc%2Fpasswd", "."] {
+      try await server.get("/v1/models/\(name)").expectError(404, "model", code: "model_not_found", words: "/v1/models")
+    }
+    for path in ["/v1/models/", "/v1/models/checkpoint/", "/v1//models/checkpoint", "/v1/models/checkpoint/x"] {
+      try await server.get(path).expectError(404)
+    }
+    try await server.post("/v1/models/checkpoint", json: "{}").expectError(405)
   }
 
   @Test func anUpsampledModelIsAsLargeAsItDraws() async throws {

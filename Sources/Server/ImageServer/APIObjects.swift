@@ -10,6 +10,7 @@ struct ModelList: Encodable, Sendable {
   var object = "list"
   var data: [Model]
 
+  /// The answer to `GET /v1/models/{model}`, too.
   struct Model: Encodable, Sendable {
     var id: String
     var object = "model"

@@ -14,6 +14,11 @@ enum OpenAPI {
   private static func root(_ settings: ImageServer.Settings) -> JSONNode {
     var paths: [String: JSONNode] = [
       "/v1/models": ["get": operation("listModels", "The models that can draw.", [200: json("ModelList")], key: true)],
+      "/v1/models/{model}": [
+        "get": operation(
+          "getModel", "One of the models that can draw.", [200: json("Model"), 404: json("Error")], key: true),
+        "parameters": [["name": "model", "in": "path", "required": true, "schema": string]],
+      ],
       "/healthz": [
         "get": operation(
           "getHealth", "Whether pictures are drawn: 503 while the model is loaded, and at the end.",

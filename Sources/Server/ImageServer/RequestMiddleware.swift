@@ -24,7 +24,7 @@ struct RequestMiddleware: RouterMiddleware {
   ) async throws -> Response {
     let start = ContinuousClock.now
     metrics.hasBegun()
-    let path = routes.contains { $0.path == request.uri.path } ? request.uri.path : "other"
+    let path = routes.first { $0.serves(request.uri.path) }?.path ?? "other"
     let method = routes.contains { $0.method == request.method } ? request.method.rawValue : "other"
     var logger = logger
     logger[metadataKey: "request_id"] = "\(context.requestID)"
@@ -73,10 +73,10 @@ struct RequestMiddleware: RouterMiddleware {
   private func authorized(
     _ request: Request, _ context: ServerContext, _ next: (Request, ServerContext) async throws -> Response
   ) async throws -> Response {
-    let isOpen = routes.contains { $0.path == request.uri.path && !$0.needsKey }
+    let isOpen = routes.contains { $0.serves(request.uri.path) && !$0.needsKey }
     if let keys, !isOpen, !keys.accept(request.headers[.authorization]) { throw APIError.wrongKey }
     // The router knows a path by other names, too, such as /metrics/, which a proxy's rules do not.
-    guard routes.contains(where: { $0.path == request.uri.path }) else { throw APIError.notFound(request.uri.path) }
+    guard routes.contains(where: { $0.serves(request.uri.path) }) else { throw APIError.notFound(request.uri.path) }
     return try await next(request, context)
   }
 
@@ -115,7 +115,7 @@ struct RequestMiddleware: RouterMiddleware {
   }
 
   private func allowed(_ path: String) -> String {
-    let methods = routes.filter { $0.path == path }.map(\.method)
+    let methods = routes.filter { $0.serves(path) }.map(\.method)
     return (methods.contains(.get) ? [.head] + methods : methods).map(\.rawValue).joined(separator: ", ")
   }
 

@@ -9,6 +9,7 @@ import ServerPage
 /// What the server answers: the router, the list of methods of a path, and the OpenAPI document are made of these.
 struct Route: Sendable {
   var method: HTTPRequest.Method = .get
+  /// In which `{name}` stands for a part of any name.
   var path: String
   /// What it is for, for the OpenAPI document; nil for the files of the page, which are not in it.
   var summary: String?
@@ -35,6 +36,12 @@ struct Route: Sendable {
       Route(path: "/v1/models", summary: "The models that can draw.") { _, _ in
         .json(ModelList(data: service.catalogue.descriptions.map(ModelList.Model.init)))
       },
+      Route(path: "/v1/models/{model}", summary: "One of the models that can draw.") { request, _ in
+        let part = request.uri.path.split(separator: "/").last.map(String.init) ?? ""
+        let name = part.removingPercentEncoding ?? part
+        guard let model = service.catalogue.description(of: name) else { throw APIError(.noCheckpoint(name)) }
+        return .json(ModelList.Model(model))
+      },
       Route(
         path: "/healthz", summary: "Whether pictures are drawn: 503 while the model is loaded, and at the end.",
         needsKey: false
@@ -50,6 +57,15 @@ struct Route: Sendable {
         Response(.ok, "application/json", document)
       },
     ]
+  }
+
+  /// Whether it is what answers requests for a path.
+  func serves(_ path: String) -> Bool {
+    guard self.path.contains("{") else { return self.path == path }
+    let (own, asked) = (self.path.split(separator: "/"), path.split(separator: "/", omittingEmptySubsequences: false))
+    // The path begins with the separator.
+    return asked.count == own.count + 1 && asked[0].isEmpty
+      && zip(own, asked.dropFirst()).allSatisfy { $0.hasPrefix("{") ? !$1.isEmpty : $0 == $1 }
   }
 
   /// No file of the system: the page is part of the program.
