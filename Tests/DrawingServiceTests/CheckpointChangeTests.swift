@@ -42,6 +42,15 @@ struct CheckpointChangeTests {
     try FileManager.default.copyItem(at: new, to: old)
   }
 
+  /// Has files watched until `condition` holds, and not while the test changes them: what is there in between is changed files, too.
+  private func watch(_ service: DrawingService, until condition: () -> Bool) async throws {
+    let watcher = Task { await service.watchCheckpoints(every: .milliseconds(5)) }
+    defer { watcher.cancel() }
+    try await eventually(condition)
+    watcher.cancel()
+    await watcher.value
+  }
+
   @Test func aChangedCheckpointTakesThePlaceOfTheOldOne() async throws {
     let folder = try folder(["a": 1, "b": 2])
     let reports = Reports()
@@ -59,8 +68,7 @@ struct CheckpointChangeTests {
       .generate(Self.order.caption, options: Self.order.options)
     #expect(before != expected)
     // By itself, once the files rest.
-    let watcher = Task { await service.watchCheckpoints(every: .milliseconds(5)) }
-    try await eventually { service.statistics.reloads == 1 }
+    try await watch(service) { service.statistics.reloads == 1 }
     #expect(try await service.outcome(Self.order).pictures == expected)
     // What was under way is finished with the old one.
     var outcome = Outcome()
@@ -72,19 +80,17 @@ struct CheckpointChangeTests {
 
     // A damaged one is told once, and the old one stays.
     try Data("nothing".utf8).write(to: folder.path("checkpoints/a/prior.safetensors"))
-    try await eventually { service.statistics.failedReloads == 1 }
+    try await watch(service) { service.statistics.failedReloads == 1 }
     #expect(try await service.outcome(Self.order).pictures == expected)
     // Mended, it is taken again.
     try replace(folder, "a", by: "b")
-    try await eventually { service.statistics.reloads == 2 }
+    try await watch(service) { service.statistics.reloads == 2 }
     // The folder goes, and the model stays.
     try FileManager.default.removeItem(at: folder.path("checkpoints/a"))
-    try await eventually { service.statistics.failedReloads == 2 }
+    try await watch(service) { service.statistics.failedReloads == 2 }
     #expect(try await service.outcome(Self.order).pictures == expected)
     // It is told as it is loaded, and draws for who asks by its name.
     #expect(catalogue.descriptions.map(\.name) == ["a"] && catalogue.description(of: "a")?.pictureSize == 16)
-    watcher.cancel()
-    await watcher.value
     #expect(reports.lines.count { $0.hasPrefix("reloaded") } == 2)
     // Asked for, it is tried whether anything has changed or not.
     try FileManager.default.copyItem(at: folder.path("checkpoints/b"), to: folder.path("checkpoints/a"))
