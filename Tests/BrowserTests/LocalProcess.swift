@@ -42,12 +42,8 @@ struct Timeout: Error, CustomStringConvertible {
 }
 
 /// Waits until `condition` holds. Where other tests keep all threads busy, long.
-func until(_ what: String, upTo seconds: Double = 60, _ condition: () async throws -> Bool) async throws {
-  let end = ContinuousClock.now + .seconds(seconds)
-  var looks = 0
-  while try await !condition() {
-    looks += 1
-    guard .now < end || looks < 1000 else { throw Timeout(description: "this did not come about: \(what)") }
-    try await Task.sleep(for: .milliseconds(10))
+func until(_ what: String, _ condition: () async throws -> Bool) async throws {
+  guard try await holdsEventually(every: .milliseconds(10), condition) else {
+    throw Timeout(description: "this did not come about: \(what)")
   }
 }

@@ -44,11 +44,9 @@ struct CheckpointChangeTests {
 
   /// Has files watched until `condition` holds, and not while the test changes them: what is there in between is changed files, too.
   private func watch(_ service: DrawingService, until condition: () -> Bool) async throws {
-    let watcher = Task { await service.watchCheckpoints(every: .milliseconds(5)) }
-    defer { watcher.cancel() }
+    // Cancelled and awaited at the end of the scope.
+    async let _ = service.watchCheckpoints(every: .milliseconds(5))
     try await eventually(condition)
-    watcher.cancel()
-    await watcher.value
   }
 
   @Test func aChangedCheckpointTakesThePlaceOfTheOldOne() async throws {

@@ -168,11 +168,13 @@ struct BoundsTests {
   private func until(
     _ status: Int, sourceLocation: SourceLocation = #_sourceLocation, _ ask: () async throws -> Answer
   ) async throws {
-    let end = ContinuousClock.now + .seconds(300)
-    var answer = try await ask()
-    while answer.status != status, .now < end { answer = try await ask() }
-    try #require(
-      answer.status == status, "\(String(decoding: answer.body, as: UTF8.self))", sourceLocation: sourceLocation)
+    var last = ""
+    let holds = try await holdsEventually {
+      let answer = try await ask()
+      last = "\(answer.status) \(String(decoding: answer.body, as: UTF8.self))"
+      return answer.status == status
+    }
+    try #require(holds, "\(last)", sourceLocation: sourceLocation)
   }
 
   /// Bodies that are bounded each are bounded together, too.

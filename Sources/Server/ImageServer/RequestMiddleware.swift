@@ -24,7 +24,9 @@ struct RequestMiddleware: RouterMiddleware {
   ) async throws -> Response {
     let start = ContinuousClock.now
     metrics.hasBegun()
-    let path = routes.first { $0.serves(request.uri.path) }?.path ?? "other"
+    // Those of its path, of any method.
+    let served = routes.filter { $0.serves(request.uri.path) }
+    let path = served.first?.path ?? "other"
     let method = routes.contains { $0.method == request.method } ? request.method.rawValue : "other"
     var logger = logger
     logger[metadataKey: "request_id"] = "\(context.requestID)"
@@ -39,15 +41,16 @@ struct RequestMiddleware: RouterMiddleware {
     do {
       try checkHost(request)
       try checkOrigin(request)
-      response = if let answer = preflight(request) { answer } else { try await authorized(request, context, next) }
+      response =
+        if let answer = preflight(request) { answer } else { try await authorized(request, context, served, next) }
     } catch is CancellationError {
       // Most likely nobody reads it. A client that has closed its own side only is told why nothing was drawn.
       response = Response(.clientHasGone)
     } catch {
-      let answer = failure(error, request)
+      let answer = failure(error, request, served)
       if answer == .internalError { logger.error("\("\(error)".singleLine)") }
       response = Response(answer)
-      if answer.status == .methodNotAllowed { response.headers[.allow] = allowed(request.uri.path) }
+      if answer.status == .methodNotAllowed { response.headers[.allow] = methods(of: served) }
     }
     response.headers[.xRequestID] = context.requestID
     response.headers[.xContentTypeOptions] = "nosniff"
@@ -71,12 +74,13 @@ struct RequestMiddleware: RouterMiddleware {
   }
 
   private func authorized(
-    _ request: Request, _ context: ServerContext, _ next: (Request, ServerContext) async throws -> Response
+    _ request: Request, _ context: ServerContext, _ served: [Route],
+    _ next: (Request, ServerContext) async throws -> Response
   ) async throws -> Response {
-    let isOpen = routes.contains { $0.serves(request.uri.path) && !$0.needsKey }
+    let isOpen = served.contains { !$0.needsKey }
     if let keys, !isOpen, !keys.accept(request.headers[.authorization]) { throw APIError.wrongKey }
     // The router knows a path by other names, too, such as /metrics/, which a proxy's rules do not.
-    guard routes.contains(where: { $0.serves(request.uri.path) }) else { throw APIError.notFound(request.uri.path) }
+    guard !served.isEmpty else { throw APIError.notFound(request.uri.path) }
     return try await next(request, context)
   }
 
@@ -114,21 +118,21 @@ struct RequestMiddleware: RouterMiddleware {
       ])
   }
 
-  private func allowed(_ path: String) -> String {
-    let methods = routes.filter { $0.serves(path) }.map(\.method)
+  private func methods(of served: [Route]) -> String {
+    let methods = served.map(\.method)
     return (methods.contains(.get) ? [.head] + methods : methods).map(\.rawValue).joined(separator: ", ")
   }
 
-  private func failure(_ error: any Error, _ request: Request) -> APIError {
+  private func failure(_ error: any Error, _ request: Request, _ served: [Route]) -> APIError {
     guard let error = error as? HTTPError else { return .of(error) }
     guard error.status == .notFound else {
       return APIError(status: error.status, message: error.body ?? "\(error.status)")
     }
     let path = request.uri.path
-    let methods = allowed(path)
-    if methods.isEmpty { return .notFound(path) }
+    if served.isEmpty { return .notFound(path) }
     return APIError(
-      status: .methodNotAllowed, message: "\(path) takes \(methods), not \(request.method.rawValue.prefix(20))",
+      status: .methodNotAllowed,
+      message: "\(path) takes \(methods(of: served)), not \(request.method.rawValue.prefix(20))",
       code: "method_not_allowed")
   }
 }

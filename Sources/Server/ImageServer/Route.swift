@@ -36,8 +36,8 @@ struct Route: Sendable {
       Route(path: "/v1/models", summary: "The models that can draw.") { _, _ in
         .json(ModelList(data: service.catalogue.descriptions.map(ModelList.Model.init)))
       },
-      Route(path: "/v1/models/{model}", summary: "One of the models that can draw.") { request, _ in
-        let part = request.uri.path.split(separator: "/").last.map(String.init) ?? ""
+      Route(path: "/v1/models/{model}", summary: "One of the models that can draw.") { _, context in
+        let part = try context.parameters.require("model")
         let name = part.removingPercentEncoding ?? part
         guard let model = service.catalogue.description(of: name) else { throw APIError(.noCheckpoint(name)) }
         return .json(ModelList.Model(model))
@@ -61,11 +61,12 @@ struct Route: Sendable {
 
   /// Whether it is what answers requests for a path.
   func serves(_ path: String) -> Bool {
-    guard self.path.contains("{") else { return self.path == path }
-    let (own, asked) = (self.path.split(separator: "/"), path.split(separator: "/", omittingEmptySubsequences: false))
-    // The path begins with the separator.
-    return asked.count == own.count + 1 && asked[0].isEmpty
-      && zip(own, asked.dropFirst()).allSatisfy { $0.hasPrefix("{") ? !$1.isEmpty : $0 == $1 }
+    let (own, asked) = (parts(self.path), parts(path))
+    return own.count == asked.count && zip(own, asked).allSatisfy { $0.hasPrefix("{") ? !$1.isEmpty : $0 == $1 }
+  }
+
+  private func parts(_ path: String) -> [Substring] {
+    path.split(separator: "/", omittingEmptySubsequences: false)
   }
 
   /// No file of the system: the page is part of the program.
