@@ -164,7 +164,7 @@ struct BoundsTests {
     try Answer(try await server.exchange(Data(tooMuch.utf8))).expectError(413)
   }
 
-  /// Asks again until it is answered with `status`: what was sent over other connections is read when the server comes to it.
+  /// Asks again until it is answered with `status`: what happens to other connections is seen when the server comes to it.
   private func until(
     _ status: Int, sourceLocation: SourceLocation = #_sourceLocation, _ ask: () async throws -> Answer
   ) async throws {
@@ -177,26 +177,44 @@ struct BoundsTests {
     try #require(holds, "\(last)", sourceLocation: sourceLocation)
   }
 
+  /// Begins a request that is not ended, until `ask` finds no room beside it.
+  ///
+  /// What is asked may be read first, and then it is the beginning that finds none, and is begun again.
+  /// - Returns: those begun; one of them holds its room.
+  private func fill(
+    _ server: TestServer, with beginning: String, sourceLocation: SourceLocation = #_sourceLocation,
+    until ask: () async throws -> Answer
+  ) async throws -> [Connection] {
+    var begun = [Connection]()
+    try await until(503, sourceLocation: sourceLocation) {
+      let connection = try Connection(port: server.port)
+      try await connection.send(beginning)
+      begun.append(connection)
+      return try await ask()
+    }
+    return begun
+  }
+
   /// Bodies that are bounded each are bounded together, too.
   @Test func allBodiesTogetherAreBounded() async throws {
     let server = try await TestServer { $0.requests.allBytes = 1000 }
-    let waiting = try Connection(port: server.port)
-    try await waiting.send(head(2000) + String(repeating: " ", count: 900))
-    try await until(503) { try await server.generate(#"{"prompt": "\#(String(repeating: "x", count: 200))"}"#) }
-    waiting.leave()
+    let waiting = try await fill(server, with: head(2000) + String(repeating: " ", count: 900)) {
+      try await server.generate(#"{"prompt": "\#(String(repeating: "x", count: 200))"}"#)
+    }
+    for connection in waiting { connection.leave() }
     try await until(200) { try await server.generate(#"{"prompt": "x"}"#) }
   }
 
   /// Forms, which may be large and come slowly, leave room for captions.
   @Test func formsTakeNothingFromCaptions() async throws {
     let server = try await TestServer { $0.requests.allBytes = 1000 }
-    let slow = try Connection(port: server.port)
     let head =
       "POST /v1/images/edits HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 2000\r\n\r\n"
-    try await slow.send(head + String(repeating: " ", count: 1000))
-    try await until(503) { try await server.post("/v1/images/edits", form: [.field("prompt", "x")]) }
+    let slow = try await fill(server, with: head + String(repeating: " ", count: 1000)) {
+      try await server.post("/v1/images/edits", form: [.field("prompt", "x")])
+    }
     #expect(try await server.generate(#"{"prompt": "x"}"#).status == 200)
-    slow.leave()
+    for connection in slow { connection.leave() }
   }
 
   /// Whoever closes the own side of a connection counts as gone, and is told.
