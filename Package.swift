@@ -341,8 +341,8 @@ let package = Package(
     .testTarget(
       name: "LadderReportTests",
       dependencies: [
-        "Basics", "Datasets", "Imaging", "Ladder", "LadderReport", "LatentModels", "LinearAlgebra", "Optimization",
-        "PipelineTestSupport", "TestSupport",
+        "Basics", "Datasets", "Generation", "Imaging", "Ladder", "LadderReport", "LatentModels", "LinearAlgebra",
+        "Optimization", "PipelineTestSupport", "TestSupport",
       ]),
     .testTarget(
       name: "LectureFiguresTests",

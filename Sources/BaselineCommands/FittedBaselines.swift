@@ -177,7 +177,11 @@ struct BaselinesScore: ParsableCommand {
       guard values.count == rowCount else {
         throw PipelineError(.badData, "\(name) has \(values.count) numbers for the \(rowCount) rows of \(data.data)")
       }
-      found.append((name, try attributeCorrelations(codes: codes, attribute: indices.map { values[$0] })))
+      do throws(PipelineError) {
+        found.append((name, try attributeCorrelations(codes: codes, attribute: indices.map { values[$0] })))
+      } catch {
+        throw PipelineError(error.kind, "\(name): \(error.message)")
+      }
     }
     return found
   }

@@ -231,7 +231,8 @@ struct Evaluate: ParsableCommand {
   /// What makes the compositions that the data set's things have.
   private func maker(of dataSet: PictureDataSet) throws(PipelineError) -> CompositionMaker {
     var settings = CompositionMaker.Settings()
-    settings.pictureSize = dataSet.pictureSize
+    // Larger ones show nothing more of a composition, and are not made.
+    settings.pictureSize = min(dataSet.pictureSize, CompositionMaker.pictureSizes.upperBound)
     return try CompositionMaker(
       dataSet, settings: settings, team: ThreadTeam(count: threads.count()), report: { Console.note($0) })
   }

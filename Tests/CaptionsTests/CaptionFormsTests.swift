@@ -187,6 +187,16 @@ import Testing
     #expect(Self.captions(0, [.keywords, .order]).contains("pet"))
   }
 
+  /// Many pictures of few captions, as of a class each: those of one caption are no simpler than each other.
+  @Test func manyPicturesOfOneCaptionAreComparedOnce() {
+    let entries = (0..<20_000).map { Self.entry(["dog", "brown dog", "brown dog in snow"][$0 % 3]) }
+    let epoch = Self.forms([.keywords, .order], of: entries).epoch
+    // Those that none is simpler than stand twice.
+    for (index, times) in [(0, 2), (1, 1), (2, 1), (19_998, 2), (19_999, 1)] {
+      #expect(epoch.count { $0 == index } == times, "\(index)")
+    }
+  }
+
   @Test func whatStandsAloneIsShownTwiceAnEpoch() {
     let epoch = Self.forms([]).epoch
     for index in Self.entries.indices { #expect(epoch.count { $0 == index } == ([1, 2, 5].contains(index) ? 1 : 2)) }

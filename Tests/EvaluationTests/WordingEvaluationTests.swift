@@ -40,6 +40,20 @@ import Testing
     #expect(try evaluator.evaluateForms(captionLimit: 4)?.rows.count == 4)
   }
 
+  /// A picture that cannot be read is no caption that was missed.
+  @Test func damagedPicturesAreNotAsked() throws {
+    let folder = try Tiny.trained()
+    let damaged = folder.data.appendingPathComponent("100.png")
+    try folder.contents(damaged).dropLast(40).write(to: damaged)
+    // Read when they are asked for, as of a data set that is larger than memory.
+    let dataSet = try PictureDataSet(contentsOf: folder.data, pictureSize: 16, maximumBytesInMemory: 0)
+    let evaluator = try Evaluator(TextToImageModel(contentsOf: folder.checkpoint.url), dataSet)
+    let evaluation = try #require(try evaluator.evaluateForms())
+    #expect(dataSet.indices(of: .train).count == 9)
+    #expect(evaluation.rows.count == 8 && evaluation.forms.allSatisfy { $0.retrieval.captions == 8 })
+    #expect(try evaluator.evaluate(.train)?.pictures == 8)
+  }
+
   @Test func promptsAreRightWhereTheNearestPictureWouldDo() throws {
     let folder = try Tiny.withKeywords()
     try Tiny.trainStages(folder)

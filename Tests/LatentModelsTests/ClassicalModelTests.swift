@@ -212,6 +212,13 @@ struct ClassicalModelTests {
     #expect(relativeError(complete.variances, whole.variances.map { $0 * factor }) < 1e-4)
   }
 
+  @Test func oneColumnHasNoDirections() throws {
+    let error = #expect(throws: PipelineError.self) {
+      try PPCA(fitting: Matrix([1, 2, 3], rows: 3, columns: 1), latentDimensions: 1)
+    }
+    #expect(error?.kind == .badData && error?.message.contains("one column") == true)
+  }
+
   @Test func ppcaGoesToLatentsAndBack() throws {
     let model = try PPCA(fitting: x, latentDimensions: 5)
     let reconstruction = try model.reconstruct(x)

@@ -150,6 +150,12 @@ struct GaussianMixtureVAETests {
     // The last: the covariance of (0, 1, 0, 1) and (4, 3, 2, 1) is -1/4, their deviations 1/2 and √5/2.
     #expect(zip(found, [-1, 0, -1 / 5.squareRoot()]).allSatisfy { abs($0 - $1) < 1e-12 }, "\(found)")
     #expect(throws: PipelineError.self) { try attributeCorrelations(codes: codes, attribute: [1, 2]) }
+    for bad in [Double.nan, .infinity] {
+      let error = #expect(throws: PipelineError.self) {
+        try attributeCorrelations(codes: codes, attribute: [1, 2, bad, 3])
+      }
+      #expect(error?.message.contains("number 3 of the attribute") == true)
+    }
     // 0.1 three times has a mean above 0.1.
     let same = Matrix([0.1, 0.1, 0.1], rows: 3, columns: 1)
     #expect(try attributeCorrelations(codes: same, attribute: [0.1, 0.1, 0.1]) == [0])
@@ -197,7 +203,7 @@ struct GaussianMixtureVAETests {
 }
 
 struct ClusteringTests {
-  /// Against all permutations.
+  /// Against all permutations, of which the first columns are the rows'.
   @Test(arguments: 1...6)
   func theBestAssignmentIsFound(size: Int) {
     var random = Philox(seed: 3, stream: UInt64(size))
@@ -205,10 +211,11 @@ struct ClusteringTests {
       values.isEmpty ? [[]] : values.flatMap { v in permutations(values.filter { $0 != v }).map { [v] + $0 } }
     }
     for _ in 0..<20 {
-      let gains = (0..<size).map { _ in (0..<size).map { _ in random.index(below: 12) } }
-      func gain(_ columns: [Int]) -> Int { columns.enumerated().reduce(0) { $0 + gains[$1.offset][$1.element] } }
+      let rows = 1 + random.index(below: size)
+      let gains = (0..<rows).map { _ in (0..<size).map { _ in random.index(below: 12) } }
+      func gain(_ columns: [Int]) -> Int { zip(gains, columns).reduce(0) { $0 + $1.0[$1.1] } }
       let found = bestAssignment(gains)
-      #expect(Set(found) == Set(0..<size))
+      #expect(found.count == rows && Set(found).count == rows && found.allSatisfy((0..<size).contains))
       #expect(gain(found) == permutations(Array(0..<size)).map(gain).max())
     }
   }
@@ -218,6 +225,9 @@ struct ClusteringTests {
     // More clusters than classes, and the other way around: one cluster a class.
     #expect(try clusteringAccuracy(clusters: [0, 1, 2, 3], labels: [5, 5, 6, 6]) == 0.5)
     #expect(try clusteringAccuracy(clusters: [0, 0, 0, 0], labels: [1, 2, 2, 3]) == 0.5)
+    // A label for each row, as of a column that was no class: as many are met as there are clusters.
+    let rows = 20_000
+    #expect(try clusteringAccuracy(clusters: (0..<rows).map { $0 % 4 }, labels: Array(0..<rows)) == 4 / Double(rows))
     #expect(throws: PipelineError.self) { try clusteringAccuracy(clusters: [], labels: []) }
     #expect(throws: PipelineError.self) { try clusteringAccuracy(clusters: [1], labels: [1, 2]) }
   }

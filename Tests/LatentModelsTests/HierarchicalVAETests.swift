@@ -130,6 +130,16 @@ struct HierarchicalVAETests {
     #expect(Array(all[0].values.row(0)) != Array(all[0].values.row(1)))
   }
 
+  /// Of the smallest pictures, the coarsest grid has one cell, as the code has.
+  @Test func eachLevelHasANameOfItsOwn() throws {
+    var c = HierarchicalVAE.Configuration(dimensions: 4 * 4 * 3)
+    (c.patchSize, c.codeDimensions, c.latentChannels, c.channels, c.components) = (2, 3, [2, 2], [4, 4], 2)
+    let model = try HierarchicalVAE(c, seed: 1)
+    let names = try model.latentArrays(Matrix(Array(repeating: 0.5, count: 48), rows: 1, columns: 48)).map(\.name)
+    #expect(names == ["mean_1x1", "mean_1x1_grid", "mean_2x2"])
+    #expect(model.divergenceNames == ["KL of the 1×1 cells", "KL of the 1×1 grid", "KL of the 2×2 cells"])
+  }
+
   @Test func temperaturesNarrowTheirLevel() throws {
     let model = try HierarchicalVAE(configuration(), seed: 1)
     let cold = try model.sample(2, seed: 1, temperatures: [0, 0, 0], showsMeans: true)

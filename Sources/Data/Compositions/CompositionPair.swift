@@ -66,9 +66,9 @@ extension CompositionMaker {
     let seconds = pair.second == nil ? [] : seconds(of: pair, in: found)
     let firsts = found.x.map { things[$0].name }.filter { $0 != pair.first && $0 != pair.second }
     let others =
-      random.permutation(seconds.count).map {
+      random.permutation(seconds.count).lazy.map {
         CompositionPair(relation: pair.relation, first: pair.first, second: seconds[$0])
-      }.filter { parts(of: $0, seed: 0) != nil }.prefix(count)
+      }.filter { self.parts(of: $0, seed: 0) != nil }.prefix(count)
     let further =
       random.permutation(firsts.count).lazy.map {
         CompositionPair(relation: pair.relation, first: firsts[$0], second: pair.second)

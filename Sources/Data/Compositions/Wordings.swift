@@ -142,8 +142,8 @@ struct Wordings: Sendable {
         let thing = word == "x" ? things[parts.x] : parts.y.map { things[$0] }
         takesArticle = thing?.isSeveralOrMass == false
         text = thing?.names[language]
-      case "xs": text = things[parts.x].plural
-      case "ys": text = parts.y.flatMap { things[$0].plural }
+      case "xs": text = plural(of: things[parts.x])
+      case "ys": text = parts.y.flatMap { plural(of: things[$0]) }
       case "color": text = spelled(parts.colors.first.flatMap { colors[$0] })
       case "color2": text = spelled(parts.colors.last.flatMap { colors[$0] })
       case "hue": text = parts.colors.first.flatMap { colors[$0]?.last }
@@ -168,6 +168,9 @@ struct Wordings: Sendable {
     default: return phrase
     }
   }
+
+  /// - Returns: nil of a thing without a name in this language, whose plural is made of its name in another one.
+  private func plural(of thing: Thing) -> String? { thing.names[language] == nil ? nil : thing.plural }
 }
 
 /// How large a thing is shown.

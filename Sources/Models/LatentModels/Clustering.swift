@@ -68,41 +68,43 @@ public func clusteringAccuracy(clusters: [Int], labels: [Int]) throws(PipelineEr
   let numberOf = { (values: [Int]) in
     Dictionary(uniqueKeysWithValues: Set(values).sorted().enumerated().map { ($1, $0) })
   }
-  let (rows, columns) = (numberOf(clusters), numberOf(labels))
-  let size = max(rows.count, columns.count)
-  var gains = [[Int]](repeating: Array(repeating: 0, count: size), count: size)
-  for (cluster, label) in zip(clusters, labels) { gains[rows[cluster] ?? 0][columns[label] ?? 0] += 1 }
+  // The fewer of the two choose among the more.
+  let areClustersMore = Set(clusters).count > Set(labels).count
+  let (chosen, among) = areClustersMore ? (labels, clusters) : (clusters, labels)
+  let (rows, columns) = (numberOf(chosen), numberOf(among))
+  var gains = [[Int]](repeating: Array(repeating: 0, count: columns.count), count: rows.count)
+  for (row, column) in zip(chosen, among) { gains[rows[row] ?? 0][columns[column] ?? 0] += 1 }
   let assignment = bestAssignment(gains)
   let met = assignment.enumerated().reduce(0) { $0 + gains[$1.offset][$1.element] }
   return Double(met) / Double(clusters.count)
 }
 
 /// The column of each row such that no two rows share one and the sum of gains is largest: the Hungarian method (Kuhn
-/// 1955) with potentials, in time cubic in the size.
-/// - Parameter gains: square.
+/// 1955) with potentials, in time N²·M.
+/// - Parameter gains: [N][M], M not below N.
 func bestAssignment(_ gains: [[Int]]) -> [Int] {
-  let n = gains.count
+  let (n, m) = (gains.count, gains.first?.count ?? 0)
   // Row 0 and column 0 stand for "none yet"; costs are negative gains.
   var rowPotential = [Int](repeating: 0, count: n + 1)
-  var columnPotential = rowPotential
-  var rowOfColumn = rowPotential
+  var columnPotential = [Int](repeating: 0, count: m + 1)
+  var rowOfColumn = columnPotential
   for row in 1...max(1, n) where row <= n {
     rowOfColumn[0] = row
     var column = 0
-    var slack = [Int](repeating: .max, count: n + 1)
-    var previous = [Int](repeating: 0, count: n + 1)
-    var visited = [Bool](repeating: false, count: n + 1)
+    var slack = [Int](repeating: .max, count: m + 1)
+    var previous = [Int](repeating: 0, count: m + 1)
+    var visited = [Bool](repeating: false, count: m + 1)
     // Grows a tree of tight edges from the row until a column that is free is reached.
     repeat {
       visited[column] = true
       let from = rowOfColumn[column]
       var (step, next) = (Int.max, 0)
-      for j in 1...n where !visited[j] {
+      for j in 1...m where !visited[j] {
         let reduced = -gains[from - 1][j - 1] - rowPotential[from] - columnPotential[j]
         if reduced < slack[j] { (slack[j], previous[j]) = (reduced, column) }
         if slack[j] < step { (step, next) = (slack[j], j) }
       }
-      for j in 0...n {
+      for j in 0...m {
         if visited[j] {
           rowPotential[rowOfColumn[j]] += step
           columnPotential[j] -= step
@@ -119,6 +121,8 @@ func bestAssignment(_ gains: [[Int]]) -> [Int] {
     }
   }
   var columnOfRow = [Int](repeating: 0, count: n)
-  for column in 1...max(1, n) where column <= n { columnOfRow[rowOfColumn[column] - 1] = column - 1 }
+  for column in 1...max(1, m) where column <= m && rowOfColumn[column] > 0 {
+    columnOfRow[rowOfColumn[column] - 1] = column - 1
+  }
   return columnOfRow
 }

@@ -106,10 +106,15 @@ extension Matrix {
 ///   - codes: [N, Z].
 ///   - attribute: [N].
 /// - Returns: [Z], -1 ... 1; 0 where either does not vary.
-/// - Throws: `PipelineError` of kind `.badData` where there are no rows, or not as many attributes as rows.
+/// - Throws: `PipelineError` of kind `.badData` where there are no rows, not as many attributes as rows, or numbers that are not
+///   finite.
 public func attributeCorrelations(codes: Matrix, attribute: [Double]) throws(PipelineError) -> [Double] {
   guard codes.rows == attribute.count, !attribute.isEmpty else {
     throw PipelineError(.badData, "there are \(attribute.count) numbers of an attribute for \(codes.rows) rows")
+  }
+  if let row = attribute.firstIndex(where: { !$0.isFinite }) {
+    throw PipelineError(
+      .badData, "number \(row + 1) of the attribute is \(attribute[row]), which correlates with nothing")
   }
   // Of equal values the mean may be another by rounding, and what is left would be in step.
   let centred = { (values: [Double]) in

@@ -52,6 +52,11 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel, ImportanceWeigh
     /// The same of all levels, of which the first is the code of the whole picture.
     public var levelSides: [Int] { [1] + gridSides }
 
+    /// A name for each level. The coarsest grid may have one cell, and is then told from the code of the whole picture.
+    func nameLevels(_ name: (_ side: Int, _ isGridOfOne: Bool) -> String) -> [String] {
+      levelSides.enumerated().map { name($1, $0 > 0 && $1 == 1) }
+    }
+
     func check(_ kind: PipelineError.Kind) throws(PipelineError) {
       guard (1...1 << 20).contains(dimensions), (1...12).contains(grids), (1...1 << 14).contains(codeDimensions),
         latentChannels.count == grids, latentChannels.allSatisfy((1...1024).contains),
@@ -101,7 +106,9 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel, ImportanceWeigh
 
   public var dimensions: Int { configuration.dimensions }
   /// Of each level, the code of the whole picture first.
-  public var divergenceNames: [String] { configuration.levelSides.map { "KL of the \($0)×\($0) cells" } }
+  public var divergenceNames: [String] {
+    configuration.nameLevels { $1 ? "KL of the 1×1 grid" : "KL of the \($0)×\($0) cells" }
+  }
 
   /// The shape of the latent variables of each level of a batch, in the order of the way down.
   func latentShapes(_ batch: Int) -> [[Int]] {
@@ -281,8 +288,9 @@ public struct HierarchicalVAE: SavedModel, GradientTrainedModel, ImportanceWeigh
     x.forEachBatch(of: 32) { x, _ in
       for (level, z) in descendAlongMeans(x).latents.enumerated() { elements[level] += z.scalars.map { Double($0) } }
     }
-    return zip(configuration.levelSides, elements).map { side, values in
-      LatentArray("mean_\(side)x\(side)", Matrix(values, rows: x.rows, columns: values.count / max(1, x.rows)))
+    let names = configuration.nameLevels { $1 ? "mean_1x1_grid" : "mean_\($0)x\($0)" }
+    return zip(names, elements).map { name, values in
+      LatentArray(name, Matrix(values, rows: x.rows, columns: values.count / max(1, x.rows)))
     }
   }
 

@@ -76,6 +76,7 @@ public struct PPCA: SavedModel, EncodingModel {
   }
 
   private static func check(_ q: Int, dimensions D: Int) throws(PipelineError) {
+    guard D > 1 else { throw PipelineError(.badData, "one column has no directions: PPCA needs at least two") }
     guard q >= 1, q < D else {
       throw PipelineError(.usage, "the latent dimensions must be 1 to \(D - 1) for \(D) columns, not \(q)")
     }

@@ -161,7 +161,7 @@ extension Evaluator {
   ///   - captionLimit: draw for at most this many captions, the same as ``evaluate(_:options:captionLimit:candidates:progress:)``
   ///     takes of the training split.
   ///   - progress: told what is being done, and the share of it that is.
-  /// - Returns: nil where there is no prior.
+  /// - Returns: nil where there is no prior, or no training picture that could be read.
   /// - Throws: `PipelineError` of kind `.usage` for options that make no sense.
   public func evaluateForms(
     options: GenerationOptions = .init(), captionLimit: Int? = nil, progress: (String, Double) -> Void = { _, _ in }
@@ -171,7 +171,10 @@ extension Evaluator {
     let forms = CaptionForms(of: dataSet.entries, indices: train)
     // A composition is said as a whole, in the wordings that it has.
     let plain = dataSet.uncomposed(train)
-    let indices = Self.choose(plain.isEmpty ? train : plain, limit: captionLimit, seed: options.seed)
+    // Nothing is near to a picture that could not be read.
+    let there = (plain.isEmpty ? train : plain).filter(library.contains)
+    guard !there.isEmpty else { return nil }
+    let indices = Self.choose(there, limit: captionLimit, seed: options.seed)
     let own = dataSet.sharingCaption(of: indices)
     let written = CaptionForms.Measured.allCases
     var evaluation = FormEvaluation(forms: [])
@@ -188,7 +191,10 @@ extension Evaluator {
     }
     if !pairs.isEmpty {
       let content = dataSet.entries.map { ContentWords(of: $0.allCaptions) }
-      let carriers = pairs.map { pair in content.indices.filter { pair.words.allSatisfy(content[$0].contain) } }
+      let carriers = pairs.map { pair in
+        let asked = ContentWords(of: pair.words).words
+        return content.indices.filter { asked.isSubset(of: content[$0].words) && library.contains($0) }
+      }
       let drawings = try answers(
         pairs.map { $0.words.joined(separator: " ") }, right: { carriers[$0] }, model, options
       ) { progress("drawing keywords", (Double(written.count) + $0) / Double(written.count + 1)) }

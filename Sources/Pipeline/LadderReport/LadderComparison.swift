@@ -171,15 +171,19 @@ public struct LadderComparison {
   ///   - model: the checkpoint, loaded.
   ///   - name: what the page calls the checkpoint.
   ///   - pictures: the same data set at the checkpoint's picture size.
-  /// - Throws: `PipelineError` where a picture cannot be read.
+  /// - Throws: `PipelineError` for a damaged picture if the data set was opened with `strict`, and where the figures cannot be had.
   /// - Precondition: the comparison is of pictures.
   public mutating func add(
     _ model: TextToImageModel, name: String, pictures: PictureDataSet
   ) throws(PipelineError) {
     guard let side = data.side else { preconditionFailure("a matrix has no captions") }
-    let heldOutIndices = pictures.entries.indices.filter { pictures.entries[$0].split != .train }
-    guard !heldOutIndices.isEmpty else { return }
-    let captions = heldOutIndices.map { pictures.entries[$0].captions[0] }
+    var (captions, originals): ([String], [Picture]) = ([], [])
+    for (index, entry) in pictures.entries.enumerated() where entry.split != .train {
+      guard let original = try pictures.pictureIfReadable(at: index) else { continue }
+      captions.append(entry.captions[0])
+      originals.append(original)
+    }
+    guard !originals.isEmpty else { return }
     // As many draws as from the others: of captions evenly spread where there are more, and several of each where there are fewer.
     let asked = captions.indices.spread(over: report.frechetSamples)
     let rounds = (report.frechetSamples + asked.count - 1) / asked.count
@@ -192,8 +196,6 @@ public struct LadderComparison {
     }
     let drawnFeatures = features.project(Matrix(smallPictures: drawn, side: side))
     let statistics = GaussianStatistics(drawnFeatures)
-    var originals: [Picture] = []
-    for index in heldOutIndices { originals.append(try pictures.picture(at: index)) }
     let training = ([model.configuration.tokenizerTraining].compactMap(\.self) + model.configuration.priorRuns)
       .map(\.minutes)
     let tokens = model.reconstructor.tokens(of: originals)

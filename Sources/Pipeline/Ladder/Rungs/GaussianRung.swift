@@ -36,15 +36,16 @@ package enum GaussianRung: LadderRung {
   /// ε for pictures: far below the variance 1/(12·256²) that dequantisation gives the dullest pixel.
   static let pictureFloor = 1e-9
 
-  /// ε and λ of a matrix: a millionth of each column's own variance, whatever unit it is in, and for constant columns next to nothing
-  /// of the others' mean.
+  /// ε and λ of a matrix: a millionth of each column's own variance, whatever unit it is in, and for constant columns next to
+  /// nothing of the least variance of the others.
   static func matrixFloor(
     _ x: Matrix, threads: Int
   ) throws(PipelineError) -> (absolute: Double, relative: Double) {
-    let squares = x.squaredDeviations(about: x.mean(), team: try ThreadTeam(count: threads))
-    let variance = squares.reduce(0, +) / Double(x.rows * x.columns)
-    // What is no number, the fit refuses.
-    return variance > 0 ? (1e-9 * variance, 1e-6) : (1e-6, 0)
+    let mean = x.mean()
+    let variances = x.squaredDeviations(about: mean, team: try ThreadTeam(count: threads)).map { $0 / Double(x.rows) }
+    // Of equal numbers, rounding leaves some 10⁻¹⁶ of their size. What is no number, the fit refuses.
+    let least = zip(variances, mean).filter { $0 > 1e-24 * $1 * $1 }.map(\.0).min()
+    return least.map { (1e-9 * $0, 1e-6) } ?? (1e-6, 0)
   }
 
   /// The λ whose Gaussian, fitted to nine tenths of the rows, gives the others the highest likelihood. Held-out rows
