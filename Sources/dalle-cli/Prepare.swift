@@ -41,11 +41,8 @@ struct PrepareEmoji: ParsableCommand {
     ) { (folder) throws(PipelineError) in
       guard let compositions else { return }
       let maker = try CompositionOptions.maker(of: folder, settings: settings, team: team)
-      // A folder of its own, whose name comes after the emoji's.
-      let target = folder.appendingPathComponent("compositions")
-      try AtomicFile.createDirectory(target)
-      composed = try CompositionFolder.fill(
-        target, count: compositions, by: maker, team: team,
+      composed = try CompositionFolder.add(
+        to: folder, count: compositions, by: maker, team: team,
         progress: { CompositionOptions.showProgress($0, of: compositions) })
     }
     guard let composed else {
@@ -159,6 +156,8 @@ struct Compose: ParsableCommand {
   @OptionGroup var captionColumn: CaptionColumnOptions
   @Option(help: "The folder to make.") var output: String
   @Option(parsing: .unconditional, help: "Compositions to make.") var count: Int
+  @Flag(help: "Copy the folder's own pictures beside them: what a model is to draw alone, it has to see alone.")
+  var withOriginals = false
   @OptionGroup var options: CompositionOptions
   @Flag(help: "Print what was made as JSON.") var json = false
 
@@ -171,8 +170,10 @@ struct Compose: ParsableCommand {
     let maker = try CompositionOptions.maker(
       of: URL(fileURLWithPath: folder), captionColumn: captionColumn.name, settings: settings, team: team)
     let summary = try CompositionFolder.write(
-      to: target, count: count, by: maker, team: team, progress: { CompositionOptions.showProgress($0, of: count) })
+      to: target, count: count, by: maker, team: team, withOriginals: withOriginals,
+      progress: { CompositionOptions.showProgress($0, of: count) })
     if json { return try Console.json(summary) }
+    if let originals = summary.originals { Console.line("\(originals) pictures of \(folder)") }
     CompositionOptions.show(summary)
     try Console.result(output)
   }

@@ -52,6 +52,34 @@ import Testing
     #expect(!some.errors.contains("made-of"))
   }
 
+  /// What they are made of beside them: one folder to train on.
+  @Test func theOriginalsCanComeAlong() throws {
+    let folder = try TemporaryFolder()
+    try fill(folder)
+    let own = try folder.contents(of: "data")
+    let outcome = try compose("--count", "12", "--with-originals", "--json", in: folder)
+    outcome.expectSuccess()
+    #expect(try outcome.json()["pictures"] as? Int == 12 && outcome.json()["originals"] as? Int == 3, "\(outcome)")
+    let found = try Program.run(["inspect", "out", "--json"], in: folder)
+    #expect(try found.json()["pictures"] as? Int == 15)
+    let made = try folder.contents(of: "out")
+    #expect(made.keys.count { $0.hasPrefix("compositions/") } == 13)
+    for (name, bytes) in own where name.hasSuffix(".png") { #expect(made[name] == bytes, "\(name)") }
+    // Of what has compositions already, those are no originals, and things are not made of them.
+    try Program.run(
+      ["compose", "out", "--output", "again", "--count", "12", "--picture-size", "32", "--with-originals"], in: folder
+    )
+    .expectSuccess()
+    #expect(try folder.contents(of: "again") == made)
+    try FileManager.default.moveItem(at: folder.path("data"), to: folder.path("old"))
+    try FileManager.default.createDirectory(at: folder.path("data"), withIntermediateDirectories: true)
+    try FileManager.default.moveItem(at: folder.path("old"), to: folder.path("data/compositions"))
+    try FileManager.default.removeItem(at: folder.path("out"))
+    try compose("--count", "12", "--with-originals", in: folder).expectFailure(65, "a folder compositions", "rename it")
+    #expect(!folder.exists("out"))
+    try compose("--count", "12", in: folder).expectSuccess()
+  }
+
   @Test func captionsInTwoLanguages() throws {
     let folder = try TemporaryFolder()
     try fill(folder)
@@ -133,6 +161,14 @@ import Testing
     try fill(folder, captions: ["ball", "box", "wasp", "lamp", "brick", "coin", "pole"])
     let short = ["--preset", "tiny", "--batch-size", "4", "--steps", "2"]
     try Program.run(["train-tokenizer", "data", "--picture-size", "32"] + short, in: folder).expectSuccess()
+    try Program.run(
+      ["compose", "data", "--output", "both", "--count", "120", "--picture-size", "32", "--with-originals"], in: folder
+    ).expectSuccess()
+    for (options, isSaid) in [([], true), (["--compositions", "0.5"], false)] as [([String], Bool)] {
+      let trained = try Program.run(["train-prior", "both"] + options + short, in: folder)
+      trained.expectSuccess()
+      #expect(trained.errors.contains("--compositions 0.7 they are three in ten") == isSaid, "\(trained)")
+    }
     try compose("--count", "40", in: folder).expectSuccess()
     let encoded = try Program.run(["encode", "out", "--output", "tokens", "--json"], in: folder)
     encoded.expectSuccess()

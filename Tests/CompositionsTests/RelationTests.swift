@@ -147,6 +147,19 @@ struct RelationTests {
     #expect(eye.max() < 0.2)
   }
 
+  /// A black silhouette has nothing that is darker or brighter than the color.
+  @Test(arguments: NamedColor.allCases)
+  func whatIsAllBlackTakesAColor(_ color: NamedColor) throws {
+    let pixels = (0..<32 * 32).flatMap { i -> [UInt8] in
+      (8..<24).contains(i % 32) && (8..<24).contains(i / 32) ? [0, 0, 0, 255] : [255, 255, 255, 0]
+    }
+    let cutout = try #require(Cutout(TransparentPicture(width: 32, height: 32, pixels: pixels), atMost: 64))
+    let layer = color.given(to: cutout.layer(fitting: 32))
+    let covered = layer.pixels.indices.filter { layer.pixels[$0].w > 0.9 }
+    let named = covered.count { NamedColor(naming: layer.color(at: $0)) == color }
+    #expect(covered.count > 100 && 2 * named > covered.count, "\(named) of \(covered.count)")
+  }
+
   @Test func aThingIsNotGivenTheColorThatItHas() throws {
     #expect(try maker.composition(of: .init(relation: "colored", first: "ball", second: "red")) == nil)
     #expect(try maker.composition(of: .init(relation: "colored", first: "box", second: "blue")) == nil)

@@ -112,6 +112,12 @@ struct WordingTests {
     let parts = Relation.Parts(relation: relation, x: 0, y: 1)
     #expect(Wordings.korean.captions(of: parts, things: things).isEmpty)
     #expect(Wordings.english.captions(of: parts, things: things)[0] == "a fox next to an igloo")
+    // Nor is the plural made of a name in another one.
+    let counted = try #require(Relation.all.first { $0.name == "counted" })
+    let cat = try self.things("고양이", language: "ko")
+    let two = Relation.Parts(relation: counted, x: 0, count: 2)
+    #expect(Wordings.english.captions(of: two, things: cat).isEmpty)
+    #expect(Wordings.korean.captions(of: two, things: cat)[0] == "고양이 두 마리")
     #expect(try self.things("빨간 책", language: "ko")[0].newColors.isEmpty)
     func names(_ captions: String...) -> [String: String] {
       ThingName.names(of: CaptionedPicture(fileName: "", captions: captions, split: .train))
@@ -137,7 +143,7 @@ struct WordingTests {
     "person: dark skin tone",
     "woman astronaut", "stop sign", "the cat sits on the red mat", "grinning cat", "smiling", "two hearts", "1st place",
     "a",
-    "a b", "my house", "fork and knife", "",
+    "a b", "my house", "another tombstone", "Enter the cave.", "fork and knife", "",
   ])
   func captionsThatNameNone(_ caption: String) { #expect(ThingName.name(in: caption) == nil) }
 }

@@ -13,8 +13,12 @@ public enum CompositionFolder {
     public var test = 0
     /// Pictures of each relation, by its name.
     public var relations: [String: Int] = [:]
+    /// Pictures that are not composed, beside those; nil where there are none.
+    public var originals: Int?
   }
 
+  /// The folder of the compositions in a data set that has other pictures, too.
+  private static let subfolder = "compositions"
   /// The most compositions in a folder.
   public static let maximumCount = 10_000_000
 
@@ -24,16 +28,24 @@ public enum CompositionFolder {
   ///   - count: compositions to make.
   ///   - maker: makes them.
   ///   - team: the threads to work on; what is written does not depend on their number.
+  ///   - withOriginals: whether the pictures that the maker's things are from, and all others of their data set, are copied beside
+  ///     them: a model that is to draw a thing alone has to see it alone.
   ///   - progress: is told how many are done, from time to time.
   /// - Throws: `PipelineError` of kind `.usage` where `count` makes no sense, `.cannotCreate` where `folder` holds files
-  ///   already or cannot be created, and `.inputOutput` where writing fails.
+  ///   already or cannot be created, `.badData` where an original lies where the compositions are to, and `.inputOutput` where
+  ///   writing fails.
   @discardableResult
   public static func write(
-    to folder: URL, count: Int, by maker: CompositionMaker, team: ThreadTeam, progress: (Int) -> Void = { _ in }
+    to folder: URL, count: Int, by maker: CompositionMaker, team: ThreadTeam, withOriginals: Bool = false,
+    progress: (Int) -> Void = { _ in }
   ) throws(PipelineError) -> Summary {
     try checkCount(count)
     return try AtomicFolder.make(folder) { (partial) throws(PipelineError) in
-      try fill(partial, count: count, by: maker, team: team, progress: progress)
+      guard withOriginals else { return try fill(partial, count: count, by: maker, team: team, progress: progress) }
+      let originals = try copyOriginals(of: maker.dataSet, to: partial)
+      var summary = try add(to: partial, count: count, by: maker, team: team, progress: progress)
+      summary.originals = originals
+      return summary
     }
   }
 
@@ -47,16 +59,45 @@ public enum CompositionFolder {
     }
   }
 
-  /// Writes compositions into a folder that is there and empty, file by file.
+  /// Writes compositions file by file into a folder of their own in that of a data set whose other pictures are there already.
   /// - Parameters:
-  ///   - folder: to be filled.
+  ///   - folder: the data set's.
   ///   - count: compositions to make.
   ///   - maker: makes them.
   ///   - team: the threads to work on.
   ///   - progress: is told how many are done.
   /// - Throws: `PipelineError` of kind `.inputOutput` where writing fails.
-  @discardableResult
-  public static func fill(
+  public static func add(
+    to folder: URL, count: Int, by maker: CompositionMaker, team: ThreadTeam, progress: (Int) -> Void = { _ in }
+  ) throws(PipelineError) -> Summary {
+    let target = folder.appendingPathComponent(subfolder)
+    try AtomicFile.createDirectory(target)
+    return try fill(target, count: count, by: maker, team: team, progress: progress)
+  }
+
+  /// Copies the pictures of a data set that are not composed, with all that is said of them.
+  /// - Returns: how many there are.
+  private static func copyOriginals(of dataSet: PictureDataSet, to folder: URL) throws(PipelineError) -> Int {
+    var metadata = Data()
+    let indices = dataSet.uncomposed(Array(dataSet.entries.indices))
+    for index in indices {
+      let entry = dataSet.entries[index]
+      guard !entry.fileName.hasPrefix("\(subfolder)/") else {
+        throw PipelineError(
+          .badData,
+          "\(dataSet.url.path) has pictures in a folder \(subfolder), where those that are composed are to lie; rename it"
+        )
+      }
+      let file = folder.appendingPathComponent(entry.fileName)
+      try AtomicFile.createDirectory(file.deletingLastPathComponent())
+      try write(dataSet.contents(at: index), to: file)
+      metadata += try MetadataLine(entry).encoded()
+    }
+    try AtomicFile.write(metadata, to: folder.appendingPathComponent(MetadataLine.fileName))
+    return indices.count
+  }
+
+  private static func fill(
     _ folder: URL, count: Int, by maker: CompositionMaker, team: ThreadTeam, progress: (Int) -> Void = { _ in }
   ) throws(PipelineError) -> Summary {
     var summary = Summary()
@@ -88,13 +129,17 @@ public enum CompositionFolder {
     let composition = try maker.composition(at: index)
     let digits = String(index)
     let name = "c\(String(repeating: "0", count: max(0, 7 - digits.count)))\(digits).png"
-    // Without syncing each file: it is the folder that appears at once. Compression is most of the work.
-    let data = try composition.picture.pngData(compressionLevel: 3)
-    do { try data.write(to: folder.appendingPathComponent(name)) } catch {
-      throw PipelineError(.inputOutput, "writing \(name) in \(folder.path) failed: \(error.localizedDescription)")
-    }
+    // Compression is most of the work.
+    try write(composition.picture.pngData(compressionLevel: 3), to: folder.appendingPathComponent(name))
     return MetadataLine(
       fileName: name, texts: [composition.caption] + composition.furtherCaptions, split: composition.split,
       relation: composition.pair.relation)
+  }
+
+  /// Without syncing each file: it is the folder that appears at once.
+  private static func write(_ data: Data, to file: URL) throws(PipelineError) {
+    do { try data.write(to: file) } catch {
+      throw PipelineError(.inputOutput, "writing \(file.path) failed: \(error.localizedDescription)")
+    }
   }
 }

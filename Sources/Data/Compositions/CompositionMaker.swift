@@ -58,7 +58,7 @@ public final class CompositionMaker: Sendable {
   public let settings: Settings
   /// The relations that can be made of these things, in the order of ``Relation/all``.
   public let relations: [Relation]
-  private let dataSet: PictureDataSet
+  let dataSet: PictureDataSet
   /// Of each language.
   let wordings: [Wordings]
   let things: [Thing]

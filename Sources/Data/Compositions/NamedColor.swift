@@ -65,18 +65,22 @@ public enum NamedColor: String, Sendable, Codable, CaseIterable {
     for i in layer.pixels.indices where layer.pixels[i].w > 0.9 { lumas.append(layer.color(at: i).luma) }
     lumas.sort()
     guard !lumas.isEmpty else { return layer }
-    // A little above the middle, and not so low that nearly all of a black thing becomes white.
-    let plain = max(lumas[lumas.count * 6 / 10], 0.22)
+    // A little above the middle.
+    let usual = lumas[lumas.count * 6 / 10]
+    // Not so low that nearly all of a black thing becomes white. Such a thing is lifted to it, or it would stay black in any color.
+    let plain = max(usual, 0.22)
+    let lift = plain - usual
     let base = components
     let highlight: Float = self == .black ? 0.65 : 0.9
     // White on white is told by its outline and its shadows.
     let outline = self == .white ? Lines(of: layer, width: 0.6).strength : nil
     return layer.recolored { i, old in
-      let relative = old.luma / plain
+      let luma = old.luma + lift
+      let relative = luma / plain
       let line = outline.map { 1 - 0.4 * $0[i] } ?? 1
       guard relative > 1 else { return base * (relative * (1.55 - 0.55 * relative) * line) }
       // The share of the way from the plain brightness to white. What is a little brighter still is of that color.
-      let share = min((old.luma - plain) / max(1 - plain, 0.3), 1)
+      let share = min((luma - plain) / max(1 - plain, 0.3), 1)
       return (base + (SIMD3(repeating: 1) - base) * (highlight * share * (0.35 + 0.65 * share))) * line
     }
   }

@@ -44,17 +44,17 @@ enum ThingName {
 
   /// - Returns: the caption in lower case without its leading article and its full stop; nil where it does not read like the
   ///   name of a thing: more than three words, signs and digits, a word that says that something is done, counted or pointed
-  ///   at, or a word of `notThings`.
+  ///   at, an article in the middle, or a word of `notThings`.
   static func name(in caption: String) -> String? {
     var text = Substring(caption.lowercased().replacing("’", with: "'"))
     while let last = text.last, last == "." || last.isWhitespace { text.removeLast() }
     var words = text.split(whereSeparator: \.isWhitespace).map(String.init)
-    if let first = words.first, ["a", "an", "the"].contains(first), words.count > 1 { words.removeFirst() }
+    if let first = words.first, articles.contains(first), words.count > 1 { words.removeFirst() }
     guard (1...3).contains(words.count), let noun = words.last, noun.count > 1 else { return nil }
     for (i, word) in words.enumerated() {
       guard word.allSatisfy({ $0.isLetter || $0 == "-" || $0 == "'" }), !notThings.contains(word),
         !word.split(separator: "-").contains(where: { notThings.contains(String($0)) }),
-        !isDoing(word, isLast: i == words.count - 1), i > 0 || !English.isDetermined(word)
+        !isDoing(word, isLast: i == words.count - 1), !(i > 0 ? articles.contains(word) : English.isDetermined(word))
       else { return nil }
     }
     // "worn", "locked": what something is like, and not a thing.
@@ -63,6 +63,9 @@ enum ThingName {
     }
     return words.joined(separator: " ")
   }
+
+  /// One in the middle belongs to a sentence: "enter the cave".
+  private static let articles: Set<String> = ["a", "an", "the"]
 
   private static func isDoing(_ word: String, isLast: Bool) -> Bool {
     word.count > 5 && word.hasSuffix("ing") && !nounsInING.contains(word) && (isLast || !purposes.contains(word))

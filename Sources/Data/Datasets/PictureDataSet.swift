@@ -206,6 +206,12 @@ public final class PictureDataSet: Sendable {
     try source(at: index).transparentPicture(name: entries.fileName(at: index), for: pictureSize)
   }
 
+  /// The file of the picture at a position of `entries`, byte by byte.
+  /// - Throws: `PipelineError` where it is gone, or there are tokens only.
+  package func contents(at index: Int) throws(PipelineError) -> Data {
+    try source(at: index).contents(name: entries.fileName(at: index))
+  }
+
   /// The picture, or nil where it is damaged, which is reported once.
   /// - Throws: `PipelineError` for a damaged picture if the data set was opened with `strict`.
   package func pictureIfReadable(at index: Int) throws(PipelineError) -> Picture? {

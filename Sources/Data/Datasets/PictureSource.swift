@@ -35,7 +35,8 @@ struct PictureSource: Sendable {
     try TransparentPicture(decoding: contents(name: name), name: name, atLeast: 2 * side)
   }
 
-  private func contents(name: String) throws(PipelineError) -> Data {
+  /// The file's bytes.
+  func contents(name: String) throws(PipelineError) -> Data {
     guard let part else { return try InputFile.contents(of: url, maximumByteCount: Self.maximumByteCount) }
     guard part.count <= Self.maximumByteCount else {
       throw PipelineError(.badData, "\(name): \(part.count) bytes; at most \(Self.maximumByteCount) are read")

@@ -217,8 +217,17 @@ extension StageTrainer {
   func mixed(
     _ shown: [Int], made: TrainingCompositions? = nil, share: Float?
   ) throws(PipelineError) -> (plain: [Int], compositions: BatchLoader.Compositions?)? {
-    guard let share else { return nil }
     let plain = dataSet.uncomposed(shown)
+    guard let share else {
+      // What is to be drawn alone would be seen next to never.
+      if !plain.isEmpty, shown.count > 4 * plain.count {
+        observer.report(
+          .note(
+            "\(shown.count - plain.count) of \(shown.count) pictures are compositions, and the others are shown as seldom; "
+              + "with `compositions` 0.7 they are three in ten"))
+      }
+      return nil
+    }
     guard !plain.isEmpty else {
       throw PipelineError(
         .badData, "all pictures in \(dataSet.url.path) are compositions: their share is 1; leave `compositions` out")
