@@ -50,6 +50,8 @@ final class Browser {
       capabilities: [
         "goog:chromeOptions": ["args": arguments],
         "goog:loggingPrefs": ["browser": "ALL", "performance": "ALL"],
+        // In milliseconds; half a minute of a machine that stands still would be too long.
+        "timeouts": ["script": 3_600_000, "pageLoad": 3_600_000],
       ])
     downloads = try TemporaryFolder()
     try await command("Browser.setDownloadBehavior", ["behavior": "allow", "downloadPath": downloads.url.path])

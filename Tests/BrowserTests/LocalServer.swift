@@ -2,19 +2,23 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The built server, with the bundled checkpoint, on a port of its own.
+/// The built server, with the bundled checkpoint unless another one is named, on a port of its own.
 final class LocalServer {
   /// What the browser's console may say: that the server refused something.
   let expectedComplaints: [String]
   private let options: [String]
+  private let checkpoint: URL
   private var port = "0"
   private var process: LocalProcess?
 
   /// - Parameters:
   ///   - options: further ones of its command line.
+  ///   - checkpoint: its folder.
   ///   - expectedComplaints: parts of lines of the browser's console that are no fault.
-  init(_ options: [String] = [], expectedComplaints: [String] = []) async throws {
-    self.options = options
+  init(
+    _ options: [String] = [], checkpoint: URL = bundledCheckpoint, expectedComplaints: [String] = []
+  ) async throws {
+    (self.options, self.checkpoint) = (options, checkpoint)
     self.expectedComplaints = expectedComplaints
     try await start()
   }
@@ -22,20 +26,27 @@ final class LocalServer {
   /// Where the page is.
   var address: String { "http://127.0.0.1:\(port)/" }
 
+  /// A connection to it, over which anything can be sent.
+  func connect() throws -> Connection { try Connection(port: try #require(Int(port))) }
+
+  /// What it answers to one request.
+  func answer(_ method: String, _ path: String, body: String = "") async throws -> (status: Int, body: String) {
+    let (status, body) = try await Connection.answer(
+      port: try #require(UInt16(port)), method, path, body: Data(body.utf8))
+    return (status, String(decoding: body, as: UTF8.self))
+  }
+
   /// Starts it; once more after it was stopped, on the same port.
   func start() async throws {
     let process = try LocalProcess(
-      try Self.program(), ["--port", port, "--checkpoint", Self.checkpoint.path] + options)
+      try Self.program(), ["--port", port, "--checkpoint", checkpoint.path] + options)
     self.process = process
     do {
       try await until("the server takes connections") {
         !process.isRunning || process.output.contains(/http:\/\/127\.0\.0\.1:\d+\/\n/)
       }
       port = String(try #require(process.output.firstMatch(of: /http:\/\/127\.0\.0\.1:(\d+)\/\n/)).1)
-      let number = try #require(UInt16(port))
-      try await until("the server has loaded its model") {
-        try await Connection.answer(port: number, "GET", "/healthz", body: Data()).0 == 200
-      }
+      try await until("the server has loaded its model") { try await answer("GET", "/healthz").status == 200 }
     } catch { throw Timeout(description: "\(error); it says: \(process.output)") }
   }
 
@@ -45,7 +56,7 @@ final class LocalServer {
     #expect(try await process.terminate() == 0, "\(process.output)")
   }
 
-  private static let checkpoint = Fixtures.url("../../checkpoints/emoji").standardizedFileURL
+  static let bundledCheckpoint = Fixtures.url("../../checkpoints/emoji").standardizedFileURL
 
   /// Beside the test bundle, where the build puts both.
   private static func program() throws -> URL {

@@ -13,15 +13,23 @@ extension BrowserTests {
       try await Browser.visit(server) { browser in
         try await browser.value("document.getElementById('count').value = 16")
         try await browser.value("document.getElementById('candidates').value = 64")
+        // In the page, which is there in time however busy the machine is.
+        try await browser.value(
+          """
+          (() => {
+            const status = document.getElementById("status");
+            new MutationObserver(() => {
+              if (status.textContent !== "Drawing." || window.seen) return;
+              const { hidden, position } = document.getElementById("progress");
+              window.seen = { hidden, position };
+              document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
+            }).observe(status, { childList: true });
+          })()
+          """)
         try await browser.type("a castle" + Browser.Key.enter, into: "#caption")
-        // How far it is nobody knows: of candidates only the first is seen.
-        try await browser.wait(for: "\(Self.status) === 'Drawing.'")
-        #expect(
-          try await browser.value(
-            "(({ hidden, position }) => !hidden && position < 0)(document.getElementById('progress'))")
-            as? Bool == true)
-        try await browser.press(Browser.Key.escape)
         try await browser.wait(for: "\(Self.status) === 'Cancelled.'")
+        // How far it is nobody knows: of candidates only the first is seen.
+        #expect(try await browser.value("!window.seen.hidden && window.seen.position < 0") as? Bool == true)
         #expect(try await browser.number("document.querySelectorAll('.drawing').length") == 0)
       }
       try await server.stop()

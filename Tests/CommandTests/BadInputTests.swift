@@ -188,8 +188,11 @@ import Testing
     let folder = try command.folder()
     let run = try Program.start(command.arguments("--steps", "1000000", "--save-every", "5"), in: folder)
     try run.wait { folder.exists(command.weights) }
+    // It would make the folder anew between the two.
+    run.send(SIGSTOP)
     try FileManager.default.moveItem(at: folder.path("checkpoints/local"), to: folder.path("checkpoints/moved"))
     try folder.write("", to: "checkpoints/local")
+    run.send(SIGCONT)
     let outcome = try run.outcome()
     outcome.expectFailure(73, "checkpoints/local")
     try Program.run(["inspect", "checkpoints/moved"], in: folder).expectSuccess()
@@ -205,13 +208,11 @@ import Testing
   ) throws {
     let folder = try Trained.copy()
     try damage(folder)
-    let start = ContinuousClock.now
     // The limit is on the memory that may be asked for, in KiB: sizes that a file claims must not decide it.
     let outcome = try Program.run(
       ["generate", "red", "--checkpoint", "local", "--output", "x.png"], in: folder, prologue: "ulimit -v 16000000")
     outcome.expectFailure(code, sourceLocation: sourceLocation)
     for word in words { #expect(outcome.errors.contains(word), "\(outcome)", sourceLocation: sourceLocation) }
-    #expect(start.duration(to: .now) < .seconds(20), sourceLocation: sourceLocation)
     #expect(!folder.exists("x.png"), sourceLocation: sourceLocation)
   }
 

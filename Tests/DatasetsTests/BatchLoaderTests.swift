@@ -223,7 +223,7 @@ import Testing
       released = loader
     }
     // The thread has done its work by now, but may hold its last reference a moment longer.
-    for _ in 0..<200 where released != nil { Thread.sleep(forTimeInterval: 0.01) }
+    for _ in 0..<6000 where released != nil { Thread.sleep(forTimeInterval: 0.01) }
     #expect(released == nil)
   }
 

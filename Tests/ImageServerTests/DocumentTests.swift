@@ -137,9 +137,10 @@ struct DocumentTests {
     try check(try await server.generate("{}").json(), "Error")
     try check(try await server.generate(#"{"prompt": "x", "n": 2}"#).json(), "Pictures")
     try check(try await server.generate(#"{"prompt": "x", "candidates": 2}"#).json(), "Pictures")
-    let events = try await server.generate(
-      #"{"prompt": "x", "stream": true, "partial_images": 4, "progress": true, "candidates": 2}"#
-    ).events()
+    let events = try await StreamTests.answerThatShows(partial: "image_generation.partial_image") {
+      try await server.generate(
+        #"{"prompt": "x", "stream": true, "partial_images": 4, "progress": true, "candidates": 2}"#)
+    }.events()
     let names = [
       "image_generation.queued": "QueuedEvent", "image_generation.partial_image": "PartialImageEvent",
       "image_generation.completed": "CompletedEvent",

@@ -15,7 +15,10 @@ struct LifetimeTests {
     let answers = (0..<4).map { seed in
       Task { try await server.generate(#"{"prompt": "a red square", "n": 200, "seed": \#(seed)}"#) }
     }
-    try await eventually { server.service.statistics.unfinished == 4 }
+    try await eventually {
+      let statistics = server.service.statistics
+      return statistics.unfinished + statistics.finished == 4
+    }
     await server.beginShutdown()
     try await eventually { !server.service.isReady }
     #expect(throws: DrawingRefusal.isEnding) { try server.service.draw(DrawingOrder("x")) }

@@ -80,7 +80,7 @@ import Testing
   @Test(arguments: TokenizerFixture.names) func longWordsAreEncodedInTime(_ name: String) throws {
     let tokenizer = try TokenizerFixture.tokenizer(name)
     for word in ["a", "heart", "심", "7", "!", "\n"] {
-      let time = ContinuousClock().measure {
+      let time = processorTime {
         #expect(!tokenizer.encode(String(repeating: word, count: 100_000 / word.count)).isEmpty)
       }
       #expect(time < .seconds(5), "\(word)")

@@ -125,7 +125,7 @@ import Testing
   func regularExpressionsThatExplodeAreRefused(_ pattern: String) throws {
     var message = ""
     let text = TokenizerFixture.text(preTokenizer: TokenizerFixture.split(pattern))
-    let time = try ContinuousClock().measure { message = try refusal(text) }
+    let time = try processorTime { message = try refusal(text) }
     #expect(message.contains("takes too long"))
     #expect(time < .seconds(2))
   }
@@ -142,7 +142,7 @@ import Testing
       ofText: TokenizerFixture.text(preTokenizer: TokenizerFixture.split("(?:x+x+)+$|(?<=a)")))
     let short = tokenizer.encode("abxab")
     #expect(short == [0, 1, 4, 0, 1])
-    let time = ContinuousClock().measure {
+    let time = processorTime {
       let long = tokenizer.encode("ab" + String(repeating: "x", count: 60) + "!ab")
       #expect(long == [0, 1] + [Int32](repeating: 4, count: 60) + [5, 2])
     }
