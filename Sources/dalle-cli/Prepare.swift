@@ -165,6 +165,7 @@ struct Compose: ParsableCommand {
     try CompositionFolder.checkCount(count)
     let settings = try options.settings(languages: options.languageCodes)
     let target = URL(fileURLWithPath: output)
+    try CompositionFolder.checkPlace(target, besides: URL(fileURLWithPath: folder))
     try AtomicFolder.requireEmpty(target)
     let team = try ThreadTeam(count: options.threads.count())
     let maker = try CompositionOptions.maker(

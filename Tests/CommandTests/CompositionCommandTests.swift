@@ -80,6 +80,25 @@ import Testing
     try compose("--count", "12", in: folder).expectSuccess()
   }
 
+  /// A metadata file below pictures with texts beside them takes their place.
+  @Test func whatIsComposedHidesNothing() throws {
+    let folder = try TemporaryFolder()
+    try fill(folder)
+    let inside = ["compose", "data", "--output", "data/more", "--count", "5", "--picture-size", "32"]
+    try Program.run(inside, in: folder).expectSuccess()
+    try FileManager.default.removeItem(at: folder.path("data/more"))
+    try FileManager.default.removeItem(at: folder.path("data/metadata.jsonl"))
+    for (number, caption) in ["ball", "box", "wasp"].enumerated() {
+      try folder.write(caption, to: "data/\(number).txt")
+    }
+    try Program.run(inside, in: folder).expectFailure(64, "would no longer be read", "--with-originals")
+    #expect(!folder.exists("data/more"))
+    // Of compositions alone nothing can be composed, nor of tokens.
+    try compose("--count", "5", in: folder).expectSuccess()
+    try Program.run(["compose", "out", "--output", "x", "--count", "5"], in: folder)
+      .expectFailure(65, "all training pictures in", "are compositions")
+  }
+
   @Test func captionsInTwoLanguages() throws {
     let folder = try TemporaryFolder()
     try fill(folder)

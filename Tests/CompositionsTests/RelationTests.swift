@@ -148,15 +148,18 @@ struct RelationTests {
   }
 
   /// A black silhouette has nothing that is darker or brighter than the color.
-  @Test(arguments: NamedColor.allCases)
-  func whatIsAllBlackTakesAColor(_ color: NamedColor) throws {
+  /// Nor may a thing that is seen through stay as it is.
+  @Test(arguments: NamedColor.allCases, [255, 180] as [UInt8])
+  func whatIsAllBlackTakesAColor(_ color: NamedColor, _ alpha: UInt8) throws {
     let pixels = (0..<32 * 32).flatMap { i -> [UInt8] in
-      (8..<24).contains(i % 32) && (8..<24).contains(i / 32) ? [0, 0, 0, 255] : [255, 255, 255, 0]
+      (8..<24).contains(i % 32) && (8..<24).contains(i / 32) ? [0, 0, 0, alpha] : [255, 255, 255, 0]
     }
     let cutout = try #require(Cutout(TransparentPicture(width: 32, height: 32, pixels: pixels), atMost: 64))
     let layer = color.given(to: cutout.layer(fitting: 32))
-    let covered = layer.pixels.indices.filter { layer.pixels[$0].w > 0.9 }
-    let named = covered.count { NamedColor(naming: layer.color(at: $0)) == color }
+    let covered = layer.pixels.indices.filter { layer.pixels[$0].w > 0.6 }
+    // White has an outline, which of what is small and seen through covers much.
+    let names: Set<NamedColor> = color == .white ? [.white, .grey] : [color]
+    let named = covered.count { names.contains(NamedColor(naming: layer.color(at: $0))) }
     #expect(covered.count > 100 && 2 * named > covered.count, "\(named) of \(covered.count)")
   }
 

@@ -118,6 +118,9 @@ struct WordingTests {
     let two = Relation.Parts(relation: counted, x: 0, count: 2)
     #expect(Wordings.english.captions(of: two, things: cat).isEmpty)
     #expect(Wordings.korean.captions(of: two, things: cat)[0] == "고양이 두 마리")
+    for name in ["red-nosed reindeer", "colorful rooster", "violet vase"] {
+      #expect(try self.things(name)[0].newColors.isEmpty, "\(name)")
+    }
     #expect(try self.things("빨간 책", language: "ko")[0].newColors.isEmpty)
     func names(_ captions: String...) -> [String: String] {
       ThingName.names(of: CaptionedPicture(fileName: "", captions: captions, split: .train))
@@ -129,6 +132,7 @@ struct WordingTests {
     #expect(names("owl") == ["en": "owl"] && names("부엉이") == ["ko": "부엉이"])
     #expect(names("owl", "부엉이: 갈색") == ["en": "owl"])
     #expect(names("grinning face", "웃는 얼굴").isEmpty && names("웃는 얼굴").isEmpty && names("깃발: 일본").isEmpty)
+    #expect(names("красный чайник").isEmpty && names("ネコ", "cat") == ["en": "cat"])
     #expect(names("접시") == ["ko": "접시"] && names("눈 덮인 아주 높은 산").isEmpty)
   }
 
@@ -143,7 +147,8 @@ struct WordingTests {
     "person: dark skin tone",
     "woman astronaut", "stop sign", "the cat sits on the red mat", "grinning cat", "smiling", "two hearts", "1st place",
     "a",
-    "a b", "my house", "another tombstone", "Enter the cave.", "fork and knife", "",
+    "a b", "my house", "another tombstone", "Enter the cave.",
+    "Less than.", "Divided by.", "Bats are mammals.", "mug - large", "Twelve eggs", "fork and knife", "",
   ])
   func captionsThatNameNone(_ caption: String) { #expect(ThingName.name(in: caption) == nil) }
 }

@@ -101,6 +101,6 @@ import Testing
       folder.checkpoint, try folder.checkpoint.readConfiguration(), evaluations: evaluations, wording: wording
     ).markdown
     for row in wording.figures { #expect(card.contains("| \(row.joined(separator: " | ")) |")) }
-    #expect(card.contains("evaluate --card --prompts FILE`"))
+    #expect(card.contains(" --card --prompts FILE`"))
   }
 }

@@ -68,8 +68,12 @@ public struct CaptionedPicture: Sendable, Equatable {
       fileName: fileName, captions: captions, keywords: keywords, split: split, relation: relation)
   }
 
-  /// What the one thing that the picture shows is called, without article and full stop, in lower case.
-  package var thingName: String { CaptionForms.core(captions[0], dropsArticle: true).lowercased() }
+  /// What the one thing that the picture shows is called, in English where it has such a name, without article and full stop, in
+  /// lower case.
+  package var thingName: String {
+    let caption = captions.first { Script(of: $0) == .latin } ?? captions[0]
+    return CaptionForms.core(caption, dropsArticle: true).lowercased()
+  }
 
   /// The captions, and the keywords as a further one, joined by ", ".
   public var allCaptions: [String] {

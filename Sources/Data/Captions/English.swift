@@ -32,7 +32,7 @@ public enum English {
   private static let determiners: Set<String> = [
     "a", "an", "the", "some", "this", "that", "these", "those", "my", "your", "his", "her", "its", "our", "their",
     "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "many", "several", "no", "any",
-    "another", "each", "every", "both",
+    "another", "each", "every", "both", "few", "eleven", "twelve", "dozen",
   ]
 
   /// "a" or "an", by the first letter, and by how words sound that are commonly met.

@@ -49,6 +49,24 @@ public enum CompositionFolder {
     }
   }
 
+  /// Refuses a folder whose captions would hide those of the pictures around it, which have theirs in files beside them or in shards.
+  /// - Parameters:
+  ///   - folder: to be made.
+  ///   - source: the data set's that compositions are to be made of.
+  /// - Throws: `PipelineError` of kind `.usage`.
+  public static func checkPlace(_ folder: URL, besides source: URL) throws(PipelineError) {
+    let (inner, outer) = (folder.standardizedFileURL.path, source.standardizedFileURL.path)
+    guard inner.hasPrefix(outer + "/"),
+      !MetadataLine.fileNames.contains(where: {
+        FileManager.default.fileExists(atPath: source.appendingPathComponent($0).path)
+      })
+    else { return }
+    throw PipelineError(
+      .usage,
+      "\(inner) lies in \(outer), whose captions would no longer be read; name a folder outside, for both of them "
+        + "with `withOriginals`")
+  }
+
   /// - Parameters:
   ///   - count: of compositions.
   ///   - setting: what the message calls it.

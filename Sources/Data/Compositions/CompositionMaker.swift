@@ -98,6 +98,7 @@ public final class CompositionMaker: Sendable {
     _ dataSet: PictureDataSet, settings: Settings, team: ThreadTeam, report: (String) -> Void = { _ in }
   ) throws(PipelineError) {
     try settings.validate()
+    try dataSet.requirePictures()
     let wanted = Relation.all.filter { settings.relations.isEmpty || settings.relations.contains($0.name) }
     self.settings = settings
     self.dataSet = dataSet
@@ -260,6 +261,11 @@ public final class CompositionMaker: Sendable {
   ) throws(PipelineError) -> [Thing] {
     // What is composed already is no thing.
     let pictures = dataSet.uncomposed(dataSet.indices(of: .train))
+    guard !pictures.isEmpty else {
+      throw PipelineError(
+        .badData,
+        "all training pictures in \(dataSet.url.path) are compositions; name the folder of those that they are made of")
+    }
     var known: Set<String> = []
     var named: [(entry: Int, names: [String: String])] = []
     for entry in pictures {
@@ -300,7 +306,8 @@ public final class CompositionMaker: Sendable {
     }
     report(
       "\(things.count) things of \(pictures.count) pictures: \(pictures.count - named.count) captions name none, or one that was "
-        + "there already, and \(named.count - things.count) pictures have no transparent or plain white ground")
+        + "there already, and \(named.count - things.count) pictures have no transparent or plain white ground, or next to nothing on it"
+    )
     return things
   }
 

@@ -62,7 +62,9 @@ public enum NamedColor: String, Sendable, Codable, CaseIterable {
   /// What most of the thing looks like gets the color itself; what is darker goes on to black, and what is brighter to white.
   func given(to layer: Layer) -> Layer {
     var lumas: [Float] = []
-    for i in layer.pixels.indices where layer.pixels[i].w > 0.9 { lumas.append(layer.color(at: i).luma) }
+    // Where it is covered most: all of it may be translucent, or a thin line.
+    let most = layer.pixels.reduce(0) { max($0, $1.w) }
+    for i in layer.pixels.indices where layer.pixels[i].w > 0.9 * most { lumas.append(layer.color(at: i).luma) }
     lumas.sort()
     guard !lumas.isEmpty else { return layer }
     // A little above the middle.

@@ -4,11 +4,11 @@ import Foundation
 
 /// What a thing is called, where a caption is the name of one.
 enum ThingName {
-  /// What the thing that a picture shows is called, by the codes of languages; empty where it shows none. The first caption that is
-  /// not Korean says in English whether there is a thing, and the first Korean one what it is called in Korean; alone, it says both.
+  /// What the thing that a picture shows is called, by the codes of languages; empty where it shows none. The first caption in
+  /// Latin letters says in English whether there is a thing, and the first Korean one what it is called in Korean; alone, it says both.
   static func names(of picture: CaptionedPicture) -> [String: String] {
     let korean = picture.captions.first { Script(of: $0) == .hangul }
-    if let english = picture.captions.first(where: { Script(of: $0) != .hangul }) {
+    if let english = picture.captions.first(where: { Script(of: $0) == .latin }) {
       guard let name = name(in: english) else { return [:] }
       var names = ["en": name]
       names["ko"] = korean.flatMap { koreanName(in: $0) }.map { name in
@@ -52,7 +52,8 @@ enum ThingName {
     if let first = words.first, articles.contains(first), words.count > 1 { words.removeFirst() }
     guard (1...3).contains(words.count), let noun = words.last, noun.count > 1 else { return nil }
     for (i, word) in words.enumerated() {
-      guard word.allSatisfy({ $0.isLetter || $0 == "-" || $0 == "'" }), !notThings.contains(word),
+      guard word.first?.isLetter == true, word.allSatisfy({ $0.isLetter || $0 == "-" || $0 == "'" }),
+        !notThings.contains(word),
         !word.split(separator: "-").contains(where: { notThings.contains(String($0)) }),
         !isDoing(word, isLast: i == words.count - 1), !(i > 0 ? articles.contains(word) : English.isDetermined(word))
       else { return nil }
@@ -120,6 +121,8 @@ enum ThingName {
     "cut", "banknote", "link", "drop", "hole", "love-you", "slash", "two-hump", "post", "part", "knobs",
     "slider",
     "construction", "motorway", "track", "stop", "park", "building", "suspension", "aerial", "front-facing", "tear-off",
+    "is", "are", "was", "were", "has", "have", "can", "than", "by", "to", "equals", "it", "he", "she", "they", "we",
+    "you",
   ]
 }
 
@@ -136,6 +139,12 @@ struct Thing: Sendable {
   /// The colors that it does not have already; none where its name says a color.
   let newColors: [NamedColor]
 
+  /// What says a color beside those that things are given.
+  private static let otherColors: Set<String> = [
+    "gray", "golden", "gold", "silver", "violet", "beige", "cyan", "magenta", "navy", "maroon", "teal", "crimson",
+    "scarlet",
+    "lilac", "bronze", "colorful", "colourful", "colored", "coloured", "multicolored",
+  ]
   /// The side at which things are looked at, so that what can be made of them does not depend on the size of pictures.
   private static let analysisSide = 64
 
@@ -147,9 +156,9 @@ struct Thing: Sendable {
     self.name = name
     let layer = cutout.layer(fitting: Self.analysisSide)
     texture = Texture(of: layer)
-    let colorNames = Set(NamedColor.allCases.map(\.rawValue)).union(["gray", "golden", "gold", "silver"])
+    let colorNames = Set(NamedColor.allCases.map(\.rawValue)).union(Self.otherColors)
       .union(Wordings.korean.colors.values.joined())
-    guard !name.split(separator: " ").contains(where: { colorNames.contains(String($0)) }) else {
+    guard !name.split(whereSeparator: { " -".contains($0) }).contains(where: { colorNames.contains(String($0)) }) else {
       newColors = []
       return
     }

@@ -7,6 +7,8 @@ import Foundation
 package struct MetadataLine: Encodable, Sendable {
   /// What the file is called in each folder.
   package static let fileName = MetadataFile.jsonLines
+  /// All names under which such a file is read.
+  package static let fileNames = MetadataFile.names
 
   package var fileName: String
   /// At least one.

@@ -213,7 +213,8 @@ public struct ModelCard {
       ? [] : [Self.table(["as people write", "captions", "right"], wording.figures), Wording.explanation]
     let end =
       "\(Evaluation.retrievalExplanation(evaluations, settings: "the default settings")) "
-      + "`dalle-cli evaluate --card\(candidates)\(prompts)\(pairs)\(nouns)` measures all this anew, and writes the card anew."
+      + "`dalle-cli evaluate DATA --checkpoint \(place) --card\(candidates)\(prompts)\(pairs)\(nouns)` measures all this anew, and "
+      + "writes the card anew; DATA is the folder of `\(configuration.data?.name ?? "the pictures")`."
     return ([table] + words + [end]).joined(separator: "\n\n")
   }
 }

@@ -109,7 +109,8 @@ extension Evaluator {
     let pictures = try model.generate(captions: prompts, options: options) {
       progress("drawing nouns never seen", $0)
     }
-    let all = Array(dataSet.entries.indices)
+    // A composition says nothing of what its things are.
+    let all = dataSet.uncomposed(Array(dataSet.entries.indices))
     let nearest = pictures.map { library.distances(from: $0).nearest(of: all) ?? 0 }
     func isSameCategory(_ i: Int) -> Bool { meanings[nearest[i]]?.category == asked[i].meaning.category }
     func part(_ name: String, _ chosen: [Int]) -> UnseenNounEvaluation.Part {
