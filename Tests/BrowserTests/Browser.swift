@@ -26,7 +26,6 @@ final class Browser {
   enum Key {
     static let tab = "\u{E004}"
     static let enter = "\u{E007}"
-    static let escape = "\u{E00C}"
     static let down = "\u{E015}"
   }
 

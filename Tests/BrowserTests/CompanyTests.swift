@@ -15,7 +15,7 @@ extension BrowserTests {
 
     /// One of the server's figures.
     private static func figure(_ name: String, of server: LocalServer) async throws -> Int {
-      let samples = try await server.answer("GET", "/metrics").body.split(separator: "\n").map {
+      let samples = try await server.get("/metrics").body.split(separator: "\n").map {
         $0.split(separator: " ")
       }
       return try #require(samples.first { $0[0] == name }.flatMap { Int($0[1]) })

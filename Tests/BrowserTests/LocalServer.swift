@@ -30,9 +30,8 @@ final class LocalServer {
   func connect() throws -> Connection { try Connection(port: try #require(Int(port))) }
 
   /// What it answers to one request.
-  func answer(_ method: String, _ path: String, body: String = "") async throws -> (status: Int, body: String) {
-    let (status, body) = try await Connection.answer(
-      port: try #require(UInt16(port)), method, path, body: Data(body.utf8))
+  func get(_ path: String) async throws -> (status: Int, body: String) {
+    let (status, body) = try await Connection.answer(port: try #require(UInt16(port)), "GET", path, body: Data())
     return (status, String(decoding: body, as: UTF8.self))
   }
 
@@ -46,7 +45,7 @@ final class LocalServer {
         !process.isRunning || process.output.contains(/http:\/\/127\.0\.0\.1:\d+\/\n/)
       }
       port = String(try #require(process.output.firstMatch(of: /http:\/\/127\.0\.0\.1:(\d+)\/\n/)).1)
-      try await until("the server has loaded its model") { try await answer("GET", "/healthz").status == 200 }
+      try await until("the server has loaded its model") { try await get("/healthz").status == 200 }
     } catch { throw Timeout(description: "\(error); it says: \(process.output)") }
   }
 

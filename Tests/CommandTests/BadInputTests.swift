@@ -209,8 +209,9 @@ import Testing
     let folder = try Trained.copy()
     try damage(folder)
     // The limit is on the memory that may be asked for, in KiB: sizes that a file claims must not decide it.
-    let outcome = try Program.run(
-      ["generate", "red", "--checkpoint", "local", "--output", "x.png"], in: folder, prologue: "ulimit -v 16000000")
+    let outcome = try Program.start(
+      ["generate", "red", "--checkpoint", "local", "--output", "x.png"], in: folder, prologue: "ulimit -v 16000000"
+    ).outcome(within: .seconds(20))
     outcome.expectFailure(code, sourceLocation: sourceLocation)
     for word in words { #expect(outcome.errors.contains(word), "\(outcome)", sourceLocation: sourceLocation) }
     #expect(!folder.exists("x.png"), sourceLocation: sourceLocation)

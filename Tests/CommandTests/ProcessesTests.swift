@@ -139,7 +139,7 @@ import Testing
       let program = try Program.start(long + ["--steps", "100000"], in: folder, launcher: layout.launcher)
       try program.wait { program.errorsSoFar.contains("step ") }
       kill(try #require(Self.rank(1, in: folder)), signal)
-      let outcome = try program.outcome()
+      let outcome = try program.outcome(within: .seconds(30))
       #expect(outcome.status > 0, "\(outcome)")
       let errors = outcome.errorLines.filter { $0.hasPrefix("error: ") }
       #expect(errors.count == 1 && errors[0].contains("rank 1 (process"), "\(outcome)")

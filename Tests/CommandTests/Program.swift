@@ -127,10 +127,10 @@ final class RunningProgram {
     }
   }
 
-  func outcome() throws -> Outcome {
+  /// - Parameter limit: a process that takes longer is killed: one that hangs fails its test instead of the whole run.
+  func outcome(within limit: Duration = .seconds(180)) throws -> Outcome {
     var status: Int32 = 0
-    // A process that hangs fails its test instead of the whole run.
-    var patience = Patience(.seconds(180))
+    var patience = Patience(limit)
     while waitpid(id, &status, WNOHANG) != id {
       if !patience.isLeft() { kill(id, SIGKILL) }
       usleep(2000)

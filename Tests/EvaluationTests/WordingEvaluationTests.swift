@@ -101,6 +101,7 @@ import Testing
       folder.checkpoint, try folder.checkpoint.readConfiguration(), evaluations: evaluations, wording: wording
     ).markdown
     for row in wording.figures { #expect(card.contains("| \(row.joined(separator: " | ")) |")) }
-    #expect(card.contains(" --card --prompts FILE`"))
+    let place = folder.checkpoint.url.standardizedFileURL.path
+    #expect(card.contains("`dalle-cli evaluate DATA --checkpoint \(place) --card --prompts FILE`"))
   }
 }

@@ -41,6 +41,15 @@ public enum AtomicFolder {
     }
   }
 
+  /// Writes a file of a folder that is being filled. Without syncing each of thousands of files, which would take a minute: it is the
+  /// folder that appears at once.
+  /// - Throws: `PipelineError` of kind `.inputOutput`.
+  package static func write(_ data: Data, to file: URL) throws(PipelineError) {
+    do { try data.write(to: file) } catch {
+      throw PipelineError(.inputOutput, "writing \(file.path) failed: \(error.localizedDescription)")
+    }
+  }
+
   /// What a process calls the folder until it is filled.
   package static func partial(of url: URL, process: pid_t) -> URL {
     let url = AtomicFile.target(of: url)

@@ -108,7 +108,7 @@ public enum CompositionFolder {
       }
       let file = folder.appendingPathComponent(entry.fileName)
       try AtomicFile.createDirectory(file.deletingLastPathComponent())
-      try write(dataSet.contents(at: index), to: file)
+      try AtomicFolder.write(dataSet.contents(at: index), to: file)
       metadata += try MetadataLine(entry).encoded()
     }
     try AtomicFile.write(metadata, to: folder.appendingPathComponent(MetadataLine.fileName))
@@ -148,16 +148,10 @@ public enum CompositionFolder {
     let digits = String(index)
     let name = "c\(String(repeating: "0", count: max(0, 7 - digits.count)))\(digits).png"
     // Compression is most of the work.
-    try write(composition.picture.pngData(compressionLevel: 3), to: folder.appendingPathComponent(name))
+    try AtomicFolder.write(
+      composition.picture.pngData(compressionLevel: 3), to: folder.appendingPathComponent(name))
     return MetadataLine(
       fileName: name, texts: [composition.caption] + composition.furtherCaptions, split: composition.split,
       relation: composition.pair.relation)
-  }
-
-  /// Without syncing each file: it is the folder that appears at once.
-  private static func write(_ data: Data, to file: URL) throws(PipelineError) {
-    do { try data.write(to: file) } catch {
-      throw PipelineError(.inputOutput, "writing \(file.path) failed: \(error.localizedDescription)")
-    }
   }
 }

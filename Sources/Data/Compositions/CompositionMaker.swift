@@ -97,8 +97,8 @@ public final class CompositionMaker: Sendable {
   public init(
     _ dataSet: PictureDataSet, settings: Settings, team: ThreadTeam, report: (String) -> Void = { _ in }
   ) throws(PipelineError) {
-    try settings.validate()
     try dataSet.requirePictures()
+    try settings.validate()
     let wanted = Relation.all.filter { settings.relations.isEmpty || settings.relations.contains($0.name) }
     self.settings = settings
     self.dataSet = dataSet

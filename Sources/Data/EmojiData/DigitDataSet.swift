@@ -87,9 +87,7 @@ public enum DigitDataSet {
         let (picture, family) = try draw(number, digit, families, names, settings)
         let split = splits?[family] ?? [0: .test, 1: .validation][number / OutlineFont.digits.count % 10] ?? .train
         let file = String(format: "%06d.png", number)
-        do { try picture.pngData().write(to: partial.appendingPathComponent(file)) } catch {
-          throw PipelineError(.inputOutput, "writing \(file) failed: \(error.localizedDescription)")
-        }
+        try AtomicFolder.write(picture.pngData(), to: partial.appendingPathComponent(file))
         metadata += try MetadataLine(fileName: file, texts: ["the digit \(digit)"], split: split).encoded()
         summary.pictures += 1
         switch split {

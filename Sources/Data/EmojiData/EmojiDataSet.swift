@@ -168,7 +168,7 @@ public enum EmojiDataSet {
               guard let glyph = font.picture(of: sequences[i].codePoints) else { continue }
               // Compression is most of the work; level 6 takes 1.7 times as long and saves a tenth.
               let data = try centred(glyph).pngData(compressionLevel: 3)
-              try write(data, to: folder.appendingPathComponent(sequences[i].fileName))
+              try AtomicFolder.write(data, to: folder.appendingPathComponent(sequences[i].fileName))
               isDrawn[i] = true
             }
           } catch {
@@ -188,13 +188,6 @@ public enum EmojiDataSet {
     var square = Picture(width: side, height: side, color: .white)
     square.paste(glyph, x: (side - glyph.width) / 2, y: (side - glyph.height) / 2)
     return square
-  }
-
-  /// Without syncing each of thousands of files, which would take a minute: it is the folder that appears at once.
-  private static func write(_ data: Data, to file: URL) throws(PipelineError) {
-    do { try data.write(to: file) } catch {
-      throw PipelineError(.inputOutput, "writing \(file.path) failed: \(error.localizedDescription)")
-    }
   }
 
   private static func writeMetadata(

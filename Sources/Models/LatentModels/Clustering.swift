@@ -68,12 +68,14 @@ public func clusteringAccuracy(clusters: [Int], labels: [Int]) throws(PipelineEr
   let numberOf = { (values: [Int]) in
     Dictionary(uniqueKeysWithValues: Set(values).sorted().enumerated().map { ($1, $0) })
   }
-  // The fewer of the two choose among the more.
-  let areClustersMore = Set(clusters).count > Set(labels).count
-  let (chosen, among) = areClustersMore ? (labels, clusters) : (clusters, labels)
-  let (rows, columns) = (numberOf(chosen), numberOf(among))
-  var gains = [[Int]](repeating: Array(repeating: 0, count: columns.count), count: rows.count)
-  for (row, column) in zip(chosen, among) { gains[rows[row] ?? 0][columns[column] ?? 0] += 1 }
+  // The fewer of the two choose among the more; the accuracy is the same either way.
+  let sides = [clusters, labels].map { (values: $0, numbers: numberOf($0)) }
+    .sorted { $0.numbers.count < $1.numbers.count }
+  let (rows, columns) = (sides[0], sides[1])
+  var gains = [[Int]](repeating: Array(repeating: 0, count: columns.numbers.count), count: rows.numbers.count)
+  for (row, column) in zip(rows.values, columns.values) {
+    gains[rows.numbers[row] ?? 0][columns.numbers[column] ?? 0] += 1
+  }
   let assignment = bestAssignment(gains)
   let met = assignment.enumerated().reduce(0) { $0 + gains[$1.offset][$1.element] }
   return Double(met) / Double(clusters.count)

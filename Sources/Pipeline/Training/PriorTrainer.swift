@@ -183,7 +183,6 @@ public struct PriorTrainer: StageTrainer {
   private func compositions(_ settings: TrainingSettings) throws(PipelineError) -> TrainingCompositions? {
     let train = dataSet.indices(of: .train)
     guard settings.compositions ?? 0 > 0, dataSet.uncomposed(train).count == train.count else { return nil }
-    try dataSet.requirePictures()
     var making = CompositionMaker.Settings()
     (making.seed, making.pictureSize) = (settings.seed, dataSet.pictureSize)
     let observer = observer
